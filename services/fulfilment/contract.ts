@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { id } from '../shared/types.ts';
+
+/** `shipment.dispatched`: the parcel has left; from here on the order cannot be cancelled. */
+export const shipmentDispatchedData = z.object({ order_id: id, tracking_number: z.string() });
+/** `shipment.delivered` */
+export const shipmentDeliveredData = z.object({ order_id: id });
+/** `shipment.stopped`: the parcel will not leave; the order may be cancelled. */
+export const shipmentStoppedData = z.object({ order_id: id, reason: z.string() });
+
+/**
+ * `POST /shipments/:order_id/stop`, for orders only: 200 when the parcel will never leave, 409 when it has left.
+ * Asking again gives the same answer.
+ */
+export const stopShipmentBody = z.strictObject({ reason: z.string() });

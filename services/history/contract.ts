@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { id, money, timestamp } from '../shared/types.ts';
+import { orderStatus } from '../orders/contract.ts';
+import { pageQuery } from '../shared/paged-index.ts';
+
+/** `GET /api/orders` */
+export const orderListQuery = pageQuery.extend({
+  customer_id: id.optional(),
+  status: orderStatus.optional(),
+});
+
+/** `GET /api/customers/:customer_id/totals`: how many orders are in which status, and what was paid and kept. */
+export const customerTotalsSchema = z.object({
+  customer_id: id,
+  orders: z.int(),
+  by_status: z.partialRecord(orderStatus, z.int()),
+  /** Minor units by currency, of orders that are PAID, SHIPPED or DELIVERED. */
+  spent: z.record(z.string(), money),
+});
+
+/** A message that a service could not process. Card tokens in it are not shown. */
+export const deadLetterSchema = z.object({
+  dead_letter_id: z.string(),
+  /** The event's type, which is the topic it came from; `unknown` where it had none. */
+  type: z.string(),
+  event_id: z.string(),
+  received_at: timestamp,
+  /** How often it was sent again from here. */
+  redriven: z.int(),
+  event: z.unknown(),
+});
+export const deadLetterListSchema = z.object({
+  items: z.array(deadLetterSchema),
+  next_cursor: z.string().nullable(),
+});

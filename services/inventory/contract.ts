@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { currency, id, money, productId } from '../shared/types.ts';
+
+/** A product as everyone sees it. `available` = `on_hand` - `reserved`. */
+export const productSchema = z.object({
+  product_id: productId,
+  name: z.string(),
+  unit_price: money,
+  currency,
+  on_hand: z.int().min(0),
+  reserved: z.int().min(0),
+  available: z.int().min(0),
+});
+export type Product = z.infer<typeof productSchema>;
+
+export const productListSchema = z.object({
+  items: z.array(productSchema),
+  next_cursor: z.string().nullable(),
+});
+
+/** `PUT /api/inventory/:product_id`: makes the product where it does not exist; never touches its stock. */
+export const putProductBody = z.strictObject({
+  name: z.string().trim().min(1).max(200),
+  unit_price: money.max(1_000_000_000),
+  currency: currency.optional(),
+});
+
+/** `POST /api/inventory/:product_id/restock`: a delta, never an overwrite. */
+export const restockBody = z.strictObject({ quantity: z.int().min(1).max(1_000_000) });
+
+/** `inventory.reserved`: all lines of the order are set aside. */
+export const inventoryReservedData = z.object({ order_id: id });
+/** `inventory.rejected`: nothing is set aside. */
+export const inventoryRejectedData = z.object({ order_id: id, reason: z.string() });
+/** `stock.low`: a sale took what is available to the product's threshold or below. */
+export const stockLowData = z.object({ product_id: productId, available: z.int() });

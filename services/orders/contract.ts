@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import { currency, id, money, productId, timestamp } from '../shared/types.ts';
+
+export const orderStatus = z.enum([
+  'PENDING',
+  'RESERVED',
+  'PAID',
+  'SHIPPED',
+  'DELIVERED',
+  'REJECTED',
+  'PAYMENT_FAILED',
+  'CANCELLED',
+  'EXPIRED',
+]);
+export type OrderStatus = z.infer<typeof orderStatus>;
+
+export const orderLineSchema = z.object({
+  product_id: productId,
+  name: z.string(),
+  quantity: z.int().min(1),
+  unit_price: money,
+});
+export type OrderLine = z.infer<typeof orderLineSchema>;
+
+export const orderSchema = z.object({
+  order_id: id,
+  customer_id: id,
+  status: orderStatus,
+  items: z.array(orderLineSchema),
+  total: money,
+  currency,
+  /** Why the order ended as it did, for REJECTED, PAYMENT_FAILED, CANCELLED and EXPIRED. */
+  reason: z.string().optional(),
+  tracking_number: z.string().optional(),
+  /** Grows by one with each event. */
+  version: z.int().min(1),
+  created_at: timestamp,
+  updated_at: timestamp,
+});
+export type Order = z.infer<typeof orderSchema>;
+
+export const orderListSchema = z.object({ items: z.array(orderSchema), next_cursor: z.string().nullable() });
+
+/** What happened to an order. Each is also published, on the topic of its name. */
+export const orderEventType = z.enum([
+  'order.created',
+  'payment.requested',
+  'order.paid',
+  'order.payment_failed',
+  'order.rejected',
+  'order.shipped',
+  'order.delivered',
+  'order.cancelled',
+  'order.expired',
+]);
+export type OrderEventType = z.infer<typeof orderEventType>;
+
+/** One event as `GET /api/orders/:id/events` shows it. */
+export const orderEventSchema = z.object({
+  id: z.string(),
+  type: orderEventType,
+  version: z.int().min(1),
+  time: timestamp,
+  data: z.record(z.string(), z.unknown()),
+});
+
+/**
+ * The data of every published order event: the order as it is after the event. A subscriber needs no other message to
+ * act on it, and one that sees versions out of order can tell which is newer.
+ */
+export const orderEventData = z.object({ order: orderSchema });
+
+/** `payment.requested` also tells how to pay. The token stands for a card; it is not shown anywhere else. */
+export const paymentRequestedData = orderEventData.extend({
+  payment: z.object({ method: z.literal('card'), card_token: z.string() }),
+});
+
+const quantity = z.int().min(1).max(10_000);
+
+/** `POST /api/orders`, a cart of lines. `unit_price` and `currency`, where given, must be the shop's (409). */
+export const cartBody = z.strictObject({
+  items: z
+    .array(z.strictObject({ product_id: productId, quantity, unit_price: money.optional() }))
+    .min(1)
+    .max(50),
+  payment: z.strictObject({
+    method: z.literal('card'),
+    card_token: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a card token'),
+  }),
+  currency: currency.optional(),
+  customer_id: id.optional(),
+});
+
+/** `POST /api/orders`, one line. `amount`, where given, must be the order's total (409). */
+export const oneLineBody = z.strictObject({
+  product_id: productId,
+  quantity,
+  amount: money.optional(),
+  customer_id: id.optional(),
+  currency: currency.optional(),
+  payment: cartBody.shape.payment.optional(),
+});
+
+/** `PUT /api/orders/:id/status` */
+export const putStatusBody = z.strictObject({ status: orderStatus });
+
+/** `POST /api/orders/:id/cancel`; the body may be left out. */
+export const cancelBody = z.strictObject({ reason: z.string().trim().min(1).max(200).optional() });
+
+/** The answer to `POST /api/orders`. */
+export const orderAcceptedSchema = z.object({
+  order_id: id,
+  status: z.literal('PENDING'),
+  message: z.string(),
+  total: money,
+  currency,
+});

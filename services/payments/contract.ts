@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { currency, id, money } from '../shared/types.ts';
+
+/** A payment as its order's owner sees it. Money in minor units. */
+export const paymentSchema = z.object({
+  payment_id: id,
+  order_id: id,
+  status: z.enum(['AUTHORIZED', 'CAPTURED', 'FAILED', 'REFUNDED']),
+  amount: money,
+  refunded: money,
+  currency,
+  reason: z.string().optional(),
+});
+export type Payment = z.infer<typeof paymentSchema>;
+
+export const paymentListSchema = z.object({
+  items: z.array(paymentSchema),
+  next_cursor: z.string().nullable(),
+});
+
+/** `payment.processed`: the money is captured. */
+export const paymentProcessedData = z.object({ order_id: id, payment_id: id });
+/** `payment.failed`: no money is kept. */
+export const paymentFailedData = z.object({ order_id: id, reason: z.string() });

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+
+/** What every service reads from its environment. A service extends it with its own variables. */
+export const baseConfig = z.object({
+  /** The port this service listens on; only the gateway is meant to be reached from outside. */
+  APP_PORT: z.coerce.number().int().min(1).max(65535),
+  /** The address to bind; sidecar and service share a host, so the loopback is enough for all but the gateway. */
+  APP_HOST: z.string().default('127.0.0.1'),
+  DAPR_HTTP_PORT: z.coerce.number().int().min(1).max(65535).default(3500),
+  /** Sent by this service to its sidecar (https://docs.dapr.io/operations/security/api-token/). */
+  DAPR_API_TOKEN: z.string().optional(),
+  /** Expected from the sidecar on every call (https://docs.dapr.io/operations/security/app-api-token/). */
+  APP_API_TOKEN: z.string().optional(),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** Where the service's own spans go; not set: only the sidecars trace. */
+  ZIPKIN_ENDPOINT: z.url().optional(),
+});
+
+export type BaseConfig = z.infer<typeof baseConfig>;
+
+/**
+ * Reads the environment once, at start.
+ *
+ * @throws Error naming every variable that is missing or wrong, never its value: it may be a secret.
+ */
+export function loadConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  env: Record<string, string | undefined>,
+): z.infer<Schema> {
+  // An empty variable means "not set": shells and YAML templates cannot say it otherwise.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const wrong = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new Error(`invalid configuration: ${wrong.join('; ')}`);
+}

@@ -1,0 +1,38 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import { forbidden, Problem } from './problem.ts';
+
+/** Who asks, as the gateway established it from the access token. */
+export interface Caller {
+  id: string;
+  role: 'customer' | 'admin';
+}
+
+/**
+ * The headers in which the gateway names the caller. It never takes them over from outside, and only the sidecar,
+ * which knows the APP_API_TOKEN, can reach a service.
+ */
+export const CALLER_ID = 'x-caller-id';
+export const CALLER_ROLE = 'x-caller-role';
+
+const role = z.enum(['customer', 'admin']);
+
+/** @throws Problem 401 where nobody is named */
+export function callerOf(req: Request): Caller {
+  const id = req.get(CALLER_ID);
+  const parsed = role.safeParse(req.get(CALLER_ROLE));
+  if (!id || !parsed.success) throw new Problem(401, 'unauthenticated', 'This needs an access token.');
+  return { id, role: parsed.data };
+}
+
+/** @throws Problem 401 or 403 */
+export function requireAdmin(req: Request): Caller {
+  const caller = callerOf(req);
+  if (caller.role !== 'admin') throw forbidden('This is for administrators.');
+  return caller;
+}
+
+/** Whether the caller may see what belongs to `ownerId`. */
+export function mayRead(caller: Caller, ownerId: string): boolean {
+  return caller.role === 'admin' || caller.id === ownerId;
+}

@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { Problem } from './problem.ts';
+import type { StateStore, Write } from './state.ts';
+
+/**
+ * An append-only list of ids, kept as numbered pages: what a key-value store needs to list things. Appending costs two
+ * small documents however long the list is; reading goes from the newest back.
+ */
+export interface PagedIndex {
+  /** The writes that append these ids; to go into the same transaction as the documents they name. */
+  append: (ids: readonly string[]) => Promise<Write[]>;
+  /**
+   * Up to `limit` ids before `cursor`, newest first, and the cursor of the next page (null: no more).
+   *
+   * @throws Problem 400 for a cursor that this list did not give
+   */
+  page: (cursor: string | undefined, limit: number) => Promise<{ ids: string[]; nextCursor: string | null }>;
+}
+
+interface Head {
+  count: number;
+}
+
+const PAGE_SIZE = 100;
+
+/** @param name the list's name among this service's keys */
+export function pagedIndex(state: StateStore, name: string): PagedIndex {
+  const headKey = `index:${name}`;
+  const pageKey = (page: number) => `index:${name}:${page}`;
+
+  return {
+    async append(ids) {
+      const head = await state.get<Head>(headKey);
+      let count = head?.value.count ?? 0;
+      const lastKey = pageKey(Math.floor(count / PAGE_SIZE));
+      const last = count % PAGE_SIZE === 0 ? undefined : await state.get<string[]>(lastKey);
+      const pages = new Map([[lastKey, { ids: [...(last?.value ?? [])], etag: last?.etag }]]);
+      for (const id of ids) {
+        const key = pageKey(Math.floor(count / PAGE_SIZE));
+        const page = pages.get(key) ?? { ids: [], etag: undefined };
+        page.ids.push(id);
+        pages.set(key, page);
+        count += 1;
+      }
+      return [
+        { op: 'put', key: headKey, value: { count }, etag: head?.etag },
+        ...[...pages].map(([key, page]): Write => ({ op: 'put', key, value: page.ids, etag: page.etag })),
+      ];
+    },
+
+    async page(cursor, limit) {
+      const head = await state.get<Head>(headKey);
+      const end = Math.min(
+        cursor === undefined ? Number.MAX_SAFE_INTEGER : decode(cursor),
+        head?.value.count ?? 0,
+      );
+      const start = Math.max(0, end - limit);
+      const numbers = new Set<number>();
+      for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++) numbers.add(page);
+      const pages = await state.getMany<string[]>([...numbers].map(pageKey));
+      const ids: string[] = [];
+      for (let position = end - 1; position >= start; position--) {
+        const id = pages.get(pageKey(Math.floor(position / PAGE_SIZE)))?.value[position % PAGE_SIZE];
+        if (id !== undefined) ids.push(id);
+      }
+      return { ids, nextCursor: start > 0 ? encode(start) : null };
+    },
+  };
+}
+
+const encode = (position: number) => Buffer.from(`before:${position}`).toString('base64url');
+
+function decode(cursor: string): number {
+  const position = /^before:(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString())?.[1];
+  if (position === undefined || encode(Number(position)) !== cursor)
+    throw new Problem(400, 'invalid-query', 'The cursor is not one of this list.', {
+      errors: [{ field: 'cursor', message: 'must be a next_cursor of this list' }],
+    });
+  return Number(position);
+}
+
+/** The query parameters of every list. */
+export const pageQuery = z.object({
+  cursor: z.string().max(64).optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+});

@@ -1,0 +1,107 @@
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import { STATUS_CODES } from 'node:http';
+import { z } from 'zod';
+import { requestId } from './context.ts';
+import type { Logger } from './log.ts';
+import { ConflictError, SidecarError } from './sidecar.ts';
+
+/** RFC 9457 problem details, as every error of Sidecart is answered. */
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  instance: z.string(),
+  request_id: z.string(),
+  errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+});
+
+export interface FieldError {
+  /** Path into the input, dots between the steps: `items.0.quantity`. */
+  field: string;
+  message: string;
+}
+
+/** An answer that is not a success. Throw it anywhere below a route; the error handler sends it. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly slug: string;
+  readonly errors: FieldError[] | undefined;
+  readonly headers: Record<string, string>;
+
+  /**
+   * @param status HTTP status
+   * @param slug last part of the problem's `type`; stable, clients may match on it
+   * @param detail what the caller can do about it; no internals
+   */
+  constructor(
+    status: number,
+    slug: string,
+    detail: string,
+    more: { errors?: FieldError[]; headers?: Record<string, string> } = {},
+  ) {
+    super(detail);
+    this.status = status;
+    this.slug = slug;
+    this.errors = more.errors;
+    this.headers = more.headers ?? {};
+  }
+}
+
+export const notFound = (what: string) => new Problem(404, 'not-found', `There is no such ${what}.`);
+export const forbidden = (detail: string) => new Problem(403, 'forbidden', detail);
+export const unavailable = (detail = 'The service cannot answer right now. Please try again.') =>
+  new Problem(503, 'unavailable', detail, { headers: { 'retry-after': '1' } });
+
+/** The same for the errors of Express's own body parser: https://github.com/expressjs/body-parser#errors. */
+const BODY_ERRORS: Record<string, Problem> = {
+  'entity.parse.failed': new Problem(400, 'malformed-json', 'The body is not valid JSON.'),
+  'entity.too.large': new Problem(413, 'too-large', 'The body is larger than 100 KB.'),
+  'encoding.unsupported': new Problem(415, 'unsupported-encoding', 'The content encoding is not supported.'),
+  'charset.unsupported': new Problem(415, 'unsupported-charset', 'The charset is not supported; use UTF-8.'),
+};
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof SidecarError || error instanceof ConflictError) return unavailable();
+  const { type, status } = (error ?? {}) as { type?: string; status?: number };
+  const known = type ? BODY_ERRORS[type] : undefined;
+  if (known) return known;
+  if (status && status >= 400 && status < 500)
+    return new Problem(status, 'bad-request', 'The request could not be read.');
+  return new Problem(500, 'internal-error', 'Something went wrong on our side.');
+}
+
+/** Sends a problem document (`application/problem+json`). */
+export function sendProblem(res: Response, problem: Problem): void {
+  res
+    .status(problem.status)
+    .set(problem.headers)
+    .type('application/problem+json')
+    .send(
+      JSON.stringify({
+        type: `urn:sidecart:problem:${problem.slug}`,
+        title: STATUS_CODES[problem.status] ?? 'Error',
+        status: problem.status,
+        detail: problem.message,
+        instance: res.req.originalUrl.split('?')[0],
+        request_id: requestId() ?? '',
+        ...(problem.errors ? { errors: problem.errors } : {}),
+      }),
+    );
+}
+
+/** The one error handler; it stands last. Only what is answered with a 5xx is logged as an error. */
+export function errorHandler(log: Logger): ErrorRequestHandler {
+  return (error, _req, res, next) => {
+    const problem = toProblem(error);
+    if (problem.status >= 500) log.error({ err: error }, 'request failed');
+    if (res.headersSent) return next(error);
+    sendProblem(res, problem);
+  };
+}
+
+/** Stands after all routes. */
+export const unknownRoute: RequestHandler = () => {
+  throw new Problem(404, 'not-found', 'There is nothing at this address.');
+};

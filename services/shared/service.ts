@@ -1,0 +1,123 @@
+import express, { type Express, type Request, type RequestHandler, type Router } from 'express';
+import { timingSafeEqual } from 'node:crypto';
+import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { v7 as uuidv7 } from 'uuid';
+import { addRequestFields, runInRequest } from './context.ts';
+import type { Logger } from './log.ts';
+import { errorHandler, Problem, unknownRoute } from './problem.ts';
+import type { Sidecar } from './sidecar.ts';
+
+/** What every service is made of; each adds its own collaborators. */
+export interface ServiceDeps {
+  log: Logger;
+  sidecar: Sidecar;
+  /** Expected from the sidecar; not set: nothing is checked. */
+  appApiToken?: string | undefined;
+  /** Where this service's metrics are counted; `GET /metrics` shows them. */
+  metrics: Registry;
+}
+
+/** A registry with the process's own metrics in it. */
+export function createMetrics(): Registry {
+  const metrics = new Registry();
+  collectDefaultMetrics({ register: metrics });
+  return metrics;
+}
+
+/**
+ * A service's Express app: what all of them share around `routers`, which come in their order.
+ *
+ * - request id (taken over from `X-Request-Id` or made) and trace context for all that follows
+ * - one log line and one metric a request
+ * - `/healthz` (the process lives), `/readyz` (it can work: the sidecar and `isReady`), `/metrics`
+ * - calls only from the sidecar, by `APP_API_TOKEN`, for `routers`
+ * - JSON bodies up to 100 KB; problem documents for everything that goes wrong
+ */
+export function createService(
+  deps: ServiceDeps,
+  { routers, isReady = () => true }: { routers: (Router | RequestHandler)[]; isReady?: () => boolean },
+): Express {
+  const { log, sidecar, metrics } = deps;
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(inRequest(log, metrics));
+  app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }));
+  app.get('/readyz', async (_req, res) => {
+    const ready = isReady() && (await sidecar.isReady());
+    res.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'starting' });
+  });
+  app.get('/metrics', async (_req, res) => void res.type(metrics.contentType).send(await metrics.metrics()));
+  if (deps.appApiToken) app.use(onlyFromSidecar(deps.appApiToken));
+  app.use(jsonBody());
+  for (const router of routers) app.use(router);
+  app.use(unknownRoute);
+  app.use(errorHandler(log));
+  return app;
+}
+
+/** Puts each request into a context of its own, and tells of it when it ends. */
+export function inRequest(log: Logger, metrics: Registry): RequestHandler {
+  const duration = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from the request to the end of its answer',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+    registers: [metrics],
+  });
+  return (req, res, next) => {
+    const started = performance.now();
+    const given = req.get('x-request-id');
+    const requestId = given && /^[\w.-]{1,64}$/.test(given) ? given : uuidv7();
+    res.set('x-request-id', requestId);
+    runInRequest(req.headers, { request_id: requestId }, () => {
+      res.on('finish', () => {
+        const ms = performance.now() - started;
+        const route = routeOf(req);
+        duration.observe({ method: req.method, route, status: res.statusCode }, ms / 1000);
+        if (PROBES.has(route)) return;
+        const line = { method: req.method, path: req.originalUrl.split('?')[0], status: res.statusCode, ms };
+        log.info({ ...line, ms: Math.round(ms * 10) / 10 }, 'request');
+      });
+      next();
+    });
+  };
+}
+
+const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
+
+/** The route's pattern, not its address: addresses have no bound, and each would be a metric of its own. */
+function routeOf(req: Request): string {
+  const path: unknown = (req.route as { path?: unknown } | undefined)?.path;
+  return typeof path === 'string' ? path : 'none';
+}
+
+/** Dapr sends the token that app and sidecar were started with; nobody else has it. */
+export function onlyFromSidecar(token: string): RequestHandler {
+  const expected = Buffer.from(token);
+  return (req, _res, next) => {
+    const given = Buffer.from(req.get('dapr-api-token') ?? '');
+    if (given.length !== expected.length || !timingSafeEqual(given, expected))
+      throw new Problem(401, 'unauthenticated', 'Only the sidecar may call this service.');
+    next();
+  };
+}
+
+export const BODY_LIMIT = 100 * 1024;
+
+/** @throws Problem 415 where a body comes as anything but JSON */
+export const onlyJson: RequestHandler = (req, _res, next) => {
+  const hasBody = req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length']) > 0;
+  if (hasBody && !req.is(['json', '+json']))
+    throw new Problem(415, 'unsupported-media-type', 'Send the body as application/json.');
+  next();
+};
+
+function jsonBody(): RequestHandler[] {
+  return [onlyJson, express.json({ type: () => true, limit: BODY_LIMIT })];
+}
+
+/** Names the order in all further log lines of this request. */
+export function aboutOrder(orderId: string): void {
+  addRequestFields({ order_id: orderId });
+}

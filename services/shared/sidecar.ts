@@ -1,0 +1,166 @@
+import { Pool, type Dispatcher } from 'undici';
+import { outgoingHeaders } from './context.ts';
+import type { CloudEvent } from './events.ts';
+import { stateStore, type StateStore } from './state.ts';
+
+/** Another writer was first: the document is not (or no longer) as it was read. Load it again and decide anew. */
+export class ConflictError extends Error {}
+
+/** The sidecar could not do what was asked: it, or what stands behind it, is out of reach or over its limits. */
+export class SidecarError extends Error {
+  readonly status: number;
+  /** Dapr's own error code, such as `ERR_PUBSUB_PUBLISH_MESSAGE`. */
+  readonly code: string;
+
+  constructor(what: string, status: number, code: string, options?: ErrorOptions) {
+    super(`${what}: ${code} (${status})`, options);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export interface SidecarResponse {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Buffer;
+}
+
+export interface SidecarRequest {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD' | 'PATCH';
+  path: string;
+  headers?: Record<string, string>;
+  body?: string | Buffer;
+}
+
+/** A job in Dapr's scheduler: https://docs.dapr.io/reference/api/jobs_api/. */
+export interface Job {
+  /** When it fires first: a duration (`30s`) or an RFC 3339 time. */
+  dueTime: string;
+  /** How often after that (`@every 30s`); without it the job fires once. */
+  schedule?: string;
+}
+
+/** All that a service asks of its sidecar. Trace context and request id go along with every call. */
+export interface Sidecar {
+  state: StateStore;
+  /** Publishes to the topic named as the event's type. Resolves when the broker has it. */
+  publish: (event: CloudEvent) => Promise<void>;
+  /** Calls another service. Every answer of that service is a result; @throws SidecarError where none came. */
+  invoke: (appId: string, request: SidecarRequest) => Promise<SidecarResponse>;
+  /** Sets a job, replacing one of the same name; it comes back as `POST /job/<name>`. */
+  schedule: (name: string, job: Job) => Promise<void>;
+  /** Removes a job; one that is not there is no error. */
+  unschedule: (name: string) => Promise<void>;
+  /** Invokes an output binding's `create`. */
+  send: (binding: string, data: string, metadata: Record<string, string>) => Promise<void>;
+  /** Whether the sidecar has its components ready: https://docs.dapr.io/reference/api/health_api/. */
+  isReady: () => Promise<boolean>;
+  close: () => Promise<void>;
+}
+
+/** No call waits longer than this, whatever the resiliency policies say. Milliseconds. */
+const CALL_TIMEOUT = 15_000;
+
+/**
+ * A client of the sidecar's HTTP API on this host.
+ *
+ * The `@dapr/dapr` client is not used here: it forwards no trace context, hides ETags and the status of an
+ * invocation, knows no jobs, and costs each service some 50 MB of memory.
+ */
+export function createSidecar(options: { port: number; apiToken?: string | undefined }): Sidecar {
+  const pool = new Pool(`http://127.0.0.1:${options.port}`, {
+    connections: 256,
+    headersTimeout: CALL_TIMEOUT,
+    bodyTimeout: CALL_TIMEOUT,
+    connectTimeout: 3_000,
+  });
+  const token: Record<string, string> = options.apiToken ? { 'dapr-api-token': options.apiToken } : {};
+
+  async function request({ method, path, headers, body }: SidecarRequest): Promise<SidecarResponse> {
+    let response: Dispatcher.ResponseData;
+    try {
+      response = await pool.request({
+        method,
+        path,
+        headers: { ...headers, ...outgoingHeaders(), ...token },
+        body: body ?? null,
+      });
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        body: Buffer.from(await response.body.arrayBuffer()),
+      };
+    } catch (error) {
+      throw new SidecarError(`${method} ${path.split('?')[0]}`, 503, 'SIDECAR_UNREACHABLE', { cause: error });
+    }
+  }
+
+  /** For calls where every answer but a success is a failure of the sidecar. */
+  async function demand(what: string, call: SidecarRequest): Promise<SidecarResponse> {
+    const response = await request(call);
+    if (response.status >= 300) throw sidecarError(what, response);
+    return response;
+  }
+
+  return {
+    state: stateStore(request),
+    async publish(event) {
+      await demand(`publish ${event.type}`, {
+        method: 'POST',
+        path: `/v1.0/publish/pubsub/${event.type}`,
+        headers: { 'content-type': 'application/cloudevents+json' },
+        body: JSON.stringify(event),
+      });
+    },
+    async invoke(appId, call) {
+      const response = await request({ ...call, headers: { ...call.headers, 'dapr-app-id': appId } });
+      if (response.status >= 500 && isFromSidecar(response)) throw sidecarError(`invoke ${appId}`, response);
+      return response;
+    },
+    async schedule(name, job) {
+      await demand(`schedule ${name}`, {
+        method: 'POST',
+        path: `/v1.0/jobs/${name}`,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ ...job, overwrite: true }),
+      });
+    },
+    async unschedule(name) {
+      await demand(`unschedule ${name}`, { method: 'DELETE', path: `/v1.0/jobs/${name}` });
+    },
+    async send(binding, data, metadata) {
+      await demand(`send by ${binding}`, {
+        method: 'POST',
+        path: `/v1.0/bindings/${binding}`,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ operation: 'create', data, metadata }),
+      });
+    },
+    async isReady() {
+      const response = await request({ method: 'GET', path: '/v1.0/healthz/outbound' }).catch(
+        () => undefined,
+      );
+      return response?.status === 204;
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** Services answer errors as problem documents; a bare JSON error with an `errorCode` is the sidecar's own. */
+function isFromSidecar(response: SidecarResponse): boolean {
+  return !String(response.headers['content-type']).startsWith('application/problem+json');
+}
+
+/** The error for an answer that is not a success. Only Dapr's error code is kept: messages may quote data. */
+export function sidecarError(what: string, response: SidecarResponse): SidecarError {
+  return new SidecarError(what, response.status, errorCode(response.body));
+}
+
+function errorCode(body: Buffer): string {
+  try {
+    const { errorCode: code } = JSON.parse(body.toString()) as { errorCode?: string };
+    return code ?? 'UNKNOWN';
+  } catch {
+    return 'UNKNOWN';
+  }
+}

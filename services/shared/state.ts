@@ -1,0 +1,136 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConflictError, sidecarError, type SidecarRequest, type SidecarResponse } from './sidecar.ts';
+
+/** A document and the version of it that was read. */
+export interface Stored<T> {
+  value: T;
+  etag: string;
+}
+
+/** One write. With `etag`: the document must still be that version; without: it must not exist yet. */
+export type Write =
+  | { op: 'put'; key: string; value: unknown; etag?: string | undefined }
+  | { op: 'delete'; key: string; etag: string };
+
+/**
+ * This service's state: JSON documents by key, every write guarded by its ETag
+ * (first write wins: https://docs.dapr.io/developing-applications/building-blocks/state-management/).
+ */
+export interface StateStore {
+  get: <T>(key: string) => Promise<Stored<T> | undefined>;
+  /** Several documents at once, not a snapshot: each has its own ETag. Missing keys are missing in the map. */
+  getMany: <T>(keys: readonly string[]) => Promise<Map<string, Stored<T>>>;
+  /** All writes or none. @throws ConflictError where a document is not the version named. */
+  write: (...writes: Write[]) => Promise<void>;
+}
+
+const JSON_HEADERS = { 'content-type': 'application/json' };
+const STORE = '/v1.0/state/statestore';
+
+/** The state API over a way to call the sidecar. */
+export function stateStore(request: (call: SidecarRequest) => Promise<SidecarResponse>): StateStore {
+  async function writeOne(write: Write): Promise<SidecarResponse> {
+    if (write.op === 'put')
+      return request({
+        method: 'POST',
+        path: STORE,
+        headers: JSON_HEADERS,
+        body: JSON.stringify([toRequest(write)]),
+      });
+    return request({
+      method: 'DELETE',
+      path: `${STORE}/${encodeURIComponent(write.key)}?concurrency=first-write`,
+      headers: { 'if-match': write.etag },
+    });
+  }
+
+  return {
+    async get<T>(key: string) {
+      const response = await request({ method: 'GET', path: `${STORE}/${encodeURIComponent(key)}` });
+      if (response.status === 204) return undefined;
+      if (response.status !== 200) throw sidecarError('read state', response);
+      return { value: JSON.parse(response.body.toString()) as T, etag: String(response.headers['etag']) };
+    },
+
+    async getMany<T>(keys: readonly string[]) {
+      if (keys.length === 0) return new Map();
+      const response = await request({
+        method: 'POST',
+        path: `${STORE}/bulk`,
+        headers: JSON_HEADERS,
+        body: JSON.stringify({ keys, parallelism: 10 }),
+      });
+      if (response.status === 204) return new Map();
+      if (response.status !== 200) throw sidecarError('read state', response);
+      const rows = JSON.parse(response.body.toString()) as BulkRow<T>[];
+      // A row that could not be read must not pass for a document that does not exist.
+      if (rows.some((row) => row.error)) throw sidecarError('read state', { ...response, status: 500 });
+      return new Map(
+        rows.flatMap((row): [string, Stored<T>][] =>
+          row.data === undefined || row.data === null || !row.etag
+            ? []
+            : [[row.key, { value: row.data, etag: row.etag }]],
+        ),
+      );
+    },
+
+    async write(...writes) {
+      const [first] = writes;
+      if (!first) return;
+      const response =
+        writes.length === 1
+          ? await writeOne(first)
+          : await request({
+              method: 'POST',
+              path: `${STORE}/transaction`,
+              headers: JSON_HEADERS,
+              body: JSON.stringify({
+                operations: writes.map((write) => ({
+                  operation: write.op === 'put' ? 'upsert' : 'delete',
+                  request: toRequest(write),
+                })),
+              }),
+            });
+      if (response.status < 300) return;
+      if (isConflict(response)) throw new ConflictError(`another writer was first at ${first.key}`);
+      throw sidecarError('write state', response);
+    },
+  };
+}
+
+interface BulkRow<T> {
+  key: string;
+  data?: T;
+  etag?: string;
+  error?: string;
+}
+
+function toRequest(write: Write): Record<string, unknown> {
+  return {
+    key: write.key,
+    ...(write.op === 'put' ? { value: write.value } : {}),
+    ...(write.etag ? { etag: write.etag } : {}),
+    options: { concurrency: 'first-write' },
+  };
+}
+
+/** A single write answers 409; a transaction has only the words of a 500 to tell it by. */
+function isConflict(response: SidecarResponse): boolean {
+  return response.status === 409 || (response.status === 500 && /etag/i.test(response.body.toString()));
+}
+
+/**
+ * Load, decide, write, with another try where a writer came between. Bounded; waits a little longer each time.
+ *
+ * @throws ConflictError after the last try
+ */
+export async function retryOnConflict<T>(attempt: () => Promise<T>, tries = 10): Promise<T> {
+  for (let left = tries - 1; ; left--) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof ConflictError) || left <= 0) throw error;
+      await delay(Math.random() * 10 * (tries - left));
+    }
+  }
+}

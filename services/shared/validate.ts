@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import { Problem, type FieldError } from './problem.ts';
+
+function fieldErrors(error: z.ZodError): FieldError[] {
+  return error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({ field: [...issue.path, key].join('.'), message: 'is not a known field' }))
+      : [{ field: issue.path.join('.'), message: issue.message }],
+  );
+}
+
+/**
+ * A request body as its schema has it.
+ *
+ * @throws Problem 422 that names every wrong field
+ */
+export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.infer<Schema> {
+  const result = schema.safeParse(body ?? {});
+  if (result.success) return result.data;
+  throw new Problem(422, 'invalid-input', 'The body has fields that are not valid.', {
+    errors: fieldErrors(result.error),
+  });
+}
+
+/**
+ * A query string as its schema has it.
+ *
+ * @throws Problem 400 that names every wrong parameter
+ */
+export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: unknown): z.infer<Schema> {
+  const result = schema.safeParse(query);
+  if (result.success) return result.data;
+  throw new Problem(400, 'invalid-query', 'The query has parameters that are not valid.', {
+    errors: fieldErrors(result.error),
+  });
+}

@@ -1,0 +1,67 @@
+import type { Express } from 'express';
+import request from 'supertest';
+import { startTracing } from '../../services/shared/tracing.ts';
+import { createLogger } from '../../services/shared/log.ts';
+import { createMetrics, type ServiceDeps } from '../../services/shared/service.ts';
+import { createSidecar } from '../../services/shared/sidecar.ts';
+import { startFakeSidecar, type FakeSidecar } from './fake-sidecar.ts';
+
+/** A service behind its real HTTP door, beside a fake sidecar. */
+export interface ServiceUnderTest {
+  sidecar: FakeSidecar;
+  /** A client of the door: `door.get('/api/...')`. */
+  door: ReturnType<typeof request>;
+  /** What the service logged, parsed. */
+  logs: Record<string, unknown>[];
+  /** Delivers an event as a sidecar would; gives the status that the service answered (SUCCESS, RETRY, DROP). */
+  deliver: (type: string, data: unknown, id?: string) => Promise<string>;
+  /** Fires a job as a sidecar would; gives the HTTP status. */
+  fire: (job: string) => Promise<number>;
+  /** The events of one type published so far. */
+  said: (type: string) => { id: string; data: Record<string, unknown> }[];
+  stop: () => Promise<void>;
+}
+
+let tracing = false;
+
+/** Builds the service with the dependencies that every service has; `build` adds its own. */
+export async function startService(build: (deps: ServiceDeps) => Express): Promise<ServiceUnderTest> {
+  if (!tracing) startTracing('test', undefined);
+  tracing = true;
+  const fake = await startFakeSidecar();
+  const sidecar = createSidecar({ port: fake.port });
+  const logs: Record<string, unknown>[] = [];
+  const log = createLogger('test', 'debug', {
+    write: (line) => void logs.push(JSON.parse(line) as Record<string, unknown>),
+  });
+  const door = request(build({ log, sidecar, metrics: createMetrics() }));
+  return {
+    sidecar: fake,
+    door,
+    logs,
+    async deliver(type, data, id = 'event-1') {
+      const event = { specversion: '1.0', id, type, source: 'test', subject: 'test', time: now(), data };
+      const response = await door
+        .post(`/events/${type}`)
+        .set('content-type', 'application/cloudevents+json')
+        .send(JSON.stringify(event));
+      return (response.body as { status: string }).status;
+    },
+    fire: async (job) => (await door.post(`/job/${job}`).send({})).status,
+    said: (type) =>
+      fake.published
+        .filter((event) => event.type === type)
+        .map((event) => ({ id: event.id, data: event.data as Record<string, unknown> })),
+    async stop() {
+      await sidecar.close();
+      await fake.close();
+    },
+  };
+}
+
+const now = () => new Date().toISOString();
+
+/** The headers by which the gateway names a caller. */
+export function as(id: string, role: 'customer' | 'admin' = 'customer'): Record<string, string> {
+  return { 'x-caller-id': id, 'x-caller-role': role };
+}
