@@ -3,8 +3,8 @@ import { id } from '../shared/types.ts';
 
 /** `shipment.dispatched`: the parcel has left; from here on the order cannot be cancelled. */
 export const shipmentDispatchedData = z.object({ order_id: id, tracking_number: z.string() });
-/** `shipment.delivered` */
-export const shipmentDeliveredData = z.object({ order_id: id });
+/** `shipment.delivered`; tells the tracking number again, for whom it reaches before `shipment.dispatched`. */
+export const shipmentDeliveredData = shipmentDispatchedData;
 /** `shipment.stopped`: the parcel will not leave; the order may be cancelled. */
 export const shipmentStoppedData = z.object({ order_id: id, reason: z.string() });
 

@@ -70,10 +70,15 @@ export const orderEventSchema = z.object({
  */
 export const orderEventData = z.object({ order: orderSchema });
 
-/** `payment.requested` also tells how to pay. The token stands for a card; it is not shown anywhere else. */
-export const paymentRequestedData = orderEventData.extend({
-  payment: z.object({ method: z.literal('card'), card_token: z.string() }),
+/** The token stands for a card at the payment provider; only payments is told. */
+export const paymentMethodSchema = z.strictObject({
+  method: z.literal('card'),
+  card_token: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a card token'),
 });
+export type PaymentMethod = z.infer<typeof paymentMethodSchema>;
+
+/** `payment.requested` also tells how to pay. */
+export const paymentRequestedData = orderEventData.extend({ payment: paymentMethodSchema });
 
 const quantity = z.int().min(1).max(10_000);
 
@@ -83,10 +88,7 @@ export const cartBody = z.strictObject({
     .array(z.strictObject({ product_id: productId, quantity, unit_price: money.optional() }))
     .min(1)
     .max(50),
-  payment: z.strictObject({
-    method: z.literal('card'),
-    card_token: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a card token'),
-  }),
+  payment: paymentMethodSchema,
   currency: currency.optional(),
   customer_id: id.optional(),
 });
@@ -98,7 +100,7 @@ export const oneLineBody = z.strictObject({
   amount: money.optional(),
   customer_id: id.optional(),
   currency: currency.optional(),
-  payment: cartBody.shape.payment.optional(),
+  payment: paymentMethodSchema.optional(),
 });
 
 /** `PUT /api/orders/:id/status` */

@@ -31,6 +31,9 @@ export function cloudEvent<Data>(event: {
   return { specversion: '1.0', datacontenttype: 'application/json', ...event };
 }
 
+/** Thrown by a handler for an event that no later try can process: it goes to the dead letters at once. */
+export class UnprocessableEvent extends Error {}
+
 const envelope = z.object({ id: z.string(), type: z.string(), data: z.unknown() });
 
 /** A handler of one type of event. It returns when all is done; what it throws will be delivered again. */
@@ -69,7 +72,7 @@ export function subscriptions(log: Logger, handlers: Subscription[]): Router {
         await handle(req.body);
         res.json({ status: 'SUCCESS' });
       } catch (error) {
-        const status = error instanceof z.ZodError ? 'DROP' : 'RETRY';
+        const status = error instanceof z.ZodError || error instanceof UnprocessableEvent ? 'DROP' : 'RETRY';
         log.warn({ err: error, event_type: type }, `event not handled: ${status}`);
         res.json({ status });
       }

@@ -24,18 +24,25 @@ export function createMetrics(): Registry {
   return metrics;
 }
 
+export interface ServiceParts {
+  routers: (Router | RequestHandler)[];
+  /** Those that read the body themselves; they come before the one that takes JSON only. */
+  unparsed?: (Router | RequestHandler)[];
+  isReady?: () => boolean;
+}
+
 /**
  * A service's Express app: what all of them share around `routers`, which come in their order.
  *
  * - request id (taken over from `X-Request-Id` or made) and trace context for all that follows
  * - one log line and one metric a request
  * - `/healthz` (the process lives), `/readyz` (it can work: the sidecar and `isReady`), `/metrics`
- * - calls only from the sidecar, by `APP_API_TOKEN`, for `routers`
- * - JSON bodies up to 100 KB; problem documents for everything that goes wrong
+ * - calls only from the sidecar, by `APP_API_TOKEN`, for all routers
+ * - JSON bodies up to 100 KB for `routers`; problem documents for everything that goes wrong
  */
 export function createService(
   deps: ServiceDeps,
-  { routers, isReady = () => true }: { routers: (Router | RequestHandler)[]; isReady?: () => boolean },
+  { routers, unparsed = [], isReady = () => true }: ServiceParts,
 ): Express {
   const { log, sidecar, metrics } = deps;
   const app = express();
@@ -49,6 +56,7 @@ export function createService(
   });
   app.get('/metrics', async (_req, res) => void res.type(metrics.contentType).send(await metrics.metrics()));
   if (deps.appApiToken) app.use(onlyFromSidecar(deps.appApiToken));
+  for (const router of unparsed) app.use(router);
   app.use(jsonBody());
   for (const router of routers) app.use(router);
   app.use(unknownRoute);

@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import { baseConfig } from '../shared/config.ts';
+
+const milliseconds = z.coerce.number().int().min(100);
+
+export const config = baseConfig.extend({
+  /** How often the durable job looks after an order that is not final. */
+  ORDER_RECHECK_MS: milliseconds.default(15_000),
+  /** An order that is not paid by then expires. */
+  ORDER_EXPIRE_MS: milliseconds.default(15 * 60_000),
+});

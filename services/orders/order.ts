@@ -1,0 +1,85 @@
+import type { Order, OrderEventType, OrderLine, OrderStatus } from './contract.ts';
+
+/** What is to be added to an order's stream. */
+export type NewEvent =
+  | { type: 'order.created'; data: OrderCreated }
+  | { type: 'payment.requested'; data: Record<string, never> }
+  | { type: 'order.paid'; data: { payment_id: string } }
+  | { type: 'order.shipped'; data: { tracking_number?: string } }
+  | { type: 'order.delivered'; data: Record<string, never> }
+  | {
+      type: 'order.rejected' | 'order.payment_failed' | 'order.cancelled' | 'order.expired';
+      data: { reason: string };
+    };
+
+export interface OrderCreated {
+  customer_id: string;
+  items: OrderLine[];
+  total: number;
+  currency: string;
+}
+
+/** An event in the stream. Versions count from 1 without gaps. */
+export type OrderEvent = NewEvent & { version: number; time: string };
+
+const STATUS_AFTER: Record<OrderEventType, OrderStatus> = {
+  'order.created': 'PENDING',
+  'payment.requested': 'RESERVED',
+  'order.paid': 'PAID',
+  'order.shipped': 'SHIPPED',
+  'order.delivered': 'DELIVERED',
+  'order.rejected': 'REJECTED',
+  'order.payment_failed': 'PAYMENT_FAILED',
+  'order.cancelled': 'CANCELLED',
+  'order.expired': 'EXPIRED',
+};
+
+const FINAL = new Set<OrderStatus>(['DELIVERED', 'REJECTED', 'PAYMENT_FAILED', 'CANCELLED', 'EXPIRED']);
+
+/** Whether nothing will happen to the order any more. */
+export function isFinal(order: Order): boolean {
+  return FINAL.has(order.status);
+}
+
+/**
+ * The order that these events tell of.
+ *
+ * @throws Error where the stream does not begin with `order.created`
+ */
+export function replay(orderId: string, events: readonly OrderEvent[]): Order {
+  const [created, ...rest] = events;
+  if (created?.type !== 'order.created') throw new Error(`the stream of order ${orderId} has no beginning`);
+  const first: Order = {
+    order_id: orderId,
+    ...created.data,
+    status: 'PENDING',
+    version: created.version,
+    created_at: created.time,
+    updated_at: created.time,
+  };
+  return rest.reduce(apply, first);
+}
+
+function apply(order: Order, event: OrderEvent): Order {
+  const { reason, tracking_number } = event.data as { reason?: string; tracking_number?: string };
+  return {
+    ...order,
+    ...(reason === undefined ? {} : { reason }),
+    ...(tracking_number === undefined ? {} : { tracking_number }),
+    status: STATUS_AFTER[event.type],
+    version: event.version,
+    updated_at: event.time,
+  };
+}
+
+/** Puts new events at the end of a stream. */
+export function append(
+  events: readonly OrderEvent[],
+  added: readonly NewEvent[],
+  time: string,
+): OrderEvent[] {
+  return [
+    ...events,
+    ...added.map((event, position) => ({ ...event, version: events.length + position + 1, time })),
+  ];
+}

@@ -1,0 +1,102 @@
+import type { Order, OrderEventType, OrderStatus } from './contract.ts';
+import type { NewEvent } from './order.ts';
+
+/** Whatever can move an order: what other services say, what callers want, and the clock. */
+export type Message =
+  | { type: 'inventory.reserved' }
+  | { type: 'inventory.rejected'; reason: string }
+  | { type: 'payment.processed'; payment_id: string }
+  | { type: 'payment.failed'; reason: string }
+  | { type: 'shipment.dispatched'; tracking_number: string }
+  | { type: 'shipment.delivered'; tracking_number: string }
+  | { type: 'shipment.stopped'; reason: string }
+  | { type: 'cancel'; reason: string }
+  | { type: 'ship by hand' }
+  | { type: 'deliver by hand' }
+  | { type: 'deadline passed' };
+
+export interface Decision {
+  /** To be appended to the stream and then said, in this order. */
+  events: NewEvent[];
+  /**
+   * The message was decided on before, and that decision is still the last word: say it again, for the crash that may
+   * have come between writing and saying.
+   */
+  sayAgain: boolean;
+}
+
+/** What each message leads to, when it comes in time. */
+const LEADS_TO: Record<Message['type'], OrderEventType> = {
+  'inventory.reserved': 'payment.requested',
+  'inventory.rejected': 'order.rejected',
+  'payment.processed': 'order.paid',
+  'payment.failed': 'order.payment_failed',
+  'shipment.dispatched': 'order.shipped',
+  'shipment.delivered': 'order.delivered',
+  'shipment.stopped': 'order.cancelled',
+  cancel: 'order.cancelled',
+  'ship by hand': 'order.shipped',
+  'deliver by hand': 'order.delivered',
+  'deadline passed': 'order.expired',
+};
+
+/**
+ * The saga: what follows from a message for an order whose last event is `last`. Total over every status and message,
+ * and the same for a message that comes twice.
+ */
+export function decide(order: Order, last: OrderEventType, message: Message): Decision {
+  const events = follow(order.status, message);
+  return { events, sayAgain: events.length === 0 && last === LEADS_TO[message.type] };
+}
+
+const UNPAID = new Set<OrderStatus>(['PENDING', 'RESERVED']);
+
+function follow(status: OrderStatus, message: Message): NewEvent[] {
+  const unpaid = UNPAID.has(status);
+  switch (message.type) {
+    case 'inventory.reserved':
+      return status === 'PENDING' ? [{ type: 'payment.requested', data: {} }] : [];
+    case 'inventory.rejected':
+      return status === 'PENDING' ? [{ type: 'order.rejected', data: { reason: message.reason } }] : [];
+    case 'payment.processed':
+      return unpaid ? [{ type: 'order.paid', data: { payment_id: message.payment_id } }] : [];
+    case 'payment.failed':
+      return unpaid ? [{ type: 'order.payment_failed', data: { reason: message.reason } }] : [];
+    case 'shipment.dispatched':
+      return status === 'PAID' ? [shipped(message.tracking_number)] : [];
+    case 'shipment.delivered':
+      // Before shipment.dispatched, when that one is late: the order then ships and arrives at once.
+      if (status === 'PAID') return [shipped(message.tracking_number), delivered];
+      return status === 'SHIPPED' ? [delivered] : [];
+    case 'shipment.stopped':
+      return status === 'PAID' ? [{ type: 'order.cancelled', data: { reason: message.reason } }] : [];
+    case 'cancel':
+      // A paid order is cancelled by shipment.stopped: only fulfilment knows whether the parcel has left.
+      return unpaid ? [{ type: 'order.cancelled', data: { reason: message.reason } }] : [];
+    case 'ship by hand':
+      return status === 'PAID' ? [{ type: 'order.shipped', data: {} }] : [];
+    case 'deliver by hand':
+      return status === 'SHIPPED' ? [delivered] : [];
+    case 'deadline passed':
+      return unpaid ? [{ type: 'order.expired', data: { reason: 'not paid in time' } }] : [];
+  }
+}
+
+const shipped = (tracking_number: string): NewEvent => ({ type: 'order.shipped', data: { tracking_number } });
+const delivered: NewEvent = { type: 'order.delivered', data: {} };
+
+/** How an administrator may bring an order into a status; what is not here, the rules do not allow. */
+export const BY_HAND: Partial<Record<OrderStatus, Message>> = {
+  SHIPPED: { type: 'ship by hand' },
+  DELIVERED: { type: 'deliver by hand' },
+  CANCELLED: { type: 'cancel', reason: 'cancelled by the shop' },
+};
+
+/**
+ * Whether the durable job should say an unfinished order's last word again, `waited` milliseconds after it was said.
+ * True in the ticks 1, 2, 4, 8, ... so that a backlog is not fed by its own repetitions.
+ */
+export function shouldSayAgain(waited: number, interval: number): boolean {
+  const tick = Math.round(waited / interval);
+  return tick > 0 && (tick & (tick - 1)) === 0;
+}

@@ -1,0 +1,22 @@
+import { cloudEvent, type CloudEvent } from '../shared/events.ts';
+import { replay } from './order.ts';
+import type { OrderDocument } from './order-store.ts';
+
+/**
+ * The message that tells of one event of an order. It follows from the stream alone, so that saying it again gives the
+ * same message.
+ */
+export function messageOf({ order_id, events, payment }: OrderDocument, version: number): CloudEvent {
+  const told = events.slice(0, version);
+  const event = told.at(-1);
+  if (event?.version !== version) throw new Error(`order ${order_id} has no version ${version}`);
+  const order = replay(order_id, told);
+  return cloudEvent({
+    id: `${order_id}:${version}`,
+    source: 'orders',
+    type: event.type,
+    subject: order_id,
+    time: event.time,
+    data: event.type === 'payment.requested' ? { order, payment } : { order },
+  });
+}

@@ -1,0 +1,45 @@
+import { Router } from 'express';
+import {
+  shipmentDeliveredData,
+  shipmentDispatchedData,
+  shipmentStoppedData,
+} from '../fulfilment/contract.ts';
+import { inventoryRejectedData, inventoryReservedData } from '../inventory/contract.ts';
+import { paymentFailedData, paymentProcessedData } from '../payments/contract.ts';
+import { on, subscriptions as routesFor, UnprocessableEvent } from '../shared/events.ts';
+import type { Logger } from '../shared/log.ts';
+import { aboutOrder } from '../shared/service.ts';
+import type { MoveOrder } from './move-order.ts';
+import type { Message } from './saga.ts';
+
+/** What other services say about orders. */
+export function subscriptions(deps: { log: Logger; move: MoveOrder }): Router {
+  async function apply(orderId: string, message: Message): Promise<void> {
+    aboutOrder(orderId);
+    if (!(await deps.move(orderId, message))) throw new UnprocessableEvent(`there is no order ${orderId}`);
+  }
+
+  return routesFor(deps.log, [
+    on('inventory.reserved', inventoryReservedData, ({ order_id }) =>
+      apply(order_id, { type: 'inventory.reserved' }),
+    ),
+    on('inventory.rejected', inventoryRejectedData, ({ order_id, reason }) =>
+      apply(order_id, { type: 'inventory.rejected', reason }),
+    ),
+    on('payment.processed', paymentProcessedData, ({ order_id, payment_id }) =>
+      apply(order_id, { type: 'payment.processed', payment_id }),
+    ),
+    on('payment.failed', paymentFailedData, ({ order_id, reason }) =>
+      apply(order_id, { type: 'payment.failed', reason }),
+    ),
+    on('shipment.dispatched', shipmentDispatchedData, ({ order_id, tracking_number }) =>
+      apply(order_id, { type: 'shipment.dispatched', tracking_number }),
+    ),
+    on('shipment.delivered', shipmentDeliveredData, ({ order_id, tracking_number }) =>
+      apply(order_id, { type: 'shipment.delivered', tracking_number }),
+    ),
+    on('shipment.stopped', shipmentStoppedData, ({ order_id, reason }) =>
+      apply(order_id, { type: 'shipment.stopped', reason }),
+    ),
+  ]);
+}

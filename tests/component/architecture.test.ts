@@ -1,0 +1,117 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+/** The import rules of services/README.md, held against the code. */
+
+const SERVICES = readdirSync('services', { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && entry.name !== 'shared')
+  .map((entry) => entry.name);
+
+interface Source {
+  service: string;
+  file: string;
+  text: string;
+  /** Packages by name, own files as `service/file.ts`. */
+  imports: string[];
+}
+
+function sourcesOf(service: string): Source[] {
+  return readdirSync(join('services', service), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => {
+      const text = readFileSync(join('services', service, file), 'utf8');
+      const imports = [...text.matchAll(/(?:from|import\()\s*'([^']+)'/g)].map(([, target = '']) =>
+        target.startsWith('.') ? normalize(join(service, dirname(file), target)) : target,
+      );
+      return { service, file, text, imports };
+    });
+}
+
+const own = SERVICES.flatMap(sourcesOf);
+const shared = sourcesOf('shared');
+const all = [...own, ...shared];
+
+const name = ({ service, file }: Source) => `${service}/${file}`;
+const offenders = (sources: Source[], breaks: (source: Source) => boolean) =>
+  sources.filter(breaks).map(name);
+
+describe('the layout', () => {
+  it('When the services are listed, then they are those of the design', () => {
+    expect(SERVICES.toSorted()).toEqual([
+      'fulfilment',
+      'gateway',
+      'history',
+      'inventory',
+      'notifications',
+      'orders',
+      'payments',
+      'users',
+    ]);
+  });
+
+  it('When a service imports another, then only its contract', () => {
+    const foreign = (source: Source) =>
+      source.imports.some((target) => {
+        const [owner = ''] = target.split('/');
+        return SERVICES.includes(owner) && owner !== source.service && target !== `${owner}/contract.ts`;
+      });
+    expect(offenders(own, foreign)).toEqual([]);
+  });
+
+  it('When shared imports, then no service', () => {
+    expect(
+      offenders(shared, (source) =>
+        source.imports.some((target) => SERVICES.includes(target.split('/')[0] ?? '')),
+      ),
+    ).toEqual([]);
+  });
+
+  it('When services import anything but packages, then it lies under services', () => {
+    expect(offenders(all, (source) => source.imports.some((target) => target.startsWith('..')))).toEqual([]);
+  });
+
+  it('When a contract imports, then only zod, shared types and other contracts', () => {
+    const allowed = /^(zod|shared\/(types|paged-index)\.ts|[a-z]+\/contract\.ts)$/;
+    const contracts = own.filter((source) => source.file === 'contract.ts');
+    expect(offenders(contracts, (source) => source.imports.some((target) => !allowed.test(target)))).toEqual(
+      [],
+    );
+  });
+
+  it('When a file is not main.ts, then it does not touch the process', () => {
+    const touches = /process\.(env|exit|on|argv)\b/;
+    const others = all.filter((source) => source.file !== 'main.ts' && name(source) !== 'shared/run.ts');
+    expect(offenders(others, (source) => touches.test(source.text))).toEqual([]);
+  });
+
+  it('When it is a composition root, then it has 30 lines at most and nobody imports it', () => {
+    const roots = own.filter((source) => source.file === 'main.ts');
+    expect(roots).toHaveLength(SERVICES.length);
+    expect(offenders(roots, (source) => source.text.trimEnd().split('\n').length > 30)).toEqual([]);
+    expect(offenders(all, (source) => source.imports.some((target) => target.endsWith('/main.ts')))).toEqual(
+      [],
+    );
+  });
+
+  it('When a file is long, then it has a second reason to change', () => {
+    expect(offenders(all, (source) => source.text.split('\n').length > 250)).toEqual([]);
+  });
+
+  it('When a file holds pure rules, then it knows no Express, no sidecar, no clock and no randomness', () => {
+    const pure = [
+      'orders/order.ts',
+      'orders/saga.ts',
+      'orders/pricing.ts',
+      'inventory/stock.ts',
+      'payments/payment.ts',
+      'fulfilment/shipment.ts',
+      'history/read-model.ts',
+    ];
+    const rules = own.filter((source) => pure.includes(name(source)));
+    expect(rules.map(name).toSorted()).toEqual(pure.toSorted());
+    const impure =
+      /from '(express|undici|uuid|node:[^']*|[^']*shared\/(sidecar|state)\.ts)'|new Date\(\)|Date\.now|Math\.random/;
+    expect(offenders(rules, (source) => impure.test(source.text))).toEqual([]);
+  });
+});

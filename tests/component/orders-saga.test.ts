@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest';
+import { orderStatus, type OrderEventType, type OrderStatus } from '../../services/orders/contract.ts';
+import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/order.ts';
+import { decide, shouldSayAgain, type Message } from '../../services/orders/saga.ts';
+
+const TIME = '2026-01-01T00:00:00.000Z';
+const ID = '0193b2a0-0000-7000-8000-000000000001';
+
+const created: NewEvent = {
+  type: 'order.created',
+  data: { customer_id: ID, items: [], total: 100, currency: 'EUR' },
+};
+const requested: NewEvent = { type: 'payment.requested', data: {} };
+const paid: NewEvent = { type: 'order.paid', data: { payment_id: 'p' } };
+const shipped: NewEvent = { type: 'order.shipped', data: { tracking_number: 't' } };
+
+/** A stream that ends in each status. */
+const STREAMS: Record<OrderStatus, NewEvent[]> = {
+  PENDING: [created],
+  RESERVED: [created, requested],
+  PAID: [created, requested, paid],
+  SHIPPED: [created, requested, paid, shipped],
+  DELIVERED: [created, requested, paid, shipped, { type: 'order.delivered', data: {} }],
+  REJECTED: [created, { type: 'order.rejected', data: { reason: 'r' } }],
+  PAYMENT_FAILED: [created, requested, { type: 'order.payment_failed', data: { reason: 'r' } }],
+  CANCELLED: [created, requested, { type: 'order.cancelled', data: { reason: 'r' } }],
+  EXPIRED: [created, requested, { type: 'order.expired', data: { reason: 'r' } }],
+};
+
+const MESSAGES: Message[] = [
+  { type: 'inventory.reserved' },
+  { type: 'inventory.rejected', reason: 'r' },
+  { type: 'payment.processed', payment_id: 'p' },
+  { type: 'payment.failed', reason: 'r' },
+  { type: 'shipment.dispatched', tracking_number: 't' },
+  { type: 'shipment.delivered', tracking_number: 't' },
+  { type: 'shipment.stopped', reason: 'r' },
+  { type: 'cancel', reason: 'r' },
+  { type: 'ship by hand' },
+  { type: 'deliver by hand' },
+  { type: 'deadline passed' },
+];
+
+/** Where each message takes an order; what is not here leaves it as it is. */
+const MOVES: Partial<Record<OrderStatus, Partial<Record<Message['type'], OrderStatus>>>> = {
+  PENDING: {
+    'inventory.reserved': 'RESERVED',
+    'inventory.rejected': 'REJECTED',
+    'payment.processed': 'PAID',
+    'payment.failed': 'PAYMENT_FAILED',
+    cancel: 'CANCELLED',
+    'deadline passed': 'EXPIRED',
+  },
+  RESERVED: {
+    'payment.processed': 'PAID',
+    'payment.failed': 'PAYMENT_FAILED',
+    cancel: 'CANCELLED',
+    'deadline passed': 'EXPIRED',
+  },
+  PAID: {
+    'shipment.dispatched': 'SHIPPED',
+    'shipment.delivered': 'DELIVERED',
+    'shipment.stopped': 'CANCELLED',
+    'ship by hand': 'SHIPPED',
+  },
+  SHIPPED: { 'shipment.delivered': 'DELIVERED', 'deliver by hand': 'DELIVERED' },
+};
+
+/** Messages whose own decision an order in this status has as its last word. */
+const SAID_AGAIN: Record<OrderStatus, Message['type'][]> = {
+  PENDING: [],
+  RESERVED: ['inventory.reserved'],
+  PAID: ['payment.processed'],
+  SHIPPED: ['shipment.dispatched', 'ship by hand'],
+  DELIVERED: ['shipment.delivered', 'deliver by hand'],
+  REJECTED: ['inventory.rejected'],
+  PAYMENT_FAILED: ['payment.failed'],
+  CANCELLED: ['shipment.stopped', 'cancel'],
+  EXPIRED: ['deadline passed'],
+};
+
+const stream = (status: OrderStatus): OrderEvent[] => append([], STREAMS[status], TIME);
+const typeOfLast = (events: OrderEvent[]): OrderEventType => events.at(-1)!.type;
+
+function move(events: OrderEvent[], message: Message): { events: OrderEvent[]; sayAgain: boolean } {
+  const decision = decide(replay(ID, events), typeOfLast(events), message);
+  return { events: append(events, decision.events, TIME), sayAgain: decision.sayAgain };
+}
+
+const cases = orderStatus.options.flatMap((status) => MESSAGES.map((message) => ({ status, message })));
+
+describe('the saga', () => {
+  it.each(cases)(
+    'When $message.type comes in $status, then it moves as the table says',
+    ({ status, message }) => {
+      const after = replay(ID, move(stream(status), message).events);
+      expect(after.status).toBe(MOVES[status]?.[message.type] ?? status);
+    },
+  );
+
+  it.each(cases)(
+    'When $message.type comes twice in $status, then the second changes nothing',
+    ({ status, message }) => {
+      const once = move(stream(status), message);
+      const twice = move(once.events, message);
+      expect(twice.events).toEqual(once.events);
+      if (once.events.length > stream(status).length) expect(twice.sayAgain).toBe(true);
+    },
+  );
+
+  it.each(cases)(
+    'When $message.type was the last word in $status, then it is said again',
+    ({ status, message }) => {
+      const { sayAgain } = move(stream(status), message);
+      expect(sayAgain).toBe(SAID_AGAIN[status].includes(message.type));
+    },
+  );
+
+  const messagePairs = MESSAGES.flatMap((first) => MESSAGES.map((second) => [first, second] as const));
+
+  it.each(orderStatus.options)(
+    'When any two messages come in %s, then versions count on without a gap',
+    (status) => {
+      for (const [first, second] of messagePairs) {
+        const { events } = move(move(stream(status), first).events, second);
+        expect(events.map((event) => event.version)).toEqual(events.map((_, position) => position + 1));
+      }
+    },
+  );
+
+  const story: Message[] = [
+    { type: 'inventory.reserved' },
+    { type: 'payment.processed', payment_id: 'p' },
+    { type: 'shipment.dispatched', tracking_number: 't' },
+    { type: 'shipment.delivered', tracking_number: 't' },
+  ];
+
+  it('When the messages of an order come in any order and are delivered until heard, then it is delivered', () => {
+    for (const order of permutations(story)) {
+      let events = stream('PENDING');
+      for (let round = 0; round < story.length; round++)
+        for (const message of order) events = move(events, message).events;
+      expect(replay(ID, events).status).toBe('DELIVERED');
+    }
+  });
+
+  it('When an order is final, then no message changes it', () => {
+    for (const status of ['DELIVERED', 'REJECTED', 'PAYMENT_FAILED', 'CANCELLED', 'EXPIRED'] as const)
+      for (const message of MESSAGES) expect(move(stream(status), message).events).toEqual(stream(status));
+  });
+});
+
+describe('saying again', () => {
+  it.each([
+    [0.4, false],
+    [1, true],
+    [2, true],
+    [3, false],
+    [4, true],
+    [5, false],
+    [8, true],
+    [12, false],
+    [16, true],
+  ])('When %s intervals have passed, then %s', (ticks, expected) => {
+    expect(shouldSayAgain(ticks * 15_000, 15_000)).toBe(expected);
+  });
+});
+
+function permutations<T>(items: readonly T[]): T[][] {
+  if (items.length < 2) return [[...items]];
+  return items.flatMap((item, position) =>
+    permutations(items.filter((_, other) => other !== position)).map((rest) => [item, ...rest]),
+  );
+}

@@ -1,0 +1,429 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/orders/app.ts';
+import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const CUSTOMER = randomUUID();
+const PRODUCTS = [
+  product('mug-blue', 1250),
+  product('tea-green', 499),
+  { ...product('map-us', 900), currency: 'USD' },
+];
+
+function product(product_id: string, unit_price: number) {
+  return { product_id, name: product_id, unit_price, currency: 'EUR', on_hand: 9, reserved: 0, available: 9 };
+}
+
+const cart = (more: object = {}) => ({
+  items: [{ product_id: 'mug-blue', quantity: 2 }],
+  payment: { method: 'card', card_token: 'tok_visa' },
+  ...more,
+});
+
+let clock: Date;
+let service: ServiceUnderTest;
+
+beforeEach(async () => {
+  clock = new Date('2026-01-01T00:00:00.000Z');
+  service = await startService((deps) =>
+    createApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => clock }),
+  );
+  service.sidecar.answer('inventory', ({ path }) => {
+    const ids = new URL(path, 'http://x').searchParams.get('ids')?.split(',') ?? [];
+    return { status: 200, body: { items: PRODUCTS.filter((one) => ids.includes(one.product_id)) } };
+  });
+});
+afterEach(() => service.stop());
+
+const post = (body: object, headers: Record<string, string> = {}) =>
+  service.door.post('/api/orders').set(as(CUSTOMER)).set(headers).send(body);
+
+async function placed(body: object = cart()): Promise<string> {
+  const response = await post(body);
+  expect(response.status).toBe(201);
+  return (response.body as { order_id: string }).order_id;
+}
+
+async function statusOf(orderId: string): Promise<string> {
+  const response = await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER));
+  return (response.body as { status: string }).status;
+}
+
+async function paidOrder(): Promise<string> {
+  const orderId = await placed();
+  await service.deliver('inventory.reserved', { order_id: orderId });
+  await service.deliver('payment.processed', { order_id: orderId, payment_id: randomUUID() });
+  return orderId;
+}
+
+const fireJob = (orderId: string) =>
+  service.door.post(`/job/order-${orderId}`).send({ since: '2026-01-01T00:00:00.000Z' });
+
+describe('POST /api/orders', () => {
+  it('When a cart is ordered, then it is accepted with the total of the shop', async () => {
+    const response = await post(cart());
+    expect(response.status).toBe(201);
+    expect(response.body).toMatchObject({ status: 'PENDING', total: 2500, currency: 'EUR' });
+    expect(response.headers['location']).toBe(
+      `/api/orders/${(response.body as { order_id: string }).order_id}`,
+    );
+  });
+
+  it('When one line is ordered, then the default card is used', async () => {
+    const orderId = await placed({ product_id: 'tea-green', quantity: 3, amount: 1497 });
+    await service.deliver('inventory.reserved', { order_id: orderId });
+    expect(service.said('payment.requested')[0]?.data).toMatchObject({ payment: { card_token: 'tok_visa' } });
+  });
+
+  it('When an order is accepted, then its job is set and order.created is said', async () => {
+    const orderId = await placed();
+    expect(service.sidecar.jobs.get(`order-${orderId}`)).toMatchObject({ dueTime: '1000ms' });
+    expect(service.said('order.created')).toMatchObject([
+      { id: `${orderId}:1`, data: { order: { order_id: orderId, status: 'PENDING', version: 1 } } },
+    ]);
+  });
+
+  it('When lines name a product twice, then they become one line', async () => {
+    const line = { product_id: 'mug-blue', quantity: 2 };
+    const orderId = await placed(cart({ items: [line, line] }));
+    const { body } = await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER));
+    expect(body).toMatchObject({ items: [{ product_id: 'mug-blue', quantity: 4 }], total: 5000 });
+  });
+
+  it('When the broker is out of reach, then the order is still accepted', async () => {
+    service.sidecar.fail('publish');
+    expect((await post(cart())).status).toBe(201);
+  });
+
+  it('When the scheduler is out of reach, then the order is refused and nothing is written', async () => {
+    service.sidecar.fail('schedule');
+    expect((await post(cart())).status).toBe(503);
+    expect(service.sidecar.documents.size).toBe(0);
+  });
+
+  it('When inventory is out of reach, then the order is refused', async () => {
+    service.sidecar.fail('invoke');
+    const response = await post(cart());
+    expect(response.status).toBe(503);
+    expect(response.headers['retry-after']).toBe('1');
+  });
+
+  const one = (quantity: unknown) => cart({ items: [{ product_id: 'mug-blue', quantity }] });
+  it.each([
+    ['quantity 0', one(0), 422, 'items.0.quantity'],
+    ['a negative quantity', one(-1), 422, 'items.0.quantity'],
+    ['a fractional quantity', one(1.5), 422, 'items.0.quantity'],
+    ['a huge quantity', one(1e12), 422, 'items.0.quantity'],
+    ['a quantity in words', one('2'), 422, 'items.0.quantity'],
+    ['no items', cart({ items: [] }), 422, 'items'],
+    ['an unknown product', cart({ items: [{ product_id: 'nope', quantity: 1 }] }), 422, 'items.0.product_id'],
+    ['an unknown product in the short form', { product_id: 'nope', quantity: 1 }, 422, 'product_id'],
+    ['an evil product id', cart({ items: [{ product_id: 'a||b', quantity: 1 }] }), 422, 'items.0.product_id'],
+    ['no payment', { items: [{ product_id: 'mug-blue', quantity: 1 }] }, 422, 'payment'],
+    ['an unknown field', cart({ discount: 5 }), 422, 'discount'],
+    ['a currency that is none', cart({ currency: 'euro' }), 422, 'currency'],
+    ['nothing', {}, 422, 'product_id'],
+    ['a list', [], 422, ''],
+    [
+      'another unit price',
+      cart({ items: [{ product_id: 'mug-blue', quantity: 1, unit_price: 1 }] }),
+      409,
+      'items.0.unit_price',
+    ],
+    ['another amount', { product_id: 'mug-blue', quantity: 1, amount: 1 }, 409, 'amount'],
+    ['another currency', cart({ currency: 'USD' }), 409, 'currency'],
+  ])(
+    'When %s is asked for, then the answer names it and nothing changes',
+    async (_what, body, status, field) => {
+      const response = await post(body);
+      expect(response.status).toBe(status);
+      expect(response.headers['content-type']).toContain('application/problem+json');
+      expect((response.body as { errors: { field: string }[] }).errors.map((error) => error.field)).toContain(
+        field,
+      );
+      expect(
+        service.sidecar.documents.size + service.sidecar.published.length + service.sidecar.jobs.size,
+      ).toBe(0);
+    },
+  );
+
+  it('When products have different currencies, then the order is refused', async () => {
+    const items = ['mug-blue', 'map-us'].map((product_id) => ({ product_id, quantity: 1 }));
+    expect((await post(cart({ items }))).status).toBe(422);
+  });
+
+  it.each([
+    ['malformed JSON', '{"items":', 'application/json', 400],
+    ['another content type', 'items=1', 'application/x-www-form-urlencoded', 415],
+    ['a body over 100 KB', JSON.stringify({ filler: 'x'.repeat(110_000) }), 'application/json', 413],
+  ])('When %s is sent, then it is refused', async (_what, body, type, status) => {
+    const response = await service.door
+      .post('/api/orders')
+      .set(as(CUSTOMER))
+      .set('content-type', type)
+      .send(body);
+    expect(response.status).toBe(status);
+    expect(response.body).toMatchObject({ status, request_id: response.headers['x-request-id'] });
+  });
+
+  it('When nobody is named, then it is refused', async () => {
+    expect((await service.door.post('/api/orders').send(cart())).status).toBe(401);
+  });
+
+  it('When a customer orders for another, then it is refused, and an administrator may', async () => {
+    const body = cart({ customer_id: randomUUID() });
+    expect((await post(body)).status).toBe(403);
+    const asAdmin = await service.door.post('/api/orders').set(as(randomUUID(), 'admin')).send(body);
+    expect(asAdmin.status).toBe(201);
+  });
+
+  it('When a line is logged, then the card token is not in it', async () => {
+    await paidOrder();
+    expect(JSON.stringify(service.logs)).not.toContain('tok_visa');
+  });
+});
+
+describe('the same Idempotency-Key', () => {
+  const key = { 'idempotency-key': 'key-1' };
+
+  it('When the request is repeated, then it is the same answer and one order', async () => {
+    const [first, second] = [await post(cart(), key), await post(cart(), key)];
+    expect(second.status).toBe(201);
+    expect(second.body).toEqual(first.body);
+    expect(second.headers['idempotent-replayed']).toBe('true');
+    expect(service.said('order.created')).toHaveLength(1);
+  });
+
+  it('When it is repeated at the same time, then there is one order', async () => {
+    const answers = await Promise.all(Array.from({ length: 8 }, () => post(cart(), key)));
+    expect(new Set(answers.map((answer) => (answer.body as { order_id: string }).order_id)).size).toBe(1);
+    expect(service.said('order.created')).toHaveLength(1);
+  });
+
+  it('When another request comes with it, then it is refused', async () => {
+    await post(cart(), key);
+    expect((await post({ product_id: 'tea-green', quantity: 1 }, key)).status).toBe(422);
+  });
+
+  it('When another customer uses it, then it is an order of their own', async () => {
+    const mine = await post(cart(), key);
+    const theirs = await service.door.post('/api/orders').set(as(randomUUID())).set(key).send(cart());
+    expect(theirs.status).toBe(201);
+    expect((theirs.body as { order_id: string }).order_id).not.toBe(
+      (mine.body as { order_id: string }).order_id,
+    );
+  });
+
+  it('When it is no key at all, then it is refused', async () => {
+    expect((await post(cart(), { 'idempotency-key': 'x'.repeat(256) })).status).toBe(400);
+  });
+});
+
+describe('reading an order', () => {
+  it('When another customer asks, then there is no such order', async () => {
+    const orderId = await placed();
+    for (const path of ['', '/events'])
+      expect((await service.door.get(`/api/orders/${orderId}${path}`).set(as(randomUUID()))).status).toBe(
+        404,
+      );
+  });
+
+  it.each(['nope', randomUUID(), 'a%7C%7Cb', '%00'])(
+    'When %s is asked for, then there is none',
+    async (orderId) => {
+      expect((await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER))).status).toBe(404);
+    },
+  );
+
+  it('When an order has gone through, then its events tell how', async () => {
+    const orderId = await paidOrder();
+    await service.deliver('shipment.dispatched', { order_id: orderId, tracking_number: 'SC1' });
+    await service.deliver('shipment.delivered', { order_id: orderId, tracking_number: 'SC1' });
+    const { body } = await service.door.get(`/api/orders/${orderId}/events`).set(as(CUSTOMER));
+    const { items } = body as { items: { id: string; type: string; version: number }[] };
+    expect(items.map((event) => event.type)).toEqual([
+      'order.created',
+      'payment.requested',
+      'order.paid',
+      'order.shipped',
+      'order.delivered',
+    ]);
+    expect(items[2]).toMatchObject({ id: `${orderId}:3`, version: 3, time: clock.toISOString() });
+    expect(JSON.stringify(body)).not.toContain('tok_');
+  });
+});
+
+describe('messages', () => {
+  it('When a message comes twice, then its outcome is said twice with the same id', async () => {
+    const orderId = await placed();
+    for (const _ of [1, 2])
+      expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('SUCCESS');
+    const said = service.said('payment.requested');
+    expect(said.map((event) => event.id)).toEqual([`${orderId}:2`, `${orderId}:2`]);
+    expect(said[1]).toEqual(said[0]);
+  });
+
+  it('When saying fails after writing, then the redelivered message says it', async () => {
+    const orderId = await placed();
+    service.sidecar.fail('publish');
+    expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('RETRY');
+    expect(service.said('payment.requested')).toHaveLength(0);
+    expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('SUCCESS');
+    expect(service.said('payment.requested')).toHaveLength(1);
+    expect(await statusOf(orderId)).toBe('RESERVED');
+  });
+
+  it('When messages of one order come at once, then each is applied', async () => {
+    const orderId = await placed();
+    const answers = await Promise.all([
+      service.deliver('inventory.reserved', { order_id: orderId }),
+      service.deliver('inventory.reserved', { order_id: orderId }),
+      service.deliver('payment.processed', { order_id: orderId, payment_id: randomUUID() }),
+    ]);
+    expect(answers).toEqual(['SUCCESS', 'SUCCESS', 'SUCCESS']);
+    expect(await statusOf(orderId)).toBe('PAID');
+  });
+
+  it.each([
+    ['no data', undefined],
+    ['a broken id', { order_id: 'x' }],
+    ['an unknown order', { order_id: randomUUID() }],
+  ])('When an event has %s, then it is dropped to the dead letters', async (_what, data) => {
+    expect(await service.deliver('inventory.reserved', data)).toBe('DROP');
+  });
+
+  it('When the state is out of reach, then the event is to be delivered again', async () => {
+    const orderId = await placed();
+    service.sidecar.fail('state');
+    expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('RETRY');
+  });
+});
+
+describe('cancelling', () => {
+  const cancel = (orderId: string) => service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER));
+
+  it('When it is not paid, then it is cancelled and said', async () => {
+    const orderId = await placed();
+    const response = await cancel(orderId).send({ reason: 'changed my mind' });
+    expect(response.body).toMatchObject({ status: 'CANCELLED', reason: 'changed my mind' });
+    expect(service.said('order.cancelled')).toHaveLength(1);
+  });
+
+  it('When it is cancelled twice, then the answer is the same', async () => {
+    const orderId = await placed();
+    const [first, second] = [await cancel(orderId), await cancel(orderId)];
+    expect(second.status).toBe(200);
+    expect(second.body).toEqual(first.body);
+  });
+
+  it('When it is paid and fulfilment stops the parcel, then it is cancelled', async () => {
+    const orderId = await paidOrder();
+    service.sidecar.answer('fulfilment', () => ({ status: 200, body: { status: 'STOPPED' } }));
+    expect((await cancel(orderId)).body).toMatchObject({ status: 'CANCELLED' });
+    expect(service.sidecar.calls.at(-1)).toMatchObject({ path: `/shipments/${orderId}/stop` });
+  });
+
+  it('When the parcel has left, then it is too late', async () => {
+    const orderId = await paidOrder();
+    service.sidecar.answer('fulfilment', () => ({ status: 409 }));
+    expect((await cancel(orderId)).status).toBe(409);
+    expect(await statusOf(orderId)).toBe('PAID');
+  });
+
+  it('When fulfilment is out of reach, then nothing is decided', async () => {
+    const orderId = await paidOrder();
+    expect((await cancel(orderId)).status).toBe(503);
+    expect(await statusOf(orderId)).toBe('PAID');
+  });
+
+  it('When the caller is gone before the answer, then shipment.stopped completes it', async () => {
+    const orderId = await paidOrder();
+    await service.deliver('shipment.stopped', { order_id: orderId, reason: 'changed my mind' });
+    expect(await statusOf(orderId)).toBe('CANCELLED');
+  });
+
+  it('When it is of another customer, then there is no such order', async () => {
+    const orderId = await placed();
+    expect((await service.door.post(`/api/orders/${orderId}/cancel`).set(as(randomUUID()))).status).toBe(404);
+  });
+});
+
+describe('PUT /api/orders/:id/status', () => {
+  const put = (orderId: string, status: unknown, role: 'admin' | 'customer' = 'admin') =>
+    service.door.put(`/api/orders/${orderId}/status`).set(as(randomUUID(), role)).send({ status });
+
+  it('When a customer tries, then it is forbidden', async () => {
+    expect((await put(await placed(), 'SHIPPED', 'customer')).status).toBe(403);
+  });
+
+  it('When a paid order is shipped and delivered by hand, then it is', async () => {
+    const orderId = await paidOrder();
+    for (const status of ['SHIPPED', 'SHIPPED', 'DELIVERED'])
+      expect((await put(orderId, status)).body).toMatchObject({ status });
+  });
+
+  it.each(['PENDING', 'SHIPPED', 'DELIVERED', 'PAID', 'EXPIRED'])(
+    'When a reserved order is to become %s, then it is refused',
+    async (status) => {
+      const orderId = await placed();
+      await service.deliver('inventory.reserved', { order_id: orderId });
+      expect((await put(orderId, status)).status).toBe(409);
+      expect(await statusOf(orderId)).toBe('RESERVED');
+    },
+  );
+
+  it('When the status is none, then it is named', async () => {
+    expect((await put(await placed(), 'LOST')).status).toBe(422);
+  });
+});
+
+describe('the durable job', () => {
+  it('When an order waits, then its last word is said again', async () => {
+    const orderId = await placed();
+    clock = new Date(clock.getTime() + 1_000);
+    expect((await fireJob(orderId)).status).toBe(200);
+    expect(service.said('order.created').map((event) => event.id)).toEqual([`${orderId}:1`, `${orderId}:1`]);
+  });
+
+  it('When the deadline has passed unpaid, then the order expires', async () => {
+    const orderId = await placed();
+    clock = new Date(clock.getTime() + 60_000);
+    await fireJob(orderId);
+    expect(await statusOf(orderId)).toBe('EXPIRED');
+    expect(service.said('order.expired')).toHaveLength(1);
+  });
+
+  it('When the deadline has passed but it is paid, then it goes on', async () => {
+    const orderId = await paidOrder();
+    clock = new Date(clock.getTime() + 64_000);
+    await fireJob(orderId);
+    expect(await statusOf(orderId)).toBe('PAID');
+    expect(service.said('order.paid')).toHaveLength(2);
+  });
+
+  it('When the order is final, then it is said once more and the job ends', async () => {
+    const orderId = await placed();
+    await service.deliver('inventory.rejected', { order_id: orderId, reason: 'out of stock' });
+    await fireJob(orderId);
+    expect(service.said('order.rejected')).toHaveLength(2);
+    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(false);
+  });
+
+  it('When saying fails, then the job stays', async () => {
+    const orderId = await placed();
+    await service.deliver('inventory.rejected', { order_id: orderId, reason: 'out of stock' });
+    service.sidecar.fail('publish');
+    expect((await fireJob(orderId)).status).toBe(503);
+    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+  });
+
+  it('When the order was never written, then the job ends, but not while the request may be under way', async () => {
+    const orderId = randomUUID();
+    service.sidecar.jobs.set(`order-${orderId}`, { dueTime: '1s' });
+    await fireJob(orderId);
+    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+    clock = new Date(clock.getTime() + 121_000);
+    await fireJob(orderId);
+    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(false);
+  });
+});
