@@ -32,5 +32,16 @@ export const restockBody = z.strictObject({ quantity: z.int().min(1).max(1_000_0
 export const inventoryReservedData = z.object({ order_id: id });
 /** `inventory.rejected`: nothing is set aside. */
 export const inventoryRejectedData = z.object({ order_id: id, reason: z.string() });
-/** `stock.low`: a sale took what is available to the product's threshold or below. */
+/** `stock.low`: a sale took what is on hand to the product's threshold or below; said once as it falls. */
 export const stockLowData = z.object({ product_id: productId, available: z.int() });
+
+/**
+ * `GET /products?ids=a,b,c`, for orders only: `{ items }`, the products of these ids, in their order; those that do not
+ * exist are left out.
+ */
+export const productsQuery = z.object({
+  ids: z
+    .string()
+    .transform((ids) => [...new Set(ids.split(','))])
+    .pipe(z.array(productId).max(50)),
+});

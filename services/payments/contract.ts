@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { currency, id, money } from '../shared/types.ts';
+import { currency, id, money, timestamp } from '../shared/types.ts';
 
 /** A payment as its order's owner sees it. Money in minor units. */
 export const paymentSchema = z.object({
@@ -16,6 +16,19 @@ export type Payment = z.infer<typeof paymentSchema>;
 export const paymentListSchema = z.object({
   items: z.array(paymentSchema),
   next_cursor: z.string().nullable(),
+});
+
+/** `GET /api/payments` */
+export const paymentListQuery = z.object({ order_id: id });
+
+/** `GET /api/payments/ledger/:order_id`, for administrators: the provider's own books. Money in minor units. */
+const movement = z.object({ amount: money, at: timestamp });
+export const ledgerSchema = z.object({
+  order_id: id,
+  captured: money,
+  refunded: money,
+  captures: z.array(movement),
+  refunds: z.array(movement),
 });
 
 /** `payment.processed`: the money is captured. */

@@ -30,6 +30,8 @@ export interface SidecarRequest {
   path: string;
   headers?: Record<string, string>;
   body?: string | Buffer;
+  /** Milliseconds. */
+  timeout?: number;
 }
 
 /** A job in Dapr's scheduler: https://docs.dapr.io/reference/api/jobs_api/. */
@@ -38,7 +40,7 @@ export interface Job {
   dueTime: string;
   /** How often after that (`@every 30s`); without it the job fires once. */
   schedule?: string;
-  /** Comes back as the body when it fires. */
+  /** Comes back as the body when it fires. A job without any is never delivered (seen with Dapr 1.18). */
   data?: Record<string, string>;
 }
 
@@ -62,6 +64,8 @@ export interface Sidecar {
 
 /** No call waits longer than this, whatever the resiliency policies say. Milliseconds. */
 const CALL_TIMEOUT = 15_000;
+/** The jobs API has no resiliency policy, and waits half a minute for a scheduler that is away. Milliseconds. */
+const SCHEDULER_TIMEOUT = 3_000;
 
 /**
  * A client of the sidecar's HTTP API on this host.
@@ -78,7 +82,8 @@ export function createSidecar(options: { port: number; apiToken?: string | undef
   });
   const token: Record<string, string> = options.apiToken ? { 'dapr-api-token': options.apiToken } : {};
 
-  async function request({ method, path, headers, body }: SidecarRequest): Promise<SidecarResponse> {
+  async function request(call: SidecarRequest): Promise<SidecarResponse> {
+    const { method, path, headers, body, timeout = CALL_TIMEOUT } = call;
     let response: Dispatcher.ResponseData;
     try {
       response = await pool.request({
@@ -86,6 +91,7 @@ export function createSidecar(options: { port: number; apiToken?: string | undef
         path,
         headers: { ...headers, ...outgoingHeaders(), ...token },
         body: body ?? null,
+        headersTimeout: timeout,
       });
       return {
         status: response.statusCode,
@@ -123,13 +129,18 @@ export function createSidecar(options: { port: number; apiToken?: string | undef
       await demand(`schedule ${name}`, {
         method: 'POST',
         path: `/v1.0/jobs/${name}`,
+        timeout: SCHEDULER_TIMEOUT,
         headers: { 'content-type': 'application/json' },
         // Without data daprd 1.18 fails on every tick ("none of the oneof fields is set") and never calls us.
-        body: JSON.stringify({ ...job, data: {}, overwrite: true }),
+        body: JSON.stringify({ data: {}, ...job, overwrite: true }),
       });
     },
     async unschedule(name) {
-      await demand(`unschedule ${name}`, { method: 'DELETE', path: `/v1.0/jobs/${name}` });
+      await demand(`unschedule ${name}`, {
+        method: 'DELETE',
+        path: `/v1.0/jobs/${name}`,
+        timeout: SCHEDULER_TIMEOUT,
+      });
     },
     async send(binding, data, metadata) {
       await demand(`send by ${binding}`, {

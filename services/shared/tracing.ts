@@ -2,6 +2,7 @@ import { context, propagation, SpanKind, SpanStatusCode, trace, type Attributes 
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { ZipkinExporter } from '@opentelemetry/exporter-zipkin';
+import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 
 /**
@@ -15,9 +16,12 @@ export function startTracing(service: string, zipkinEndpoint: string | undefined
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   const spanProcessors = zipkinEndpoint
-    ? [new BatchSpanProcessor(new ZipkinExporter({ url: zipkinEndpoint, serviceName: service }))]
+    ? [new BatchSpanProcessor(new ZipkinExporter({ url: zipkinEndpoint }))]
     : [];
-  const provider = new BasicTracerProvider({ spanProcessors });
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({ 'service.name': service }),
+    spanProcessors,
+  });
   trace.setGlobalTracerProvider(provider);
   return () => provider.shutdown();
 }

@@ -104,7 +104,8 @@ describe('the saga', () => {
       const once = move(stream(status), message);
       const twice = move(once.events, message);
       expect(twice.events).toEqual(once.events);
-      if (once.events.length > stream(status).length) expect(twice.sayAgain).toBe(true);
+      const changed = once.events.length > stream(status).length;
+      expect(twice.sayAgain).toBe(changed || once.sayAgain);
     },
   );
 

@@ -12,7 +12,7 @@ export interface RecordedCall {
   body: unknown;
 }
 
-type Answer = { status: number; body?: unknown };
+type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
 type Capability = 'publish' | 'state' | 'invoke' | 'schedule' | 'send';
 
 /** A sidecar for component tests: Dapr's HTTP API over memory, with ETags as the real one has them. */
@@ -74,7 +74,8 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
       if (!answer)
         return void res.status(500).json({ errorCode: 'ERR_DIRECT_INVOKE', message: 'no such app' });
       res.status(answer.status);
-      if (answer.status >= 400) res.type('application/problem+json');
+      res.type(answer.status >= 400 ? 'application/problem+json' : 'application/json');
+      res.set(answer.headers ?? {});
       res.send(JSON.stringify(answer.body ?? {}));
     });
   });

@@ -1,0 +1,51 @@
+// What has to happen before anything of ours can run: the packages, and the compiled code. Plain JavaScript without
+// dependencies, since there are none yet.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+process.chdir(root);
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`Sidecart needs Node.js 20.19 or newer; this is ${process.versions.node}.`);
+  process.exit(1);
+}
+
+const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
+
+if (modified('node_modules/.package-lock.json') < modified('package-lock.json')) {
+  step('Installing packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund']);
+}
+if (
+  modified('dist/.built') < newest('services', 'deploy', 'tests', 'tsconfig.json', 'package-lock.json')
+) {
+  step('Compiling (tsc)', 'npm', ['run', '--silent', 'build']);
+  writeFileSync('dist/.built', '');
+}
+
+const [command = 'start', ...args] = process.argv.slice(2);
+const child = spawn(process.execPath, [`dist/deploy/local/${command}.js`, ...args], { stdio: 'inherit' });
+// A terminal sends Ctrl-C to the child as well; from anywhere else a signal reaches only this process.
+process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
+process.on('SIGTERM', () => child.kill('SIGTERM'));
+child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+
+function step(what, program, programArgs) {
+  console.log(`${what} ...`);
+  const started = Date.now();
+  const { status } = spawnSync(program, programArgs, { stdio: ['ignore', 'ignore', 'inherit'] });
+  if (status !== 0) process.exit(status ?? 1);
+  console.log(`${what}: done in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+function newest(...paths) {
+  const times = paths.map((path) =>
+    existsSync(path) && statSync(path).isDirectory()
+      ? newest(...readdirSync(path).map((entry) => join(path, entry)))
+      : modified(path),
+  );
+  return Math.max(0, ...times);
+}

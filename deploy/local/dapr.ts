@@ -1,0 +1,92 @@
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { cacheDir, DAPR_CLI, DAPR_RUNTIME, folder, root } from './paths.ts';
+import { output, run } from './processes.ts';
+
+/** The programs of Dapr that a local system needs. */
+export interface Dapr {
+  cli: string;
+  daprd: string;
+  scheduler: string;
+  /** For `dapr run`, which looks for daprd in `$DAPR_RUNTIME_PATH/.dapr/bin`; undefined: its own default. */
+  runtimePath: string | undefined;
+  version: string;
+}
+
+const OLDEST = [1, 16];
+
+/** The Dapr that `dapr init` or `dapr init --slim` installed; undefined where there is none, or an older one. */
+export function installedDapr(): Dapr | undefined {
+  const home = process.env['DAPR_RUNTIME_PATH'] ?? homedir();
+  const bin = join(home, '.dapr', 'bin');
+  const cli = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((directory) => join(directory, 'dapr'))
+    .find((path) => existsSync(path));
+  const daprd = join(bin, 'daprd');
+  if (!cli || !existsSync(daprd)) return undefined;
+  const version = /\d+\.\d+\.\d+/.exec(output(daprd, '--version') ?? '')?.[0];
+  if (!version || isOlder(version)) return undefined;
+  return { cli, daprd, scheduler: join(bin, 'scheduler'), runtimePath: undefined, version };
+}
+
+function isOlder(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [oldestMajor = 0, oldestMinor = 0] = OLDEST;
+  return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
+}
+
+/**
+ * The Dapr to use: the installed one, else one that is built with Go, once, into the cache. What is interrupted starts
+ * again cleanly: a program gets its name when it is complete, and Go keeps what it has compiled.
+ *
+ * @param tell is told what is being done, with the log file of it
+ */
+export async function findOrBuildDapr(tell: (what: string) => void): Promise<Dapr> {
+  const installed = installedDapr();
+  if (installed) return installed;
+  const home = join(cacheDir, `dapr-${DAPR_RUNTIME}-cli-${DAPR_CLI}`);
+  const bin = folder(home, '.dapr', 'bin');
+  const program = (name: string) => join(bin, name);
+  const version = (variable: string, value: string) => ['-ldflags', `-s -w -X ${variable}=${value}`];
+  const runtime = [
+    '-tags',
+    'allcomponents',
+    ...version('github.com/dapr/dapr/pkg/buildinfo.version', DAPR_RUNTIME),
+  ];
+  const logFile = join(folder(cacheDir, 'logs'), 'dapr-build.log');
+
+  const parts = [
+    { name: 'daprd', module: 'runtime', flags: runtime, source: 'github.com/dapr/dapr/cmd/daprd' },
+    { name: 'scheduler', module: 'runtime', flags: runtime, source: 'github.com/dapr/dapr/cmd/scheduler' },
+    { name: 'dapr', module: 'cli', flags: version('main.version', DAPR_CLI), source: 'github.com/dapr/cli' },
+  ];
+  const missing = parts.filter(({ name }) => !existsSync(program(name)));
+  if (missing.length > 0 && output('go', 'version') === undefined)
+    throw new Error(
+      'There is neither Dapr nor Go on this machine. Install the Dapr CLI and run `dapr init` ' +
+        '(https://docs.dapr.io/getting-started/), or install Go, with which Sidecart builds Dapr itself.',
+    );
+  for (const { name, module, flags, source } of missing) {
+    tell(`building ${name} with Go (once; up to ten minutes in all), log: ${logFile}`);
+    const scratch = mkdtempSync(join(home, 'build-'));
+    try {
+      const file = join(scratch, name);
+      await run('go', ['build', ...flags, '-o', file, source], {
+        logFile,
+        cwd: join(root, 'deploy/local/toolchain', module),
+      });
+      renameSync(file, program(name));
+    } finally {
+      rmSync(scratch, { recursive: true, force: true });
+    }
+  }
+  return {
+    cli: program('dapr'),
+    daprd: program('daprd'),
+    scheduler: program('scheduler'),
+    runtimePath: home,
+    version: DAPR_RUNTIME,
+  };
+}

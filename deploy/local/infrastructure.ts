@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Dapr } from './dapr.ts';
+import { startMailCatcher } from './mail.ts';
+import { folder } from './paths.ts';
+import { isTaken, type Ports } from './ports.ts';
+import type { Running } from './processes.ts';
+import { speaksRedis, startRedis } from './redis.ts';
+import { startScheduler } from './scheduler.ts';
+import { answersAsZipkin, startZipkin } from './zipkin.ts';
+
+/** One part of what stands around the services. */
+export interface Part {
+  title: string;
+  /** What is there already and may be used instead, if anything: said to the user. */
+  found: () => Promise<string | undefined>;
+  start: () => Promise<Running>;
+}
+
+/** The parts, in the order in which they are started. */
+export function partsOf(options: {
+  dapr: Dapr;
+  ports: Ports;
+  dataDir: string;
+  logDir: string;
+  zipkinJar: string | undefined;
+}): Part[] {
+  const { dapr, ports, dataDir, logDir, zipkinJar } = options;
+  const using = async (what: string, port: number, is: (port: number) => Promise<boolean>) =>
+    (await is(port)) ? `using the ${what} on port ${port}` : undefined;
+  const parts: Part[] = [
+    {
+      title: 'Redis',
+      found: () => using('Redis', ports.redis, speaksRedis),
+      start: () => startRedis({ port: ports.redis, dataDir, logDir }),
+    },
+    {
+      title: 'Dapr scheduler',
+      found: () => using('scheduler', ports.scheduler, isTaken),
+      start: () => startScheduler({ dapr, ports, dataDir, logDir }),
+    },
+    {
+      title: 'Mail catcher',
+      found: async () =>
+        (await isTaken(ports.smtp)) ? using('mail catcher', ports.mailWeb, isTaken) : undefined,
+      start: () => startMailCatcher({ ports, logDir }),
+    },
+  ];
+  if (!zipkinJar) return parts;
+  return [
+    ...parts,
+    {
+      title: 'Zipkin',
+      found: () => using('Zipkin', ports.zipkin, answersAsZipkin),
+      start: () => startZipkin({ jar: zipkinJar, port: ports.zipkin, logDir }),
+    },
+  ];
+}
+
+export interface Admin {
+  email: string;
+  password: string;
+}
+
+/**
+ * The first administrator: from ADMIN_EMAIL and ADMIN_PASSWORD, or made up. What was made up is kept in the data folder,
+ * since users keeps the account too.
+ */
+export function adminOf(dataDir: string): Admin {
+  const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = process.env;
+  if (email && password) return { email, password };
+  const file = join(folder(dataDir), 'admin.json');
+  if (existsSync(file))
+    return z
+      .object({ email: z.string(), password: z.string() })
+      .parse(JSON.parse(readFileSync(file, 'utf8')));
+  const admin = { email: 'admin@sidecart.example', password: randomBytes(12).toString('base64url') };
+  writeFileSync(file, JSON.stringify(admin), { mode: 0o600 });
+  return admin;
+}
+
+/** The secrets that a system's services share with their sidecars and with nobody else, new at every start. */
+export function secretEnv(admin: Admin): Record<string, string> {
+  return {
+    APP_API_TOKEN: randomBytes(24).toString('base64url'),
+    ADMIN_EMAIL: admin.email,
+    ADMIN_PASSWORD: admin.password,
+  };
+}

@@ -1,0 +1,24 @@
+import { mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The versions that are built or fetched where the machine has none. */
+export const DAPR_RUNTIME = '1.18.2';
+export const DAPR_CLI = '1.16.5';
+export const ZIPKIN = '3.5.1';
+
+/** The checkout: this file is compiled to dist/deploy/local. */
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+/** What is built or fetched once and outlives checkouts. */
+export const cacheDir =
+  process.env['SIDECART_CACHE'] ??
+  join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sidecart');
+
+/** Makes a folder where it is missing, and gives its path. */
+export function folder(...parts: string[]): string {
+  const path = join(...parts);
+  mkdirSync(path, { recursive: true });
+  return path;
+}

@@ -1,0 +1,53 @@
+import { connect } from 'node:net';
+
+/** The ports of what stands around the services; every port of a system is shifted by the same offset. */
+export interface Ports {
+  redis: number;
+  scheduler: number;
+  schedulerHealth: number;
+  schedulerMetrics: number;
+  schedulerEtcdClient: number;
+  schedulerEtcdPeer: number;
+  zipkin: number;
+  smtp: number;
+  mailWeb: number;
+}
+
+export function portsAt(offset: number): Ports {
+  // The scheduler's own port is Dapr's default. Shifted, it would leave the range of ports: another one is taken then.
+  const scheduler = offset === 0 ? 50_006 : 4_000 + offset;
+  return {
+    redis: 6379 + offset,
+    scheduler,
+    schedulerHealth: 4_001 + offset,
+    schedulerMetrics: 4_002 + offset,
+    schedulerEtcdClient: 4_003 + offset,
+    schedulerEtcdPeer: 4_004 + offset,
+    zipkin: 9411 + offset,
+    smtp: 1025 + offset,
+    mailWeb: 8025 + offset,
+  };
+}
+
+/** Whether something listens there. */
+export function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    const answer = (taken: boolean) => {
+      socket.destroy();
+      resolve(taken);
+    };
+    socket.setTimeout(1_000, () => answer(false));
+    socket.once('connect', () => answer(true));
+    socket.once('error', () => answer(false));
+  });
+}
+
+/** @throws Error that says which port is taken and what to do */
+export async function demandFree(port: number, what: string): Promise<void> {
+  if (!(await isTaken(port))) return;
+  throw new Error(
+    `Port ${port} (${what}) is taken by another program. ` +
+      `Stop that program, or shift all ports of Sidecart: PORT_OFFSET=1000 npm start`,
+  );
+}

@@ -1,0 +1,111 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A process that this program started. */
+export interface Running {
+  name: string;
+  pid: number;
+  logFile: string;
+  /** Whether it has ended, by itself or not. */
+  hasEnded: () => boolean;
+  /** Asks it to end, makes it after `graceMs`, and resolves when it has. */
+  stop: (signal?: NodeJS.Signals, graceMs?: number) => Promise<void>;
+}
+
+interface StartOptions {
+  logDir: string;
+  cwd?: string;
+  env?: Record<string, string>;
+  /** Called when it ends without having been asked to. */
+  onUnexpectedEnd?: (running: Running) => void;
+}
+
+/**
+ * Starts a program in a process group of its own, so that Ctrl-C reaches only us and things end in our order. What it
+ * prints goes to `<logDir>/<name>.log`.
+ */
+export function start(name: string, program: string, args: string[], options: StartOptions): Running {
+  const logFile = join(options.logDir, `${name}.log`);
+  const log = openSync(logFile, 'a');
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', log, log],
+    detached: true,
+  });
+  closeSync(log);
+  let asked = false;
+  let ended = false;
+  const end = new Promise<void>((resolve) => {
+    const finish = () => {
+      ended = true;
+      if (!asked) options.onUnexpectedEnd?.(running);
+      resolve();
+    };
+    child.once('exit', finish);
+    child.once('error', finish);
+  });
+  const running: Running = {
+    name,
+    pid: child.pid ?? -1,
+    logFile,
+    hasEnded: () => ended,
+    async stop(signal = 'SIGTERM', graceMs = 15_000) {
+      asked = true;
+      if (ended) return;
+      child.kill(signal);
+      if (await Promise.race([end.then(() => true), delay(graceMs, false, { ref: false })])) return;
+      child.kill('SIGKILL');
+      await end;
+    },
+  };
+  return running;
+}
+
+/**
+ * Runs a program to its end; what it prints goes to the end of `logFile`.
+ *
+ * @throws Error that names the log file, where it does not end well
+ */
+export async function run(
+  program: string,
+  args: string[],
+  options: { logFile: string; cwd?: string; env?: Record<string, string> },
+): Promise<void> {
+  const log = openSync(options.logFile, 'a');
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) throw new Error(`${program} ${args[0] ?? ''} failed; see ${options.logFile}`);
+}
+
+/** What a program prints, or undefined where there is no such program or it fails. */
+export function output(program: string, ...args: string[]): string | undefined {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 });
+  return status === 0 ? `${stdout}${stderr}` : undefined;
+}
+
+/**
+ * Asks every tenth of a second until it is so.
+ *
+ * @throws Error when the deadline passes, or at once when the process that should bring it about has ended
+ */
+export async function waitFor(
+  what: string,
+  isSo: () => Promise<boolean>,
+  { deadlineMs = 60_000, process: awaited }: { deadlineMs?: number; process?: Running } = {},
+): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
+  while (!(await isSo())) {
+    if (awaited?.hasEnded()) throw new Error(`${what}: ${awaited.name} ended; see ${awaited.logFile}`);
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${deadlineMs / 1000} s`);
+    await delay(100);
+  }
+}

@@ -1,0 +1,48 @@
+import { connect } from 'node:net';
+import { folder } from './paths.ts';
+import { demandFree, isTaken } from './ports.ts';
+import { output, run, start, waitFor, type Running } from './processes.ts';
+
+/** Makes sure that there is a `redis-server`: the one of the machine, or, where we may, Debian's. */
+export async function findOrInstallRedis(logDir: string, tell: (what: string) => void): Promise<void> {
+  if (output('redis-server', '--version') !== undefined) return;
+  const mayInstall = process.getuid?.() === 0 && output('apt-get', '--version') !== undefined;
+  if (!mayInstall)
+    throw new Error(
+      'Redis is missing. Install it (Debian: sudo apt-get install redis-server; macOS: brew install redis).',
+    );
+  const logFile = `${logDir}/redis-install.log`;
+  tell(`installing redis-server with apt-get, log: ${logFile}`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await run('apt-get', ['update'], { logFile, env });
+  await run('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], { logFile, env });
+}
+
+/** Whether what listens there speaks Redis. */
+export function speaksRedis(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' }, () => socket.write('PING\r\n'));
+    const answer = (speaks: boolean) => {
+      socket.destroy();
+      resolve(speaks);
+    };
+    socket.setTimeout(1_000, () => answer(false));
+    // One that wants a password is a Redis too, though not one for us: it fails later, with its own words.
+    socket.once('data', (data) => answer(/^(\+PONG|-NOAUTH)/.test(data.toString())));
+    socket.once('error', () => answer(false));
+  });
+}
+
+/** Starts a Redis on this port that keeps its data in `dataDir`. */
+export async function startRedis(options: {
+  port: number;
+  dataDir: string;
+  logDir: string;
+}): Promise<Running> {
+  const { port, dataDir, logDir } = options;
+  if (await isTaken(port)) await demandFree(port, 'Redis');
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--appendonly', 'yes', '--save', ''];
+  const running = start('redis', 'redis-server', [...args, '--dir', folder(dataDir, 'redis')], { logDir });
+  await waitFor('Redis', () => speaksRedis(port), { process: running });
+  return running;
+}

@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import type { Dapr } from './dapr.ts';
+import { folder } from './paths.ts';
+import { demandFree, type Ports } from './ports.ts';
+import { start, waitFor, type Running } from './processes.ts';
+
+/** Starts Dapr's scheduler, which keeps the jobs in `dataDir`. */
+export async function startScheduler(options: {
+  dapr: Dapr;
+  ports: Ports;
+  dataDir: string;
+  logDir: string;
+}): Promise<Running> {
+  const { dapr, ports, dataDir, logDir } = options;
+  if (!existsSync(dapr.scheduler))
+    throw new Error(
+      'Dapr is installed, but its scheduler neither runs nor is here to be started: run `dapr init` again.',
+    );
+  await demandFree(ports.scheduler, 'Dapr scheduler');
+  const flags = {
+    port: ports.scheduler,
+    'healthz-port': ports.schedulerHealth,
+    'metrics-port': ports.schedulerMetrics,
+    // Without it the scheduler tells the sidecars a name that only Kubernetes resolves.
+    'override-broadcast-host-port': `localhost:${ports.scheduler}`,
+    'etcd-data-dir': folder(dataDir, 'scheduler'),
+    'etcd-client-port': ports.schedulerEtcdClient,
+    'etcd-initial-cluster': `dapr-scheduler-server-0=http://localhost:${ports.schedulerEtcdPeer}`,
+  };
+  const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
+  const running = start('scheduler', dapr.scheduler, args, { logDir });
+  await waitFor('Dapr scheduler', () => isHealthy(ports.schedulerHealth), { process: running });
+  return running;
+}
+
+async function isHealthy(port: number): Promise<boolean> {
+  const response = await fetch(`http://127.0.0.1:${port}/healthz`, {
+    signal: AbortSignal.timeout(2_000),
+  }).catch(() => undefined);
+  return response?.ok === true;
+}

@@ -1,0 +1,102 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+import { root } from './paths.ts';
+import type { Ports } from './ports.ts';
+
+const appSchema = z.looseObject({
+  appID: z.string(),
+  appPort: z.int(),
+  daprHTTPPort: z.int(),
+  daprGRPCPort: z.int(),
+  daprInternalGRPCPort: z.int(),
+  metricsPort: z.int(),
+  command: z.array(z.string()).min(1),
+  env: z.record(z.string(), z.string()).optional(),
+});
+export type App = z.infer<typeof appSchema>;
+
+/** dapr.yaml: https://docs.dapr.io/developing-applications/local-development/multi-app-dapr-run/multi-app-template/. */
+const templateSchema = z.looseObject({
+  version: z.literal(1),
+  common: z.looseObject({
+    resourcesPaths: z.array(z.string()),
+    configFilePath: z.string(),
+    schedulerHostAddress: z.string(),
+    appHealthCheckPath: z.string(),
+    appHealthProbeInterval: z.int(),
+    appHealthProbeTimeout: z.int(),
+    appHealthThreshold: z.int(),
+    env: z.record(z.string(), z.string()),
+  }),
+  apps: z.array(appSchema),
+});
+export type Template = z.infer<typeof templateSchema>;
+
+/** The committed dapr.yaml. */
+export function readTemplate(): Template {
+  return templateSchema.parse(parse(readFileSync(join(root, 'dapr.yaml'), 'utf8')));
+}
+
+/**
+ * A copy of dapr.yaml and components/ for a system on other ports and in another folder, so that it can run beside the
+ * one that the committed files describe. Paths in it are absolute.
+ *
+ * @returns the template and the path of its file
+ */
+export function renderTemplate(options: { offset: number; ports: Ports; dataDir: string }): {
+  template: Template;
+  file: string;
+} {
+  const { offset, ports, dataDir } = options;
+  const rendered = join(dataDir, 'rendered');
+  copyResources(rendered, [
+    ['localhost:6379', `localhost:${ports.redis}`],
+    ['"1025"', `"${ports.smtp}"`],
+    ['localhost:9411', `localhost:${ports.zipkin}`],
+    ['.sidecart/', `${dataDir}/`],
+    ['components/secrets.json', join(root, 'components/secrets.json')],
+  ]);
+  const committed = readTemplate();
+  const template: Template = {
+    ...committed,
+    common: {
+      ...committed.common,
+      resourcesPaths: committed.common.resourcesPaths.map((path) => join(rendered, path)),
+      configFilePath: join(rendered, committed.common.configFilePath),
+      schedulerHostAddress: `localhost:${ports.scheduler}`,
+      env: { ...committed.common.env, ZIPKIN_ENDPOINT: `http://localhost:${ports.zipkin}/api/v2/spans` },
+    },
+    apps: committed.apps.map((app) => ({
+      ...app,
+      appDirPath: root,
+      appPort: app.appPort + offset,
+      daprHTTPPort: app.daprHTTPPort + offset,
+      daprGRPCPort: app.daprGRPCPort + offset,
+      daprInternalGRPCPort: app.daprInternalGRPCPort + offset,
+      metricsPort: app.metricsPort + offset,
+    })),
+  };
+  const file = join(rendered, 'dapr.yaml');
+  writeFileSync(file, stringify(template));
+  return { template, file };
+}
+
+/** @throws Error where a value to be replaced is nowhere: the components have changed, and this has to follow */
+function copyResources(rendered: string, replacements: [from: string, to: string][]): void {
+  const components = join(root, 'components');
+  const unused = new Set(replacements.map(([from]) => from));
+  for (const name of readdirSync(components, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.yaml')) continue;
+    let text = readFileSync(join(components, name), 'utf8');
+    for (const [from, to] of replacements) {
+      if (text.includes(from)) unused.delete(from);
+      text = text.replaceAll(from, to);
+    }
+    const target = join(rendered, 'components', name);
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+  }
+  if (unused.size > 0) throw new Error(`components/ has nowhere: ${[...unused].join(', ')}`);
+}

@@ -1,0 +1,57 @@
+import { copyFileSync, existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { homedir } from 'node:os';
+import { cacheDir, folder, ZIPKIN } from './paths.ts';
+import { demandFree } from './ports.ts';
+import { output, run, start, waitFor, type Running } from './processes.ts';
+
+/** Finds Zipkin's jar in the cache, or fetches it with Maven. Undefined, and why, where the machine lacks Java. */
+export async function findOrFetchZipkin(
+  tell: (what: string) => void,
+): Promise<{ jar: string } | { missing: string }> {
+  const jar = join(folder(cacheDir, `zipkin-${ZIPKIN}`), 'zipkin.jar');
+  if (output('java', '-version') === undefined)
+    return { missing: 'there is no Java, so traces are not kept' };
+  if (existsSync(jar)) return { jar };
+  if (output('mvn', '--version') === undefined)
+    return { missing: 'there is no Maven to fetch Zipkin with, so traces are not kept' };
+  const logFile = join(folder(cacheDir, 'logs'), 'zipkin-fetch.log');
+  tell(`fetching Zipkin with Maven, log: ${logFile}`);
+  const artifact = `io.zipkin:zipkin-server:${ZIPKIN}:jar:exec`;
+  const repository = join(cacheDir, 'maven');
+  await run(
+    'mvn',
+    [
+      '-B',
+      'dependency:get',
+      `-Dartifact=${artifact}`,
+      '-Dtransitive=false',
+      `-Dmaven.repo.local=${repository}`,
+    ],
+    { logFile, env: { HOME: homedir() } },
+  );
+  const fetched = join(repository, 'io/zipkin/zipkin-server', ZIPKIN, `zipkin-server-${ZIPKIN}-exec.jar`);
+  copyFileSync(fetched, `${jar}.part`);
+  renameSync(`${jar}.part`, jar);
+  return { jar };
+}
+
+/** Whether a Zipkin answers there. */
+export async function answersAsZipkin(port: number): Promise<boolean> {
+  const response = await fetch(`http://127.0.0.1:${port}/api/v2/services`, {
+    signal: AbortSignal.timeout(2_000),
+  }).catch(() => undefined);
+  return response?.ok === true && (response.headers.get('content-type') ?? '').includes('json');
+}
+
+/** Starts Zipkin on this port; it keeps its traces in memory. */
+export async function startZipkin(options: { jar: string; port: number; logDir: string }): Promise<Running> {
+  const { jar, port, logDir } = options;
+  await demandFree(port, 'Zipkin');
+  const running = start('zipkin', 'java', ['-Xmx256m', '-jar', jar], {
+    logDir,
+    env: { QUERY_PORT: String(port), MEM_MAX_SPANS: '200000' },
+  });
+  await waitFor('Zipkin', () => answersAsZipkin(port), { process: running });
+  return running;
+}

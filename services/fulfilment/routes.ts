@@ -1,0 +1,35 @@
+import { Router } from 'express';
+import { notFound } from '../shared/problem.ts';
+import { aboutOrder } from '../shared/service.ts';
+import { id } from '../shared/types.ts';
+import { parseBody } from '../shared/validate.ts';
+import { stopShipmentBody } from './contract.ts';
+import { JOB_PREFIX, type Warehouse } from './warehouse.ts';
+
+/** What orders and the scheduler call; nothing here is public. */
+export function routes(warehouse: Warehouse): Router {
+  const router = Router();
+
+  router.post('/shipments/:order_id/stop', async (req, res) => {
+    const orderId = orderIdOf(req.params.order_id);
+    const { reason } = parseBody(stopShipmentBody, req.body);
+    await warehouse(orderId, 'stop', reason);
+    res.json({ status: 'STOPPED' });
+  });
+
+  // Dapr takes 404 for done, everything else but a success for failed, and then fires again.
+  router.post(`/job/${JOB_PREFIX}:order_id`, async (req, res) => {
+    await warehouse(orderIdOf(req.params.order_id), 'tick');
+    res.json({});
+  });
+
+  return router;
+}
+
+/** @throws Problem 404 where this is no id, so that it never becomes part of a state key */
+function orderIdOf(param: string): string {
+  const parsed = id.safeParse(param);
+  if (!parsed.success) throw notFound('shipment');
+  aboutOrder(parsed.data);
+  return parsed.data;
+}

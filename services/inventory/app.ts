@@ -1,0 +1,21 @@
+import type { Express } from 'express';
+import { untilDone } from '../shared/run.ts';
+import { createService, type ServiceDeps } from '../shared/service.ts';
+import { seed } from './catalogue.ts';
+import { inventoryRoutes } from './routes.ts';
+import type { NewProduct } from './stock.ts';
+import { stockStore } from './stock-store.ts';
+import { orderSubscriptions } from './subscriptions.ts';
+
+/** @param deps.catalogue what the shop starts with; products that exist already stay as they are */
+export function createApp(deps: ServiceDeps & { catalogue: readonly NewProduct[] }): Express {
+  const stock = stockStore(deps.sidecar.state);
+  let seeded = false;
+  void untilDone('seeding the catalogue', deps.log, () => seed(stock, deps.catalogue)).then(
+    () => (seeded = true),
+  );
+  return createService(deps, {
+    routers: [inventoryRoutes(stock), orderSubscriptions(deps, stock)],
+    isReady: () => seeded,
+  });
+}

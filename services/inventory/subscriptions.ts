@@ -1,0 +1,78 @@
+import type { Router } from 'express';
+import { Counter } from 'prom-client';
+import type { z } from 'zod';
+import { orderEventData } from '../orders/contract.ts';
+import { cloudEvent, on, subscriptions } from '../shared/events.ts';
+import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
+import { inSpan } from '../shared/tracing.ts';
+import type { OrderCommand, Reservation } from './stock.ts';
+import type { StockStore } from './stock-store.ts';
+
+type OrderEvent = z.infer<typeof orderEventData>;
+
+const SOURCE = 'inventory';
+
+export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock: StockStore): Router {
+  const reservations = new Counter({
+    name: 'inventory_reservations_total',
+    help: 'Orders whose reservation came to this outcome',
+    labelNames: ['outcome'],
+    registers: [metrics],
+  });
+
+  async function apply(kind: OrderCommand['kind'], { order }: OrderEvent): Promise<Reservation> {
+    const { order_id, items: lines } = order;
+    aboutOrder(order_id);
+    const at = new Date().toISOString();
+    const { before, after } = await inSpan(`${kind} stock`, { order_id }, () =>
+      stock.applyToOrder({ kind, order_id, lines, at }),
+    );
+    if (!after) throw new Error('nothing is reserved for this order yet');
+    if (after.status !== before?.status) reservations.inc({ outcome: after.status.toLowerCase() });
+    return after;
+  }
+
+  async function reserve(event: OrderEvent): Promise<void> {
+    const { order_id, time, reason } = await apply('reserve', event);
+    const about = { source: SOURCE, subject: order_id, time };
+    await sidecar.publish(
+      reason === undefined
+        ? cloudEvent({ ...about, id: `${order_id}:reserved`, type: 'inventory.reserved', data: { order_id } })
+        : cloudEvent({
+            ...about,
+            id: `${order_id}:rejected`,
+            type: 'inventory.rejected',
+            data: { order_id, reason },
+          }),
+    );
+  }
+
+  async function sell(event: OrderEvent): Promise<void> {
+    const { order_id, status, sale } = await apply('sell', event);
+    // An order that ended before it was paid: orders sees to the money, the stock is free already.
+    if (!sale) return log.warn({ status }, 'paid, but its stock is not reserved');
+    for (const { product_id, available } of sale.low)
+      await sidecar.publish(
+        cloudEvent({
+          id: `${order_id}:low:${product_id}`,
+          source: SOURCE,
+          type: 'stock.low',
+          subject: product_id,
+          time: sale.time,
+          data: { product_id, available },
+        }),
+      );
+  }
+
+  async function release(event: OrderEvent): Promise<void> {
+    await apply('release', event);
+  }
+
+  return subscriptions(log, [
+    on('order.created', orderEventData, reserve),
+    on('order.paid', orderEventData, sell),
+    on('order.payment_failed', orderEventData, release),
+    on('order.cancelled', orderEventData, release),
+    on('order.expired', orderEventData, release),
+  ]);
+}

@@ -1,0 +1,11 @@
+import type { Express } from 'express';
+import { createService, type ServiceDeps } from '../shared/service.ts';
+import { mailer } from './mailer.ts';
+import { recipientStore } from './recipient-store.ts';
+import { subscriptions } from './subscriptions.ts';
+
+export function createApp(deps: ServiceDeps): Express {
+  const recipients = recipientStore(deps.sidecar.state);
+  const mailOnce = mailer({ ...deps, recipients });
+  return createService(deps, { routers: [subscriptions({ log: deps.log, recipients, mailOnce })] });
+}

@@ -1,0 +1,56 @@
+import { Counter, type Registry } from 'prom-client';
+import { ConflictError, type Sidecar } from '../shared/sidecar.ts';
+import { inSpan } from '../shared/tracing.ts';
+import { isGone, type Addressee } from './recipient.ts';
+import type { RecipientStore } from './recipient-store.ts';
+import type { Mail } from './templates.ts';
+
+/**
+ * Sends one mail of a kind about a subject (an order, a user), and no second one. Who is gone gets none.
+ *
+ * @throws Error where nothing is known of the recipient yet: the message that tells of them is still to come
+ */
+export type MailOnce = (mail: {
+  kind: string;
+  /** The id of what the mail is about. */
+  about: string;
+  recipientId: string;
+  write: (recipient: Addressee) => Mail;
+}) => Promise<void>;
+
+/** A mail that was sent; to whom and what is not kept. */
+interface SentMail {
+  sent_at: string;
+}
+
+export function mailer(deps: { sidecar: Sidecar; recipients: RecipientStore; metrics: Registry }): MailOnce {
+  const { sidecar, recipients, metrics } = deps;
+  const sent = new Counter({
+    name: 'mails_sent_total',
+    help: 'Mails handed over to the mail server, by the event they tell of',
+    labelNames: ['kind'],
+    registers: [metrics],
+  });
+
+  return async ({ kind, about, recipientId, write }) => {
+    const key = `mail:${about}:${kind}`;
+    if (await sidecar.state.get<SentMail>(key)) return;
+    const recipient = await recipients.load(recipientId);
+    if (!recipient) throw new Error(`recipient ${recipientId} is not known yet`);
+    if (isGone(recipient)) return;
+    const { subject, html } = write(recipient);
+    await inSpan('send mail', { kind }, () =>
+      sidecar.send('email', html, { emailTo: recipient.email, subject }),
+    );
+    sent.inc({ kind });
+    await remember(key);
+  };
+
+  async function remember(key: string): Promise<void> {
+    const value: SentMail = { sent_at: new Date().toISOString() };
+    await sidecar.state.write({ op: 'put', key, value }).catch((error: unknown) => {
+      // Another replica sent it at the same moment; it is remembered, and that is all that is wanted.
+      if (!(error instanceof ConflictError)) throw error;
+    });
+  }
+}

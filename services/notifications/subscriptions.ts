@@ -1,0 +1,55 @@
+import type { Router } from 'express';
+import { orderEventData, type OrderEventType } from '../orders/contract.ts';
+import { on, subscriptions as routesFor } from '../shared/events.ts';
+import type { Logger } from '../shared/log.ts';
+import { aboutOrder } from '../shared/service.ts';
+import { userDeletedData, userEventData, type User } from '../users/contract.ts';
+import type { MailOnce } from './mailer.ts';
+import type { Recipient } from './recipient.ts';
+import type { RecipientStore } from './recipient-store.ts';
+import * as templates from './templates.ts';
+
+/** Which events of an order a customer is told of, and how. */
+const ORDER_MAILS: Partial<Record<OrderEventType, templates.OrderTemplate>> = {
+  'order.paid': templates.orderConfirmation,
+  'order.payment_failed': templates.paymentFailed,
+  'order.shipped': templates.shipped,
+  'order.cancelled': templates.cancelled,
+  'order.rejected': templates.rejected,
+  'order.expired': templates.expired,
+};
+
+export function subscriptions(deps: { log: Logger; recipients: RecipientStore; mailOnce: MailOnce }): Router {
+  const { log, recipients, mailOnce } = deps;
+  return routesFor(log, [
+    on('user.registered', userEventData, async ({ user, version }) => {
+      await recipients.remember(addressee(user, version));
+      const { user_id } = user;
+      await mailOnce({
+        kind: 'user.registered',
+        about: user_id,
+        recipientId: user_id,
+        write: templates.welcome,
+      });
+    }),
+    on('user.updated', userEventData, ({ user, version }) => recipients.remember(addressee(user, version))),
+    on('user.deleted', userDeletedData, ({ user_id, version }) =>
+      recipients.remember({ user_id, gone: true, version }),
+    ),
+    ...Object.entries(ORDER_MAILS).map(([kind, template]) =>
+      on(kind, orderEventData, async ({ order }) => {
+        aboutOrder(order.order_id);
+        await mailOnce({
+          kind,
+          about: order.order_id,
+          recipientId: order.customer_id,
+          write: (recipient) => template(recipient, order),
+        });
+      }),
+    ),
+  ]);
+}
+
+function addressee({ user_id, email, name }: User, version: number): Recipient {
+  return { user_id, email, name, version };
+}

@@ -1,0 +1,110 @@
+import type { Order } from '../orders/contract.ts';
+import { html, type Html } from './html.ts';
+import type { Addressee } from './recipient.ts';
+
+export interface Mail {
+  subject: string;
+  /** A whole document. Plain headings, paragraphs and lists: a mail client's text version of it reads well. */
+  html: string;
+}
+
+export type OrderTemplate = (recipient: Addressee, order: Order) => Mail;
+
+export function welcome(recipient: Addressee): Mail {
+  return mail(`Welcome, ${recipient.name}`, recipient, [
+    html`<p>Your account is ready. You sign in with ${recipient.email}.</p>`,
+  ]);
+}
+
+export const orderConfirmation: OrderTemplate = (recipient, order) =>
+  mail('Your order is confirmed', recipient, [
+    html`<p>Thank you for your order. It is paid, and we are getting it ready.</p>`,
+    ...details(order),
+  ]);
+
+export const paymentFailed: OrderTemplate = (recipient, order) =>
+  mail('Your payment did not go through', recipient, [
+    html`<p>We could not take the payment for your order, so it is not going ahead. No money was kept.</p>`,
+    ...reason(order),
+    ...details(order),
+    html`<p>You are welcome to order again with another card.</p>`,
+  ]);
+
+export const shipped: OrderTemplate = (recipient, order) =>
+  mail('Your order is on its way', recipient, [
+    html`<p>Your parcel has left our warehouse.</p>`,
+    ...(order.tracking_number === undefined
+      ? []
+      : [html`<p>Tracking number: <strong>${order.tracking_number}</strong></p>`]),
+    ...details(order),
+  ]);
+
+export const cancelled: OrderTemplate = (recipient, order) =>
+  mail('Your order is cancelled', recipient, [
+    html`<p>Your order is cancelled. If it was paid, the whole amount goes back to your card.</p>`,
+    ...reason(order),
+    ...details(order),
+  ]);
+
+export const rejected: OrderTemplate = (recipient, order) =>
+  mail('We cannot fill your order', recipient, [
+    html`<p>We are sorry: we do not have everything you ordered. Your card was not charged.</p>`,
+    ...reason(order),
+    ...details(order),
+  ]);
+
+export const expired: OrderTemplate = (recipient, order) =>
+  mail('Your order has expired', recipient, [
+    html`<p>
+      Your order was not paid in time, so it is not going ahead. If your card was charged all the same, the
+      whole amount goes back to it.
+    </p>`,
+    ...details(order),
+  ]);
+
+function mail(title: string, recipient: Addressee, content: Html[]): Mail {
+  const document = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <title>${title}</title>
+      </head>
+      <body>
+        <h1>${title}</h1>
+        <p>Hello ${recipient.name},</p>
+        ${content}
+        <p>Your shop</p>
+      </body>
+    </html> `;
+  return { subject: oneLine(title), html: document.html };
+}
+
+function reason(order: Order): Html[] {
+  return order.reason === undefined ? [] : [html`<p>Reason: ${order.reason}</p>`];
+}
+
+function details({ order_id, items, total, currency }: Order): Html[] {
+  const lines = items.map(
+    ({ quantity, name, unit_price }) =>
+      html`<li>${quantity} × ${name}: ${formatMoney(quantity * unit_price, currency)}</li>`,
+  );
+  return [
+    html`<p>Order ${order_id}</p>`,
+    html`<ul>
+      ${lines}
+    </ul>`,
+    html`<p>Total: <strong>${formatMoney(total, currency)}</strong></p>`,
+  ];
+}
+
+/** @param amount in the currency's minor unit, of which each currency has its own size: EUR 2 digits, JPY none */
+export function formatMoney(amount: number, currency: string): string {
+  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+  return format.format(amount / 10 ** digits);
+}
+
+/** A line break would end the header and begin one of the sender's own. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+}

@@ -1,0 +1,23 @@
+import type { Express } from 'express';
+import { createService, type ServiceDeps } from '../shared/service.ts';
+import { cashier } from './cashier.ts';
+import { paymentStore } from './payment-store.ts';
+import { bounded, type PaymentProvider } from './provider.ts';
+import { routes } from './routes.ts';
+import { events } from './subscriptions.ts';
+
+export interface PaymentsDeps extends ServiceDeps {
+  provider: PaymentProvider;
+  now: () => Date;
+  /** For one call to the provider. Milliseconds. */
+  timeoutMs: number;
+  maxAttempts: number;
+}
+
+/** The payments service. */
+export function createApp(deps: PaymentsDeps): Express {
+  const provider = bounded(deps.provider, deps.timeoutMs);
+  const store = paymentStore(deps.sidecar.state);
+  const desk = cashier({ ...deps, provider, store });
+  return createService(deps, { routers: [routes(store, provider, desk), events(deps, desk)] });
+}

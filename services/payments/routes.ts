@@ -1,0 +1,62 @@
+import { Router } from 'express';
+import { z } from 'zod';
+import { callerOf, mayRead, requireAdmin } from '../shared/identity.ts';
+import { notFound } from '../shared/problem.ts';
+import { aboutOrder } from '../shared/service.ts';
+import { id } from '../shared/types.ts';
+import { parseBody, parseQuery } from '../shared/validate.ts';
+import type { Cashier } from './cashier.ts';
+import { paymentListQuery } from './contract.ts';
+import type { PaymentStore } from './payment-store.ts';
+import { publicPayment } from './payment.ts';
+import type { BoundedProvider, Movement } from './provider.ts';
+
+const noBody = z.strictObject({});
+const total = (movements: Movement[]) => movements.reduce((sum, { amount }) => sum + amount, 0);
+
+/** The public addresses under `/api/payments`. */
+export function routes(store: PaymentStore, provider: BoundedProvider, cashier: Cashier): Router {
+  const router = Router();
+
+  router.get('/api/payments', async (req, res) => {
+    const caller = callerOf(req);
+    const { order_id } = parseQuery(paymentListQuery, req.query);
+    const stored = await store.load(order_id);
+    const payment =
+      stored && mayRead(caller, stored.value.customer_id) ? publicPayment(stored.value) : undefined;
+    res.json({ items: payment ? [payment] : [], next_cursor: null });
+  });
+
+  router.post('/api/payments/:order_id/refund', async (req, res) => {
+    requireAdmin(req);
+    const orderId = orderIdOf(req.params.order_id);
+    parseBody(noBody, req.body);
+    res.json(publicPayment(await cashier.refund(orderId)));
+  });
+
+  /** What the provider says it took and gave back, to reconcile with. */
+  router.get('/api/payments/ledger/:order_id', async (req, res) => {
+    requireAdmin(req);
+    const orderId = orderIdOf(req.params.order_id);
+    const statement = await provider.statement(orderId);
+    if (!statement) throw notFound('ledger');
+    const { captures, refunds } = statement;
+    res.json({
+      order_id: orderId,
+      captured: total(captures),
+      refunded: total(refunds),
+      captures,
+      refunds,
+    });
+  });
+
+  return router;
+}
+
+/** @throws Problem 404 where this is no id, so that it never becomes part of a state key */
+function orderIdOf(param: string): string {
+  const parsed = id.safeParse(param);
+  if (!parsed.success) throw notFound('payment');
+  aboutOrder(parsed.data);
+  return parsed.data;
+}

@@ -1,0 +1,119 @@
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConflictError } from '../shared/sidecar.ts';
+import { retryOnConflict, type StateStore } from '../shared/state.ts';
+import { ProviderError, type PaymentProvider, type Statement, type Verdict } from './provider.ts';
+
+/** The provider's books for one order. Captures are a list so that a second one would show. */
+interface Ledger extends Statement {
+  /** When `tok_slow` was first asked about: later calls join that one. */
+  started_at?: string;
+  /** How often `tok_flaky` was asked about. */
+  tries?: number;
+  voided_at?: string;
+}
+
+const keyOf = (orderId: string) => `ledger:${orderId}`;
+const EMPTY: Ledger = { captures: [], refunds: [] };
+const APPROVED: Verdict = { approved: true };
+const declined = (reason: string): Verdict => ({ approved: false, reason });
+const total = (movements: Statement['captures']) => movements.reduce((sum, { amount }) => sum + amount, 0);
+
+/**
+ * A provider that answers by card token and keeps its ledger in this service's state, so that it forgets nothing over
+ * a restart.
+ *
+ * | token | answer |
+ * | --- | --- |
+ * | `tok_visa` | approved |
+ * | `tok_chargeDeclined`, `tok_chargeDeclinedInsufficientFunds` | declined |
+ * | `tok_slow` | approved, `slowMs` after it was first asked |
+ * | `tok_flaky` | unreachable twice, then approved |
+ * | `tok_timeout` | captured, but the answer never arrives |
+ */
+export function simulatedProvider(deps: {
+  state: StateStore;
+  now: () => Date;
+  slowMs: number;
+}): PaymentProvider {
+  const { state, slowMs } = deps;
+  const at = () => deps.now().toISOString();
+
+  /** An edit that gives the same ledger back writes nothing. */
+  async function edit(orderId: string, change: (ledger: Ledger) => Ledger): Promise<Ledger> {
+    return retryOnConflict(async () => {
+      const stored = await state.get<Ledger>(keyOf(orderId));
+      const before = stored?.value ?? EMPTY;
+      const after = change(before);
+      if (after !== before)
+        await state.write({ op: 'put', key: keyOf(orderId), value: after, etag: stored?.etag });
+      return after;
+    });
+  }
+
+  async function slowly(orderId: string, signal: AbortSignal): Promise<Verdict> {
+    const started_at = at();
+    const ledger = await edit(orderId, (known) => (known.started_at ? known : { ...known, started_at }));
+    const answersAt = Date.parse(ledger.started_at ?? started_at) + slowMs;
+    await delay(Math.max(0, answersAt - deps.now().getTime()), undefined, { signal });
+    return APPROVED;
+  }
+
+  async function atTheThirdTry(orderId: string): Promise<Verdict> {
+    const { tries = 0 } = await edit(orderId, (known) => ({ ...known, tries: (known.tries ?? 0) + 1 }));
+    if (tries < 3) throw new ProviderError('provider unreachable');
+    return APPROVED;
+  }
+
+  return {
+    async authorize({ order_id, card_token }, signal) {
+      switch (card_token) {
+        case 'tok_visa':
+        case 'tok_timeout':
+          return APPROVED;
+        case 'tok_slow':
+          return slowly(order_id, signal);
+        case 'tok_flaky':
+          return atTheThirdTry(order_id);
+        case 'tok_chargeDeclined':
+          return declined('card declined');
+        case 'tok_chargeDeclinedInsufficientFunds':
+          return declined('insufficient funds');
+        default:
+          return declined('unknown card token');
+      }
+    },
+
+    async capture({ order_id, amount, card_token }, signal) {
+      const capture: Ledger = { ...EMPTY, captures: [{ amount, at: at() }] };
+      // Most orders have no ledger yet: creating it needs no reading, and of two captures only one can create it.
+      const ledger = await state.write({ op: 'put', key: keyOf(order_id), value: capture }).then(
+        () => capture,
+        (error: unknown) => {
+          if (!(error instanceof ConflictError)) throw error;
+          return edit(order_id, (known) =>
+            known.captures.length > 0 || known.voided_at ? known : { ...known, captures: capture.captures },
+          );
+        },
+      );
+      if (ledger.voided_at) return declined('authorization voided');
+      if (card_token === 'tok_timeout' && !signal.aborted) await once(signal, 'abort');
+      return APPROVED;
+    },
+
+    async refund(orderId) {
+      const when = at();
+      const ledger = await edit(orderId, (known) => {
+        if (known.captures.length === 0) return known.voided_at ? known : { ...known, voided_at: when };
+        const left = total(known.captures) - total(known.refunds);
+        return left === 0 ? known : { ...known, refunds: [...known.refunds, { amount: left, at: when }] };
+      });
+      return total(ledger.refunds);
+    },
+
+    async statement(orderId) {
+      const stored = await state.get<Ledger>(keyOf(orderId));
+      return stored && { captures: stored.value.captures, refunds: stored.value.refunds };
+    },
+  };
+}

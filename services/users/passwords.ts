@@ -1,0 +1,42 @@
+import { hash, verify } from '@node-rs/argon2';
+import pLimit from 'p-limit';
+import { unavailable } from '../shared/problem.ts';
+import { inSpan } from '../shared/tracing.ts';
+
+export interface Passwords {
+  hash: (password: string) => Promise<string>;
+  /** Takes as long where there is no hash to compare with, so that time does not tell whether there is one. */
+  verify: (passwordHash: string | undefined, password: string) => Promise<boolean>;
+}
+
+/**
+ * argon2id, the default algorithm of the library, at the strength that OWASP asks for
+ * (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html). Memory in KiB.
+ */
+const STRENGTH = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+
+/** Each hash holds 19 MiB and a core while it is made. */
+const AT_ONCE = 2;
+/** Some two seconds of work; who comes later had better try again. */
+const MAX_WAITING = 64;
+
+/** @throws Problem 503, from both functions, where too many wait already */
+export function passwords(): Passwords {
+  const limit = pLimit(AT_ONCE);
+  const decoy = hash('no account has this', STRENGTH);
+
+  async function inTurn<T>(step: string, work: () => Promise<T>): Promise<T> {
+    if (limit.pendingCount >= MAX_WAITING) throw unavailable('Too many people sign in right now.');
+    return inSpan(step, {}, () => limit(work));
+  }
+
+  return {
+    hash: (password) => inTurn('hash password', () => hash(password, STRENGTH)),
+    async verify(passwordHash, password) {
+      const right = await inTurn('verify password', async () =>
+        verify(passwordHash ?? (await decoy), password),
+      );
+      return right && passwordHash !== undefined;
+    },
+  };
+}

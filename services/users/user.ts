@@ -1,0 +1,71 @@
+import type { User } from './contract.ts';
+
+/** An account as it is stored. */
+export interface Account extends User {
+  /** argon2id, in PHC string form. */
+  password_hash: string;
+  version: number;
+  changed_at: string;
+}
+
+/** What stays of an account: nothing that tells of the person. */
+export interface ErasedAccount {
+  user_id: string;
+  erased: true;
+  version: number;
+  changed_at: string;
+}
+
+export type UserDocument = Account | ErasedAccount;
+
+export interface Changes {
+  email?: string | undefined;
+  name?: string | undefined;
+  password_hash?: string | undefined;
+}
+
+/** The first version of an account. */
+export function registered(details: Omit<Account, 'version' | 'changed_at'>, at: string): Account {
+  return { ...details, version: 1, changed_at: at };
+}
+
+/** The account with these changes; the very same object where nothing is different. */
+export function changed(account: Account, changes: Changes, at: string): Account {
+  const {
+    email = account.email,
+    name = account.name,
+    password_hash: passwordHash = account.password_hash,
+  } = changes;
+  const same = email === account.email && name === account.name && passwordHash === account.password_hash;
+  if (same) return account;
+  return {
+    ...account,
+    email,
+    name,
+    password_hash: passwordHash,
+    version: account.version + 1,
+    changed_at: at,
+  };
+}
+
+/** What is left after the account is deleted. Its version outdates every earlier message. */
+export function erased({ user_id, version }: Account, at: string): ErasedAccount {
+  return { user_id, erased: true, version: version + 1, changed_at: at };
+}
+
+/** The user without what nobody may see. */
+export function publicUser({ user_id, email, name, role }: Account): User {
+  return { user_id, email, name, role };
+}
+
+export function isErased(document: UserDocument): document is ErasedAccount {
+  return 'erased' in document;
+}
+
+/** What there is to say of this version of a user; it follows from the document alone. */
+export function messageOf(document: UserDocument): { type: string; data: Record<string, unknown> } {
+  const { user_id, version } = document;
+  if (isErased(document)) return { type: 'user.deleted', data: { user_id, version } };
+  const type = version === 1 ? 'user.registered' : 'user.updated';
+  return { type, data: { user: publicUser(document), version } };
+}

@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import {
+  announcement,
+  decide,
+  trackingNumber,
+  type Decision,
+  type Message,
+  type Shipment,
+  type ShipmentStatus,
+} from '../../services/fulfilment/shipment.ts';
+
+const ORDER = '019b0000-0000-7000-8000-000000000001';
+
+type State = ShipmentStatus | 'none';
+const STATES: State[] = ['none', 'PREPARING', 'DISPATCHED', 'DELIVERED', 'STOPPED'];
+const MESSAGES: Message[] = ['order.paid', 'order.shipped', 'stop', 'tick'];
+
+const say = true;
+const quiet = false;
+/** State, message, whether the state's time has passed (null: no matter), decision. */
+const TABLE: [State, Message, boolean | null, Decision | undefined][] = [
+  ['none', 'order.paid', null, { to: 'PREPARING', say: quiet, job: 'set' }],
+  ['PREPARING', 'order.paid', null, { say, job: 'set' }],
+  ['DISPATCHED', 'order.paid', null, { say, job: 'set' }],
+  ['DELIVERED', 'order.paid', null, { say, job: 'keep' }],
+  ['STOPPED', 'order.paid', null, { say, job: 'keep' }],
+
+  ['none', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
+  ['PREPARING', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
+  ['DISPATCHED', 'order.shipped', false, { say: quiet, job: 'keep' }],
+  ['DISPATCHED', 'order.shipped', true, { say: quiet, job: 'set' }],
+  ['DELIVERED', 'order.shipped', null, { say, job: 'keep' }],
+  ['STOPPED', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
+
+  ['none', 'stop', null, { to: 'STOPPED', say, job: 'remove' }],
+  ['PREPARING', 'stop', null, { to: 'STOPPED', say, job: 'remove' }],
+  ['DISPATCHED', 'stop', null, undefined],
+  ['DELIVERED', 'stop', null, undefined],
+  ['STOPPED', 'stop', null, { say, job: 'remove' }],
+
+  ['none', 'tick', null, { say, job: 'remove' }],
+  ['PREPARING', 'tick', null, { to: 'DISPATCHED', say, job: 'set' }],
+  ['DISPATCHED', 'tick', false, { say, job: 'set' }],
+  ['DISPATCHED', 'tick', true, { to: 'DELIVERED', say, job: 'remove' }],
+  ['DELIVERED', 'tick', null, { say, job: 'remove' }],
+  ['STOPPED', 'tick', null, { say, job: 'remove' }],
+];
+const CASES = TABLE.flatMap(([state, message, isDue, decision]) =>
+  (isDue === null ? [false, true] : [isDue]).map((due) => ({ state, message, due, decision })),
+);
+const statusOf = (state: State) => (state === 'none' ? undefined : state);
+
+describe('the rule of shipments', () => {
+  it('When every state meets every message, then the table has each case once', () => {
+    const all = STATES.flatMap((state) =>
+      MESSAGES.flatMap((message) => [false, true].map((due) => `${state} ${message} ${due}`)),
+    );
+
+    expect(CASES.map(({ state, message, due }) => `${state} ${message} ${due}`).sort()).toEqual(all.sort());
+  });
+
+  it.each(CASES)('When it is $state and $message comes (due: $due), then it is decided', (row) => {
+    expect(decide(statusOf(row.state), row.message, row.due)).toEqual(row.decision);
+  });
+
+  it.each(CASES)(
+    'When $message comes twice to $state (due: $due), then the second changes no status',
+    (row) => {
+      const first = decide(statusOf(row.state), row.message, row.due);
+      const status = first?.to ?? statusOf(row.state);
+
+      // A status that was just written is not due.
+      expect(decide(status, row.message, false)?.to).toBeUndefined();
+    },
+  );
+});
+
+describe('what is said of a shipment', () => {
+  const shipment: Shipment = {
+    order_id: ORDER,
+    status: 'PREPARING',
+    tracking_number: 'SC1',
+    updated_at: '2026-01-01T10:00:00.000Z',
+    reason: 'changed my mind',
+  };
+
+  it.each([
+    ['PREPARING', undefined],
+    ['DISPATCHED', { type: 'shipment.dispatched', data: { order_id: ORDER, tracking_number: 'SC1' } }],
+    ['DELIVERED', { type: 'shipment.delivered', data: { order_id: ORDER, tracking_number: 'SC1' } }],
+    ['STOPPED', { type: 'shipment.stopped', data: { order_id: ORDER, reason: 'changed my mind' } }],
+  ] as const)('When it is %s, then the order is told so', (status, said) => {
+    expect(announcement({ ...shipment, status })).toEqual(said);
+  });
+});
+
+describe('a tracking number', () => {
+  it.each([
+    ['00000000-0000-0000-0000-00000000000a', 'SC000000000000109'],
+    ['00000000-0000-0000-0000-000000000000', 'SC000000000000000'],
+    // 7992739871 is the textbook example of Luhn's algorithm: its check digit is 3.
+    ['00000000-0000-0000-0000-0001dc67881f', 'SC000079927398713'],
+  ])('When the order is %s, then it is %s', (orderId, number) => {
+    expect(trackingNumber(orderId)).toBe(number);
+  });
+});

@@ -1,0 +1,376 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/fulfilment/app.ts';
+import {
+  shipmentDeliveredData,
+  shipmentDispatchedData,
+  shipmentStoppedData,
+} from '../../services/fulfilment/contract.ts';
+import { trackingNumber, type Shipment } from '../../services/fulfilment/shipment.ts';
+import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const ORDER = '019b0000-0000-7000-8000-000000000001';
+const JOB = `shipment-${ORDER}`;
+const TRACKING = trackingNumber(ORDER);
+const DISPATCH_AFTER = 2_000;
+const DELIVER_AFTER = 3_000;
+
+let clock: number;
+let service: ServiceUnderTest;
+
+beforeEach(async () => {
+  clock = Date.parse('2026-01-01T10:00:00Z');
+  service = await startService((deps) =>
+    createApp({
+      ...deps,
+      delays: { dispatchAfterMs: DISPATCH_AFTER, deliverAfterMs: DELIVER_AFTER },
+      now: () => new Date(clock),
+    }),
+  );
+});
+afterEach(() => service.stop());
+
+const order = {
+  order_id: ORDER,
+  customer_id: '019b0000-0000-7000-8000-0000000000c1',
+  status: 'PAID',
+  items: [{ product_id: 'mug', name: 'Mug', quantity: 1, unit_price: 2500 }],
+  total: 2500,
+  currency: 'EUR',
+  version: 3,
+  created_at: '2026-01-01T09:00:00Z',
+  updated_at: '2026-01-01T09:00:00Z',
+};
+const paid = () => service.deliver('order.paid', { order });
+const shipped = () => service.deliver('order.shipped', { order: { ...order, status: 'SHIPPED' } });
+const stop = (reason: unknown = 'changed my mind') =>
+  service.door.post(`/shipments/${ORDER}/stop`).send({ reason });
+
+/** The scheduler fires when the job's time has come. */
+async function tick(): Promise<number> {
+  clock += Number.parseInt(job()?.dueTime ?? '0ms', 10);
+  return service.fire(JOB);
+}
+const status = () =>
+  (service.sidecar.documents.get(`shipment:${ORDER}`)?.value as Shipment | undefined)?.status;
+const job = () => service.sidecar.jobs.get(JOB);
+const types = () => service.sidecar.published.map(({ type }) => type);
+
+async function dispatched(): Promise<void> {
+  await paid();
+  await tick();
+}
+async function delivered(): Promise<void> {
+  await dispatched();
+  await tick();
+}
+
+describe('shipping', () => {
+  it('When an order is paid, then its shipment is prepared', async () => {
+    expect([await paid(), status(), types()]).toEqual(['SUCCESS', 'PREPARING', []]);
+  });
+
+  it('When an order is paid, then the job is set, and ticks on until it is removed', async () => {
+    await paid();
+
+    expect(job()).toMatchObject({ dueTime: '2000ms', schedule: '@every 10s' });
+  });
+
+  it('When the parcel is packed, then shipment.dispatched tells its tracking number', async () => {
+    await dispatched();
+
+    const [event] = service.said('shipment.dispatched');
+    expect(shipmentDispatchedData.parse(event?.data)).toEqual({ order_id: ORDER, tracking_number: TRACKING });
+  });
+
+  it('When the parcel is packed, then the job is set for its delivery', async () => {
+    await dispatched();
+
+    expect([status(), job()]).toMatchObject(['DISPATCHED', { dueTime: '3000ms', schedule: '@every 10s' }]);
+  });
+
+  it('When the parcel arrives, then shipment.delivered is said', async () => {
+    await delivered();
+
+    const [event] = service.said('shipment.delivered');
+    expect(shipmentDeliveredData.parse(event?.data).order_id).toBe(ORDER);
+  });
+
+  it('When the parcel arrives, then the job is gone', async () => {
+    await delivered();
+
+    expect([status(), job()]).toEqual(['DELIVERED', undefined]);
+  });
+
+  it('When the parcel arrives, then the metrics have counted each status once', async () => {
+    await delivered();
+    await paid();
+
+    const { text } = await service.door.get('/metrics');
+    expect(text.match(/^shipments_total.*$/gm)?.sort()).toEqual([
+      'shipments_total{status="DELIVERED"} 1',
+      'shipments_total{status="DISPATCHED"} 1',
+      'shipments_total{status="PREPARING"} 1',
+    ]);
+  });
+
+  it('When the event does not parse, then it is dropped and nothing is prepared', async () => {
+    const answer = await service.deliver('order.paid', { order: { ...order, order_id: 'x' } });
+
+    expect([answer, service.sidecar.documents.size, service.sidecar.jobs.size]).toEqual(['DROP', 0, 0]);
+  });
+});
+
+describe('messages that come twice or late', () => {
+  it('When order.paid comes again while PREPARING, then the job is set again', async () => {
+    await paid();
+    service.sidecar.jobs.clear();
+    await paid();
+
+    expect([status(), job()?.dueTime, types()]).toEqual(['PREPARING', '2000ms', []]);
+  });
+
+  it('When order.paid comes again after the dispatch, then the same event is said and the job set again', async () => {
+    await dispatched();
+    service.sidecar.jobs.clear();
+    clock += 60_000;
+    await paid();
+
+    const [first, second] = service.sidecar.published;
+    expect([second, job()?.dueTime]).toEqual([first, '3000ms']);
+  });
+
+  it('When order.paid comes again after the delivery, then shipment.delivered is said again', async () => {
+    await delivered();
+    await paid();
+
+    expect([types().slice(1), job()]).toEqual([['shipment.delivered', 'shipment.delivered'], undefined]);
+  });
+
+  it('When the dispatching tick comes twice, then the parcel is not delivered before its time', async () => {
+    await dispatched();
+    await service.fire(JOB);
+
+    expect([status(), types()]).toEqual(['DISPATCHED', ['shipment.dispatched', 'shipment.dispatched']]);
+  });
+
+  it('When the last tick comes twice, then shipment.delivered is the same', async () => {
+    await delivered();
+    await service.fire(JOB);
+
+    const [, first, second] = service.sidecar.published;
+    expect(second).toEqual(first);
+  });
+
+  it('When order.paid comes five times at once, then one shipment is prepared', async () => {
+    const answers = await Promise.all(Array.from({ length: 5 }, paid));
+
+    const { text } = await service.door.get('/metrics');
+    expect([new Set(answers), text.includes('shipments_total{status="PREPARING"} 1')]).toEqual([
+      new Set(['SUCCESS']),
+      true,
+    ]);
+  });
+
+  it('When a job fires for a shipment that is not known, then it is removed', async () => {
+    service.sidecar.jobs.set(JOB, { dueTime: '1ms' });
+
+    expect([await service.fire(JOB), job(), status()]).toEqual([200, undefined, undefined]);
+  });
+
+  it.each(['shipment-x', 'shipment-', `other-${ORDER}`])(
+    'When the job "%s" fires, then the answer is 404, which the scheduler takes for done',
+    async (name) => {
+      expect(await service.fire(name)).toBe(404);
+    },
+  );
+});
+
+describe('order.shipped', () => {
+  it('When it follows the dispatch, then nothing more is done', async () => {
+    await dispatched();
+    service.sidecar.jobs.clear();
+    await shipped();
+
+    expect([types(), job()]).toEqual([['shipment.dispatched'], undefined]);
+  });
+
+  it('When it comes again after the parcel should have arrived, then the lost job is set again', async () => {
+    await dispatched();
+    service.sidecar.jobs.clear();
+    clock += DELIVER_AFTER;
+    await shipped();
+
+    expect(job()?.dueTime).toBe('3000ms');
+  });
+
+  it('When it comes after the delivery, then shipment.delivered is said again', async () => {
+    await delivered();
+    await shipped();
+
+    expect(types().slice(1)).toEqual(['shipment.delivered', 'shipment.delivered']);
+  });
+
+  it.each([
+    ['is being prepared', () => paid()],
+    ['was stopped', () => stop()],
+    ['is not known', () => Promise.resolve()],
+  ])(
+    'When the parcel %s, then it counts as dispatched by hand and will be delivered',
+    async (_what, arrange) => {
+      await arrange();
+      await shipped();
+      await tick();
+
+      expect([status(), types().at(-1)]).toEqual(['DELIVERED', 'shipment.delivered']);
+    },
+  );
+});
+
+describe('stopping', () => {
+  it('When the parcel is being prepared, then it is stopped', async () => {
+    await paid();
+    const response = await stop();
+
+    expect([response.status, response.body, status(), job()]).toEqual([
+      200,
+      { status: 'STOPPED' },
+      'STOPPED',
+      undefined,
+    ]);
+  });
+
+  it('When the parcel is stopped, then shipment.stopped tells why', async () => {
+    await paid();
+    await stop();
+
+    const [event] = service.said('shipment.stopped');
+    expect(shipmentStoppedData.parse(event?.data)).toEqual({ order_id: ORDER, reason: 'changed my mind' });
+  });
+
+  it('When it is asked twice, then answer and event are the same', async () => {
+    await paid();
+    const answers = [await stop(), await stop('another reason')];
+
+    const [first, second] = service.sidecar.published;
+    expect([answers[1]?.body, second]).toEqual([answers[0]?.body, first]);
+  });
+
+  it.each([
+    ['has left', dispatched],
+    ['has arrived', delivered],
+  ])('When the parcel %s, then the answer is 409 and nothing is said', async (_what, arrange) => {
+    await arrange();
+    const said = types();
+    const response = await stop();
+
+    expect([response.status, response.body, types()]).toMatchObject([
+      409,
+      { type: 'urn:sidecart:problem:already-dispatched' },
+      said,
+    ]);
+  });
+
+  it('When the order is paid after it was stopped, then nothing ships and shipment.stopped is said again', async () => {
+    await stop();
+    await paid();
+
+    expect([status(), job(), types()]).toEqual([
+      'STOPPED',
+      undefined,
+      ['shipment.stopped', 'shipment.stopped'],
+    ]);
+  });
+
+  it('When saying it fails, then the next tick says it and removes the job', async () => {
+    await paid();
+    service.sidecar.fail('publish');
+    const response = await stop();
+    await tick();
+
+    expect([response.status, types(), job()]).toEqual([503, ['shipment.stopped'], undefined]);
+  });
+
+  it('When it is written while a tick decides, then the tick loses and nothing ships', async () => {
+    await paid();
+    const { documents } = service.sidecar;
+    const get = documents.get.bind(documents);
+    documents.get = (key) => {
+      documents.get = get;
+      const read = get(key);
+      const stopped = { ...(read?.value as Shipment), status: 'STOPPED' };
+      documents.set(key, { value: stopped, etag: 'of another writer' });
+      return read;
+    };
+    await tick();
+
+    expect([status(), types(), job()]).toEqual(['STOPPED', ['shipment.stopped'], undefined]);
+  });
+
+  it('When it races the dispatch, then exactly one of them happens', async () => {
+    await paid();
+    const [response] = await Promise.all([stop(), service.fire(JOB)]);
+
+    expect([response.status, status(), new Set(types())]).toEqual(
+      response.status === 200
+        ? [200, 'STOPPED', new Set(['shipment.stopped'])]
+        : [409, 'DISPATCHED', new Set(['shipment.dispatched'])],
+    );
+  });
+
+  it.each([
+    ['no reason', `/shipments/${ORDER}/stop`, {}, 422],
+    ['a wrong reason', `/shipments/${ORDER}/stop`, { reason: 1 }, 422],
+    ['an unknown field', `/shipments/${ORDER}/stop`, { reason: 'x', force: true }, 422],
+    ['a malformed id', '/shipments/1/stop', { reason: 'x' }, 404],
+    ['an id that is a path', '/shipments/%2e%2e%2fx/stop', { reason: 'x' }, 404],
+  ])('When it comes with %s, then nothing is stopped', async (_what, path, body, expected) => {
+    await paid();
+    const response = await service.door.post(path).send(body);
+
+    expect([response.status, status(), types()]).toEqual([expected, 'PREPARING', []]);
+  });
+});
+
+describe('crashes', () => {
+  it.each(['state', 'schedule'] as const)(
+    'When the %s fails while preparing, then the redelivered order.paid prepares and sets the job',
+    async (capability) => {
+      service.sidecar.fail(capability);
+      const answers = [await paid(), await paid()];
+
+      expect([answers, status(), job()?.dueTime]).toEqual([['RETRY', 'SUCCESS'], 'PREPARING', '2000ms']);
+    },
+  );
+
+  it.each(['state', 'publish', 'schedule'] as const)(
+    'When the %s fails while dispatching, then the job fails and its next tick dispatches',
+    async (capability) => {
+      await paid();
+      service.sidecar.fail(capability);
+      const answers = [await tick(), await service.fire(JOB)];
+
+      expect([answers, status(), types().at(-1), job()?.dueTime]).toEqual([
+        [503, 200],
+        'DISPATCHED',
+        'shipment.dispatched',
+        '3000ms',
+      ]);
+    },
+  );
+
+  it.each(['state', 'publish'] as const)(
+    'When the %s fails while delivering, then the job fails and its next tick delivers',
+    async (capability) => {
+      await dispatched();
+      service.sidecar.fail(capability);
+      const answers = [await tick(), await service.fire(JOB)];
+
+      expect([answers, status(), types(), job()]).toEqual([
+        [503, 200],
+        'DELIVERED',
+        ['shipment.dispatched', 'shipment.delivered'],
+        undefined,
+      ]);
+    },
+  );
+});

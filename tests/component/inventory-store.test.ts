@@ -1,0 +1,180 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seed } from '../../services/inventory/catalogue.ts';
+import { stockStore, type StockStore } from '../../services/inventory/stock-store.ts';
+import type { StockedProduct } from '../../services/inventory/stock.ts';
+import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
+import type { StateStore } from '../../services/shared/state.ts';
+import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
+
+let fake: FakeSidecar;
+let sidecar: Sidecar;
+
+beforeEach(async () => {
+  fake = await startFakeSidecar();
+  sidecar = createSidecar({ port: fake.port });
+});
+afterEach(async () => {
+  await sidecar.close();
+  await fake.close();
+});
+
+const buildEntry = (product_id: string, on_hand = 10) => ({
+  product_id,
+  name: product_id,
+  unit_price: 100,
+  currency: 'EUR',
+  on_hand,
+  low_stock_threshold: 0,
+});
+const mugOf = (order_id: string) => ({
+  kind: 'reserve' as const,
+  order_id,
+  lines: [{ product_id: 'mug', quantity: 1 }],
+  at: '2026-05-01T10:00:00.000Z',
+});
+const stored = (id: string) => fake.documents.get(`product:${id}`)?.value as StockedProduct;
+const idsOf = async (stock: StockStore, limit = 100) =>
+  (await stock.list(undefined, limit)).items.map(({ product_id }) => product_id);
+const statusOf = async (step: Promise<{ after: { status: string } | undefined }>) =>
+  (await step).after?.status;
+
+/** The same state, with a look at what is asked of it. */
+function watched(
+  state: StateStore,
+  before: { getMany?: () => void; write?: () => Promise<void> },
+): StateStore {
+  return {
+    ...state,
+    getMany: (keys) => {
+      before.getMany?.();
+      return state.getMany(keys);
+    },
+    write: async (...writes) => {
+      await before.write?.();
+      await state.write(...writes);
+    },
+  };
+}
+
+describe('group commit', () => {
+  it('When 40 orders want a product at once, then two reads and two writes do', async () => {
+    await seed(stockStore(sidecar.state), [buildEntry('mug', 100)]);
+    const asked: string[] = [];
+    const state = watched(sidecar.state, {
+      getMany: () => asked.push('read'),
+      write: async () => void asked.push('write'),
+    });
+    const stock = stockStore(state);
+    await Promise.all(Array.from({ length: 40 }, (_, n) => stock.applyToOrder(mugOf(`o${n}`))));
+    expect(asked).toEqual(['read', 'write', 'read', 'write']);
+    expect(stored('mug').reserved).toBe(40);
+  });
+
+  it('When more orders than pieces come at once, then each piece goes to one', async () => {
+    const stock = stockStore(sidecar.state);
+    await seed(stock, [buildEntry('mug', 3)]);
+    const statuses = await Promise.all(
+      Array.from({ length: 9 }, (_, n) => statusOf(stock.applyToOrder(mugOf(`o${n}`)))),
+    );
+    expect(statuses.filter((status) => status === 'RESERVED')).toHaveLength(3);
+    expect(statuses.filter((status) => status === 'REJECTED')).toHaveLength(6);
+    expect(stored('mug').reserved).toBe(3);
+  });
+
+  it('When one command of a batch cannot be applied, then only that one fails', async () => {
+    const stock = stockStore(sidecar.state);
+    await seed(stock, [buildEntry('mug'), buildEntry('pen')]);
+    await stock.applyToOrder(mugOf('o1'));
+    const pen = [{ product_id: 'pen', quantity: 1 }];
+    const [, broken, good] = await Promise.allSettled([
+      stock.applyToOrder({ ...mugOf('o2'), lines: pen }),
+      stock.applyToOrder({ ...mugOf('o1'), kind: 'sell', lines: [] }),
+      stock.applyToOrder({ ...mugOf('o3'), lines: pen }),
+    ]);
+    expect(broken.status).toBe('rejected');
+    expect(good).toMatchObject({ status: 'fulfilled', value: { after: { status: 'RESERVED' } } });
+    expect(stored('mug')).toMatchObject({ reserved: 1, sold: 0 });
+    expect(stored('pen').reserved).toBe(2);
+  });
+
+  it('When another replica writes between read and write, then all is decided anew', async () => {
+    const other = stockStore(sidecar.state);
+    await seed(other, [buildEntry('mug', 1)]);
+    let first = true;
+    const state = watched(sidecar.state, {
+      async write() {
+        if (!first) return;
+        first = false;
+        await other.applyToOrder(mugOf('theirs'));
+      },
+    });
+    expect(await statusOf(stockStore(state).applyToOrder(mugOf('ours')))).toBe('REJECTED');
+    expect(stored('mug')).toMatchObject({ on_hand: 1, reserved: 1 });
+  });
+
+  it('When two replicas sell the same product, then no piece is sold twice', async () => {
+    const replicas = [stockStore(sidecar.state), stockStore(sidecar.state)];
+    await seed(stockStore(sidecar.state), [buildEntry('mug', 25)]);
+    const statuses = await Promise.all(
+      replicas.flatMap((stock, replica) =>
+        Array.from({ length: 20 }, (_, n) => statusOf(stock.applyToOrder(mugOf(`${replica}-${n}`)))),
+      ),
+    );
+    expect(statuses.filter((status) => status === 'RESERVED')).toHaveLength(25);
+    expect(stored('mug').reserved).toBe(25);
+  });
+
+  it('When both replicas get the same order, then it is reserved once', async () => {
+    const replicas = [stockStore(sidecar.state), stockStore(sidecar.state)];
+    await seed(stockStore(sidecar.state), [buildEntry('mug', 25)]);
+    await Promise.all(replicas.map((stock) => stock.applyToOrder(mugOf('o1'))));
+    expect(stored('mug').reserved).toBe(1);
+  });
+});
+
+describe('seed', () => {
+  const catalogue = Array.from({ length: 150 }, (_, n) => buildEntry(`p${n}`));
+  const ids = catalogue.map(({ product_id }) => product_id);
+
+  it('When it is listed, then products come as the catalogue has them', async () => {
+    const stock = stockStore(sidecar.state);
+    await seed(stock, catalogue);
+    expect(await idsOf(stock)).toEqual(ids.slice(0, 100));
+  });
+
+  it('When two replicas seed at once, then each product is there once', async () => {
+    const stock = stockStore(sidecar.state);
+    await Promise.all([seed(stock, catalogue), seed(stockStore(sidecar.state), catalogue)]);
+    const first = await stock.list(undefined, 100);
+    const second = await stock.list(first.next_cursor ?? '', 100);
+    expect([...first.items, ...second.items].map(({ product_id }) => product_id)).toEqual(ids);
+    expect(second.next_cursor).toBeNull();
+  });
+
+  it('When it stops in the middle and starts again, then the catalogue is complete', async () => {
+    let writes = 0;
+    const state = watched(sidecar.state, {
+      async write() {
+        writes += 1;
+        if (writes > 2) throw new Error('stopped');
+      },
+    });
+    await expect(seed(stockStore(state), catalogue)).rejects.toThrow('stopped');
+    const stock = stockStore(sidecar.state);
+    const before = (await idsOf(stock)).length;
+    await seed(stock, catalogue);
+    expect(before).toBe(64);
+    expect(await idsOf(stock)).toEqual(ids.slice(0, 100));
+  });
+
+  it('When a product was sold and edited since, then it stays as it is', async () => {
+    const stock = stockStore(sidecar.state);
+    await seed(stock, [buildEntry('mug')]);
+    await stock.applyToOrder(mugOf('o1'));
+    await stock.applyToProduct({ kind: 'put', product_id: 'mug', name: 'Cup', unit_price: 7 });
+    const before = stored('mug');
+    await seed(stock, [buildEntry('mug'), buildEntry('pen')]);
+    expect(stored('mug')).toEqual(before);
+    expect(await idsOf(stock)).toEqual(['pen', 'mug']);
+  });
+});

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import * as templates from '../../services/notifications/templates.ts';
+import { html } from '../../services/notifications/html.ts';
+import { isNews } from '../../services/notifications/recipient.ts';
+import type { Order } from '../../services/orders/contract.ts';
+
+const ADA = { user_id: 'u1', email: 'ada@example.com', name: 'Ada', version: 1 };
+
+const buildOrder = (more: Partial<Order> = {}): Order => ({
+  order_id: 'o1',
+  customer_id: 'u1',
+  status: 'PAID',
+  items: [
+    { product_id: 'mug-blue', name: 'Blue mug', quantity: 2, unit_price: 1250 },
+    { product_id: 'tea', name: 'Tea', quantity: 1, unit_price: 499 },
+  ],
+  total: 2999,
+  currency: 'EUR',
+  version: 3,
+  created_at: '2026-01-01T00:00:00.000Z',
+  updated_at: '2026-01-01T00:00:00.000Z',
+  ...more,
+});
+
+/** As a mail client that shows no HTML would have it. */
+const textOf = (mail: templates.Mail) =>
+  mail.html
+    .replace(/<head>.*<\/head>/s, '')
+    .replaceAll(/<[^>]*>/g, '')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
+
+const ORDER_TEMPLATES = [
+  templates.orderConfirmation,
+  templates.paymentFailed,
+  templates.shipped,
+  templates.cancelled,
+  templates.rejected,
+  templates.expired,
+];
+
+describe('The mails', () => {
+  it('When an order is confirmed, then its text names lines and total', () => {
+    expect(textOf(templates.orderConfirmation(ADA, buildOrder()))).toBe(
+      'Your order is confirmed Hello Ada, Thank you for your order. It is paid, and we are getting it ready. ' +
+        'Order o1 2 × Blue mug: €25.00 1 × Tea: €4.99 Total: €29.99 Your shop',
+    );
+  });
+
+  it('When an order is shipped, then the tracking number is told', () => {
+    const mail = templates.shipped(ADA, buildOrder({ tracking_number: 'SC-1' }));
+    expect(textOf(mail)).toContain('Tracking number: SC-1');
+  });
+
+  it('When there is no tracking number or reason, then nothing stands in its place', () => {
+    for (const template of ORDER_TEMPLATES)
+      expect(textOf(template(ADA, buildOrder()))).not.toMatch(/undefined|Tracking|Reason/);
+  });
+
+  it.each([templates.paymentFailed, templates.cancelled, templates.rejected])(
+    'When there is a reason, then it is told',
+    (template) => {
+      expect(textOf(template(ADA, buildOrder({ reason: 'so it is' })))).toContain('Reason: so it is');
+    },
+  );
+
+  it('When the mails are about different things, then each has a subject of its own', () => {
+    const all = ORDER_TEMPLATES.map((template) => template(ADA, buildOrder()).subject);
+    expect(new Set([...all, templates.welcome(ADA).subject]).size).toBe(all.length + 1);
+  });
+
+  it.each(ORDER_TEMPLATES)(
+    'When somebody writes HTML into names and reasons, then it stays text',
+    (template) => {
+      const evil = `<img src=x onerror="alert('1')">&`;
+      const order = buildOrder({ reason: evil, tracking_number: evil });
+      const items = [{ product_id: 'x', name: evil, quantity: 1, unit_price: 1 }];
+      const { html: document } = template({ ...ADA, name: evil }, { ...order, items });
+      expect(document).not.toContain('<img');
+      expect(document).toContain('&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;');
+    },
+  );
+
+  it('When a name has line breaks, then the subject has none', () => {
+    const { subject } = templates.welcome({ ...ADA, name: 'Ada\r\nBcc: eve@example.com\u2028x' });
+    expect(subject).toBe('Welcome, Ada Bcc: eve@example.com x');
+  });
+});
+
+describe('formatMoney', () => {
+  it.each([
+    [0, 'EUR', '€0.00'],
+    [5, 'EUR', '€0.05'],
+    [123_456, 'USD', '$1,234.56'],
+    [1234, 'JPY', '¥1,234'],
+    [1234, 'KWD', 'KWD 1.234'],
+    [100, 'XXX', '¤1.00'],
+  ])('When %i %s are formatted, then as %s', (amount, currency, text) => {
+    expect(templates.formatMoney(amount, currency).replaceAll('\u00a0', ' ')).toBe(text);
+  });
+});
+
+describe('html', () => {
+  it('When values are put in, then text is escaped and HTML is not', () => {
+    const inner = html`<b>${'a < b'}</b>`;
+    expect(html`<p>${inner}${[inner, inner]}${1}</p>`.html).toBe(
+      '<p><b>a &lt; b</b><b>a &lt; b</b>\n<b>a &lt; b</b>1</p>',
+    );
+  });
+});
+
+describe('isNews', () => {
+  const gone = { user_id: 'u1', gone: true, version: 3 } as const;
+  it.each([
+    [undefined, ADA, true],
+    [ADA, ADA, false],
+    [ADA, { ...ADA, version: 2 }, true],
+    [{ ...ADA, version: 2 }, ADA, false],
+    [ADA, gone, true],
+    [gone, ADA, false],
+    [undefined, gone, true],
+  ])('When %j is known and %j comes, then it is news: %s', (known, told, news) => {
+    expect(isNews(known, told)).toBe(news);
+  });
+});

@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest';
+import {
+  authorized,
+  captured,
+  declined,
+  isSettled,
+  nextStep,
+  outcome,
+  publicPayment,
+  refused,
+  requested,
+  reversed,
+  unanswered,
+  type Message,
+  type PaymentDocument,
+  type Step,
+} from '../../services/payments/payment.ts';
+
+const MAX_ATTEMPTS = 4;
+const AT = '2026-01-01T10:00:00.000Z';
+const LATER = '2026-01-01T11:00:00.000Z';
+
+const asked = requested(
+  {
+    order_id: '019b0000-0000-7000-8000-000000000001',
+    customer_id: '019b0000-0000-7000-8000-0000000000c1',
+    status: 'RESERVED',
+    items: [],
+    total: 2500,
+    currency: 'EUR',
+    version: 2,
+    created_at: AT,
+    updated_at: AT,
+  },
+  '019b0000-0000-7000-8000-0000000000f1',
+  AT,
+);
+const PAYMENTS = {
+  none: undefined,
+  REQUESTED: unanswered(asked, 'provider timeout'),
+  AUTHORIZED: authorized(asked, AT),
+  CAPTURED: captured(authorized(asked, AT), AT),
+  FAILED: declined(asked, 'card declined', AT),
+  REFUNDED: reversed(captured(asked, AT), 2500, 'order cancelled', AT),
+  REFUSED: refused(asked, 'order cancelled'),
+} satisfies Record<string, PaymentDocument | undefined>;
+
+type State = keyof typeof PAYMENTS;
+
+const TABLE: [State, Record<Message, Step>][] = [
+  ['none', { 'payment.requested': 'authorize', 'order ended': 'refuse', refund: 'nothing' }],
+  ['REQUESTED', { 'payment.requested': 'authorize', 'order ended': 'reverse', refund: 'nothing' }],
+  ['AUTHORIZED', { 'payment.requested': 'capture', 'order ended': 'reverse', refund: 'nothing' }],
+  ['CAPTURED', { 'payment.requested': 'nothing', 'order ended': 'reverse', refund: 'reverse' }],
+  ['FAILED', { 'payment.requested': 'reverse', 'order ended': 'nothing', refund: 'nothing' }],
+  ['REFUNDED', { 'payment.requested': 'reverse', 'order ended': 'nothing', refund: 'nothing' }],
+  ['REFUSED', { 'payment.requested': 'reverse', 'order ended': 'nothing', refund: 'nothing' }],
+];
+const CASES = TABLE.flatMap(([state, steps]) =>
+  Object.entries(steps).map(([message, step]): [State, Message, Step] => [state, message as Message, step]),
+);
+
+describe('the next step of a payment', () => {
+  it.each(CASES)('When it is %s and "%s" comes, then the step is "%s"', (state, message, step) => {
+    expect(nextStep(PAYMENTS[state], message, MAX_ATTEMPTS)).toBe(step);
+  });
+
+  it.each(['REQUESTED', 'AUTHORIZED'] as const)(
+    'When it is %s and the provider was asked often enough, then it is reversed and not charged',
+    (state) => {
+      const payment = { ...PAYMENTS[state], attempts: MAX_ATTEMPTS };
+
+      expect(nextStep(payment, 'payment.requested', MAX_ATTEMPTS)).toBe('reverse');
+    },
+  );
+
+  it('When a payment is captured after many attempts, then it stays captured', () => {
+    const payment = { ...PAYMENTS.CAPTURED, attempts: MAX_ATTEMPTS };
+
+    expect(nextStep(payment, 'payment.requested', MAX_ATTEMPTS)).toBe('nothing');
+  });
+});
+
+describe('a reversal', () => {
+  it.each([
+    ['REQUESTED', 0, 'FAILED'],
+    ['REQUESTED', 2500, 'REFUNDED'],
+    ['AUTHORIZED', 0, 'FAILED'],
+    ['AUTHORIZED', 2500, 'REFUNDED'],
+    ['CAPTURED', 2500, 'REFUNDED'],
+    ['FAILED', 0, 'FAILED'],
+    ['FAILED', 2500, 'REFUNDED'],
+    ['REFUNDED', 2500, 'REFUNDED'],
+    ['REFUSED', 0, 'REFUSED'],
+    ['REFUSED', 2500, 'REFUNDED'],
+  ] as const)('When it is %s and %i are refunded, then it is %s', (state, refunded, status) => {
+    expect(reversed(PAYMENTS[state], refunded, 'why', LATER)).toMatchObject({ status, refunded });
+  });
+
+  it.each(['REQUESTED', 'AUTHORIZED', 'CAPTURED', 'FAILED', 'REFUNDED', 'REFUSED'] as const)(
+    'When a payment that was %s is reversed twice, then the second time changes nothing',
+    (state) => {
+      const once = reversed(PAYMENTS[state], 2500, 'order cancelled', AT);
+
+      expect(reversed(once, 2500, 'another reason', LATER)).toBe(once);
+    },
+  );
+
+  it('When a free order that was captured is reversed, then it is REFUNDED', () => {
+    const free = captured({ ...asked, amount: 0 }, AT);
+
+    expect(reversed(free, 0, 'order cancelled', AT).status).toBe('REFUNDED');
+  });
+});
+
+describe('what is told of a payment', () => {
+  it.each([
+    ['CAPTURED', 'payment.processed'],
+    ['FAILED', 'payment.failed'],
+    ['REFUNDED', 'payment.failed'],
+    ['REFUSED', 'payment.failed'],
+  ] as const)('When it is %s, then it is settled and "%s" is said', (state, type) => {
+    expect([isSettled(PAYMENTS[state]), outcome(PAYMENTS[state]).type]).toEqual([true, type]);
+  });
+
+  it.each(['REQUESTED', 'AUTHORIZED'] as const)('When it is %s, then it is not settled', (state) => {
+    expect(isSettled(PAYMENTS[state])).toBe(false);
+  });
+
+  it.each(['REQUESTED', 'REFUSED'] as const)('When it is %s, then nothing is shown', (state) => {
+    expect(publicPayment(PAYMENTS[state])).toBeUndefined();
+  });
+
+  it('When it is shown, then its customer and its attempts are not', () => {
+    expect(publicPayment(PAYMENTS.AUTHORIZED)).toEqual({
+      payment_id: asked.payment_id,
+      order_id: asked.order_id,
+      status: 'AUTHORIZED',
+      amount: 2500,
+      refunded: 0,
+      currency: 'EUR',
+    });
+  });
+});

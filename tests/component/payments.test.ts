@@ -1,0 +1,583 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ledgerSchema, paymentListSchema } from '../../services/payments/contract.ts';
+import { createApp } from '../../services/payments/app.ts';
+import { ProviderError, type PaymentProvider } from '../../services/payments/provider.ts';
+import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
+import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const ORDER = '019b0000-0000-7000-8000-000000000001';
+const OTHER_ORDER = '019b0000-0000-7000-8000-000000000002';
+const CUSTOMER = '019b0000-0000-7000-8000-0000000000c1';
+const ADMIN = as('019b0000-0000-7000-8000-0000000000a1', 'admin');
+const TIMEOUT = 40;
+
+let clock: number;
+let service: ServiceUnderTest;
+
+/** @param around what happens around the simulated provider's calls */
+async function start(around: (provider: PaymentProvider) => Partial<PaymentProvider> = () => ({})) {
+  clock = Date.parse('2026-01-01T10:00:00Z');
+  const now = () => new Date(clock);
+  service = await startService((deps) => {
+    const provider = simulatedProvider({ state: deps.sidecar.state, now, slowMs: 8_000 });
+    return createApp({
+      ...deps,
+      provider: { ...provider, ...around(provider) },
+      now,
+      timeoutMs: TIMEOUT,
+      maxAttempts: 4,
+    });
+  });
+}
+
+function buildOrder(status: string) {
+  return {
+    order_id: ORDER,
+    customer_id: CUSTOMER,
+    status,
+    items: [{ product_id: 'mug', name: 'Mug', quantity: 1, unit_price: 2500 }],
+    total: 2500,
+    currency: 'EUR',
+    version: 2,
+    created_at: '2026-01-01T09:00:00Z',
+    updated_at: '2026-01-01T09:00:00Z',
+  };
+}
+
+const requestPayment = (card_token = 'tok_visa') =>
+  service.deliver('payment.requested', {
+    order: buildOrder('RESERVED'),
+    payment: { method: 'card', card_token },
+  });
+const cancel = () => service.deliver('order.cancelled', { order: buildOrder('CANCELLED') });
+const expire = () => service.deliver('order.expired', { order: buildOrder('EXPIRED') });
+const refund = () => service.door.post(`/api/payments/${ORDER}/refund`).set(ADMIN);
+
+async function payment() {
+  const response = await service.door.get(`/api/payments?order_id=${ORDER}`).set(ADMIN);
+  return paymentListSchema.parse(response.body).items[0];
+}
+
+async function ledger() {
+  const response = await service.door.get(`/api/payments/ledger/${ORDER}`).set(ADMIN);
+  return response.status === 404 ? undefined : ledgerSchema.parse(response.body);
+}
+
+const snapshot = async () => ({
+  payment: service.sidecar.documents.get(`payment:${ORDER}`)?.value,
+  ledger: await ledger(),
+  said: service.sidecar.published.at(-1),
+});
+const outcomes = () => service.sidecar.published.map(({ type, data }) => ({ type, data }));
+const failed = (reason: string) => ({ type: 'payment.failed', data: { order_id: ORDER, reason } });
+
+beforeEach(() => start());
+afterEach(() => service.stop());
+
+describe('charging', () => {
+  it('When payment is requested, then the money is captured once', async () => {
+    await requestPayment();
+
+    expect(await ledger()).toMatchObject({ captured: 2500, refunded: 0, captures: [{ amount: 2500 }] });
+  });
+
+  it('When payment is requested, then payment.processed names order and payment', async () => {
+    await requestPayment();
+
+    const { payment_id } = (await payment()) ?? {};
+    expect(outcomes()).toEqual([{ type: 'payment.processed', data: { order_id: ORDER, payment_id } }]);
+  });
+
+  it('When payment is requested, then the payment is CAPTURED', async () => {
+    await requestPayment();
+
+    expect(await payment()).toMatchObject({ status: 'CAPTURED', amount: 2500, refunded: 0, currency: 'EUR' });
+  });
+
+  it('When the request comes twice, then the same event is said twice', async () => {
+    await requestPayment();
+    clock += 60_000;
+    await requestPayment();
+
+    const [first, second] = service.sidecar.published;
+    expect(second).toEqual(first);
+  });
+
+  it('When the request comes twice, then the money is captured once', async () => {
+    await requestPayment();
+    await requestPayment();
+
+    expect((await ledger())?.captures).toHaveLength(1);
+  });
+
+  it('When the request comes five times at once, then all succeed and one capture is made', async () => {
+    const answers = await Promise.all(Array.from({ length: 5 }, () => requestPayment()));
+
+    expect([new Set(answers), (await ledger())?.captures.length]).toEqual([new Set(['SUCCESS']), 1]);
+  });
+
+  it.each([
+    ['tok_chargeDeclined', 'card declined'],
+    ['tok_chargeDeclinedInsufficientFunds', 'insufficient funds'],
+    ['tok_nobody_knows', 'unknown card token'],
+  ])('When %s is declined, then payment.failed says "%s"', async (token, reason) => {
+    await requestPayment(token);
+
+    expect(outcomes()).toEqual([failed(reason)]);
+  });
+
+  it('When a declined payment is requested again, then it fails again for the same reason', async () => {
+    await requestPayment('tok_chargeDeclined');
+    await requestPayment('tok_chargeDeclined');
+
+    expect([outcomes()[1], (await payment())?.status]).toEqual([failed('card declined'), 'FAILED']);
+  });
+
+  it('When the request does not parse, then it is dropped and nothing is charged', async () => {
+    const answer = await service.deliver('payment.requested', { order: buildOrder('RESERVED') });
+
+    expect([answer, service.sidecar.documents.size]).toEqual(['DROP', 0]);
+  });
+});
+
+describe('crashes', () => {
+  it('When saying the outcome fails, then the redelivered request says it', async () => {
+    service.sidecar.fail('publish');
+    const answers = [await requestPayment(), await requestPayment()];
+
+    expect([answers, outcomes().length]).toEqual([['RETRY', 'SUCCESS'], 1]);
+  });
+
+  it.each([0, 1, 2, 3, 4])(
+    'When the state is out of reach after %i calls, then the redelivered request completes with one capture',
+    async (before) => {
+      const { documents } = service.sidecar;
+      const get = documents.get.bind(documents);
+      let calls = 0;
+      // The fake looks a document up once in each call of the state API.
+      documents.get = (key) => {
+        calls += 1;
+        if (calls === before) service.sidecar.fail('state');
+        return get(key);
+      };
+      if (before === 0) service.sidecar.fail('state');
+      const answers = [await requestPayment(), await requestPayment()];
+
+      expect([answers, (await ledger())?.captures.length, (await payment())?.status]).toEqual([
+        ['RETRY', 'SUCCESS'],
+        1,
+        'CAPTURED',
+      ]);
+    },
+  );
+
+  it('When the CAPTURED write is lost, then the redelivered request captures nothing more', async () => {
+    await service.stop();
+    let first = true;
+    await start((provider) => ({
+      capture: async (charge, signal) => {
+        const verdict = await provider.capture(charge, signal);
+        if (first) service.sidecar.fail('state');
+        first = false;
+        return verdict;
+      },
+    }));
+    const answers = [await requestPayment(), await requestPayment()];
+
+    expect([answers, (await ledger())?.captures.length]).toEqual([['RETRY', 'SUCCESS'], 1]);
+  });
+});
+
+describe('a provider that does not answer', () => {
+  it('When it is unreachable twice, then the third delivery captures once', async () => {
+    const answers = [
+      await requestPayment('tok_flaky'),
+      await requestPayment('tok_flaky'),
+      await requestPayment('tok_flaky'),
+    ];
+
+    expect([answers, (await ledger())?.captures.length]).toEqual([['RETRY', 'RETRY', 'SUCCESS'], 1]);
+  });
+
+  it('When it has not answered yet, then no payment is shown', async () => {
+    await requestPayment('tok_flaky');
+
+    expect(await payment()).toBeUndefined();
+  });
+
+  it('When it is slow, then later deliveries join the running call and the payment is captured', async () => {
+    const answers = [await requestPayment('tok_slow')];
+    clock += 6_000;
+    answers.push(await requestPayment('tok_slow'));
+    clock += 2_000;
+    answers.push(await requestPayment('tok_slow'));
+
+    expect([answers, (await payment())?.status]).toEqual([['RETRY', 'RETRY', 'SUCCESS'], 'CAPTURED']);
+  });
+
+  it('When it never answers a capture, then the fourth delivery reverses it and says why', async () => {
+    const answers = [];
+    for (let delivery = 1; delivery <= 4; delivery++) answers.push(await requestPayment('tok_timeout'));
+
+    expect([answers, outcomes()]).toEqual([
+      ['RETRY', 'RETRY', 'RETRY', 'SUCCESS'],
+      [failed('provider timeout')],
+    ]);
+  });
+
+  it('When it never answers a capture, then what it captured is refunded', async () => {
+    for (let delivery = 1; delivery <= 4; delivery++) await requestPayment('tok_timeout');
+
+    expect([await ledger(), await payment()]).toMatchObject([
+      { captured: 2500, refunded: 2500, captures: [{ amount: 2500 }] },
+      { status: 'REFUNDED', refunded: 2500, reason: 'provider timeout' },
+    ]);
+  });
+
+  it('When it is never reached, then the payment fails and nothing is charged', async () => {
+    await service.stop();
+    await start(() => ({ authorize: () => Promise.reject(new ProviderError('provider unreachable')) }));
+    for (let delivery = 1; delivery <= 4; delivery++) await requestPayment();
+
+    expect([await payment(), (await ledger())?.captured]).toMatchObject([
+      { status: 'FAILED', refunded: 0, reason: 'provider unreachable' },
+      0,
+    ]);
+  });
+
+  it('When the reversal is not answered either, then it is tried again and nothing more is charged', async () => {
+    await service.stop();
+    const calls: string[] = [];
+    await start((provider) => ({
+      capture: (charge, signal) => {
+        calls.push('capture');
+        return provider.capture(charge, signal);
+      },
+      refund: async (orderId, signal) => {
+        calls.push('refund');
+        if (calls.length < 6) throw new ProviderError('provider unreachable');
+        return provider.refund(orderId, signal);
+      },
+    }));
+    const answers = [];
+    for (let delivery = 1; delivery <= 5; delivery++) answers.push(await requestPayment('tok_timeout'));
+
+    expect([answers.slice(3), calls.slice(4)]).toEqual([
+      ['RETRY', 'SUCCESS'],
+      ['refund', 'refund'],
+    ]);
+  });
+
+  it('When a provider ignores that its time is over, then the call ends all the same', async () => {
+    await service.stop();
+    await start(() => ({ authorize: () => new Promise(() => undefined) }));
+
+    expect(await requestPayment()).toBe('RETRY');
+  });
+});
+
+describe('orders that end', () => {
+  it.each([
+    ['cancelled', () => cancel(), 'order cancelled'],
+    ['expired', () => expire(), 'order expired'],
+  ])('When a paid order is %s, then all is refunded', async (_how, end, reason) => {
+    await requestPayment();
+    await end();
+
+    expect([await payment(), await ledger()]).toMatchObject([
+      { status: 'REFUNDED', refunded: 2500, reason },
+      { captured: 2500, refunded: 2500 },
+    ]);
+  });
+
+  it('When a paid order is cancelled twice, then it is refunded once', async () => {
+    await requestPayment();
+    await cancel();
+    await cancel();
+
+    expect((await ledger())?.refunds).toHaveLength(1);
+  });
+
+  it('When the write after the refund is lost, then the redelivered cancellation refunds nothing more', async () => {
+    await service.stop();
+    let first = true;
+    await start((provider) => ({
+      refund: async (orderId, signal) => {
+        const refunded = await provider.refund(orderId, signal);
+        if (first) service.sidecar.fail('state');
+        first = false;
+        return refunded;
+      },
+    }));
+    await requestPayment();
+    const answers = [await cancel(), await cancel()];
+
+    expect([answers, (await ledger())?.refunds.length, (await payment())?.status]).toEqual([
+      ['RETRY', 'SUCCESS'],
+      1,
+      'REFUNDED',
+    ]);
+  });
+
+  it('When a cancelled order asks for payment late, then it is refused without charging', async () => {
+    await cancel();
+    const answer = await requestPayment();
+
+    expect([answer, outcomes(), (await ledger())?.captures]).toEqual([
+      'SUCCESS',
+      [failed('order cancelled')],
+      [],
+    ]);
+  });
+
+  it('When an order is cancelled before payment was requested, then no payment is shown', async () => {
+    await cancel();
+    await requestPayment();
+
+    expect(await payment()).toBeUndefined();
+  });
+
+  it('When an order is cancelled while the provider has not answered, then what was taken goes back', async () => {
+    await requestPayment('tok_timeout');
+    await cancel();
+    await requestPayment('tok_timeout');
+
+    expect([await ledger(), outcomes()]).toMatchObject([
+      { captured: 2500, refunded: 2500 },
+      [failed('order cancelled')],
+    ]);
+  });
+
+  it('When a failed order is cancelled, then the payment stays as it was', async () => {
+    await requestPayment('tok_chargeDeclined');
+    const before = await payment();
+    await cancel();
+
+    expect(await payment()).toEqual(before);
+  });
+});
+
+describe('a cancellation that races the charge', () => {
+  const POINTS = {
+    'before the authorization': (provider) => ({
+      authorize: async (charge, signal) => {
+        await cancel();
+        return provider.authorize(charge, signal);
+      },
+    }),
+    'before the capture': (provider) => ({
+      capture: async (charge, signal) => {
+        await cancel();
+        return provider.capture(charge, signal);
+      },
+    }),
+    'after the capture': (provider) => ({
+      capture: async (charge, signal) => {
+        const verdict = await provider.capture(charge, signal);
+        await cancel();
+        return verdict;
+      },
+    }),
+    'before the capture, at a provider that forgets the void': (provider) => {
+      let cancelled = false;
+      return {
+        capture: async (charge, signal) => {
+          await cancel();
+          cancelled = true;
+          return provider.capture(charge, signal);
+        },
+        refund: (orderId, signal) => (cancelled ? provider.refund(orderId, signal) : Promise.resolve(0)),
+      };
+    },
+  } satisfies Record<string, (provider: PaymentProvider) => Partial<PaymentProvider>>;
+  const points = Object.keys(POINTS) as (keyof typeof POINTS)[];
+
+  it.each(points)('When it comes %s, then no money is kept', async (point) => {
+    await service.stop();
+    await start(POINTS[point]);
+    const answer = await requestPayment();
+
+    const { captured, refunded } = (await ledger()) ?? { captured: 0, refunded: 0 };
+    expect([answer, captured - refunded]).toEqual(['SUCCESS', 0]);
+  });
+
+  it.each(points)('When it comes %s, then the outcome is payment.failed', async (point) => {
+    await service.stop();
+    await start(POINTS[point]);
+    await requestPayment();
+
+    expect(outcomes().map(({ type }) => type)).toEqual(['payment.failed']);
+  });
+
+  it('When it comes before the capture, then the voided authorization is not captured', async () => {
+    await service.stop();
+    await start(POINTS['before the capture']);
+    await requestPayment();
+
+    expect((await ledger())?.captures).toEqual([]);
+  });
+
+  it.each(points.slice(1))('When it comes %s, then the payment tells what was refunded', async (point) => {
+    await service.stop();
+    await start(POINTS[point]);
+    await requestPayment();
+
+    const refunded = (await ledger())?.refunded ?? 0;
+    expect(await payment()).toMatchObject({ refunded, status: refunded > 0 ? 'REFUNDED' : 'FAILED' });
+  });
+});
+
+describe('every message in every state, twice', () => {
+  const STATES = {
+    none: () => Promise.resolve(),
+    REQUESTED: () => requestPayment('tok_flaky'),
+    AUTHORIZED: () => requestPayment('tok_timeout'),
+    CAPTURED: () => requestPayment(),
+    FAILED: () => requestPayment('tok_chargeDeclined'),
+    REFUNDED: () => requestPayment().then(() => cancel()),
+    REFUSED: () => cancel(),
+  };
+  const MESSAGES = { 'payment.requested': () => requestPayment(), cancel, expire, refund };
+  const cases = Object.keys(STATES).flatMap((state) =>
+    Object.keys(MESSAGES).map((message) => [state, message] as [keyof typeof STATES, keyof typeof MESSAGES]),
+  );
+
+  it.each(cases)('When it is %s and "%s" comes twice, then once is enough', async (state, message) => {
+    await STATES[state]();
+    await MESSAGES[message]();
+    const once = await snapshot();
+    clock += 60_000;
+    await MESSAGES[message]();
+
+    expect(await snapshot()).toEqual(once);
+  });
+});
+
+const get = (query: string, caller: Record<string, string> = {}) =>
+  service.door.get(`/api/payments${query}`).set(caller);
+
+describe('GET /api/payments', () => {
+  it('When the customer asks, then the payment is shown', async () => {
+    await requestPayment();
+    const response = await get(`?order_id=${ORDER}`, as(CUSTOMER));
+
+    expect(paymentListSchema.parse(response.body).items).toMatchObject([{ order_id: ORDER }]);
+  });
+
+  it('When another customer asks, then the list is empty', async () => {
+    await requestPayment();
+    const response = await get(`?order_id=${ORDER}`, as(OTHER_ORDER));
+
+    expect(response.body).toEqual({ items: [], next_cursor: null });
+  });
+
+  it('When nobody is named, then the answer is 401', async () => {
+    expect((await get(`?order_id=${ORDER}`)).status).toBe(401);
+  });
+
+  it.each(['', '?order_id=', '?order_id=1', `?order_id=${ORDER}&order_id=${ORDER}`])(
+    'When the query is "%s", then the answer is 400 and names order_id',
+    async (query) => {
+      const response = await get(query, ADMIN);
+
+      expect([response.status, response.body]).toMatchObject([400, { errors: [{ field: 'order_id' }] }]);
+    },
+  );
+});
+
+describe('POST /api/payments/:order_id/refund', () => {
+  it('When the shop refunds, then the payment is answered as REFUNDED', async () => {
+    await requestPayment();
+    const response = await refund();
+
+    expect([response.status, response.body]).toMatchObject([
+      200,
+      { order_id: ORDER, status: 'REFUNDED', refunded: 2500 },
+    ]);
+  });
+
+  it('When the shop refunds twice, then the answer is the same and one refund is made', async () => {
+    await requestPayment();
+    const [first, second] = [await refund(), await refund()];
+
+    expect([second.body, (await ledger())?.refunds.length]).toEqual([first.body, 1]);
+  });
+
+  it('When a refunded payment is requested once more, then it is not charged again', async () => {
+    await requestPayment();
+    await refund();
+    await requestPayment();
+
+    expect([await ledger(), outcomes().at(-1)]).toMatchObject([
+      { captured: 2500, refunded: 2500 },
+      failed('refunded by the shop'),
+    ]);
+  });
+
+  it.each([
+    ['declined', () => requestPayment('tok_chargeDeclined'), 409],
+    ['authorized', () => requestPayment('tok_timeout'), 409],
+    ['not answered yet', () => requestPayment('tok_flaky'), 404],
+    ['unknown', () => Promise.resolve(), 404],
+  ])('When the payment is %s, then the answer is %o', async (_state, arrange, status) => {
+    await arrange();
+
+    expect((await refund()).status).toBe(status);
+  });
+
+  it('When the provider does not answer, then the answer is 503 and the payment stays', async () => {
+    await service.stop();
+    await start(() => ({ refund: () => Promise.reject(new ProviderError('provider unreachable')) }));
+    await requestPayment();
+
+    expect([(await refund()).status, (await payment())?.status]).toEqual([503, 'CAPTURED']);
+  });
+
+  it.each([
+    ['a malformed id', '/api/payments/1/refund', ADMIN, {}, 404],
+    ['an id that is a path', '/api/payments/%2e%2e%2fledger/refund', ADMIN, {}, 404],
+    ['a customer', `/api/payments/${ORDER}/refund`, as(CUSTOMER), {}, 403],
+    ['nobody', `/api/payments/${ORDER}/refund`, {}, {}, 401],
+    ['an amount', `/api/payments/${ORDER}/refund`, ADMIN, { amount: 1 }, 422],
+  ])('When it comes with %s, then nothing is refunded', async (_what, path, caller, body, status) => {
+    await requestPayment();
+    const response = await service.door.post(path).set(caller).send(body);
+
+    expect([response.status, (await ledger())?.refunded]).toEqual([status, 0]);
+  });
+});
+
+describe('GET /api/payments/ledger/:order_id', () => {
+  it.each([
+    ['an administrator', ORDER, ADMIN, 200],
+    ['a customer', ORDER, as(CUSTOMER), 403],
+    ['nobody', ORDER, {}, 401],
+    ['an unknown order', OTHER_ORDER, ADMIN, 404],
+    ['a malformed id', 'x', ADMIN, 404],
+  ])('When it is %s, then the status fits', async (_who, orderId, caller, status) => {
+    await requestPayment();
+
+    expect((await service.door.get(`/api/payments/ledger/${orderId}`).set(caller)).status).toBe(status);
+  });
+});
+
+it('When cards of all kinds are charged, then no card token is logged, said or kept', async () => {
+  for (const token of ['tok_visa', 'tok_chargeDeclined', 'tok_flaky', 'tok_timeout', 'tok_other']) {
+    await requestPayment(token);
+    service.sidecar.documents.delete(`payment:${ORDER}`);
+  }
+  await service.deliver('payment.requested', {
+    order: {},
+    payment: { method: 'card', card_token: 'tok_visa' },
+  });
+
+  const traces = JSON.stringify([service.logs, service.sidecar.published, [...service.sidecar.documents]]);
+  expect(traces).not.toContain('tok_');
+});
+
+it('When a payment is captured, then the metrics count it', async () => {
+  await requestPayment();
+  await requestPayment();
+
+  expect((await service.door.get('/metrics')).text).toContain('payments_total{status="CAPTURED"} 1');
+});

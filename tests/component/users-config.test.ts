@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../services/shared/config.ts';
+import { config } from '../../services/users/config.ts';
+
+const load = (more: Record<string, string> = {}) => loadConfig(config, { APP_PORT: '1', ...more });
+
+describe('The configuration of users', () => {
+  it('When no administrator is named, then there is none, and tokens last a day', () => {
+    expect(load()).toMatchObject({ admin: undefined, TOKEN_TTL_SECONDS: 86_400 });
+  });
+
+  it('When an administrator is named, then with an address as accounts have it', () => {
+    const { admin } = load({ ADMIN_EMAIL: ' Boss@Example.com', ADMIN_PASSWORD: 'battery staple' });
+    expect(admin).toEqual({ email: 'boss@example.com', password: 'battery staple' });
+  });
+
+  it.each([
+    [{ ADMIN_EMAIL: 'boss@example.com' }, 'ADMIN_PASSWORD: is needed beside ADMIN_EMAIL'],
+    [{ ADMIN_PASSWORD: 'battery staple' }, 'ADMIN_EMAIL: is needed beside ADMIN_PASSWORD'],
+    [{ ADMIN_EMAIL: 'boss', ADMIN_PASSWORD: 'battery staple' }, 'ADMIN_EMAIL: '],
+    [{ ADMIN_EMAIL: 'boss@example.com', ADMIN_PASSWORD: '12345' }, 'ADMIN_PASSWORD: '],
+    [{ TOKEN_TTL_SECONDS: '0' }, 'TOKEN_TTL_SECONDS: '],
+  ])('When %j is given, then the error names the variable', (wrong, message) => {
+    expect(() => load(wrong)).toThrow(message);
+  });
+
+  it('When a password is wrong, then the error does not tell it', () => {
+    expect(() => load({ ADMIN_EMAIL: 'boss', ADMIN_PASSWORD: 'pw-1' })).toThrow(/^(?!.*pw-1)/);
+  });
+});

@@ -1,0 +1,36 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { passwords, type Passwords } from '../../services/users/passwords.ts';
+
+describe('Passwords', () => {
+  let own: Passwords;
+  let hash: string;
+  beforeAll(async () => {
+    own = passwords();
+    hash = await own.hash('correct horse');
+  });
+
+  it('When the same password is hashed again, then the hash is another', async () => {
+    expect(await own.hash('correct horse')).not.toBe(hash);
+  });
+
+  it.each([
+    ['the right password', () => hash, 'correct horse', true],
+    ['a wrong password', () => hash, 'Correct horse', false],
+    ['no hash', () => undefined, 'correct horse', false],
+    ['no hash, but the password of the decoy', () => undefined, 'no account has this', false],
+  ])('When it is %s, then %s', async (_case, stored: () => string | undefined, password, right) => {
+    expect(await own.verify(stored(), password)).toBe(right);
+  });
+
+  it('When too many wait, then the next ones are refused at once and the others are served', async () => {
+    const results = await Promise.allSettled(
+      Array.from({ length: 80 }, () => own.verify(hash, 'correct horse')),
+    );
+    const refused = results.filter((result) => result.status === 'rejected');
+    expect(refused.length).toBeGreaterThanOrEqual(10);
+    expect(refused.length).toBeLessThan(20);
+    expect(new Set(refused.map(({ reason }) => (reason as { status: number }).status))).toEqual(
+      new Set([503]),
+    );
+  });
+});

@@ -1,0 +1,118 @@
+import { decodeJwt, type JSONWebKeySet } from 'jose';
+import request from 'supertest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createMetrics } from '../../services/shared/service.ts';
+import { createSidecar } from '../../services/shared/sidecar.ts';
+import { createApp, type UsersDeps } from '../../services/users/app.ts';
+import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const ADMIN = { email: 'boss@example.com', password: 'battery staple' };
+
+let service: ServiceUnderTest;
+
+const ready = (door: ServiceUnderTest['door']) =>
+  vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
+
+async function start(more: Partial<UsersDeps> = {}): Promise<ServiceUnderTest> {
+  const started = await startService((deps) => createApp({ ...deps, tokenTtlSeconds: 60, ...more }));
+  await ready(started.door);
+  return started;
+}
+
+beforeEach(async () => void (service = await start()));
+afterEach(() => service.stop());
+
+const logIn = (credentials: object) => service.door.post('/api/users/login').send(credentials);
+const jwksOf = async ({ door }: Pick<ServiceUnderTest, 'door'>) =>
+  (await door.get('/.well-known/jwks.json')).body as JSONWebKeySet;
+
+/** Two replicas over one store, started at the same moment. */
+async function startTwo(more: Partial<UsersDeps> = {}) {
+  const doors: ServiceUnderTest['door'][] = [];
+  await service.stop();
+  service = await startService((deps) => {
+    const replica = () => createApp({ ...deps, metrics: createMetrics(), tokenTtlSeconds: 60, ...more });
+    doors.push(request(replica()));
+    const last = replica();
+    doors.push(request(last));
+    return last;
+  });
+  for (const door of doors) await ready(door);
+  return doors;
+}
+
+/** Another start over the same store. */
+async function restart(more: Partial<UsersDeps>) {
+  const sidecar = createSidecar({ port: service.sidecar.port });
+  const again = await start({ sidecar, ...more });
+  await sidecar.close();
+  await again.stop();
+  return again;
+}
+
+async function roleOf(credentials: object): Promise<unknown> {
+  const { access_token } = (await logIn(credentials)).body as { access_token: string };
+  return decodeJwt(access_token)['role'];
+}
+
+describe('The signing key', () => {
+  it('When the public keys are asked for, then nothing private is among them', async () => {
+    const response = await service.door.get('/.well-known/jwks.json');
+    expect(response.headers['cache-control']).toBe('public, max-age=60');
+    expect(Object.keys((response.body as JSONWebKeySet).keys[0] ?? {}).toSorted()).toEqual(
+      ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'].toSorted(),
+    );
+  });
+
+  it('When the service starts again, then the key is the same', async () => {
+    const sidecar = createSidecar({ port: service.sidecar.port });
+    const again = await start({ sidecar });
+    expect(await jwksOf(again)).toEqual(await jwksOf(service));
+    await sidecar.close();
+    await again.stop();
+  });
+});
+
+describe('The start', () => {
+  it('When two replicas start at once, then they have the same key', async () => {
+    const [one, other] = await Promise.all((await startTwo()).map((door) => jwksOf({ door })));
+    expect(one?.keys).toHaveLength(1);
+    expect(one).toEqual(other);
+  });
+
+  it('When two replicas start at once, then one administrator is made', async () => {
+    await startTwo({ admin: ADMIN });
+    expect(service.said('user.registered').map(({ data }) => data['user'])).toEqual([
+      expect.objectContaining({ email: ADMIN.email, role: 'admin' }),
+    ]);
+  });
+
+  it('When the first administrator logs in, then the token says the role', async () => {
+    await startTwo({ admin: ADMIN });
+    expect(await roleOf(ADMIN)).toBe('admin');
+  });
+
+  it('When the administrator exists, then a start with another password changes nothing', async () => {
+    await startTwo({ admin: ADMIN });
+    const before = structuredClone(service.sidecar.documents);
+    await restart({ admin: { ...ADMIN, password: 'another one' } });
+    expect(service.sidecar.documents).toEqual(before);
+  });
+
+  it('When a customer has the address, then they stay a customer and a warning is logged', async () => {
+    await service.door.post('/api/users/register').send({ ...ADMIN, name: 'Eve' });
+    const again = await restart({ admin: ADMIN });
+    expect(again.logs.filter(({ level }) => level === 'warn')).toHaveLength(1);
+    expect(await roleOf(ADMIN)).toBe('customer');
+  });
+
+  it('When the store is not there yet, then the service answers 503 until it is', async () => {
+    await service.stop();
+    service = await startService((deps) => createApp({ ...deps, tokenTtlSeconds: 60 }));
+    service.sidecar.fail('state');
+    expect((await service.door.get('/readyz')).status).toBe(503);
+    expect((await logIn(ADMIN)).status).toBe(503);
+    await ready(service.door);
+    expect((await logIn(ADMIN)).status).toBe(401);
+  });
+});

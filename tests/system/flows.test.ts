@@ -1,0 +1,292 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import type { DeadLetter } from '../../services/history/contract.ts';
+import type { Order } from '../../services/orders/contract.ts';
+import {
+  login,
+  newCustomer,
+  orderOf,
+  paymentOf,
+  placeOrder,
+  productOf,
+  untilStatus,
+  type Caller,
+} from '../support/shop.ts';
+import { mailsTo } from '../support/mails.ts';
+import { until } from '../support/wait.ts';
+import { untilEdges } from '../support/zipkin.ts';
+
+let system: RunningSystem;
+let customer: Caller;
+let admin: Caller;
+const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-flows-'));
+
+beforeAll(async () => {
+  system = await startSystem({
+    dataDir,
+    portOffset: 10_000,
+    env: {
+      orders: { ORDER_RECHECK_MS: '1000' },
+      payments: { PAYMENT_TIMEOUT_MS: '1000', SLOW_CARD_MS: '2500' },
+      fulfilment: { DISPATCH_AFTER_MS: '1000', DELIVER_AFTER_MS: '500' },
+    },
+  });
+  admin = await login(system.urls.api, system.admin.email, system.admin.password);
+  customer = await newCustomer(system.urls.api);
+});
+afterAll(async () => {
+  await system?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** Nothing is set aside for orders that are over, and the ledger of the product adds up. */
+async function untilNothingReserved(productId: string): Promise<void> {
+  await until(
+    `nothing of ${productId} is reserved`,
+    () => productOf(customer, productId),
+    (product) => product.reserved === 0 && product.available === product.on_hand,
+  );
+}
+
+const ledgerOf = async (orderId: string) =>
+  (await admin.call<{ captured: number; refunded: number }>('GET', `/api/payments/ledger/${orderId}`)).body;
+
+describe('an order that goes well', () => {
+  it('When it is placed, then it is delivered, paid once, and its stock is sold', async () => {
+    const before = await productOf(customer, 'mug-blue');
+    const { orderId } = await placeOrder(customer, { product: 'mug-blue', quantity: 2 });
+    const order = await untilStatus(customer, orderId, 'DELIVERED');
+    expect(order).toMatchObject({ version: 5, total: 2 * before.unit_price });
+    expect(order.tracking_number).toMatch(/^SC/);
+    expect(await paymentOf(customer, orderId)).toMatchObject({ status: 'CAPTURED', refunded: 0 });
+    expect(await ledgerOf(orderId)).toMatchObject({ captured: order.total, refunded: 0 });
+    const after = await productOf(customer, 'mug-blue');
+    expect(after).toMatchObject({ on_hand: before.on_hand - 2, reserved: 0 });
+  });
+
+  it('When it is placed, then its trace leads through all services', async () => {
+    const { orderId, traceId } = await placeOrder(customer);
+    await untilStatus(customer, orderId, 'DELIVERED');
+    const edges = [
+      'gateway -> orders',
+      'orders -> inventory',
+      'inventory -> orders',
+      'orders -> payments',
+      'payments -> orders',
+      'orders -> fulfilment',
+      'orders -> notifications',
+      'orders -> history',
+    ];
+    expect([...(await untilEdges(system.urls.zipkin, traceId, edges))]).toEqual(
+      expect.arrayContaining(edges),
+    );
+  });
+
+  it('When it is shipped, then the customer has mails that tell so, and none twice', async () => {
+    const buyer = await newCustomer(system.urls.api);
+    const { orderId } = await placeOrder(buyer);
+    const { tracking_number } = await untilStatus(buyer, orderId, 'DELIVERED');
+    const mails = await until(
+      'three mails',
+      () => mailsTo(system.urls.mails, buyer.email),
+      (found) => found.length >= 3,
+    );
+    expect(mails.filter((mail) => mail.html.includes(orderId))).toHaveLength(2);
+    expect(mails.some((mail) => mail.text.includes(String(tracking_number)))).toBe(true);
+    expect(mails.map((mail) => mail.html).join()).not.toContain('<b>Lovelace</b>');
+  });
+
+  it('When it is over, then the read side shows it in its customer’s list and totals', async () => {
+    const buyer = await newCustomer(system.urls.api);
+    const { orderId } = await placeOrder(buyer);
+    const order = await untilStatus(buyer, orderId, 'DELIVERED');
+    const list = await until(
+      'the read side has it',
+      () => buyer.call<{ items: Order[] }>('GET', `/api/orders?status=DELIVERED`),
+      ({ body }) => body.items.length === 1,
+    );
+    expect(list.body.items).toEqual([order]);
+    const totals = await buyer.call('GET', `/api/customers/${buyer.userId}/totals`);
+    expect(totals.body).toMatchObject({
+      orders: 1,
+      by_status: { DELIVERED: 1 },
+      spent: { EUR: order.total },
+    });
+  });
+});
+
+describe('an order that cannot be paid', () => {
+  it.each([
+    ['tok_chargeDeclined', /declined/],
+    ['tok_chargeDeclinedInsufficientFunds', /insufficient/],
+  ])('When the card is %s, then it fails and the stock is free again', async (card, reason) => {
+    const { orderId } = await placeOrder(customer, { product: 'tea-green', card });
+    const order = await untilStatus(customer, orderId, 'PAYMENT_FAILED');
+    expect(order.reason).toMatch(reason);
+    await untilNothingReserved('tea-green');
+  });
+
+  it.each(['tok_slow', 'tok_flaky'])(
+    'When the card is %s, then it is paid in the end, once',
+    async (card) => {
+      const { orderId } = await placeOrder(customer, { card });
+      const { total } = await untilStatus(customer, orderId, 'DELIVERED', 30_000);
+      expect(await ledgerOf(orderId)).toMatchObject({ captured: total, refunded: 0 });
+    },
+  );
+
+  it('When the provider charges but never answers, then the charge is reversed', async () => {
+    const { orderId } = await placeOrder(customer, { product: 'tea-green', card: 'tok_timeout' });
+    const { total } = await untilStatus(customer, orderId, 'PAYMENT_FAILED', 45_000);
+    expect(await ledgerOf(orderId)).toMatchObject({ captured: total, refunded: total });
+    expect(await paymentOf(customer, orderId)).toMatchObject({ status: 'REFUNDED', refunded: total });
+    await untilNothingReserved('tea-green');
+  });
+});
+
+describe('an order that the stock does not allow', () => {
+  it('When there is too little, then it is rejected and nobody pays', async () => {
+    const { available } = await productOf(customer, 'tea-green');
+    const { orderId } = await placeOrder(customer, { product: 'tea-green', quantity: available + 1 });
+    expect((await untilStatus(customer, orderId, 'REJECTED')).reason).toContain('tea-green');
+    expect(await paymentOf(customer, orderId)).toBeUndefined();
+  });
+
+  it('When many want the last ones, then no more are sold than there are', async () => {
+    const productId = `last-${randomUUID().slice(0, 8)}`;
+    await admin.call('PUT', `/api/inventory/${productId}`, { name: 'The last ones', unit_price: 700 });
+    await admin.call('POST', `/api/inventory/${productId}/restock`, { quantity: 5 });
+    const orders = await Promise.all(
+      Array.from({ length: 12 }, () => placeOrder(customer, { product: productId })),
+    );
+    const ended = await Promise.all(
+      orders.map(({ orderId }) =>
+        until(
+          'the order ends',
+          () => orderOf(customer, orderId),
+          ({ status }) => status === 'DELIVERED' || status === 'REJECTED',
+        ),
+      ),
+    );
+    expect(ended.filter(({ status }) => status === 'DELIVERED')).toHaveLength(5);
+    expect(await productOf(customer, productId)).toMatchObject({ on_hand: 0, reserved: 0, available: 0 });
+  });
+});
+
+describe('an order that is cancelled', () => {
+  const cancel = (orderId: string) => customer.call<Order>('POST', `/api/orders/${orderId}/cancel`);
+
+  it('When it is paid but not dispatched, then the money and the stock go back', async () => {
+    const before = await productOf(customer, 'mug-blue');
+    const { orderId } = await placeOrder(customer);
+    await untilStatus(customer, orderId, 'PAID');
+    expect((await cancel(orderId)).body).toMatchObject({ status: 'CANCELLED' });
+    await until(
+      'it is refunded',
+      () => ledgerOf(orderId),
+      ({ captured, refunded }) => captured === refunded,
+    );
+    await until(
+      'it is restocked',
+      () => productOf(customer, 'mug-blue'),
+      (product) => product.available === before.available,
+    );
+  });
+
+  it('When it races the payment, then it ends in one state and the money agrees with it', async () => {
+    const placed = await Promise.all(Array.from({ length: 10 }, () => placeOrder(customer)));
+    await Promise.all(placed.map(({ orderId }) => cancel(orderId)));
+    for (const { orderId } of placed) {
+      const order = await untilStatus(customer, orderId, 'CANCELLED');
+      await until(
+        'nothing is kept',
+        () => ledgerOf(orderId),
+        ({ captured, refunded }) => captured === refunded,
+      );
+      expect(order.version).toBeLessThanOrEqual(4);
+    }
+    await untilNothingReserved('mug-blue');
+  });
+
+  it('When it has been dispatched, then it is too late', async () => {
+    const { orderId } = await placeOrder(customer);
+    await untilStatus(customer, orderId, 'DELIVERED');
+    expect((await cancel(orderId)).status).toBe(409);
+  });
+});
+
+describe('a message that nobody can process', () => {
+  it('When it is dropped, then an administrator finds it and can send it again', async () => {
+    const id = randomUUID();
+    const sidecar = system.app('payments').daprHttpPort;
+    const published = await fetch(`http://127.0.0.1:${sidecar}/v1.0/publish/pubsub/payment.failed`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/cloudevents+json' },
+      body: JSON.stringify({
+        specversion: '1.0',
+        id,
+        source: 'test',
+        type: 'payment.failed',
+        data: { order_id: 'nonsense' },
+      }),
+    });
+    expect(published.status).toBe(204);
+    const list = () => admin.call<{ items: DeadLetter[] }>('GET', '/api/admin/dead-letters');
+    const parked = async () => (await list()).body.items.find((letter) => letter.event_id === id);
+    const letter = await until('it is parked', parked, (found) => found !== undefined);
+    expect(letter).toMatchObject({ type: 'payment.failed', redriven: 0 });
+    const redriven = await admin.call('POST', `/api/admin/dead-letters/${letter?.dead_letter_id}/redrive`);
+    expect(redriven.status).toBe(202);
+    await until('it is counted', parked, (found) => found?.redriven === 1);
+    expect((await customer.call('GET', '/api/admin/dead-letters')).status).toBe(403);
+  });
+});
+
+describe('the edge', () => {
+  it('When health is asked, then every service is named', async () => {
+    const { status, body } = await customer.call<{ services: Record<string, { status: string }> }>(
+      'GET',
+      '/health',
+    );
+    expect(status).toBe(200);
+    expect(Object.keys(body.services).toSorted()).toEqual([
+      'fulfilment',
+      'history',
+      'inventory',
+      'notifications',
+      'orders',
+      'payments',
+      'users',
+    ]);
+  });
+
+  it('When the same Idempotency-Key comes twice at once, then there is one order', async () => {
+    const key = randomUUID();
+    const body = { product_id: 'mug-blue', quantity: 1 };
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () =>
+        customer.call<{ order_id: string }>('POST', '/api/orders', body, { 'idempotency-key': key }),
+      ),
+    );
+    expect(new Set(answers.map((answer) => answer.body.order_id)).size).toBe(1);
+    expect(answers.every(({ status }) => status === 201)).toBe(true);
+  });
+
+  it('When a caller names itself, then it is not believed', async () => {
+    const { orderId } = await placeOrder(customer);
+    const other = await newCustomer(system.urls.api);
+    const headers = { 'x-caller-id': customer.userId, 'x-caller-role': 'admin' };
+    expect((await other.call('GET', `/api/orders/${orderId}`, undefined, headers)).status).toBe(404);
+  });
+
+  it('When a service is called past its sidecar, then it refuses', async () => {
+    const response = await fetch(
+      `http://127.0.0.1:${system.app('orders').appPort}/api/orders/${randomUUID()}`,
+    );
+    expect(response.status).toBe(401);
+  });
+});

@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import {
+  login,
+  newCustomer,
+  orderOf,
+  paymentOf,
+  placeOrder,
+  productOf,
+  untilStatus,
+} from '../support/shop.ts';
+import { until } from '../support/wait.ts';
+
+const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-restart-'));
+const start = () =>
+  startSystem({
+    dataDir,
+    portOffset: 20_000,
+    env: {
+      orders: { ORDER_RECHECK_MS: '1000', ORDER_EXPIRE_MS: '6000' },
+      fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
+    },
+  });
+
+let system: RunningSystem;
+beforeAll(async () => {
+  system = await start();
+});
+afterAll(async () => {
+  await system?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+describe('a service that is restarted', () => {
+  it.each(['inventory', 'payments', 'orders', 'fulfilment'])(
+    'When %s is killed while orders are under way, then all of them are delivered after it is back',
+    async (id) => {
+      const customer = await newCustomer(system.urls.api);
+      const app = system.app(id);
+      const early = await Promise.all(Array.from({ length: 5 }, () => placeOrder(customer)));
+      await app.stopApp('SIGKILL');
+      await app.startApp();
+      const late = await placeOrder(customer);
+      for (const { orderId } of [...early, late]) {
+        const order = await untilStatus(customer, orderId, 'DELIVERED', 45_000);
+        expect(order.version).toBe(5);
+      }
+    },
+  );
+
+  it('When payments is down until the deadline, then the order expires and nothing is kept', async () => {
+    const customer = await newCustomer(system.urls.api);
+    await system.app('payments').stopApp('SIGKILL');
+    const { orderId } = await placeOrder(customer);
+    const order = await untilStatus(customer, orderId, 'EXPIRED', 30_000);
+    expect(order.reason).toBe('not paid in time');
+    await system.app('payments').startApp();
+    await until(
+      'stock is free',
+      () => productOf(customer, 'mug-blue'),
+      (product) => product.reserved === 0,
+      45_000,
+    );
+    const payment = await paymentOf(customer, orderId);
+    expect(payment?.status ?? 'FAILED').not.toBe('CAPTURED');
+  });
+});
+
+describe('a full stop and start', () => {
+  it('When everything was stopped, then orders, accounts and stock are as they were', async () => {
+    const before = await newCustomer(system.urls.api);
+    const { orderId } = await placeOrder(before);
+    const order = await untilStatus(before, orderId, 'DELIVERED', 30_000);
+    const stock = await productOf(before, 'mug-blue');
+    const { admin } = system;
+    await system.stop();
+
+    system = await start();
+    const after = await login(system.urls.api, before.email, 'correct horse');
+    expect(await orderOf(after, orderId)).toEqual(order);
+    expect(await orderOf(before, orderId)).toEqual(order);
+    expect(await productOf(after, 'mug-blue')).toEqual(stock);
+    expect(system.admin).toEqual(admin);
+  });
+});
