@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The versions that are built or fetched where the machine has none. */
@@ -8,13 +8,19 @@ export const DAPR_RUNTIME = '1.18.2';
 export const DAPR_CLI = '1.16.5';
 export const ZIPKIN = '3.5.1';
 
-/** The checkout: this file is compiled to dist/deploy/local. */
-export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
+/** The checkout: this file may run as it is (in tests) or compiled (below dist). */
+export const root = ancestorWith('dapr.yaml', dirname(fileURLToPath(import.meta.url)));
 
 /** What is built or fetched once and outlives checkouts. */
 export const cacheDir =
   process.env['SIDECART_CACHE'] ??
   join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sidecart');
+
+function ancestorWith(file: string, directory: string): string {
+  if (existsSync(join(directory, file))) return directory;
+  if (dirname(directory) === directory) throw new Error(`there is no ${file} above this program`);
+  return ancestorWith(file, dirname(directory));
+}
 
 /** Makes a folder where it is missing, and gives its path. */
 export function folder(...parts: string[]): string {

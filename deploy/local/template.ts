@@ -53,10 +53,10 @@ export function renderTemplate(options: { offset: number; ports: Ports; dataDir:
   const rendered = join(dataDir, 'rendered');
   copyResources(rendered, [
     ['localhost:6379', `localhost:${ports.redis}`],
-    ['"1025"', `"${ports.smtp}"`],
+    ["'1025'", `'${ports.smtp}'`],
     ['localhost:9411', `localhost:${ports.zipkin}`],
     ['.sidecart/', `${dataDir}/`],
-    ['components/secrets.json', join(root, 'components/secrets.json')],
+    ['components/secrets/', `${join(root, 'components/secrets')}/`],
   ]);
   const committed = readTemplate();
   const template: Template = {

@@ -18,17 +18,26 @@ export const customerTotalsSchema = z.object({
   spent: z.record(z.string(), money),
 });
 
+export type CustomerTotals = z.infer<typeof customerTotalsSchema>;
+
+/** `GET /api/admin/dead-letters` */
+export const deadLetterListQuery = pageQuery;
+
 /** A message that a service could not process. Card tokens in it are not shown. */
 export const deadLetterSchema = z.object({
   dead_letter_id: z.string(),
-  /** The event's type, which is the topic it came from; `unknown` where it had none. */
+  /** The event's type, which is the topic it came from; `unknown` where it is none of ours. */
   type: z.string(),
+  /** Empty where the message is no CloudEvent. */
   event_id: z.string(),
   received_at: timestamp,
   /** How often it was sent again from here. */
   redriven: z.int(),
+  /** The message as it came; text where it was not JSON. */
   event: z.unknown(),
 });
+export type DeadLetter = z.infer<typeof deadLetterSchema>;
+
 export const deadLetterListSchema = z.object({
   items: z.array(deadLetterSchema),
   next_cursor: z.string().nullable(),

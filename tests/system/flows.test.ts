@@ -28,7 +28,7 @@ const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-flows-'));
 beforeAll(async () => {
   system = await startSystem({
     dataDir,
-    portOffset: 10_000,
+    portOffset: 11_000,
     env: {
       orders: { ORDER_RECHECK_MS: '1000' },
       payments: { PAYMENT_TIMEOUT_MS: '1000', SLOW_CARD_MS: '2500' },

@@ -18,7 +18,7 @@ const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-restart-'));
 const start = () =>
   startSystem({
     dataDir,
-    portOffset: 20_000,
+    portOffset: 21_000,
     env: {
       orders: { ORDER_RECHECK_MS: '1000', ORDER_EXPIRE_MS: '6000' },
       fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },

@@ -1,0 +1,99 @@
+import { createLocalJWKSet, errors, jwtVerify, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { LRUCache } from 'lru-cache';
+import { hash } from 'node:crypto';
+import { z } from 'zod';
+import type { Caller } from '../shared/identity.ts';
+import { Problem, unavailable } from '../shared/problem.ts';
+import type { Sidecar } from '../shared/sidecar.ts';
+import { id } from '../shared/types.ts';
+import { TOKEN_AUDIENCE, TOKEN_ISSUER, userRole } from '../users/contract.ts';
+
+interface AuthDeps {
+  sidecar: Pick<Sidecar, 'invoke'>;
+  now: () => Date;
+}
+
+/**
+ * Tells who calls, by the value of an `Authorization` header (RFC 6750).
+ *
+ * @throws Problem 401 for a token that is missing or not valid; 503 where that cannot be known now
+ */
+export type VerifyToken = (authorization: string | undefined) => Promise<Caller>;
+
+const claims = z.object({ sub: id, role: userRole, exp: z.number() });
+
+/** Verifying a signature costs more than all else that the gateway does, so what it said is kept for these many. */
+const KEPT_TOKENS = 10_000;
+
+/** Verifies access tokens by the public keys of users. */
+export function accessTokens({ sidecar, now }: AuthDeps): VerifyToken {
+  // By the token's hash: who reads the memory must find no tokens in it.
+  const verified = new LRUCache<string, { caller: Caller; expiresAt: number }>({ max: KEPT_TOKENS });
+  const keys = publicKeys({ sidecar, now });
+
+  return async (authorization) => {
+    const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+    if (!token) throw unauthenticated('This needs an access token.', 'Bearer');
+    const key = hash('sha256', token, 'base64');
+    const known = verified.get(key);
+    if (known && known.expiresAt > now().getTime()) return known.caller;
+    const { sub, role, exp } = await verify(token);
+    const caller = { id: sub, role };
+    verified.set(key, { caller, expiresAt: exp * 1000 });
+    return caller;
+  };
+
+  async function verify(token: string): Promise<z.infer<typeof claims>> {
+    try {
+      const { payload } = await jwtVerify(token, keys, {
+        algorithms: ['ES256', 'EdDSA'],
+        issuer: TOKEN_ISSUER,
+        audience: TOKEN_AUDIENCE,
+        currentDate: now(),
+      });
+      return claims.parse(payload);
+    } catch (error) {
+      if (error instanceof errors.JOSEError || error instanceof z.ZodError)
+        throw unauthenticated('The access token is not valid.', 'Bearer error="invalid_token"');
+      throw error;
+    }
+  }
+}
+
+const unauthenticated = (detail: string, challenge: string) =>
+  new Problem(401, 'unauthenticated', detail, { headers: { 'www-authenticate': challenge } });
+
+/** A token may name a key that is newer than ours; whoever makes such names up does not get users asked more often. */
+const ASK_AGAIN_AFTER_MS = 5_000;
+
+function publicKeys({ sidecar, now }: AuthDeps): JWTVerifyGetKey {
+  let known: Promise<JWTVerifyGetKey> | undefined;
+  let askedAt = 0;
+
+  async function ask(): Promise<JWTVerifyGetKey> {
+    const response = await sidecar.invoke('users', { method: 'GET', path: '/.well-known/jwks.json' });
+    if (response.status !== 200) throw unavailable();
+    return createLocalJWKSet(JSON.parse(response.body.toString()) as JSONWebKeySet);
+  }
+
+  /** All who need the keys meanwhile wait for the same answer; where it fails, what was known before stays. */
+  function fetchKeys(): Promise<JWTVerifyGetKey> {
+    const before = known;
+    askedAt = now().getTime();
+    const asked = ask();
+    known = asked;
+    asked.catch(() => (known = before));
+    return asked;
+  }
+
+  return async (header, token) => {
+    const find = await (known ?? fetchKeys());
+    try {
+      return await find(header, token);
+    } catch (error) {
+      const isNew = error instanceof errors.JWKSNoMatchingKey;
+      if (!isNew || now().getTime() - askedAt < ASK_AGAIN_AFTER_MS) throw error;
+      return (await fetchKeys())(header, token);
+    }
+  };
+}

@@ -1,0 +1,54 @@
+import type { RequestHandler } from 'express';
+import { CALLER_ID, CALLER_ROLE, type Caller } from '../shared/identity.ts';
+import { Problem } from '../shared/problem.ts';
+import { sidecarError, type Sidecar, type SidecarRequest, type SidecarResponse } from '../shared/sidecar.ts';
+
+/** Nothing but these passes; request id and trace context go along by themselves. */
+const REQUEST_HEADERS = ['content-type', 'accept', 'idempotency-key', 'if-match', 'if-none-match'] as const;
+const RESPONSE_HEADERS = [
+  'content-type',
+  'location',
+  'retry-after',
+  'etag',
+  'cache-control',
+  'idempotent-replayed',
+  'link',
+  'allow',
+] as const;
+
+/** Passes the request on to a service, and its answer back. */
+export function forwardTo(service: string, sidecar: Pick<Sidecar, 'invoke'>): RequestHandler {
+  return async (req, res) => {
+    // The absolute form (RFC 9112, 3.2.2) is for proxies.
+    if (!req.originalUrl.startsWith('/'))
+      throw new Problem(400, 'bad-request', 'The request target must be a path.');
+    const headers: Record<string, string> = {};
+    for (const name of REQUEST_HEADERS) {
+      const value = req.headers[name];
+      if (typeof value === 'string') headers[name] = value;
+    }
+    const caller = res.locals['caller'] as Caller | undefined;
+    if (caller) {
+      headers[CALLER_ID] = caller.id;
+      headers[CALLER_ROLE] = caller.role;
+    }
+    const response = await sidecar.invoke(service, {
+      // Node leaves the body out of what it answers to a HEAD.
+      method: req.method === 'HEAD' ? 'GET' : (req.method as SidecarRequest['method']),
+      path: req.originalUrl,
+      headers,
+      ...(Buffer.isBuffer(req.body) ? { body: req.body } : {}),
+    });
+    if (response.status >= 400 && !isProblem(response)) throw sidecarError(`invoke ${service}`, response);
+    for (const name of RESPONSE_HEADERS) {
+      const value = response.headers[name];
+      if (value !== undefined) res.setHeader(name, value);
+    }
+    res.status(response.status).end(response.body);
+  };
+}
+
+/** Every error of a service is one. What is not comes from the sidecars between, and may tell of what is inside. */
+function isProblem(response: SidecarResponse): boolean {
+  return String(response.headers['content-type']).startsWith('application/problem+json');
+}

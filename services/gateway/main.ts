@@ -1,0 +1,18 @@
+import { createApp } from './app.ts';
+import { config as schema } from './config.ts';
+import { loadConfig } from '../shared/config.ts';
+import { createLogger } from '../shared/log.ts';
+import { listen, stopGracefully } from '../shared/run.ts';
+import { createMetrics } from '../shared/service.ts';
+import { createSidecar } from '../shared/sidecar.ts';
+import { startTracing } from '../shared/tracing.ts';
+
+const SERVICE = 'gateway';
+const config = loadConfig(schema, process.env);
+const log = createLogger(SERVICE, config.LOG_LEVEL);
+const stopTracing = startTracing(SERVICE, config.ZIPKIN_ENDPOINT);
+const sidecar = createSidecar({ port: config.DAPR_HTTP_PORT, apiToken: config.DAPR_API_TOKEN });
+const app = createApp({ log, sidecar, metrics: createMetrics(), now: () => new Date() });
+const server = await listen(app, config.APP_PORT, config.APP_HOST);
+log.info({ port: config.APP_PORT }, 'listening');
+stopGracefully(process, server, log, stopTracing, () => sidecar.close());

@@ -1,0 +1,24 @@
+import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { RequestHandler } from 'express';
+
+/**
+ * A span around all that follows, until the answer is sent: the root of the trace where the client sent none. Its ids
+ * are told in `traceresponse` (https://w3c.github.io/trace-context/#trace-context-http-response-headers-format).
+ */
+export function serverSpan(method: string, path: string): RequestHandler {
+  const name = `${method} ${path}`;
+  return (req, res, next) => {
+    const span = trace.getTracer('sidecart').startSpan(name, {
+      kind: SpanKind.SERVER,
+      attributes: { 'http.request.method': req.method, 'http.route': path, 'url.path': req.path },
+    });
+    const { traceId, spanId, traceFlags } = span.spanContext();
+    res.setHeader('traceresponse', `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`);
+    res.once('close', () => {
+      span.setAttribute('http.response.status_code', res.statusCode);
+      if (res.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+      span.end();
+    });
+    context.with(trace.setSpan(context.active(), span), next);
+  };
+}

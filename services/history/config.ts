@@ -1,0 +1,3 @@
+import { baseConfig } from '../shared/config.ts';
+
+export const config = baseConfig;

@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { orderEventType } from '../orders/contract.ts';
+import type { CloudEvent } from '../shared/events.ts';
+import type { DeadLetter } from './contract.ts';
+
+/** Every type of event in the system; each has a topic of its name. */
+const EVENT_TYPES: ReadonlySet<string> = new Set([
+  ...orderEventType.options,
+  'inventory.reserved',
+  'inventory.rejected',
+  'stock.low',
+  'payment.processed',
+  'payment.failed',
+  'shipment.dispatched',
+  'shipment.delivered',
+  'shipment.stopped',
+  'user.registered',
+  'user.updated',
+  'user.deleted',
+]);
+
+/** What of a message can be told, whatever it is. `topic` is the sidecar's addition: where it was published. */
+const recognised = z.object({
+  id: z.string().catch(''),
+  type: z.string().catch(''),
+  topic: z.string().catch(''),
+  data: z.unknown(),
+});
+
+/** The dead letter of a message. The same event gives the same id, however often and by whatever way it comes. */
+export function deadLetterOf(event: unknown, receivedAt: Date): DeadLetter {
+  const { success, data: told } = recognised.safeParse(event);
+  const content = success ? [told.id, told.type, told.data ?? event] : [event];
+  return {
+    dead_letter_id: createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32),
+    type: (success && [told.type, told.topic].find((name) => EVENT_TYPES.has(name))) || 'unknown',
+    event_id: success ? told.id : '',
+    received_at: receivedAt.toISOString(),
+    redriven: 0,
+    event,
+  };
+}
+
+export const deadLetterId = z.string().regex(/^[0-9a-f]{32}$/);
+
+const cloudEventSchema = z.looseObject({
+  specversion: z.literal('1.0'),
+  id: z.string().min(1),
+  source: z.string().min(1),
+});
+
+/** The event to publish again; undefined where it is none, or none of ours. */
+export function redrivable({ event, type }: DeadLetter): CloudEvent | undefined {
+  const parsed = cloudEventSchema.safeParse(event);
+  if (!parsed.success || !EVENT_TYPES.has(type)) return undefined;
+  return { ...(parsed.data as unknown as CloudEvent), type };
+}
+
+/** As it may be shown: without the secrets that an event may carry, such as the card token of `payment.requested`. */
+export function shown(letter: DeadLetter): DeadLetter {
+  return { ...letter, event: withoutSecrets(letter.event) };
+}
+
+const SECRET = /password|token|secret|authorization/i;
+
+export function withoutSecrets(event: unknown): unknown {
+  return JSON.parse(JSON.stringify(event, redact)) as unknown;
+}
+
+/** A value goes where its name tells a secret, a text where it speaks of one: it may be JSON in a string. */
+function redact(name: string, value: unknown): unknown {
+  const text = name === 'data_base64' ? Buffer.from(String(value), 'base64').toString() : value;
+  return SECRET.test(name) || (typeof text === 'string' && SECRET.test(text)) ? '[redacted]' : value;
+}

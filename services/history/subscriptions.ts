@@ -1,0 +1,83 @@
+import express, { Router, type RequestHandler } from 'express';
+import { Counter, type Registry } from 'prom-client';
+import { orderEventData, orderEventType } from '../orders/contract.ts';
+import { on, subscriptions } from '../shared/events.ts';
+import type { Logger } from '../shared/log.ts';
+import { aboutOrder, BODY_LIMIT } from '../shared/service.ts';
+import type { DeadLetterStore } from './dead-letter-store.ts';
+import { deadLetterOf, withoutSecrets } from './dead-letter.ts';
+import type { ReadModelStore } from './read-model-store.ts';
+
+/** Every order event brings the whole order, so all of them are handled alike, in whatever order they come. */
+export function orderSubscriptions({ log, readModel }: { log: Logger; readModel: ReadModelStore }): Router {
+  return subscriptions(
+    log,
+    orderEventType.options.map((type) =>
+      on(type, orderEventData, async ({ order }) => {
+        aboutOrder(order.order_id);
+        await readModel.record(order);
+      }),
+    ),
+  );
+}
+
+/** Keeps what the other services could not process. Whatever it is, nothing but a failing state store sends it back. */
+export function deadLetterSubscription(deps: {
+  log: Logger;
+  metrics: Registry;
+  deadLetters: DeadLetterStore;
+  now: () => Date;
+}): Router {
+  const { log, metrics, deadLetters, now } = deps;
+  const kept = new Counter({
+    name: 'dead_letters_total',
+    help: 'Messages that ended in the dead letters, by the type of the event',
+    labelNames: ['type'],
+    registers: [metrics],
+  });
+  const router = Router();
+  router.use('/events/dead-letters', ...anyBody());
+  router.use(
+    subscriptions(log, [
+      {
+        type: 'dead-letters',
+        handle: async (body) => {
+          const letter = deadLetterOf(body, now());
+          if (!(await deadLetters.keep(letter))) return;
+          const { dead_letter_id, type, event_id } = letter;
+          kept.inc({ type });
+          log.warn({ dead_letter_id, type, event_id }, 'dead letter');
+        },
+      },
+    ]),
+  );
+  return router;
+}
+
+/** The largest message that a sidecar passes on by default. */
+const MESSAGE_LIMIT = '4mb';
+
+/** Reads a body as JSON where it is, else as text. */
+function anyBody(): RequestHandler[] {
+  return [
+    express.raw({ type: () => true, limit: MESSAGE_LIMIT }),
+    (req, _res, next) => {
+      const text = Buffer.isBuffer(req.body) ? req.body.toString() : '';
+      req.body = parseAny(text);
+      next();
+    },
+  ];
+}
+
+/** No message of ours is longer than a request's body; of one that is, its start is enough to know it by. */
+function parseAny(text: string): unknown {
+  if (text.length > BODY_LIMIT) return text.slice(0, BODY_LIMIT);
+  try {
+    const body = JSON.parse(text) as unknown;
+    // JSON nested too deep can be parsed but not be written again.
+    withoutSecrets(body);
+    return body;
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,127 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/gateway/app.ts';
+import { routes } from '../../services/gateway/routes.ts';
+import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+let service: ServiceUnderTest;
+beforeEach(async () => {
+  service = await startService((deps) => createApp({ ...deps, now: () => new Date() }));
+});
+afterEach(() => service.stop());
+
+interface Operation {
+  security?: unknown;
+  parameters?: { name: string; in: string; required: boolean; schema: unknown }[];
+  requestBody?: { required: boolean; content: Record<string, { schema: Record<string, unknown> }> };
+  responses: Record<string, { content?: Record<string, { schema: unknown }> }>;
+}
+interface Description {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, Record<string, unknown>> };
+}
+
+async function description(): Promise<Description> {
+  const response = await service.door.get('/openapi.json');
+  expect(response.status).toBe(200);
+  return response.body as Description;
+}
+const operationOf = async (method: string, path: string) => (await description()).paths[path]![method]!;
+
+describe('GET /openapi.json', () => {
+  it('When it is read, then it has every route of the table and no other', async () => {
+    const { openapi, paths } = await description();
+    const described = Object.entries(paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    const table = routes.map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);
+    expect(openapi).toBe('3.1.1');
+    expect(described.toSorted()).toEqual(table.toSorted());
+  });
+
+  it('When it is read, then all but the public routes ask for a token', async () => {
+    const { paths } = await description();
+    for (const { method, path, access } of routes) {
+      const { security } = paths[path.replaceAll(/:(\w+)/g, '{$1}')]![method.toLowerCase()]!;
+      expect([path, security]).toEqual([path, access === 'public' ? undefined : [{ token: [] }]]);
+    }
+  });
+
+  it('When it refers to a part of itself, then the part is there', async () => {
+    const document = await description();
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(
+      ([, path = '']) => path,
+    );
+    expect(references).toContain('components/schemas/Order');
+    for (const path of new Set(references)) {
+      let part: unknown = document;
+      for (const step of path.split('/')) part = (part as Record<string, unknown>)[step];
+      expect([path, typeof part]).toEqual([path, 'object']);
+    }
+  });
+
+  it('When a schema has a name, then it stands in the document once', async () => {
+    const { components } = await description();
+    expect(components.schemas['OrderList']).toMatchObject({
+      properties: { items: { items: { $ref: '#/components/schemas/Order' } } },
+    });
+    expect(JSON.stringify(components)).not.toMatch(/"\$(id|schema)"/);
+  });
+
+  it('When an order is placed, then both forms of the body and the idempotency key are described', async () => {
+    const { requestBody, parameters, responses } = await operationOf('post', '/api/orders');
+    expect(requestBody?.required).toBe(true);
+    expect(requestBody?.content['application/json']?.schema['anyOf']).toHaveLength(2);
+    expect(parameters).toMatchObject([{ name: 'Idempotency-Key', in: 'header', required: false }]);
+    expect(Object.keys(responses)).toEqual(['201', 'default']);
+  });
+
+  it('When a body may be left out, then it is not required', async () => {
+    const { requestBody } = await operationOf('post', '/api/orders/{id}/cancel');
+    expect(requestBody?.required).toBe(false);
+  });
+
+  it('When a list is read, then its query parameters have their bounds', async () => {
+    const { parameters = [] } = await operationOf('get', '/api/orders');
+    expect(parameters.map(({ name }) => name).toSorted()).toEqual([
+      'cursor',
+      'customer_id',
+      'limit',
+      'status',
+    ]);
+    expect(parameters.find(({ name }) => name === 'limit')).toMatchObject({
+      in: 'query',
+      required: false,
+      schema: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
+    });
+  });
+
+  it('When anything fails, then the answer is a problem document', async () => {
+    const { paths } = await description();
+    const defaults = Object.values(paths).flatMap((operations) =>
+      Object.values(operations).map(({ responses }) => responses['default']),
+    );
+    expect(new Set(defaults.map((answer) => JSON.stringify(answer)))).toEqual(
+      new Set(['{"$ref":"#/components/responses/Problem"}']),
+    );
+  });
+});
+
+describe('GET /docs', () => {
+  it('When the page is opened, then all that it loads comes from here', async () => {
+    const page = await service.door.get('/docs');
+    expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+    const loads = [...page.text.matchAll(/(?:src|href|url)[=:] ?["']([^"']+)["']/g)].map(
+      ([, path = '']) => path,
+    );
+    expect(loads).toContain('/openapi.json');
+    for (const path of loads) expect([path, (await service.door.get(path)).status]).toEqual([path, 200]);
+  });
+
+  it.each(['index.html', 'package.json', '..%2F..%2Fpackage.json'])(
+    'When %s of the package is asked for, then 404',
+    async (file) => {
+      expect((await service.door.get(`/docs/${file}`)).status).toBe(404);
+    },
+  );
+});

@@ -1,0 +1,566 @@
+import { randomUUID } from 'node:crypto';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
+import type { Express } from 'express';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/gateway/app.ts';
+import { routes, SERVICES } from '../../services/gateway/routes.ts';
+import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
+import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+interface Key {
+  privateKey: CryptoKey;
+  jwk: JWK;
+}
+
+async function makeKey(kid: string, alg = 'ES256'): Promise<Key> {
+  const { privateKey, publicKey } = await generateKeyPair(alg);
+  return { privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
+}
+
+const START = new Date('2026-01-01T00:00:00Z');
+const ADA = randomUUID();
+
+let key: Key;
+let otherKey: Key;
+let edKey: Key;
+beforeAll(async () => {
+  [key, otherKey, edKey] = await Promise.all([makeKey('one'), makeKey('two'), makeKey('ed', 'EdDSA')]);
+});
+
+let service: ServiceUnderTest;
+let now: Date;
+let app: Express;
+beforeEach(async () => {
+  now = START;
+  service = await startService((deps) => (app = createApp({ ...deps, now: () => now })));
+  for (const name of SERVICES)
+    service.sidecar.answer(name, (call) => ({ status: 200, body: served(name, call.path) }));
+  publish(key);
+});
+afterEach(() => service.stop());
+
+const served = (name: string, path: string) =>
+  path === '/status' ? { ready: true } : { served_by: name, path };
+
+/** Makes users tell these keys. */
+function publish(...keys: Key[]): void {
+  service.sidecar.answer('users', (call) => ({
+    status: 200,
+    body:
+      call.path === '/.well-known/jwks.json'
+        ? { keys: keys.map(({ jwk }) => jwk) }
+        : served('users', call.path),
+  }));
+}
+
+interface Claims {
+  sub?: string;
+  role?: string | undefined;
+  iss?: string;
+  aud?: string;
+  exp?: number;
+  nbf?: number;
+}
+const seconds = (date: Date) => Math.floor(date.getTime() / 1000);
+
+function tokenOf(claims: Claims = {}, signer = key): Promise<string> {
+  return new SignJWT({
+    sub: ADA,
+    role: 'customer',
+    iss: TOKEN_ISSUER,
+    aud: TOKEN_AUDIENCE,
+    exp: seconds(START) + 3600,
+    ...claims,
+  })
+    .setProtectedHeader({ alg: signer.jwk.alg!, kid: signer.jwk.kid! })
+    .sign(signer.privateKey);
+}
+const bearer = async (claims?: Claims, signer?: Key) => ({
+  authorization: `Bearer ${await tokenOf(claims, signer)}`,
+});
+const asAdmin = () => bearer({ role: 'admin' });
+
+/** What reached the services, without the questions for keys. */
+const forwarded = () => service.sidecar.calls.filter(({ path }) => path !== '/.well-known/jwks.json');
+const keyFetches = () => service.sidecar.calls.filter(({ path }) => path === '/.well-known/jwks.json').length;
+const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
+
+const example = (path: string) => path.replaceAll(/:\w+/g, 'x1');
+
+describe('the table', () => {
+  const cases = routes.map((route) => [`${route.method} ${route.path}`, route] as const);
+
+  it.each(cases)(
+    'When %s is called by who may, then its service gets it at the same address',
+    async (_, route) => {
+      const { method, path, access } = route;
+      const headers = access === 'public' ? {} : await bearer({ role: access });
+      const verb = method.toLowerCase() as 'get';
+      const response = await service.door[verb](`${example(path)}?a=b%20c`).set(headers);
+      expect(response.status).toBe(200);
+      expect(service.sidecar.calls.at(-1)).toMatchObject({
+        target: route.service,
+        method,
+        path: `${example(path)}?a=b%20c`,
+      });
+    },
+  );
+
+  it.each(cases.filter(([, { access }]) => access !== 'public'))(
+    'When %s is called without a token, then 401 and nothing is forwarded',
+    async (_, { method, path }) => {
+      const response = await service.door[method.toLowerCase() as 'get'](example(path));
+      expect([response.status, response.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+      expect(service.sidecar.calls).toEqual([]);
+    },
+  );
+
+  it.each(cases.filter(([, { access }]) => access === 'admin'))(
+    'When %s is called by a customer, then 403 and nothing is forwarded',
+    async (_, { method, path }) => {
+      const response = await service.door[method.toLowerCase() as 'get'](example(path)).set(await bearer());
+      expect([response.status, slugOf(response)]).toEqual([403, 'forbidden']);
+      expect(forwarded()).toEqual([]);
+    },
+  );
+
+  it('When it is read, then only these may be called by everyone', () => {
+    const open = routes.filter(({ access }) => access === 'public').map(({ path }) => path);
+    expect(open).toEqual(['/api/users/register', '/api/users/login', '/.well-known/jwks.json']);
+  });
+
+  it.each([
+    '/',
+    '/api',
+    '/api/orders/',
+    '/API/orders',
+    '/api/orders/1/2/3',
+    '/products',
+    '/events/order.paid',
+    '/job/x',
+    '/v1.0/state',
+  ])('When %s is asked for, then 404 as a problem document', async (path) => {
+    const response = await service.door
+      .post(path)
+      .set(await asAdmin())
+      .set('content-type', 'text/plain')
+      .send('x');
+    expect([response.status, response.headers['content-type']]).toEqual([
+      404,
+      'application/problem+json; charset=utf-8',
+    ]);
+    expect(service.sidecar.calls).toEqual([]);
+  });
+
+  it.each([
+    ['DELETE', '/api/orders', 'POST, GET, HEAD, OPTIONS'],
+    ['PATCH', '/api/orders/1', 'GET, HEAD, OPTIONS'],
+    ['GET', '/api/users/login', 'POST, OPTIONS'],
+    ['POST', '/health', 'GET, HEAD, OPTIONS'],
+    ['POST', '/docs', 'GET, HEAD, OPTIONS'],
+  ])('When %s %s is called, then 405 tells what is allowed', async (method, path, allow) => {
+    const response = await service.door[method.toLowerCase() as 'get'](path);
+    expect([response.status, response.headers['allow']]).toEqual([405, allow]);
+    expect(slugOf(response)).toBe('method-not-allowed');
+  });
+
+  it('When OPTIONS is called, then 204 tells what is allowed', async () => {
+    const response = await service.door.options('/api/users/42');
+    expect([response.status, response.headers['allow']]).toEqual([204, 'GET, PUT, DELETE, HEAD, OPTIONS']);
+  });
+
+  it('When HEAD is called where GET is served, then the answer is that of GET without its body', async () => {
+    service.sidecar.answer('orders', () => ({ status: 200, headers: { etag: '"3"' }, body: { a: 1 } }));
+    const response = await service.door.head('/api/orders/1').set(await bearer());
+    expect([response.status, response.headers['etag'], response.text]).toEqual([200, '"3"', undefined]);
+    expect(forwarded()[0]).toMatchObject({ method: 'GET' });
+  });
+});
+
+const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
+function changed(token: string): string {
+  const [header, payload = '', signature] = token.split('.');
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
+  return [header, encoded({ ...claims, role: 'admin' }), signature].join('.');
+}
+function signedWithPublicKey(): Promise<string> {
+  return new SignJWT({ role: 'admin' })
+    .setProtectedHeader({ alg: 'HS256', kid: key.jwk.kid! })
+    .setSubject(ADA)
+    .setIssuer(TOKEN_ISSUER)
+    .setAudience(TOKEN_AUDIENCE)
+    .setExpirationTime(seconds(START) + 3600)
+    .sign(Buffer.from(JSON.stringify(key.jwk)));
+}
+
+const ask = (headers: Record<string, string>) => service.door.get('/api/orders/1').set(headers);
+
+describe('access tokens', () => {
+  it('When a token is valid, then the service is told who calls', async () => {
+    await ask(await bearer());
+    expect(forwarded()[0]?.headers).toMatchObject({ 'x-caller-id': ADA, 'x-caller-role': 'customer' });
+  });
+
+  it('When a token is signed with EdDSA, then it is valid', async () => {
+    publish(edKey);
+    expect((await ask(await bearer({}, edKey))).status).toBe(200);
+  });
+
+  it('When the scheme is written in small letters, then it is taken', async () => {
+    expect((await ask({ authorization: `bearer ${await tokenOf()}` })).status).toBe(200);
+  });
+
+  const wrong: [string, () => Promise<string>][] = [
+    ['is no JWT', async () => 'nonsense'],
+    ['has expired', () => tokenOf({ exp: seconds(START) - 1 })],
+    ['is not valid yet', () => tokenOf({ nbf: seconds(START) + 60 })],
+    ['is from another issuer', () => tokenOf({ iss: 'someone' })],
+    ['is for another audience', () => tokenOf({ aud: 'another' })],
+    ['names no user', () => tokenOf({ sub: 'root' })],
+    ['names no role', () => tokenOf({ role: undefined })],
+    ['names a role that there is not', () => tokenOf({ role: 'owner' })],
+    ['is signed with another key', () => tokenOf({}, { ...otherKey, jwk: key.jwk })],
+    ['is changed after it was signed', async () => changed(await tokenOf())],
+    ['is not signed', async () => `${encoded({ alg: 'none' })}.${(await tokenOf()).split('.')[1]}.`],
+    ['is signed with a public key as a shared secret', () => signedWithPublicKey()],
+  ];
+  it.each(wrong)('When a token %s, then 401 and nothing is forwarded', async (_, make) => {
+    const response = await ask({ authorization: `Bearer ${await make()}` });
+    expect([response.status, slugOf(response)]).toEqual([401, 'unauthenticated']);
+    expect(response.headers['www-authenticate']).toBe('Bearer error="invalid_token"');
+    expect(forwarded()).toEqual([]);
+  });
+
+  it.each(['Basic YTpi', 'Bearer', 'Bearer a b', ''])(
+    'When the authorization is "%s", then 401 asks for a token',
+    async (authorization) => {
+      const response = await ask({ authorization });
+      expect([response.status, response.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+    },
+  );
+
+  it('When it expires after it was seen, then it is no longer valid', async () => {
+    const headers = await bearer();
+    expect((await ask(headers)).status).toBe(200);
+    now = new Date(START.getTime() + 3_600_000);
+    expect((await ask(headers)).status).toBe(401);
+  });
+
+  it('When many tokens come, then the keys are fetched once', async () => {
+    const tokens = await Promise.all(Array.from({ length: 10 }, () => bearer({ sub: randomUUID() })));
+    const answers = await Promise.all(tokens.map(ask));
+    expect(answers.map(({ status }) => status)).toEqual(Array<number>(10).fill(200));
+    expect(keyFetches()).toBe(1);
+  });
+
+  it('When users has a new key, then its tokens are valid', async () => {
+    await ask(await bearer());
+    publish(key, otherKey);
+    now = new Date(START.getTime() + 5_000);
+    expect((await ask(await bearer({}, otherKey))).status).toBe(200);
+  });
+
+  it('When a key is gone, then a token that was seen is valid until it expires, and no other', async () => {
+    const seen = await bearer();
+    await ask(seen);
+    publish(otherKey);
+    now = new Date(START.getTime() + 5_000);
+    await ask(await bearer({}, otherKey));
+    expect((await ask(seen)).status).toBe(200);
+    expect((await ask(await bearer({ sub: randomUUID() }))).status).toBe(401);
+  });
+
+  it('When users has a key for another algorithm, then its tokens are not valid', async () => {
+    const weak = await makeKey('weak', 'RS256');
+    publish(weak);
+    expect((await ask(await bearer({}, weak))).status).toBe(401);
+  });
+
+  it('When tokens name keys that are not there, then users is not asked each time', async () => {
+    for (let n = 0; n < 5; n++) expect((await ask(await bearer({}, otherKey))).status).toBe(401);
+    expect(keyFetches()).toBe(1);
+  });
+
+  it('When users is away and no key is known, then 503, and once it is back all is well', async () => {
+    service.sidecar.fail('invoke');
+    const response = await ask(await bearer());
+    expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
+    expect((await ask(await bearer())).status).toBe(200);
+  });
+
+  it('When users is starting and tells no keys, then 503', async () => {
+    service.sidecar.answer('users', () => ({ status: 503 }));
+    expect((await ask(await bearer())).status).toBe(503);
+  });
+
+  it('When users is away and the key is known, then tokens stay valid', async () => {
+    await ask(await bearer());
+    service.sidecar.answer('users', () => ({ status: 503 }));
+    now = new Date(START.getTime() + 60_000);
+    expect((await ask(await bearer({}, otherKey))).status).toBe(503);
+    expect((await ask(await bearer({ sub: randomUUID() }))).status).toBe(200);
+  });
+
+  it('When a request is logged, then its token is not', async () => {
+    const { authorization } = await bearer();
+    await ask({ authorization });
+    await ask({ authorization: `${authorization}x` });
+    expect(JSON.stringify(service.logs)).not.toContain(authorization.split('.')[1]);
+  });
+});
+
+/** What no HTTP client sends: the answer to these very bytes. */
+async function speak(head: string, body = ''): Promise<string> {
+  const server = createServer(app);
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write(`${head}\r\nhost: shop\r\nconnection: close\r\n\r\n${body}`);
+  const answer = await text(socket);
+  server.close();
+  return answer;
+}
+
+describe('forwarding a request', () => {
+  it('When it has a body, then it is passed on as it is, with its length', async () => {
+    const body = '{ "quantity":  1e0 }';
+    await service.door
+      .post('/api/orders')
+      .set(await bearer())
+      .type('json')
+      .send(body);
+    expect(forwarded()[0]).toMatchObject({
+      body: { quantity: 1 },
+      headers: { 'content-length': String(body.length), 'content-type': 'application/json' },
+    });
+  });
+
+  it('When it comes in chunks, then it leaves as a whole', async () => {
+    const chunks = '3\r\n{"a\r\n4\r\n":1}\r\n0\r\n\r\n';
+    const type = 'content-type: application/json\r\ntransfer-encoding: chunked';
+    expect(await speak(`POST /api/users/login HTTP/1.1\r\n${type}`, chunks)).toMatch(/^HTTP\/1.1 200/);
+    expect(forwarded()[0]).toMatchObject({ body: { a: 1 }, headers: { 'content-length': '7' } });
+    expect(forwarded()[0]?.headers).not.toHaveProperty('transfer-encoding');
+  });
+
+  it('When it has headers of ours, then they pass; others do not', async () => {
+    const passing = {
+      accept: 'application/json',
+      'idempotency-key': 'k1',
+      'if-match': '"1"',
+      'if-none-match': '"2"',
+    };
+    const { authorization } = await bearer();
+    await service.door.get('/api/orders/1').set({
+      ...passing,
+      authorization,
+      cookie: 'a=b',
+      'x-forwarded-for': '1.2.3.4',
+      'dapr-app-id': 'payments',
+    });
+    const { target, headers } = forwarded()[0]!;
+    expect(target).toBe('orders');
+    expect(headers).toMatchObject(passing);
+    for (const name of ['authorization', 'cookie', 'x-forwarded-for'])
+      expect(headers).not.toHaveProperty(name);
+  });
+
+  it('When it claims to be somebody, then that is not passed on', async () => {
+    const claim = { 'x-caller-id': 'boss', 'x-caller-role': 'admin' };
+    await service.door.get('/api/orders/1').set({ ...claim, ...(await bearer()) });
+    await service.door.post('/api/users/login').set(claim).send({});
+    expect(forwarded()[0]?.headers).toMatchObject({ 'x-caller-id': ADA, 'x-caller-role': 'customer' });
+    expect(forwarded()[1]?.headers).not.toHaveProperty('x-caller-id');
+    expect(forwarded()[1]?.headers).not.toHaveProperty('x-caller-role');
+  });
+
+  it('When it has a request id, then it goes on, comes back, and is in the log', async () => {
+    const response = await service.door.post('/api/users/login').set('x-request-id', 'req-1').send({});
+    expect(response.headers['x-request-id']).toBe('req-1');
+    expect(forwarded()[0]?.headers['x-request-id']).toBe('req-1');
+    expect(service.logs.at(-1)).toMatchObject({ request_id: 'req-1', path: '/api/users/login', status: 200 });
+  });
+
+  it('When it has a trace, then it goes on in it, under a span of the gateway', async () => {
+    const trace = '0af7651916cd43dd8448eb211c80319c';
+    const response = await service.door
+      .post('/api/users/login')
+      .set('traceparent', `00-${trace}-b7ad6b7169203331-01`)
+      .send({});
+    const [, traceId, spanId] = String(forwarded()[0]?.headers['traceparent']).split('-');
+    expect(traceId).toBe(trace);
+    expect(response.headers['traceresponse']).toBe(`00-${trace}-${spanId}-01`);
+    expect(spanId).not.toBe('b7ad6b7169203331');
+  });
+
+  it('When it has no trace, then one is begun, told, and logged', async () => {
+    const response = await service.door.post('/api/users/login').send({});
+    const [, traceId] = response.headers['traceresponse']!.split('-');
+    expect(String(forwarded()[0]?.headers['traceparent'])).toContain(traceId);
+    expect(service.logs.at(-1)).toMatchObject({ trace_id: traceId });
+  });
+
+  it.each([
+    ['is larger than 100 KB', 'application/json', 'x'.repeat(102_401), 413, 'too-large'],
+    ['is no JSON by its type', 'text/plain', 'hello', 415, 'unsupported-media-type'],
+  ])('When the body %s, then it is refused and nothing is forwarded', async (_, type, body, status, slug) => {
+    const response = await service.door.post('/api/users/login').set('content-type', type).send(body);
+    expect([response.status, slugOf(response)]).toEqual([status, slug]);
+    expect(service.sidecar.calls).toEqual([]);
+  });
+
+  it('When the body is exactly 100 KB, then it is forwarded', async () => {
+    const body = `["${'x'.repeat(102_396)}"]`;
+    const response = await service.door.post('/api/users/login').type('json').send(body);
+    expect([body.length, response.status]).toEqual([102_400, 200]);
+  });
+
+  it('When the request target is an absolute address, as for a proxy, then 400', async () => {
+    const target = 'http://elsewhere/api/orders/1';
+    const { authorization } = await bearer();
+    const answer = await speak(`GET ${target} HTTP/1.1\r\nauthorization: ${authorization}`);
+    expect(answer).toMatch(/^HTTP\/1.1 400/);
+    expect(forwarded()).toEqual([]);
+  });
+
+  it('When the address cannot be decoded, then 400', async () => {
+    expect((await service.door.get('/api/orders/%zz').set(await bearer())).status).toBe(400);
+  });
+});
+
+const logIn = () => service.door.post('/api/users/login').send({});
+
+describe('passing an answer back', () => {
+  it('When a service answers, then status, body and the headers of ours pass; others do not', async () => {
+    const passing = {
+      location: '/api/orders/1',
+      'retry-after': '2',
+      etag: '"1"',
+      'cache-control': 'no-store',
+      'idempotent-replayed': 'true',
+      link: '</next>; rel="next"',
+    };
+    const inside = { server: 'daprd', 'set-cookie': 'a=b', 'x-powered-by': 'us' };
+    service.sidecar.answer('users', () => ({
+      status: 201,
+      body: { a: 1 },
+      headers: { ...passing, ...inside },
+    }));
+    const response = await logIn();
+    expect([response.status, response.body]).toEqual([201, { a: 1 }]);
+    expect(response.headers).toMatchObject(passing);
+    for (const name of Object.keys(inside)) expect(response.headers).not.toHaveProperty(name);
+  });
+
+  it('When a service answers with a problem, then it passes as it is', async () => {
+    const problem = { type: 'urn:sidecart:problem:price-differs', status: 409, detail: 'No.' };
+    service.sidecar.answer('users', () => ({ status: 409, body: problem }));
+    const response = await logIn();
+    expect([response.status, response.body]).toEqual([409, problem]);
+    expect(response.headers['content-type']).toContain('application/problem+json');
+  });
+
+  it('When a service answers 204, then so does the gateway, without a body', async () => {
+    service.sidecar.answer('orders', () => ({ status: 204 }));
+    const response = await service.door.get('/api/orders/1').set(await bearer());
+    expect([response.status, response.text]).toEqual([204, '']);
+  });
+
+  it.each([
+    ['a service is out of reach', undefined],
+    ['the sidecar refuses the call', 403],
+    ['the sidecar cannot find the service', 404],
+  ])('When %s, then 503 and nothing of the inside is told', async (_, status) => {
+    if (status)
+      service.sidecar.answer('users', () => ({
+        status,
+        headers: { 'content-type': 'application/json' },
+        body: { errorCode: 'ERR_DIRECT_INVOKE', message: 'users-7f9 at 10.0.0.7' },
+      }));
+    else service.sidecar.fail('invoke');
+    const response = await logIn();
+    expect([response.status, slugOf(response), response.headers['retry-after']]).toEqual([
+      503,
+      'unavailable',
+      '1',
+    ]);
+    expect(response.text).not.toMatch(/10\.0\.0\.7|ERR_|made to fail/);
+    expect(response.body).toMatchObject({
+      instance: '/api/users/login',
+      request_id: response.headers['x-request-id'],
+    });
+  });
+});
+
+const down = (...names: string[]) => {
+  for (const name of names) service.sidecar.answer(name, () => ({ status: 503 }));
+};
+const statuses = (response: { body: unknown }) =>
+  Object.entries((response.body as { services: Record<string, { status: string }> }).services)
+    .filter(([, { status }]) => status !== 'ok')
+    .map(([name]) => name);
+
+describe('GET /health', () => {
+  it('When all services are ready, then ok, with how long each took', async () => {
+    const response = await service.door.get('/health');
+    expect([response.status, response.body]).toEqual([
+      200,
+      {
+        status: 'ok',
+        services: Object.fromEntries(
+          SERVICES.map((name) => [name, { status: 'ok', latency_ms: expect.any(Number) as number }]),
+        ),
+      },
+    ]);
+    expect(new Set(service.sidecar.calls.map(({ path }) => path))).toEqual(new Set(['/status']));
+  });
+
+  it.each(['payments', 'fulfilment', 'notifications', 'history'])(
+    'When %s is down, then orders are still taken: degraded',
+    async (name) => {
+      down(name);
+      const response = await service.door.get('/health');
+      expect([response.status, response.body]).toMatchObject([200, { status: 'degraded' }]);
+      expect(statuses(response)).toEqual([name]);
+    },
+  );
+
+  it.each(['users', 'inventory', 'orders'])('When %s is down, then 503', async (name) => {
+    down(name, 'history');
+    const response = await service.door.get('/health');
+    expect([response.status, response.body]).toMatchObject([503, { status: 'unavailable' }]);
+    expect(statuses(response).toSorted()).toEqual([name, 'history'].toSorted());
+  });
+
+  it('When the sidecar is gone, then 503 names all', async () => {
+    await service.sidecar.close();
+    const response = await service.door.get('/health');
+    expect(response.status).toBe(503);
+    expect(statuses(response)).toEqual([...SERVICES]);
+  });
+
+  it('When many ask at once and again, then each service is asked once', async () => {
+    await Promise.all(Array.from({ length: 5 }, () => service.door.get('/health')));
+    await service.door.get('/health');
+    expect(service.sidecar.calls).toHaveLength(SERVICES.length);
+  });
+});
+
+describe('the gateway itself', () => {
+  it.each(['/healthz', '/readyz', '/metrics'])(
+    'When %s is asked, then it answers by itself',
+    async (path) => {
+      expect((await service.door.get(path)).status).toBe(200);
+      expect(service.sidecar.calls).toEqual([]);
+    },
+  );
+
+  it('When requests came, then the metric has the pattern of the address, not the address', async () => {
+    await service.door.get('/api/orders/order-four').set(await bearer());
+    const { text: metrics } = await service.door.get('/metrics');
+    expect(metrics).toContain('route="/api/orders/:id",status="200"');
+    expect(metrics).not.toContain('order-four');
+  });
+});

@@ -1,0 +1,452 @@
+import { v7 as uuid } from 'uuid';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/history/app.ts';
+import { orderEventType, type Order } from '../../services/orders/contract.ts';
+import { createMetrics } from '../../services/shared/service.ts';
+import { createLogger } from '../../services/shared/log.ts';
+import { createSidecar } from '../../services/shared/sidecar.ts';
+import request from 'supertest';
+import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const ADA = uuid();
+const BOB = uuid();
+const admin = as(uuid(), 'admin');
+const now = () => new Date('2026-01-01T00:00:00Z');
+
+let service: ServiceUnderTest;
+beforeEach(async () => void (service = await startService((deps) => createApp({ ...deps, now }))));
+afterEach(() => service.stop());
+
+function buildOrder(more: Partial<Order> = {}): Order {
+  return {
+    order_id: uuid(),
+    customer_id: ADA,
+    status: 'PENDING',
+    items: [{ product_id: 'mug', name: 'Mug', quantity: 1, unit_price: 1200 }],
+    total: 1200,
+    currency: 'EUR',
+    version: 1,
+    created_at: '2026-01-01T00:00:00Z',
+    updated_at: '2026-01-01T00:00:00Z',
+    ...more,
+  };
+}
+
+const buildEvent = (order: Order) => ({ id: order.order_id, type: 'order.created', data: { order } });
+const deliver = (order: Order, type = 'order.created') => service.deliver(type, { order });
+const get = (path: string, caller: Record<string, string>) => service.door.get(path).set(caller);
+const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
+
+async function list(
+  query: string,
+  caller = as(ADA),
+): Promise<{ items: Order[]; next_cursor: string | null }> {
+  const response = await get(`/api/orders${query}`, caller);
+  expect(response.status).toBe(200);
+  return response.body as { items: Order[]; next_cursor: string | null };
+}
+
+const idsOf = ({ items }: { items: Order[] }) => items.map(({ order_id }) => order_id);
+
+/** Orders that are stored one after the other. */
+async function stored(
+  count: number,
+  more: (position: number) => Partial<Order> = () => ({}),
+): Promise<Order[]> {
+  const orders = Array.from({ length: count }, (_, position) => buildOrder(more(position)));
+  for (const order of orders) expect(await deliver(order)).toBe('SUCCESS');
+  return orders;
+}
+
+describe('order events', () => {
+  it.each(orderEventType.options)(
+    'When %s comes, then the order is shown as it is after it',
+    async (type) => {
+      const order = buildOrder({ version: 4, status: 'SHIPPED', tracking_number: 'T1' });
+      expect(await deliver(order, type)).toBe('SUCCESS');
+      expect((await list('')).items).toEqual([order]);
+    },
+  );
+
+  it('When an event comes twice, then it is listed and counted once', async () => {
+    const order = buildOrder();
+    await deliver(order);
+    expect(await deliver(order)).toBe('SUCCESS');
+    expect((await list('')).items).toEqual([order]);
+    expect((await get(`/api/customers/${ADA}/totals`, as(ADA))).body).toMatchObject({ orders: 1 });
+  });
+
+  it('When an older version comes late, then the newer one stays', async () => {
+    const paid = buildOrder({ version: 3, status: 'PAID' });
+    await deliver(paid, 'order.paid');
+    expect(await deliver({ ...paid, version: 1, status: 'PENDING' })).toBe('SUCCESS');
+    expect((await list('')).items).toEqual([paid]);
+  });
+
+  it('When all events of many orders come at once, then each order is listed once, as it is at last', async () => {
+    const orders = Array.from({ length: 30 }, (_, n) => buildOrder({ customer_id: n % 2 ? ADA : BOB }));
+    const versions = orders.flatMap((order) =>
+      [3, 1, 2].map((version): Order => ({ ...order, version, status: version === 3 ? 'PAID' : 'PENDING' })),
+    );
+    const answers = await Promise.all(versions.map((order) => deliver(order)));
+    expect(new Set(answers)).toEqual(new Set(['SUCCESS']));
+    const all = await list('?limit=100', admin);
+    expect(idsOf(all).toSorted()).toEqual(orders.map(({ order_id }) => order_id).toSorted());
+    expect(new Set(all.items.map(({ status }) => status))).toEqual(new Set(['PAID']));
+    expect((await get(`/api/customers/${BOB}/totals`, admin)).body).toEqual({
+      customer_id: BOB,
+      orders: 15,
+      by_status: { PAID: 15 },
+      spent: { EUR: 18_000 },
+    });
+  });
+
+  it('When another replica writes at the same time, then nothing is lost', async () => {
+    const sidecar = createSidecar({ port: service.sidecar.port });
+    const log = createLogger('test', 'silent');
+    const replica = request(createApp({ log, sidecar, metrics: createMetrics(), now }));
+    const orders = Array.from({ length: 20 }, () => buildOrder());
+    const answers = await Promise.all(
+      orders.map(async (order, position) =>
+        position % 2
+          ? deliver(order)
+          : ((await replica.post('/events/order.created').send(buildEvent(order))).body as { status: string })
+              .status,
+      ),
+    );
+    await sidecar.close();
+    expect(new Set(answers)).toEqual(new Set(['SUCCESS']));
+    expect(idsOf(await list('?limit=100')).toSorted()).toEqual(
+      orders.map(({ order_id }) => order_id).toSorted(),
+    );
+    expect((await get(`/api/customers/${ADA}/totals`, as(ADA))).body).toMatchObject({ orders: 20 });
+  });
+
+  it('When the state store fails, then the event comes again, and then all is as it should be', async () => {
+    const order = buildOrder();
+    service.sidecar.fail('state');
+    expect(await deliver(order)).toBe('RETRY');
+    expect(await deliver(order)).toBe('SUCCESS');
+    expect((await list('')).items).toEqual([order]);
+  });
+
+  it.each([
+    ['has no order', {}],
+    ['has an order without a version', { order: { ...buildOrder(), version: undefined } }],
+    ['has a version that is no number', { order: { ...buildOrder(), version: 'one' } }],
+  ])('When an event %s, then it is dropped and nothing is stored', async (_, data) => {
+    expect(await service.deliver('order.created', data)).toBe('DROP');
+    expect(service.sidecar.documents.size).toBe(0);
+  });
+
+  it('When an event brings a card token, then it is neither stored nor logged', async () => {
+    const data = { order: buildOrder(), payment: { method: 'card', card_token: 'tok_4711' } };
+    expect(await service.deliver('payment.requested', data)).toBe('SUCCESS');
+    expect(JSON.stringify([...service.sidecar.documents])).not.toContain('tok_4711');
+    expect(JSON.stringify(service.logs)).not.toContain('tok_4711');
+  });
+
+  it('When an event is handled, then the log names the order', async () => {
+    const order = buildOrder();
+    await deliver(order);
+    expect(service.logs.at(-1)).toMatchObject({ path: '/events/order.created', order_id: order.order_id });
+  });
+});
+
+describe('GET /api/orders', () => {
+  it('When a customer lists, then only their own, newest first', async () => {
+    const orders = await stored(4, (n) => ({ customer_id: n === 1 ? BOB : ADA }));
+    const own = orders.filter(({ customer_id }) => customer_id === ADA);
+    expect(idsOf(await list(''))).toEqual(own.map(({ order_id }) => order_id).toReversed());
+  });
+
+  it('When a customer names another, then the list is empty', async () => {
+    await stored(1, () => ({ customer_id: BOB }));
+    expect(await list(`?customer_id=${BOB}`)).toEqual({ items: [], next_cursor: null });
+  });
+
+  it('When an administrator lists, then everyone’s', async () => {
+    const orders = await stored(2, (n) => ({ customer_id: n ? ADA : BOB }));
+    expect(idsOf(await list('', admin))).toEqual(orders.map(({ order_id }) => order_id).toReversed());
+  });
+
+  it('When an administrator names a customer, then only theirs', async () => {
+    const [order] = await stored(2, (n) => ({ customer_id: n ? ADA : BOB }));
+    expect(idsOf(await list(`?customer_id=${BOB}`, admin))).toEqual([order!.order_id]);
+  });
+
+  it('When the pages are followed, then each order comes once, in order', async () => {
+    const orders = await stored(7);
+    const seen: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const page = await list(`?limit=3${cursor && `&cursor=${cursor}`}`);
+      seen.push(...idsOf(page));
+      cursor = page.next_cursor;
+    }
+    expect(seen).toEqual(orders.map(({ order_id }) => order_id).toReversed());
+  });
+
+  it('When there is a next page, then the Link header leads to it with the same filters', async () => {
+    const [first] = await stored(2, () => ({ status: 'PAID' }));
+    const response = await get('/api/orders?limit=1&status=PAID', as(ADA));
+    const [, address = ''] = /^<(.*)>; rel="next"$/.exec(response.headers['link'] ?? '') ?? [];
+    expect(address).toContain('status=PAID');
+    expect(idsOf((await get(address, as(ADA))).body as { items: Order[] })).toEqual([first!.order_id]);
+  });
+
+  it('When there is no next page, then there is no Link header', async () => {
+    await stored(1);
+    expect((await get('/api/orders', as(ADA))).headers).not.toHaveProperty('link');
+  });
+
+  it('When a status is asked for, then the pages have all of that status and nothing else', async () => {
+    const orders = await stored(9, (n) => ({ status: n % 3 === 0 ? 'PAID' : 'PENDING' }));
+    const first = await list('?status=PAID&limit=2');
+    const second = await list(`?status=PAID&limit=2&cursor=${first.next_cursor}`);
+    const paid = orders.filter(({ status }) => status === 'PAID').map(({ order_id }) => order_id);
+    expect([idsOf(first), idsOf(second)]).toEqual([[paid[2], paid[1]], [paid[0]]]);
+  });
+
+  it('When a status is rare, then one request looks no further than a thousand orders', async () => {
+    const [oldest] = await stored(1, () => ({ status: 'CANCELLED' }));
+    await Promise.all(Array.from({ length: 1_010 }, () => deliver(buildOrder())));
+    const first = await list('?status=CANCELLED');
+    expect(first.items).toEqual([]);
+    const second = await list(`?status=CANCELLED&cursor=${first.next_cursor}`);
+    expect(second).toEqual({ items: [oldest], next_cursor: null });
+  });
+
+  it.each([
+    ['limit=0', 'limit'],
+    ['limit=101', 'limit'],
+    ['limit=many', 'limit'],
+    ['status=LOST', 'status'],
+    ['status=PAID&status=PENDING', 'status'],
+    ['customer_id=me', 'customer_id'],
+    ['cursor=nonsense', 'cursor'],
+  ])('When the query is %s, then 400 names the parameter', async (query, field) => {
+    const response = await get(`/api/orders?${query}`, as(ADA));
+    expect(response.status).toBe(400);
+    expect(response.body).toMatchObject({ errors: [{ field }] });
+  });
+
+  it('When nobody is named, then 401', async () => {
+    expect((await get('/api/orders', {})).status).toBe(401);
+  });
+});
+
+describe('GET /api/customers/:customer_id/totals', () => {
+  it('When orders change, then the totals follow', async () => {
+    const [order] = await stored(2);
+    await deliver({ ...order!, version: 3, status: 'PAID' }, 'order.paid');
+    expect((await get(`/api/customers/${ADA}/totals`, as(ADA))).body).toEqual({
+      customer_id: ADA,
+      orders: 2,
+      by_status: { PENDING: 1, PAID: 1 },
+      spent: { EUR: 1200 },
+    });
+  });
+
+  it('When there are no orders, then all is zero', async () => {
+    const response = await get(`/api/customers/${ADA}/totals`, as(ADA));
+    expect(response.body).toEqual({ customer_id: ADA, orders: 0, by_status: {}, spent: {} });
+  });
+
+  it.each([
+    ['another’s', BOB],
+    ['no id', 'me'],
+  ])('When a customer asks for %s, then 404', async (_, id) => {
+    expect((await get(`/api/customers/${id}/totals`, as(ADA))).status).toBe(404);
+  });
+});
+
+const EVENT = {
+  specversion: '1.0',
+  id: 'order-1:2',
+  source: 'orders',
+  type: 'payment.requested',
+  subject: 'order-1',
+  time: '2026-01-01T00:00:00Z',
+  data: { payment: { method: 'card', card_token: 'tok_4711' } },
+};
+
+async function kept(body: string | Buffer, type = 'application/cloudevents+json'): Promise<string> {
+  const response = await service.door.post('/events/dead-letters').set('content-type', type).send(body);
+  return (response.body as { status: string }).status;
+}
+const keptEvent = (more: object = {}) => kept(JSON.stringify({ ...EVENT, ...more }));
+
+interface Letter {
+  dead_letter_id: string;
+  type: string;
+  event: unknown;
+  redriven: number;
+}
+async function letters(): Promise<Letter[]> {
+  const response = await get('/api/admin/dead-letters', admin);
+  expect(response.status).toBe(200);
+  return (response.body as { items: Letter[] }).items;
+}
+
+describe('dead letters', () => {
+  it('When an event was parked, then it is listed without its secrets', async () => {
+    expect(await keptEvent()).toBe('SUCCESS');
+    expect(await letters()).toEqual([
+      {
+        dead_letter_id: expect.stringMatching(/^[0-9a-f]{32}$/) as string,
+        type: 'payment.requested',
+        event_id: 'order-1:2',
+        received_at: '2026-01-01T00:00:00.000Z',
+        redriven: 0,
+        event: { ...EVENT, data: { payment: { method: 'card', card_token: '[redacted]' } } },
+      },
+    ]);
+  });
+
+  it('When the same one comes again, or several times at once, then it is listed once', async () => {
+    await keptEvent();
+    expect(await Promise.all([keptEvent(), keptEvent({ traceparent: 'other' })])).toEqual([
+      'SUCCESS',
+      'SUCCESS',
+    ]);
+    expect(await letters()).toHaveLength(1);
+  });
+
+  it('When many come at once, then all are listed', async () => {
+    await Promise.all(Array.from({ length: 15 }, (_, n) => keptEvent({ id: `e${n}` })));
+    expect(await letters()).toHaveLength(15);
+  });
+
+  it.each([
+    ['text', 'hello', 'text/plain', 'hello'],
+    ['JSON that is no object', '17', 'application/json', 17],
+    ['JSON null', 'null', 'application/json', null],
+    ['malformed JSON', '{"a":', 'application/json', '{"a":'],
+    ['an empty body', '', 'application/json', ''],
+    ['bytes', Buffer.from([0xff, 0x00]), 'application/octet-stream', '\ufffd\u0000'],
+    [
+      'JSON nested too deep',
+      '['.repeat(50_000) + ']'.repeat(50_000),
+      'application/json',
+      '['.repeat(50_000) + ']'.repeat(50_000),
+    ],
+  ])('When it is %s, then it is kept as it is', async (_, body, type, event) => {
+    expect(await kept(body, type)).toBe('SUCCESS');
+    const [letter] = await letters();
+    expect(letter).toMatchObject({ type: 'unknown', event });
+  });
+
+  it('When it is longer than any message of ours, then its start is kept', async () => {
+    expect(await kept('x'.repeat(3_000_000), 'text/plain')).toBe('SUCCESS');
+    expect((await letters())[0]?.event).toBe('x'.repeat(102_400));
+  });
+
+  it('When the state store fails, then it comes again', async () => {
+    service.sidecar.fail('state');
+    expect(await keptEvent()).toBe('RETRY');
+    expect(await keptEvent()).toBe('SUCCESS');
+    expect(await letters()).toHaveLength(1);
+  });
+
+  it('When one is new, then the log tells of it without its content, and a metric counts it', async () => {
+    await keptEvent();
+    await keptEvent();
+    const told = service.logs.filter(({ msg }) => msg === 'dead letter');
+    expect(told).toMatchObject([{ level: 'warn', type: 'payment.requested', event_id: 'order-1:2' }]);
+    expect(JSON.stringify(service.logs)).not.toContain('tok_4711');
+    expect((await service.door.get('/metrics')).text).toContain(
+      'dead_letters_total{type="payment.requested"} 1',
+    );
+  });
+
+  it('When one is asked for, then it is shown without its secrets', async () => {
+    await keptEvent();
+    const [letter] = await letters();
+    const response = await get(`/api/admin/dead-letters/${letter!.dead_letter_id}`, admin);
+    expect([response.status, response.body]).toEqual([200, letter]);
+  });
+
+  it('When the pages are followed, then the newest comes first', async () => {
+    for (const id of ['a', 'b', 'c']) await keptEvent({ id });
+    const first = (await get('/api/admin/dead-letters?limit=2', admin)).body as { next_cursor: string };
+    const second = await get(`/api/admin/dead-letters?limit=2&cursor=${first.next_cursor}`, admin);
+    expect(first).toMatchObject({ items: [{ event_id: 'c' }, { event_id: 'b' }] });
+    expect(second.body).toMatchObject({ items: [{ event_id: 'a' }], next_cursor: null });
+  });
+
+  it.each([['f'.repeat(32)], ['nonsense'], ['..%2Forder']])('When there is no %s, then 404', async (id) => {
+    const shown = await get(`/api/admin/dead-letters/${id}`, admin);
+    const redriven = await service.door.post(`/api/admin/dead-letters/${id}/redrive`).set(admin);
+    expect([shown.status, redriven.status]).toEqual([404, 404]);
+  });
+
+  it('When a customer asks, then 403', async () => {
+    await keptEvent();
+    const [letter] = await letters();
+    const path = `/api/admin/dead-letters/${letter!.dead_letter_id}`;
+    const answers = await Promise.all([
+      get('/api/admin/dead-letters', as(ADA)),
+      get(path, as(ADA)),
+      service.door.post(`${path}/redrive`).set(as(ADA)),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([403, 403, 403]);
+    expect(service.sidecar.published).toEqual([]);
+  });
+});
+
+async function redrive() {
+  const [letter] = await letters();
+  return service.door.post(`/api/admin/dead-letters/${letter!.dead_letter_id}/redrive`).set(admin);
+}
+
+describe('POST /api/admin/dead-letters/:id/redrive', () => {
+  it('When it is redriven, then the event is published as it was, secrets and all', async () => {
+    await keptEvent();
+    expect((await redrive()).status).toBe(202);
+    expect(service.sidecar.published).toEqual([EVENT]);
+  });
+
+  it('When it is redriven twice, then both are counted', async () => {
+    await keptEvent();
+    await redrive();
+    const response = await redrive();
+    expect(response.body).toMatchObject({ redriven: 2 });
+    expect(JSON.stringify(response.body)).not.toContain('tok_4711');
+    expect(await letters()).toMatchObject([{ redriven: 2 }]);
+  });
+
+  it('When it is redriven and fails again, then it is still the same dead letter', async () => {
+    await keptEvent();
+    await redrive();
+    await keptEvent({ topic: 'payment.requested', traceparent: 'another' });
+    expect(await letters()).toMatchObject([{ redriven: 1 }]);
+  });
+
+  it('When it is redriven, then an audit line says who did it', async () => {
+    await keptEvent();
+    await redrive();
+    expect(service.logs.filter((line) => line['audit'])).toMatchObject([
+      { audit: 'redrive', caller_id: admin['x-caller-id'], event_id: 'order-1:2', type: 'payment.requested' },
+    ]);
+  });
+
+  it('When the broker is away, then 503 and it is not counted', async () => {
+    await keptEvent();
+    service.sidecar.fail('publish');
+    const response = await redrive();
+    expect([response.status, slugOf(response)]).toEqual([503, 'unavailable']);
+    expect(await letters()).toMatchObject([{ redriven: 0 }]);
+  });
+
+  it.each([
+    ['is of an unknown type', JSON.stringify({ ...EVENT, type: 'order.eaten' })],
+    ['is no CloudEvent', '{"type":"order.paid"}'],
+    ['is text', 'hello'],
+  ])('When it %s, then 409 and nothing is published', async (_, body) => {
+    await kept(body);
+    const response = await redrive();
+    expect([response.status, slugOf(response)]).toEqual([409, 'not-redrivable']);
+    expect(service.sidecar.published).toEqual([]);
+  });
+});
