@@ -117,10 +117,16 @@ export function onlyFromSidecar(token: string): RequestHandler {
 
 export const BODY_LIMIT = 100 * 1024;
 
-/** @throws Problem 415 where a body comes as anything but JSON */
+/**
+ * @throws Problem 415 where a body comes as anything but JSON. A sidecar passes a request without a body on as chunked
+ *   and without a type: that is left to the parser.
+ */
 export const onlyJson: RequestHandler = (req, _res, next) => {
-  const hasBody = req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length']) > 0;
-  if (hasBody && !req.is(['json', '+json']))
+  const { 'content-type': type, 'content-length': length, 'transfer-encoding': encoding } = req.headers;
+  const hasLength = Number(length) > 0;
+  const hasBody = hasLength || encoding !== undefined;
+  const mayBeJson = type === undefined ? !hasLength : Boolean(req.is(['json', '+json']));
+  if (hasBody && !mayBeJson)
     throw new Problem(415, 'unsupported-media-type', 'Send the body as application/json.');
   next();
 };

@@ -2,7 +2,6 @@
 export interface Mail {
   subject: string;
   html: string;
-  text: string;
   to: { address: string }[];
 }
 

@@ -96,7 +96,7 @@ describe('an order that goes well', () => {
       (found) => found.length >= 3,
     );
     expect(mails.filter((mail) => mail.html.includes(orderId))).toHaveLength(2);
-    expect(mails.some((mail) => mail.text.includes(String(tracking_number)))).toBe(true);
+    expect(mails.some((mail) => mail.html.includes(String(tracking_number)))).toBe(true);
     expect(mails.map((mail) => mail.html).join()).not.toContain('<b>Lovelace</b>');
   });
 
