@@ -1,52 +1,19 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { client, type Client } from '../../services/gateway/client.ts';
 import type { Order, OrderStatus } from '../../services/orders/contract.ts';
 import type { Product } from '../../services/inventory/contract.ts';
 import type { Payment } from '../../services/payments/contract.ts';
 import { until } from './wait.ts';
 
-/** An answer of the API, whatever its status. */
-export interface Answer<Body = unknown> {
-  status: number;
-  headers: Headers;
-  body: Body;
-}
-
 /** The public API as one caller uses it. */
 export interface Caller {
   userId: string;
   email: string;
-  call: <Body = unknown>(
-    method: string,
-    path: string,
-    body?: unknown,
-    headers?: Record<string, string>,
-  ) => Promise<Answer<Body>>;
-}
-
-export function anonymous(api: string, token?: string): Caller['call'] {
-  return async <Body>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) => {
-    const response = await fetch(`${api}${path}`, {
-      method,
-      headers: {
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(token ? { authorization: `Bearer ${token}` } : {}),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-      signal: AbortSignal.timeout(20_000),
-    });
-    const text = await response.text();
-    const isJson = /json/.test(response.headers.get('content-type') ?? '');
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: (isJson ? JSON.parse(text) : text) as Body,
-    };
-  };
+  call: Client;
 }
 
 export async function login(api: string, email: string, password: string): Promise<Caller> {
-  const { status, body } = await anonymous(api)<{ access_token: string }>('POST', '/api/users/login', {
+  const { status, body } = await client(api)<{ access_token: string }>('POST', '/api/users/login', {
     email,
     password,
   });
@@ -54,13 +21,13 @@ export async function login(api: string, email: string, password: string): Promi
   const claims = JSON.parse(Buffer.from(body.access_token.split('.')[1] ?? '', 'base64url').toString()) as {
     sub: string;
   };
-  return { userId: claims.sub, email, call: anonymous(api, body.access_token) };
+  return { userId: claims.sub, email, call: client(api, body.access_token) };
 }
 
 /** A new customer, registered and logged in. */
 export async function newCustomer(api: string): Promise<Caller> {
   const email = `customer-${randomUUID()}@example.com`;
-  const { status, body } = await anonymous(api)('POST', '/api/users/register', {
+  const { status, body } = await client(api)('POST', '/api/users/register', {
     email,
     password: 'correct horse',
     name: 'Ada <b>Lovelace</b>',
