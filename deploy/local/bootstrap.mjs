@@ -19,9 +19,7 @@ const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 if (modified('node_modules/.package-lock.json') < modified('package-lock.json')) {
   step('Installing packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund']);
 }
-if (
-  modified('dist/.built') < newest('services', 'deploy', 'tests', 'tsconfig.json', 'package-lock.json')
-) {
+if (modified('dist/.built') < newest('services', 'deploy', 'tests', 'tsconfig.json', 'package-lock.json')) {
   step('Compiling (tsc)', 'npm', ['run', '--silent', 'build']);
   writeFileSync('dist/.built', '');
 }

@@ -1,5 +1,4 @@
 import type { Router } from 'express';
-import { z } from 'zod';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { allowOnly, exactRouter } from './edge.ts';
 import { SERVICES, type Service } from './routes.ts';
@@ -45,9 +44,9 @@ export function health(sidecar: Pick<Sidecar, 'invoke'>): Router {
   async function ask(service: Service): Promise<ServiceHealth> {
     const started = performance.now();
     const ready = await sidecar
-      .invoke(service, { method: 'GET', path: '/status', timeout: ANSWER_WITHIN })
+      .invoke(service, { method: 'GET', path: '/readyz', timeout: ANSWER_WITHIN })
       .then(
-        ({ status, body }) => status === 200 && isReady(body),
+        ({ status }) => status === 200,
         () => false,
       );
     const ms = performance.now() - started;
@@ -65,10 +64,3 @@ export function health(sidecar: Pick<Sidecar, 'invoke'>): Router {
   allowOnly(router, '/health', ['GET']);
   return router;
 }
-
-/** Whether a service says so at `/status`. */
-function isReady(body: Buffer): boolean {
-  return statusBody.safeParse(JSON.parse(body.toString())).data?.ready === true;
-}
-
-const statusBody = z.object({ ready: z.boolean() });

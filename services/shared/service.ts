@@ -36,8 +36,7 @@ export interface ServiceParts {
  *
  * - request id (taken over from `X-Request-Id` or made) and trace context for all that follows
  * - one log line and one metric a request
- * - `/healthz` (the process lives), `/readyz` (it can work: the sidecar and `isReady`), `/status` (the same, always
- *   200), `/metrics`
+ * - `/healthz` (the process lives), `/readyz` (it can work: the sidecar and `isReady`), `/metrics`
  * - calls only from the sidecar, by `APP_API_TOKEN`, for all routers
  * - JSON bodies up to 100 KB for `routers`; problem documents for everything that goes wrong
  */
@@ -51,13 +50,10 @@ export function createService(
   app.disable('etag');
   app.use(inRequest(log, metrics));
   app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }));
-  const ready = async () => isReady() && (await sidecar.isReady());
   app.get('/readyz', async (_req, res) => {
-    const is = await ready();
-    res.status(is ? 200 : 503).json({ status: is ? 'ready' : 'starting' });
+    const ready = isReady() && (await sidecar.isReady());
+    res.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'starting' });
   });
-  // For the gateway, by invocation: a 503 there would count for the circuit breaker that guards the service.
-  app.get('/status', async (_req, res) => void res.json({ ready: await ready() }));
   app.get('/metrics', async (_req, res) => void res.type(metrics.contentType).send(await metrics.metrics()));
   if (deps.appApiToken) app.use(onlyFromSidecar(deps.appApiToken));
   for (const router of unparsed) app.use(router);
@@ -96,7 +92,7 @@ export function inRequest(log: Logger, metrics: Registry): RequestHandler {
   };
 }
 
-const PROBES = new Set(['/healthz', '/readyz', '/status', '/metrics']);
+const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
 
 /** The route's pattern, not its address: addresses have no bound, and each would be a metric of its own. */
 function routeOf(req: Request): string {

@@ -37,22 +37,17 @@ beforeEach(async () => {
   now = START;
   service = await startService((deps) => (app = createApp({ ...deps, now: () => now })));
   for (const name of SERVICES)
-    service.sidecar.answer(name, (call) => ({ status: 200, body: served(name, call.path) }));
+    service.sidecar.answer(name, (call) => ({ status: 200, body: { served_by: name, path: call.path } }));
   publish(key);
 });
 afterEach(() => service.stop());
-
-const served = (name: string, path: string) =>
-  path === '/status' ? { ready: true } : { served_by: name, path };
 
 /** Makes users tell these keys. */
 function publish(...keys: Key[]): void {
   service.sidecar.answer('users', (call) => ({
     status: 200,
     body:
-      call.path === '/.well-known/jwks.json'
-        ? { keys: keys.map(({ jwk }) => jwk) }
-        : served('users', call.path),
+      call.path === '/.well-known/jwks.json' ? { keys: keys.map(({ jwk }) => jwk) } : { served_by: 'users' },
   }));
 }
 
@@ -514,7 +509,7 @@ describe('GET /health', () => {
         ),
       },
     ]);
-    expect(new Set(service.sidecar.calls.map(({ path }) => path))).toEqual(new Set(['/status']));
+    expect(new Set(service.sidecar.calls.map(({ path }) => path))).toEqual(new Set(['/readyz']));
   });
 
   it.each(['payments', 'fulfilment', 'notifications', 'history'])(
