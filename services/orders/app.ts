@@ -1,6 +1,7 @@
 import type { Express } from 'express';
 import { createService, type ServiceDeps } from '../shared/service.ts';
 import { orderCanceller } from './cancel-order.ts';
+import { customers } from './customers.ts';
 import { orderMover } from './move-order.ts';
 import { orderStore } from './order-store.ts';
 import { orderPlacer } from './place-order.ts';
@@ -21,7 +22,7 @@ export function createApp(deps: OrdersDeps): Express {
   const cancelOrder = orderCanceller({ ...deps, move });
   return createService(deps, {
     routers: [
-      routes({ store, placeOrder, cancelOrder, move }),
+      routes({ store, demandCustomer: customers(deps.sidecar), placeOrder, cancelOrder, move }),
       subscriptions({ ...deps, move }),
       watchOrder({ ...deps, store, move }),
     ],

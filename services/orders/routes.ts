@@ -13,6 +13,7 @@ import {
   type Order,
   type PaymentMethod,
 } from './contract.ts';
+import type { DemandCustomer } from './customers.ts';
 import type { MoveOrder } from './move-order.ts';
 import { replay } from './order.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
@@ -25,11 +26,12 @@ const DEFAULT_CARD: PaymentMethod = { method: 'card', card_token: 'tok_visa' };
 
 export function routes(deps: {
   store: OrderStore;
+  demandCustomer: DemandCustomer;
   placeOrder: PlaceOrder;
   cancelOrder: CancelOrder;
   move: MoveOrder;
 }): Router {
-  const { store, placeOrder, cancelOrder, move } = deps;
+  const { store, demandCustomer, placeOrder, cancelOrder, move } = deps;
   const router = Router();
 
   router.post('/api/orders', async (req, res) => {
@@ -37,6 +39,7 @@ export function routes(deps: {
     const { wish, payment, customer_id } = parseOrder(req.body);
     const customerId = customer_id ?? caller.id;
     if (!mayRead(caller, customerId)) throw forbidden('customer_id must be your own.');
+    if (customerId !== caller.id) await demandCustomer(caller, customerId);
     const { order, replayed } = await placeOrder({
       customerId,
       wish,

@@ -57,6 +57,8 @@ export function createService(
   app.get('/metrics', async (_req, res) => void res.type(metrics.contentType).send(await metrics.metrics()));
   if (deps.appApiToken) app.use(onlyFromSidecar(deps.appApiToken));
   for (const router of unparsed) app.use(router);
+  // Subscriptions are declared in components/, so that they show without the code.
+  app.get('/dapr/subscribe', (_req, res) => void res.json([]));
   app.use(jsonBody());
   for (const router of routers) app.use(router);
   app.use(unknownRoute);

@@ -170,11 +170,32 @@ describe('POST /api/orders', () => {
     expect((await service.door.post('/api/orders').send(cart())).status).toBe(401);
   });
 
-  it('When a customer orders for another, then it is refused, and an administrator may', async () => {
-    const body = cart({ customer_id: randomUUID() });
-    expect((await post(body)).status).toBe(403);
-    const asAdmin = await service.door.post('/api/orders').set(as(randomUUID(), 'admin')).send(body);
-    expect(asAdmin.status).toBe(201);
+  describe('for another customer', () => {
+    const customer_id = randomUUID();
+    const body = cart({ customer_id });
+    const postAsAdmin = () => service.door.post('/api/orders').set(as(randomUUID(), 'admin')).send(body);
+
+    it('When a customer does it, then it is refused', async () => {
+      expect((await post(body)).status).toBe(403);
+    });
+
+    it('When an administrator does it, then it is an order of that customer', async () => {
+      service.sidecar.answer('users', () => ({ status: 200 }));
+      expect((await postAsAdmin()).status).toBe(201);
+      expect(service.said('order.created')[0]?.data).toMatchObject({
+        order: { customer_id },
+      });
+    });
+
+    it('When there is no such customer, then the answer names the field', async () => {
+      service.sidecar.answer('users', () => ({ status: 404 }));
+      const response = await postAsAdmin();
+      expect([response.status, response.body]).toMatchObject([422, { errors: [{ field: 'customer_id' }] }]);
+    });
+
+    it('When users is out of reach, then it is not known', async () => {
+      expect((await postAsAdmin()).status).toBe(503);
+    });
   });
 
   it('When a line is logged, then the card token is not in it', async () => {
