@@ -1,7 +1,8 @@
 import type { RequestHandler } from 'express';
 import { CALLER_ID, CALLER_ROLE, type Caller } from '../shared/identity.ts';
 import { Problem } from '../shared/problem.ts';
-import { sidecarError, type Sidecar, type SidecarRequest, type SidecarResponse } from '../shared/sidecar.ts';
+import { sidecarError, type SidecarRequest, type SidecarResponse } from '../shared/sidecar-call.ts';
+import type { Sidecar } from '../shared/sidecar.ts';
 
 /** Nothing but these passes; request id and trace context go along by themselves. */
 const REQUEST_HEADERS = ['content-type', 'accept', 'idempotency-key', 'if-match', 'if-none-match'] as const;

@@ -1,5 +1,6 @@
 import { Counter, type Registry } from 'prom-client';
-import { ConflictError, type Sidecar } from '../shared/sidecar.ts';
+import { ConflictError } from '../shared/sidecar-call.ts';
+import type { Sidecar } from '../shared/sidecar.ts';
 import { inSpan } from '../shared/tracing.ts';
 import { isGone, type Addressee } from './recipient.ts';
 import type { RecipientStore } from './recipient-store.ts';

@@ -6,7 +6,7 @@ import type { Logger } from '../shared/log.ts';
 import { Problem, unavailable } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
-import { ConflictError } from '../shared/sidecar.ts';
+import { ConflictError } from '../shared/sidecar-call.ts';
 import type { Order, PaymentMethod } from './contract.ts';
 import { append, replay, type OrderCreated } from './order.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConflictError } from '../shared/sidecar.ts';
+import { ConflictError } from '../shared/sidecar-call.ts';
 import { retryOnConflict, type StateStore } from '../shared/state.ts';
 import { ProviderError, type PaymentProvider, type Statement, type Verdict } from './provider.ts';
 

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { requestId } from './context.ts';
 import type { Logger } from './log.ts';
-import { ConflictError, SidecarError } from './sidecar.ts';
+import { ConflictError, SidecarError } from './sidecar-call.ts';
 
 /** RFC 9457 problem details, as every error of Sidecart is answered. */
 export const problemSchema = z.object({

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConflictError, sidecarError, type SidecarRequest, type SidecarResponse } from './sidecar.ts';
+import { ConflictError, sidecarError, type SidecarRequest, type SidecarResponse } from './sidecar-call.ts';
 
 /** A document and the version of it that was read. */
 export interface Stored<T> {

@@ -1,3 +1,4 @@
+import { DaprClient } from '@dapr/dapr';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -288,5 +289,32 @@ describe('the edge', () => {
       `http://127.0.0.1:${system.app('orders').appPort}/api/orders/${randomUUID()}`,
     );
     expect(response.status).toBe(401);
+  });
+});
+
+describe('the sidecars, as Dapr’s own client sees them', () => {
+  const clientOf = (id: string) =>
+    new DaprClient({ daprHost: '127.0.0.1', daprPort: String(system.app(id).daprHttpPort) });
+
+  it.each([
+    ['orders', ['pubsub', 'statestore']],
+    ['notifications', ['email', 'pubsub', 'secretstore', 'statestore']],
+    ['gateway', []],
+  ])('When %s asks for its components, then it has those that it is scoped to', async (id, components) => {
+    const metadata: { components?: { name: string }[] } = await clientOf(id).metadata.get();
+    expect((metadata.components ?? []).map(({ name }) => name).toSorted()).toEqual(components);
+  });
+
+  it('When a service says what is not its own to say, then its sidecar refuses', async () => {
+    const published = await clientOf('inventory').pubsub.publish('pubsub', 'order.paid', { order_id: 'x' });
+    expect(published.error).toBeDefined();
+  });
+
+  it('When a service reads the state of another, then it finds none', async () => {
+    const { orderId } = await placeOrder(customer);
+    const mine = await clientOf('orders').state.get('statestore', `order:${orderId}`);
+    const theirs = await clientOf('payments').state.get('statestore', `order:${orderId}`);
+    expect(mine).toMatchObject({ order_id: orderId });
+    expect(theirs).toBeFalsy();
   });
 });

@@ -1,0 +1,44 @@
+/** Another writer was first: the document is not (or no longer) as it was read. Load it again and decide anew. */
+export class ConflictError extends Error {}
+
+/** The sidecar could not do what was asked: it, or what stands behind it, is out of reach or over its limits. */
+export class SidecarError extends Error {
+  readonly status: number;
+  /** Dapr's own error code, such as `ERR_PUBSUB_PUBLISH_MESSAGE`. */
+  readonly code: string;
+
+  constructor(what: string, status: number, code: string, options?: ErrorOptions) {
+    super(`${what}: ${code} (${status})`, options);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export interface SidecarResponse {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Buffer;
+}
+
+export interface SidecarRequest {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD' | 'PATCH';
+  path: string;
+  headers?: Record<string, string>;
+  body?: string | Buffer;
+  /** Milliseconds. */
+  timeout?: number;
+}
+
+/** The error for an answer that is not a success. Only Dapr's error code is kept: messages may quote data. */
+export function sidecarError(what: string, response: SidecarResponse): SidecarError {
+  return new SidecarError(what, response.status, errorCode(response.body));
+}
+
+function errorCode(body: Buffer): string {
+  try {
+    const { errorCode: code } = JSON.parse(body.toString()) as { errorCode?: string };
+    return code ?? 'UNKNOWN';
+  } catch {
+    return 'UNKNOWN';
+  }
+}
