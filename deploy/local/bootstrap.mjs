@@ -17,7 +17,8 @@ if (major < 20 || (major === 20 && minor < 19)) {
 const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 if (modified('node_modules/.package-lock.json') < modified('package-lock.json')) {
-  step('Installing packages (npm ci)', 'npm', ['ci', '--no-audit', '--no-fund']);
+  // The tools that compile and start are among the development packages: NODE_ENV=production must not leave them out.
+  step('Installing packages (npm ci)', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
 }
 if (modified('dist/.built') < newest('services', 'deploy', 'tests', 'tsconfig.json', 'package-lock.json')) {
   step('Compiling (tsc)', 'npm', ['run', '--silent', 'build']);
@@ -28,13 +29,13 @@ const [command = 'start', ...args] = process.argv.slice(2);
 const child = spawn(process.execPath, [`dist/deploy/local/${command}.js`, ...args], { stdio: 'inherit' });
 // A terminal sends Ctrl-C to the child as well; from anywhere else a signal reaches only this process.
 process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
-process.on('SIGTERM', () => child.kill('SIGTERM'));
+for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
 
 function step(what, program, programArgs) {
   console.log(`${what} ...`);
   const started = Date.now();
-  const { status } = spawnSync(program, programArgs, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const { status } = spawnSync(program, programArgs, { stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0) process.exit(status ?? 1);
   console.log(`${what}: done in ${Math.round((Date.now() - started) / 1000)} s`);
 }

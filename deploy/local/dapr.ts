@@ -26,9 +26,14 @@ export function installedDapr(): Dapr | undefined {
     .find((path) => existsSync(path));
   const daprd = join(bin, 'daprd');
   if (!cli || !existsSync(daprd)) return undefined;
-  const version = /\d+\.\d+\.\d+/.exec(output(daprd, '--version') ?? '')?.[0];
-  if (!version || isOlder(version)) return undefined;
+  const version = versionOf(daprd);
+  if (isOlder(version) || isOlder(versionOf(cli))) return undefined;
   return { cli, daprd, scheduler: join(bin, 'scheduler'), runtimePath: undefined, version };
+}
+
+/** The first version that it prints; '' where there is none. */
+function versionOf(program: string): string {
+  return /\d+\.\d+\.\d+/.exec(output(program, '--version') ?? '')?.[0] ?? '';
 }
 
 function isOlder(version: string): boolean {
@@ -42,10 +47,11 @@ function isOlder(version: string): boolean {
  * again cleanly: a program gets its name when it is complete, and Go keeps what it has compiled.
  *
  * @param tell is told what is being done, with the log file of it
+ * @param needsScheduler whether a scheduler will have to be started
  */
-export async function findOrBuildDapr(tell: (what: string) => void): Promise<Dapr> {
+export async function findOrBuildDapr(tell: (what: string) => void, needsScheduler: boolean): Promise<Dapr> {
   const installed = installedDapr();
-  if (installed) return installed;
+  if (installed && (!needsScheduler || existsSync(installed.scheduler))) return installed;
   const home = join(cacheDir, `dapr-${DAPR_RUNTIME}-cli-${DAPR_CLI}`);
   const bin = folder(home, '.dapr', 'bin');
   const program = (name: string) => join(bin, name);
@@ -62,15 +68,19 @@ export async function findOrBuildDapr(tell: (what: string) => void): Promise<Dap
     { name: 'scheduler', module: 'runtime', flags: runtime, source: 'github.com/dapr/dapr/cmd/scheduler' },
     { name: 'dapr', module: 'cli', flags: version('main.version', DAPR_CLI), source: 'github.com/dapr/cli' },
   ];
-  const missing = parts.filter(({ name }) => !existsSync(program(name)));
+  // `dapr init` has its scheduler in a container, where a system of its own cannot use it: that part is built then.
+  const wanted = installed ? parts.filter(({ name }) => name === 'scheduler') : parts;
+  const missing = wanted.filter(({ name }) => !existsSync(program(name)));
   if (missing.length > 0 && output('go', 'version') === undefined)
     throw new Error(
-      'There is neither Dapr nor Go on this machine. Install the Dapr CLI and run `dapr init` ' +
-        '(https://docs.dapr.io/getting-started/), or install Go, with which Sidecart builds Dapr itself.',
+      `Neither Dapr's ${missing.map(({ name }) => name).join(', ')} nor Go is on this machine. Install the Dapr CLI and ` +
+        'run `dapr init --slim` (https://docs.dapr.io/getting-started/), or install Go, with which Sidecart builds it.',
     );
   for (const { name, module, flags, source } of missing) {
     tell(`building ${name} with Go (once; up to ten minutes in all), log: ${logFile}`);
     const scratch = mkdtempSync(join(home, 'build-'));
+    const discard = () => rmSync(scratch, { recursive: true, force: true });
+    process.once('exit', discard);
     try {
       const file = join(scratch, name);
       await run('go', ['build', ...flags, '-o', file, source], {
@@ -79,9 +89,11 @@ export async function findOrBuildDapr(tell: (what: string) => void): Promise<Dap
       });
       renameSync(file, program(name));
     } finally {
-      rmSync(scratch, { recursive: true, force: true });
+      process.off('exit', discard);
+      discard();
     }
   }
+  if (installed) return { ...installed, scheduler: program('scheduler') };
   return {
     cli: program('dapr'),
     daprd: program('daprd'),

@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { client, type Client } from '../../services/gateway/client.ts';
 import type { Product } from '../../services/inventory/contract.ts';
 import type { Order } from '../../services/orders/contract.ts';
-import { portsAt } from './ports.ts';
+import { portOffset, portsAt } from './ports.ts';
 
 /** `npm run demo`: four orders against the running system, each step as it happens. */
 
-const offset = Number(process.env['PORT_OFFSET'] ?? 0);
+const offset = portOffset();
 const api = process.env['SIDECART_API'] ?? `http://localhost:${8080 + offset}`;
 const zipkin = `http://localhost:${portsAt(offset).zipkin}`;
 

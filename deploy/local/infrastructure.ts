@@ -8,7 +8,7 @@ import { folder } from './paths.ts';
 import { isTaken, type Ports } from './ports.ts';
 import type { Running } from './processes.ts';
 import { speaksRedis, startRedis } from './redis.ts';
-import { startScheduler } from './scheduler.ts';
+import { speaksGrpc, startScheduler } from './scheduler.ts';
 import { answersAsZipkin, startZipkin } from './zipkin.ts';
 
 /** One part of what stands around the services. */
@@ -38,7 +38,7 @@ export function partsOf(options: {
     },
     {
       title: 'Dapr scheduler',
-      found: () => using('scheduler', ports.scheduler, isTaken),
+      found: () => using('scheduler', ports.scheduler, speaksGrpc),
       start: () => startScheduler({ dapr, ports, dataDir, logDir }),
     },
     {
@@ -80,6 +80,9 @@ export function adminOf(dataDir: string): Admin {
   writeFileSync(file, JSON.stringify(admin), { mode: 0o600 });
   return admin;
 }
+
+/** On the loopback, sidecars find one another on a machine without a network, and one that changes it, too. */
+export const SIDECAR_ENV = { DAPR_HOST_IP: '127.0.0.1' };
 
 /** The secrets that a system's services share with their sidecars and with nobody else, new at every start. */
 export function secretEnv(admin: Admin): Record<string, string> {

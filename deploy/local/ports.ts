@@ -1,5 +1,17 @@
 import { connect } from 'node:net';
 
+/**
+ * By how much all ports are shifted, from PORT_OFFSET.
+ *
+ * @throws Error where that is no such number
+ */
+export function portOffset(fallback = 0): number {
+  const offset = Number(process.env['PORT_OFFSET'] ?? fallback);
+  // The highest shifted port is Zipkin's; further up are those that the system gives to outgoing connections.
+  if (Number.isInteger(offset) && offset >= 0 && offset <= 22_000) return offset;
+  throw new Error(`PORT_OFFSET must be a whole number from 0 to 22000, not "${process.env['PORT_OFFSET']}".`);
+}
+
 /** The ports of what stands around the services; every port of a system is shifted by the same offset. */
 export interface Ports {
   redis: number;

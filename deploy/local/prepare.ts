@@ -3,14 +3,24 @@ import { findOrBuildDapr, type Dapr } from './dapr.ts';
 import { findOrInstallRedis } from './redis.ts';
 import { findOrFetchZipkin } from './zipkin.ts';
 
+/** What runs already and will be used as it is. */
+export interface Present {
+  redis: boolean;
+  scheduler: boolean;
+  zipkin: boolean;
+}
+
 export interface Prepared {
   dapr: Dapr;
-  zipkin: Awaited<ReturnType<typeof findOrFetchZipkin>>;
+  /** Undefined where one runs already. */
+  zipkin: Awaited<ReturnType<typeof findOrFetchZipkin>> | undefined;
 }
 
 /** Finds, installs or builds the programs that a system needs, and shows what takes its time. */
-export async function prepare(logDir: string): Promise<Prepared> {
-  const ticking: NodeJS.Timeout[] = [];
+export async function prepare(
+  logDir: string,
+  present: Present = { redis: false, scheduler: false, zipkin: false },
+): Promise<Prepared> {
   const step = <T>(
     title: string,
     find: (tell: (what: string) => void) => Promise<T>,
@@ -23,31 +33,34 @@ export async function prepare(logDir: string): Promise<Prepared> {
       const show = () => {
         if (doing) task.output = `${doing} (${Math.round((Date.now() - started) / 1000)} s)`;
       };
-      ticking.push(setInterval(show, process.stdout.isTTY ? 1_000 : 30_000));
-      const found = await find((what) => {
-        doing = what;
-        show();
-      });
-      context[title] = found;
-      task.title = `${title}: ${done(found)}`;
+      const ticking = setInterval(show, process.stdout.isTTY ? 1_000 : 30_000);
+      try {
+        const found = await find((what) => {
+          doing = what;
+          show();
+        });
+        context[title] = found;
+        task.title = `${title}: ${done(found)}`;
+      } finally {
+        clearInterval(ticking);
+      }
     },
   });
-  const steps = [
-    step('Dapr', findOrBuildDapr, ({ version, daprd }) => `${version} (${daprd})`),
-    step(
-      'Redis server',
-      (tell) => findOrInstallRedis(logDir, tell),
-      () => 'here',
-    ),
-    step('Zipkin', findOrFetchZipkin, (found) => ('jar' in found ? 'here' : found.missing)),
-  ];
-  try {
-    const context = await new Listr<Record<string, unknown>>(steps, {
-      concurrent: true,
-      registerSignalListeners: false,
-    }).run();
-    return { dapr: context['Dapr'] as Dapr, zipkin: context['Zipkin'] as Prepared['zipkin'] };
-  } finally {
-    for (const timer of ticking) clearInterval(timer);
-  }
+  const dapr = step(
+    'Dapr',
+    (tell) => findOrBuildDapr(tell, !present.scheduler),
+    ({ version, daprd }) => `${version} (${daprd})`,
+  );
+  const redis = step(
+    'Redis server',
+    (tell) => findOrInstallRedis(logDir, tell),
+    () => 'here',
+  );
+  const zipkin = step('Zipkin', findOrFetchZipkin, (found) => ('jar' in found ? 'here' : found.missing));
+  const steps = [dapr, ...(present.redis ? [] : [redis]), ...(present.zipkin ? [] : [zipkin])];
+  const context = await new Listr<Record<string, unknown>>(steps, {
+    concurrent: true,
+    registerSignalListeners: false,
+  }).run();
+  return { dapr: context['Dapr'] as Dapr, zipkin: context['Zipkin'] as Prepared['zipkin'] };
 }

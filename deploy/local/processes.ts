@@ -11,16 +11,30 @@ export interface Running {
   logFile: string;
   /** Whether it has ended, by itself or not. */
   hasEnded: () => boolean;
+  /** Resolves when it has ended: to whether it had been asked to. */
+  ended: Promise<boolean>;
   /** Asks it to end, makes it after `graceMs`, and resolves when it has. */
   stop: (signal?: NodeJS.Signals, graceMs?: number) => Promise<void>;
+}
+
+/** Whoever ends before these have been stopped, by an error or in the middle of starting them, leaves none behind. */
+const alive = new Set<number>();
+process.once('exit', () => alive.forEach(killGroup));
+
+/** A program may have started others (`dapr run` does): they are in its group. */
+function killGroup(pid: number): void {
+  if (pid < 1) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing is left of it.
+  }
 }
 
 interface StartOptions {
   logDir: string;
   cwd?: string;
   env?: Record<string, string>;
-  /** Called when it ends without having been asked to. */
-  onUnexpectedEnd?: (running: Running) => void;
 }
 
 /**
@@ -37,32 +51,35 @@ export function start(name: string, program: string, args: string[], options: St
     detached: true,
   });
   closeSync(log);
+  const pid = child.pid ?? -1;
+  alive.add(pid);
   let asked = false;
-  let ended = false;
-  const end = new Promise<void>((resolve) => {
+  let hasEnded = false;
+  const ended = new Promise<boolean>((resolve) => {
     const finish = () => {
-      ended = true;
-      if (!asked) options.onUnexpectedEnd?.(running);
-      resolve();
+      hasEnded = true;
+      alive.delete(pid);
+      killGroup(pid);
+      resolve(asked);
     };
     child.once('exit', finish);
     child.once('error', finish);
   });
-  const running: Running = {
+  return {
     name,
-    pid: child.pid ?? -1,
+    pid,
     logFile,
-    hasEnded: () => ended,
+    hasEnded: () => hasEnded,
+    ended,
     async stop(signal = 'SIGTERM', graceMs = 15_000) {
       asked = true;
-      if (ended) return;
+      if (hasEnded) return;
       child.kill(signal);
-      if (await Promise.race([end.then(() => true), delay(graceMs, false, { ref: false })])) return;
-      child.kill('SIGKILL');
-      await end;
+      if (await Promise.race([ended.then(() => true), delay(graceMs, false, { ref: false })])) return;
+      killGroup(pid);
+      await ended;
     },
   };
-  return running;
 }
 
 /**
@@ -82,7 +99,10 @@ export async function run(
     stdio: ['ignore', log, log],
   });
   closeSync(log);
+  const endWithUs = () => child.kill();
+  process.once('exit', endWithUs);
   const [code] = (await once(child, 'exit')) as [number | null];
+  process.off('exit', endWithUs);
   if (code !== 0) throw new Error(`${program} ${args[0] ?? ''} failed; see ${options.logFile}`);
 }
 

@@ -1,8 +1,24 @@
 import { existsSync } from 'node:fs';
+import { connect } from 'node:http2';
 import type { Dapr } from './dapr.ts';
 import { folder } from './paths.ts';
 import { demandFree, type Ports } from './ports.ts';
 import { start, waitFor, type Running } from './processes.ts';
+
+/** Whether what listens there speaks gRPC, as a scheduler does: without its certificates no more can be asked. */
+export function speaksGrpc(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const session = connect(`http://127.0.0.1:${port}`);
+    const answer = (speaks: boolean) => {
+      session.destroy();
+      resolve(speaks);
+    };
+    session.setTimeout(1_000, () => answer(false));
+    session.once('remoteSettings', () => answer(true));
+    session.once('error', () => answer(false));
+    session.once('close', () => answer(false));
+  });
+}
 
 /** Starts Dapr's scheduler, which keeps the jobs in `dataDir`. */
 export async function startScheduler(options: {
@@ -14,7 +30,7 @@ export async function startScheduler(options: {
   const { dapr, ports, dataDir, logDir } = options;
   if (!existsSync(dapr.scheduler))
     throw new Error(
-      'Dapr is installed, but its scheduler neither runs nor is here to be started: run `dapr init` again.',
+      `Dapr's scheduler neither runs on port ${ports.scheduler} nor is there one to start: run \`dapr init\` again.`,
     );
   await demandFree(ports.scheduler, 'Dapr scheduler');
   const flags = {

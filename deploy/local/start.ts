@@ -1,16 +1,19 @@
 import { Listr } from 'listr2';
 import { join, relative } from 'node:path';
 import type { Dapr } from './dapr.ts';
-import { adminOf, partsOf, secretEnv } from './infrastructure.ts';
+import { adminOf, partsOf, secretEnv, SIDECAR_ENV } from './infrastructure.ts';
 import { folder, root } from './paths.ts';
-import { demandFree, portsAt } from './ports.ts';
-import { prepare } from './prepare.ts';
+import { demandFree, portOffset, portsAt } from './ports.ts';
+import { prepare, type Prepared } from './prepare.ts';
 import { start, waitFor, type Running } from './processes.ts';
+import { speaksRedis } from './redis.ts';
+import { speaksGrpc } from './scheduler.ts';
 import { readTemplate, renderTemplate } from './template.ts';
+import { answersAsZipkin } from './zipkin.ts';
 
 /** `npm start`: brings everything up around the real `dapr run -f .`, and takes all of it down again on Ctrl-C. */
 
-const offset = Number(process.env['PORT_OFFSET'] ?? 0);
+const offset = portOffset();
 const ports = portsAt(offset);
 const dataDir = folder(root, offset === 0 ? '.sidecart' : `.sidecart/offset-${offset}`);
 const logDir = folder(dataDir, 'logs');
@@ -20,40 +23,40 @@ const api = `http://localhost:${8080 + offset}`;
 /** Everything that was started, in order; it ends the other way round. */
 const running: Running[] = [];
 let stopping: Promise<void> | undefined;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(0));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0));
 
 try {
-  const { dapr, zipkin } = await prepare(logDir);
-  await startAll(dapr, 'jar' in zipkin ? zipkin.jar : undefined);
-  if (!stopping) sayWhere('jar' in zipkin ? `http://localhost:${ports.zipkin}` : zipkin.missing);
+  const prepared = await prepare(logDir, {
+    redis: await speaksRedis(ports.redis),
+    scheduler: await speaksGrpc(ports.scheduler),
+    zipkin: await answersAsZipkin(ports.zipkin),
+  });
+  await startAll(prepared);
+  if (!stopping) sayWhere(prepared.zipkin);
 } catch (error) {
   console.error(`\n${error instanceof Error ? error.message : String(error)}`);
   await stop(1);
 }
 
-async function startAll(dapr: Dapr, zipkinJar: string | undefined): Promise<void> {
-  const parts = partsOf({ dapr, ports, dataDir, logDir, zipkinJar });
-  const tasks = new Listr(
-    [
-      ...parts.map((part) => ({
-        title: part.title,
-        task: async (_: unknown, task: { title: string }) => {
-          const found = await part.found();
-          if (found) task.title = `${part.title}: ${found}`;
-          else keep(await part.start());
-        },
-      })),
-      {
-        title: 'Services and sidecars (dapr run -f .)',
-        task: async (_: unknown, task: { output: string }) => {
-          task.output = `logs: ${relative(root, logDir)} and .dapr/logs`;
-          await startServices(dapr);
-        },
-      },
-    ],
-    { exitOnError: true, registerSignalListeners: false },
-  );
-  await tasks.run();
+async function startAll({ dapr, zipkin }: Prepared): Promise<void> {
+  const zipkinJar = zipkin && 'jar' in zipkin ? zipkin.jar : undefined;
+  const parts = partsOf({ dapr, ports, dataDir, logDir, zipkinJar }).map((part) => ({
+    title: part.title,
+    task: async (_: unknown, task: { title: string }) => {
+      const found = await part.found();
+      if (found) task.title = `${part.title}: ${found}`;
+      else keep(await part.start());
+    },
+  }));
+  const services = {
+    title: 'Services and sidecars (dapr run -f .)',
+    task: async (_: unknown, task: { output: string }) => {
+      task.output = `logs: ${relative(root, logDir)} and .dapr/logs`;
+      await startServices(dapr);
+    },
+  };
+  await new Listr(parts, { concurrent: true, registerSignalListeners: false }).run();
+  if (!stopping) await new Listr([services], { registerSignalListeners: false }).run();
 }
 
 async function startServices(dapr: Dapr): Promise<void> {
@@ -73,11 +76,12 @@ async function startServices(dapr: Dapr): Promise<void> {
     cwd: root,
     env: {
       ...secretEnv(adminOf(dataDir)),
+      ...SIDECAR_ENV,
       ...(dapr.runtimePath ? { DAPR_RUNTIME_PATH: dapr.runtimePath } : {}),
     },
-    onUnexpectedEnd,
   });
   keep(run);
+  void run.ended.then(() => stop(1));
   const isUp = async () => {
     const response = await fetch(`${api}/health`, { signal: AbortSignal.timeout(3_000) }).catch(
       () => undefined,
@@ -92,19 +96,21 @@ async function startServices(dapr: Dapr): Promise<void> {
 function keep(one: Running): void {
   running.push(one);
   if (stopping) void one.stop('SIGINT');
+  void tellOfEnd(one);
 }
 
-function onUnexpectedEnd({ name, logFile }: Running): void {
-  if (!stopping) console.error(`\n${name} has ended; see ${logFile}. Stopping the rest.`);
-  void stop(1);
+async function tellOfEnd({ ended, name, logFile }: Running): Promise<void> {
+  if (!(await ended)) console.error(`
+${name} has ended; see ${logFile}. To have it back: Ctrl-C, npm start.`);
 }
 
-function sayWhere(zipkin: string): void {
+function sayWhere(zipkin: Prepared['zipkin']): void {
+  const traces = zipkin && 'missing' in zipkin ? zipkin.missing : `http://localhost:${ports.zipkin}`;
   const { email, password } = adminOf(dataDir);
   console.log(`
   API      ${api}
   Docs     ${api}/docs
-  Traces   ${zipkin}
+  Traces   ${traces}
   Mails    http://localhost:${ports.mailWeb}
   Admin    ${email}  ${password}
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { findOrBuildDapr, type Dapr } from './dapr.ts';
-import { adminOf, partsOf, secretEnv, type Admin } from './infrastructure.ts';
+import { adminOf, partsOf, secretEnv, SIDECAR_ENV, type Admin } from './infrastructure.ts';
 import { folder, root } from './paths.ts';
 import { demandFree, portsAt } from './ports.ts';
 import { start, waitFor, type Running } from './processes.ts';
@@ -55,7 +55,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   folder(dataDir, 'state');
   const quietly = () => {};
   await findOrInstallRedis(logDir, quietly);
-  const dapr = await findOrBuildDapr(quietly);
+  const dapr = await findOrBuildDapr(quietly, true);
   const zipkin = await findOrFetchZipkin(quietly);
   const { template } = renderTemplate({ offset, ports, dataDir });
   const admin = adminOf(dataDir);
@@ -144,7 +144,7 @@ function appProcesses(options: {
       sidecar = start(`${app.appID}-sidecar`, dapr.daprd, daprdArgs(app, template), {
         logDir,
         cwd: root,
-        env,
+        env: { ...env, ...SIDECAR_ENV },
       });
       await waitFor(`${app.appID} is ready`, isReady, { process: sidecar });
     },

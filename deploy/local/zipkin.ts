@@ -1,17 +1,20 @@
-import { copyFileSync, existsSync, renameSync } from 'node:fs';
+import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { homedir } from 'node:os';
 import { cacheDir, folder, ZIPKIN } from './paths.ts';
 import { demandFree } from './ports.ts';
 import { output, run, start, waitFor, type Running } from './processes.ts';
+
+const OLDEST_JAVA = 17;
 
 /** Finds Zipkin's jar in the cache, or fetches it with Maven. Undefined, and why, where the machine lacks Java. */
 export async function findOrFetchZipkin(
   tell: (what: string) => void,
 ): Promise<{ jar: string } | { missing: string }> {
   const jar = join(folder(cacheDir, `zipkin-${ZIPKIN}`), 'zipkin.jar');
-  if (output('java', '-version') === undefined)
-    return { missing: 'there is no Java, so traces are not kept' };
+  const java = /version "(\d+)/.exec(output('java', '-version') ?? '')?.[1];
+  if (java === undefined) return { missing: 'there is no Java, so traces are not kept' };
+  if (Number(java) < OLDEST_JAVA)
+    return { missing: `Java ${java} is too old for Zipkin (${OLDEST_JAVA}), so traces are not kept` };
   if (existsSync(jar)) return { jar };
   if (output('mvn', '--version') === undefined)
     return { missing: 'there is no Maven to fetch Zipkin with, so traces are not kept' };
@@ -19,20 +22,17 @@ export async function findOrFetchZipkin(
   tell(`fetching Zipkin with Maven, log: ${logFile}`);
   const artifact = `io.zipkin:zipkin-server:${ZIPKIN}:jar:exec`;
   const repository = join(cacheDir, 'maven');
-  await run(
-    'mvn',
-    [
-      '-B',
-      'dependency:get',
-      `-Dartifact=${artifact}`,
-      '-Dtransitive=false',
-      `-Dmaven.repo.local=${repository}`,
-    ],
-    { logFile, env: { HOME: homedir() } },
-  );
+  const options = [`-Dartifact=${artifact}`, '-Dtransitive=false', `-Dmaven.repo.local=${repository}`];
+  try {
+    await run('mvn', ['-B', 'dependency:get', ...options], { logFile });
+  } catch {
+    return { missing: `Zipkin could not be fetched, so traces are not kept; see ${logFile}` };
+  }
   const fetched = join(repository, 'io/zipkin/zipkin-server', ZIPKIN, `zipkin-server-${ZIPKIN}-exec.jar`);
-  copyFileSync(fetched, `${jar}.part`);
-  renameSync(`${jar}.part`, jar);
+  const part = `${jar}.${process.pid}`;
+  copyFileSync(fetched, part);
+  renameSync(part, jar);
+  rmSync(repository, { recursive: true });
   return { jar };
 }
 
