@@ -100,8 +100,8 @@ function keep(one: Running): void {
 }
 
 async function tellOfEnd({ ended, name, logFile }: Running): Promise<void> {
-  if (!(await ended)) console.error(`
-${name} has ended; see ${logFile}. To have it back: Ctrl-C, npm start.`);
+  if (!(await ended))
+    console.error(`\n${name} has ended; see ${logFile}. To have it back: Ctrl-C, npm start.`);
 }
 
 function sayWhere(zipkin: Prepared['zipkin']): void {

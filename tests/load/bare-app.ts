@@ -1,0 +1,61 @@
+import express, { type Request, type Response } from 'express';
+import { Pool } from 'undici';
+
+/**
+ * The app of the baselines: what Express, undici and the sidecars take by themselves, without any logic of ours.
+ * Started twice, as bare-front and bare-back.
+ */
+const sidecar = new Pool(`http://127.0.0.1:${process.env['DAPR_HTTP_PORT']}`, { connections: 64 });
+const app = express();
+app.disable('x-powered-by');
+app.disable('etag');
+app.use(express.json({ type: () => true }));
+
+app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }));
+
+app.get('/back', (_req, res) => void res.json({ status: 'ok' }));
+
+/** Front to back through both sidecars. */
+app.get('/chain', async (_req, res) => {
+  const answer = await sidecar.request({
+    method: 'GET',
+    path: '/back',
+    headers: { 'dapr-app-id': 'bare-back' },
+  });
+  res
+    .status(answer.statusCode)
+    .type('json')
+    .send(await answer.body.text());
+});
+
+app.get(
+  '/dapr/subscribe',
+  (_req, res) => void res.json([{ pubsubname: 'pubsub', topic: 'bare.round-trip', route: '/arrived' }]),
+);
+
+const waiting = new Map<number, () => void>();
+let published = 0;
+
+app.post('/arrived', (req: Request<object, unknown, { data?: { number?: number } }>, res: Response) => {
+  waiting.get(req.body.data?.number ?? -1)?.();
+  res.json({ status: 'SUCCESS' });
+});
+
+/** Publishes one message and answers how long it took to come back, in milliseconds. */
+app.post('/round-trip', async (_req, res) => {
+  const number = published++;
+  const started = performance.now();
+  const arrived = new Promise<void>((resolve) => waiting.set(number, resolve));
+  const answer = await sidecar.request({
+    method: 'POST',
+    path: '/v1.0/publish/pubsub/bare.round-trip',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ number }),
+  });
+  await answer.body.dump();
+  await arrived;
+  waiting.delete(number);
+  res.json({ ms: performance.now() - started });
+});
+
+app.listen(Number(process.env['APP_PORT']), '127.0.0.1');

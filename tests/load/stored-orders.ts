@@ -1,0 +1,128 @@
+import { v7 as uuidv7 } from 'uuid';
+import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/order.ts';
+import { orderStore } from '../../services/orders/order-store.ts';
+import { readModelStore } from '../../services/history/read-model-store.ts';
+import { paymentStore } from '../../services/payments/payment-store.ts';
+import { captured, requested } from '../../services/payments/payment.ts';
+import { shipmentStore } from '../../services/fulfilment/shipment-store.ts';
+import { trackingNumber } from '../../services/fulfilment/shipment.ts';
+import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
+import type { StateStore, Stored, Write } from '../../services/shared/state.ts';
+import type { RunningSystem } from '../../deploy/local/system.ts';
+
+/** Documents in one transaction. */
+const AT_ONCE = 500;
+
+/**
+ * Stores orders that were delivered long ago as their services would have left them. By the services' own stores, but in
+ * memory first: what each document ends as is written once, hundreds in a transaction. The system must be at rest.
+ *
+ * @returns the ids of the orders
+ */
+export async function storeOrders(
+  system: RunningSystem,
+  count: number,
+  customers: number,
+): Promise<string[]> {
+  const customerIds = Array.from({ length: customers }, () => uuidv7());
+  const streams = Array.from({ length: count }, (_, number) => ({
+    order_id: uuidv7(),
+    events: delivered(customerIds[number % customers] ?? '', number),
+  }));
+  const orders = streams.map(({ order_id, events }) => replay(order_id, events));
+  const payment = { method: 'card' as const, card_token: 'tok_visa' };
+
+  await Promise.all([
+    writeBack(system, 'orders', async (state) => {
+      const store = orderStore(state);
+      for (const stream of streams) await store.create({ ...stream, payment, request_hash: 'stored' });
+    }),
+    writeBack(system, 'history', async (state) => {
+      const { record } = readModelStore(state);
+      for (const some of chunks(orders, 5_000)) await Promise.all(some.map(record));
+    }),
+    writeBack(system, 'payments', async (state) => {
+      const store = paymentStore(state);
+      for (const order of orders) {
+        const asked = requested(order, uuidv7(), order.created_at);
+        await store.write(captured(asked, order.updated_at), undefined);
+      }
+    }),
+    writeBack(system, 'fulfilment', async (state) => {
+      const store = shipmentStore(state);
+      for (const { order_id, updated_at } of orders)
+        await store.write(
+          { order_id, status: 'DELIVERED', tracking_number: trackingNumber(order_id), updated_at },
+          undefined,
+        );
+    }),
+  ]);
+  return orders.map(({ order_id }) => order_id);
+}
+
+function delivered(customer_id: string, number: number): OrderEvent[] {
+  const product = { product_id: `bench-${number % 1000}`, name: 'Product', quantity: 1, unit_price: 1290 };
+  const story: NewEvent[] = [
+    { type: 'order.created', data: { customer_id, items: [product], total: 1290, currency: 'EUR' } },
+    { type: 'payment.requested', data: {} },
+    { type: 'order.paid', data: { payment_id: uuidv7() } },
+    { type: 'order.shipped', data: { tracking_number: 'SC000000000000000' } },
+    { type: 'order.delivered', data: {} },
+  ];
+  return append([], story, '2026-01-01T00:00:00.000Z');
+}
+
+/** Lets `fill` work on a service's documents, then writes all that it changed. */
+async function writeBack(
+  system: RunningSystem,
+  app: string,
+  fill: (state: StateStore) => Promise<void>,
+): Promise<void> {
+  const sidecar = createSidecar({ port: system.app(app).daprHttpPort });
+  const { state, changes } = inMemory(sidecar);
+  try {
+    await fill(state);
+    for (const writes of chunks(changes(), AT_ONCE)) await sidecar.state.write(...writes);
+  } finally {
+    await sidecar.close();
+  }
+}
+
+/** A service's documents, read once, and written nowhere. */
+function inMemory(sidecar: Sidecar): { state: StateStore; changes: () => Write[] } {
+  const original = new Map<string, Stored<unknown> | undefined>();
+  const changed = new Map<string, unknown>();
+
+  /** Only lists and totals can be there already; an id that is new cannot. */
+  async function known(key: string): Promise<Stored<unknown> | undefined> {
+    if (changed.has(key)) return { value: changed.get(key), etag: 'changed' };
+    if (!original.has(key) && !key.startsWith('order:')) original.set(key, await sidecar.state.get(key));
+    return original.get(key);
+  }
+
+  const state: StateStore = {
+    get: async <T>(key: string) => (await known(key)) as Stored<T> | undefined,
+    async getMany<T>(keys: readonly string[]) {
+      const found = new Map<string, Stored<T>>();
+      for (const key of keys) {
+        const stored = (await known(key)) as Stored<T> | undefined;
+        if (stored) found.set(key, stored);
+      }
+      return found;
+    },
+    async write(...writes) {
+      for (const write of writes) if (write.op === 'put') changed.set(write.key, write.value);
+    },
+  };
+  return {
+    state,
+    changes: () =>
+      [...changed].map(([key, value]) => ({ op: 'put', key, value, etag: original.get(key)?.etag })),
+  };
+}
+
+function chunks<T>(all: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, number) =>
+    all.slice(number * size, (number + 1) * size),
+  );
+}
