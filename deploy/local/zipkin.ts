@@ -50,7 +50,7 @@ export async function startZipkin(options: { jar: string; port: number; logDir: 
   await demandFree(port, 'Zipkin');
   const running = start('zipkin', 'java', ['-Xmx256m', '-jar', jar], {
     logDir,
-    env: { QUERY_PORT: String(port), MEM_MAX_SPANS: '200000' },
+    env: { QUERY_PORT: String(port), MEM_MAX_SPANS: '50000' },
   });
   await waitFor('Zipkin', () => answersAsZipkin(port), { process: running });
   return running;

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { Counter, type Registry } from 'prom-client';
 import { ConflictError } from '../shared/sidecar-call.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
@@ -33,7 +34,12 @@ export function mailer(deps: { sidecar: Sidecar; recipients: RecipientStore; met
     registers: [metrics],
   });
 
-  return async ({ kind, about, recipientId, write }) => {
+  // Dapr's SMTP binding keeps the addresses of mails that are sent at the same time in one place: one of them can reach
+  // somebody else (seen with 1.18).
+  const oneAtATime = pLimit(1);
+  return (mail) => oneAtATime(() => mailOnce(mail));
+
+  async function mailOnce({ kind, about, recipientId, write }: Parameters<MailOnce>[0]): Promise<void> {
     const key = `mail:${about}:${kind}`;
     if (await sidecar.state.get<SentMail>(key)) return;
     const recipient = await recipients.load(recipientId);
@@ -45,7 +51,7 @@ export function mailer(deps: { sidecar: Sidecar; recipients: RecipientStore; met
     );
     sent.inc({ kind });
     await remember(key);
-  };
+  }
 
   async function remember(key: string): Promise<void> {
     const value: SentMail = { sent_at: new Date().toISOString() };

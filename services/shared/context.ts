@@ -21,6 +21,11 @@ export function runInRequest<T>(
   return context.with(incoming.setValue(FIELDS, fields), fn);
 }
 
+/** Runs `fn` as part of the trace that these headers carry, still in the request in hand. */
+export function resumeTrace<T>(headers: Record<string, string>, fn: () => T): T {
+  return context.with(propagation.extract(context.active(), headers), fn);
+}
+
 /** Adds fields, such as the order's id, to all further log lines of this request. */
 export function addRequestFields(fields: Record<string, string>): void {
   const known = context.active().getValue(FIELDS) as RequestFields | undefined;

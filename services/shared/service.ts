@@ -2,7 +2,7 @@ import express, { type Express, type Request, type RequestHandler, type Router }
 import { timingSafeEqual } from 'node:crypto';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { v7 as uuidv7 } from 'uuid';
-import { addRequestFields, runInRequest } from './context.ts';
+import { addRequestFields, resumeTrace, runInRequest } from './context.ts';
 import type { Logger } from './log.ts';
 import { errorHandler, Problem, unknownRoute } from './problem.ts';
 import type { Sidecar } from './sidecar.ts';
@@ -60,6 +60,7 @@ export function createService(
   // Subscriptions are declared in components/, so that they show without the code.
   app.get('/dapr/subscribe', (_req, res) => void res.json([]));
   app.use(jsonBody());
+  app.use('/job', inTraceOfJob);
   for (const router of routers) app.use(router);
   app.use(unknownRoute);
   app.use(errorHandler(log));
@@ -93,6 +94,13 @@ export function inRequest(log: Logger, metrics: Registry): RequestHandler {
     });
   };
 }
+
+/** A job that fires goes on with the trace in which it was set: `Sidecar.schedule` has put it into the body. */
+const inTraceOfJob: RequestHandler = (req, _res, next) => {
+  const { traceparent } = (req.body ?? {}) as { traceparent?: unknown };
+  if (typeof traceparent === 'string') resumeTrace({ traceparent }, next);
+  else next();
+};
 
 const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
 

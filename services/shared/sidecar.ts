@@ -10,7 +10,7 @@ export interface Job {
   dueTime: string;
   /** How often after that (`@every 30s`); without it the job fires once. */
   schedule?: string;
-  /** Comes back as the body when it fires. A job without any is never delivered (seen with Dapr 1.18). */
+  /** Comes back in the body when it fires, beside the trace context. */
   data?: Record<string, string>;
 }
 
@@ -102,7 +102,8 @@ export function createSidecar(options: { port: number; apiToken?: string | undef
         timeout: SCHEDULER_TIMEOUT,
         headers: { 'content-type': 'application/json' },
         // Without data daprd 1.18 fails on every tick ("none of the oneof fields is set") and never calls us.
-        body: JSON.stringify({ data: {}, ...job, overwrite: true }),
+        // The scheduler forgets the trace; what it fires belongs to the trace in which it was set.
+        body: JSON.stringify({ ...job, data: { ...outgoingHeaders(), ...job.data }, overwrite: true }),
       });
     },
     async unschedule(name) {

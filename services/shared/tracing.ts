@@ -3,7 +3,13 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { ZipkinExporter } from '@opentelemetry/exporter-zipkin';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import {
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  SamplingDecision,
+  type Sampler,
+} from '@opentelemetry/sdk-trace-base';
 
 /**
  * Installs OpenTelemetry for this process: context that follows async calls, W3C headers, and, where
@@ -19,11 +25,34 @@ export function startTracing(service: string, zipkinEndpoint: string | undefined
     ? [new BatchSpanProcessor(new ZipkinExporter({ url: zipkinEndpoint }))]
     : [];
   const provider = new BasicTracerProvider({
+    sampler: new ParentBasedSampler({ root: reservoirSampler(TRACES_PER_SECOND, Date.now) }),
     resource: resourceFromAttributes({ 'service.name': service }),
     spanProcessors,
   });
   trace.setGlobalTracerProvider(provider);
   return () => provider.shutdown();
+}
+
+/** Each order is some seventy spans: more traces than that would cost more than the orders themselves. */
+const TRACES_PER_SECOND = 10;
+
+/**
+ * Traces everything while there is little, and `perSecond` traces a second when there is much. For traces that begin
+ * here: one that a caller has begun is kept or not as the caller says, here and in the sidecars.
+ */
+export function reservoirSampler(perSecond: number, now: () => number): Sampler {
+  let second = 0;
+  let taken = 0;
+  return {
+    shouldSample() {
+      const current = Math.floor(now() / 1000);
+      if (current !== second) [second, taken] = [current, 0];
+      taken += 1;
+      const decision = taken > perSecond ? SamplingDecision.NOT_RECORD : SamplingDecision.RECORD_AND_SAMPLED;
+      return { decision };
+    },
+    toString: () => `reservoir of ${perSecond} a second`,
+  };
 }
 
 /** Runs `fn` in a span named by the business step that it is, such as `reserve stock`. Errors mark the span. */

@@ -194,6 +194,23 @@ describe('Mails about an order', () => {
   });
 });
 
+describe('Many mails at once', () => {
+  it('When they come together, then they are sent one after the other, each to its own address', async () => {
+    const others = Array.from({ length: 5 }, (_, n) => ({
+      user_id: randomUUID(),
+      email: `n${n}@example.com`,
+    }));
+    await Promise.all(others.map((other) => registered(other)));
+    expect(service.sidecar.mostSendsAtOnce).toBe(1);
+    expect(mails()).toHaveLength(5);
+  });
+
+  it('When the same message comes twice at once, then one mail is sent', async () => {
+    await Promise.all([registered(), registered()]);
+    expect(mails()).toHaveLength(1);
+  });
+});
+
 describe('Messages that never will do', () => {
   it.each([
     ['user.registered', {}],

@@ -24,6 +24,8 @@ export interface FakeSidecar {
   jobs: Map<string, { dueTime: string; schedule?: string }>;
   /** Invocations and bindings, in order. */
   calls: RecordedCall[];
+  /** The most mails that were being sent at the same time. */
+  mostSendsAtOnce: number;
   /** Documents by key. */
   documents: Map<string, { value: unknown; etag: string }>;
   /** Says how another service answers; the last word for an app counts. */
@@ -42,6 +44,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     published: [],
     jobs: new Map(),
     calls: [],
+    mostSendsAtOnce: 0,
     documents,
     answer: (appId, answer) => void answers.set(appId, answer),
     fail: (capability, times = 1) => void failures.set(capability, times),
@@ -151,8 +154,14 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     fake.jobs.delete(req.params.name);
     res.status(204).end();
   });
-  app.post('/v1.0/bindings/:name', (req, res) => {
+  let sending = 0;
+  app.post('/v1.0/bindings/:name', async (req, res) => {
     if (failing('send', res)) return;
+    sending += 1;
+    fake.mostSendsAtOnce = Math.max(fake.mostSendsAtOnce, sending);
+    // Long enough for what comes at the same time to overlap.
+    await new Promise((resolve) => void setTimeout(resolve, 5));
+    sending -= 1;
     record(req.params.name, req);
     res.status(204).end();
   });
