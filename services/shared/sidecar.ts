@@ -2,6 +2,7 @@ import { Pool, type Dispatcher } from 'undici';
 import { outgoingHeaders } from './context.ts';
 import type { CloudEvent } from './events.ts';
 import { sidecarError, SidecarError, type SidecarRequest, type SidecarResponse } from './sidecar-call.ts';
+import { publisher } from './publisher.ts';
 import { stateStore, type StateStore } from './state.ts';
 
 /** A job in Dapr's scheduler: https://docs.dapr.io/reference/api/jobs_api/. */
@@ -82,14 +83,7 @@ export function createSidecar(options: { port: number; apiToken?: string | undef
 
   return {
     state: stateStore(request),
-    async publish(event) {
-      await demand(`publish ${event.type}`, {
-        method: 'POST',
-        path: `/v1.0/publish/pubsub/${event.type}`,
-        headers: { 'content-type': 'application/cloudevents+json' },
-        body: JSON.stringify(event),
-      });
-    },
+    publish: publisher(request),
     async invoke(appId, call) {
       const response = await request({ ...call, headers: { ...call.headers, 'dapr-app-id': appId } });
       if (response.status >= 500 && isFromSidecar(response)) throw sidecarError(`invoke ${appId}`, response);

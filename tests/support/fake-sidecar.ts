@@ -145,6 +145,11 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     fake.published.push(req.body as CloudEvent);
     res.status(204).end();
   });
+  app.post('/v1.0-alpha1/publish/bulk/pubsub/:topic', (req, res) => {
+    if (failing('publish', res)) return;
+    fake.published.push(...(req.body as { event: CloudEvent }[]).map(({ event }) => event));
+    res.status(204).end();
+  });
   app.post('/v1.0/jobs/:name', (req, res) => {
     if (failing('schedule', res)) return;
     fake.jobs.set(req.params.name, req.body as { dueTime: string });

@@ -1,0 +1,82 @@
+import { outgoingHeaders } from './context.ts';
+import type { CloudEvent } from './events.ts';
+import { groupCommit } from './group-commit.ts';
+import { sidecarError, type SidecarRequest, type SidecarResponse } from './sidecar-call.ts';
+
+interface Outgoing {
+  event: CloudEvent;
+  /** W3C trace context of who says it; each event of a bulk has its own. */
+  traceparent: string | undefined;
+}
+
+type Outcome = 'published' | 'failed';
+
+/**
+ * Publishes events to the topics named as their types. What is said to a topic while a call is under way goes together
+ * in the next one (https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-bulk/).
+ */
+export function publisher(
+  request: (call: SidecarRequest) => Promise<SidecarResponse>,
+): (event: CloudEvent) => Promise<void> {
+  const topics = new Map<string, (outgoing: Outgoing) => Promise<Outcome>>();
+
+  async function publishOne(topic: string, { event }: Outgoing): Promise<Outcome> {
+    const response = await request({
+      method: 'POST',
+      path: `/v1.0/publish/pubsub/${topic}`,
+      headers: { 'content-type': CLOUD_EVENT },
+      body: JSON.stringify(event),
+    });
+    if (response.status >= 300) throw sidecarError(`publish ${topic}`, response);
+    return 'published';
+  }
+
+  async function publishMany(topic: string, outgoing: readonly Outgoing[]): Promise<Outcome[]> {
+    const entries = outgoing.map(({ event, traceparent }, position) => ({
+      entryId: String(position),
+      // Without `traceid` the sidecar would put its own, the same for all.
+      event: traceparent === undefined ? event : { ...event, traceparent, traceid: traceparent },
+      contentType: CLOUD_EVENT,
+    }));
+    const response = await request({
+      method: 'POST',
+      path: `/v1.0-alpha1/publish/bulk/pubsub/${topic}`,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(entries),
+    });
+    if (response.status < 300) return outgoing.map(() => 'published');
+    const failed = failedEntries(response);
+    if (failed.size === 0) throw sidecarError(`publish ${topic}`, response);
+    return entries.map(({ entryId }) => (failed.has(entryId) ? 'failed' : 'published'));
+  }
+
+  function topicOf(topic: string): (outgoing: Outgoing) => Promise<Outcome> {
+    const known = topics.get(topic);
+    if (known) return known;
+    const made = groupCommit<Outgoing, Outcome>(async (batch) => {
+      const [first] = batch;
+      return batch.length === 1 && first ? [await publishOne(topic, first)] : publishMany(topic, batch);
+    });
+    topics.set(topic, made);
+    return made;
+  }
+
+  return async (event) => {
+    const { traceparent } = outgoingHeaders();
+    const outcome = await topicOf(event.type)({ event, traceparent });
+    if (outcome === 'failed') throw new Error(`${event.type} ${event.id} was not published`);
+  };
+}
+
+const CLOUD_EVENT = 'application/cloudevents+json';
+
+function failedEntries({ body }: SidecarResponse): Set<string> {
+  try {
+    const { failedEntries: failed = [] } = JSON.parse(body.toString()) as {
+      failedEntries?: { entryId: string }[];
+    };
+    return new Set(failed.map(({ entryId }) => entryId));
+  } catch {
+    return new Set();
+  }
+}
