@@ -12,6 +12,7 @@ import { append, replay, type OrderCreated } from './order.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
 import { price, type Wish } from './pricing.ts';
 import { messageOf } from './say.ts';
+import { watch } from './watch-order.ts';
 
 export interface OrderRequest {
   customerId: string;
@@ -44,7 +45,8 @@ export function orderPlacer(deps: {
 
     const priced = price(request.wish, await fetchProducts(request.wish));
     const document = newDocument(orderId, requestHash, request, priced);
-    await watch(orderId);
+    // From here on the order cannot be forgotten: the job looks after it until it is final.
+    await watch(sidecar, orderId, recheckMs, now().toISOString());
     try {
       await store.create(document);
     } catch (error) {
@@ -85,16 +87,6 @@ export function orderPlacer(deps: {
     const created = { type: 'order.created' as const, data: { customer_id: customerId, ...priced } };
     const events = append([], [created], now().toISOString());
     return { order_id: orderId, events, payment, request_hash: requestHash };
-  }
-
-  /** From here on the order cannot be forgotten: the job looks after it until it is final. */
-  async function watch(orderId: string): Promise<void> {
-    const interval = `${recheckMs}ms`;
-    await sidecar.schedule(`order-${orderId}`, {
-      dueTime: interval,
-      schedule: `@every ${interval}`,
-      data: { since: now().toISOString() },
-    });
   }
 
   /** The order is accepted even while the broker is out of reach: the job will say it. */

@@ -92,11 +92,21 @@ export const BY_HAND: Partial<Record<OrderStatus, Message>> = {
   CANCELLED: { type: 'cancel', reason: 'cancelled by the shop' },
 };
 
+/** No order is left alone for longer. Milliseconds. */
+const LONGEST_PAUSE = 5 * 60_000;
+
 /**
- * Whether the durable job should say an unfinished order's last word again, `waited` milliseconds after it was said.
- * True in the ticks 1, 2, 4, 8, ... so that a backlog is not fed by its own repetitions.
+ * How long the durable job leaves an unfinished order alone, in milliseconds: longer each time, so that a backlog is not
+ * fed by its own repetitions, but not beyond the deadline of an order that is not paid.
+ *
+ * @param since milliseconds since the order's last event, and since its first
  */
-export function shouldSayAgain(waited: number, interval: number): boolean {
-  const tick = Math.round(waited / interval);
-  return tick > 0 && (tick & (tick - 1)) === 0;
+export function pauseBeforeNextLook(
+  status: OrderStatus,
+  since: { lastEvent: number; created: number },
+  settings: { recheckMs: number; expireMs: number },
+): number {
+  const growing = Math.min(Math.max(settings.recheckMs, 2 * since.lastEvent), LONGEST_PAUSE);
+  if (!UNPAID.has(status)) return growing;
+  return Math.max(Math.min(growing, settings.expireMs - since.created), 1_000);
 }

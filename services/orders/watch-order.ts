@@ -6,7 +6,7 @@ import { timestamp } from '../shared/types.ts';
 import { lastEvent, type MoveOrder } from './move-order.ts';
 import { isFinal, replay } from './order.ts';
 import type { OrderStore } from './order-store.ts';
-import { shouldSayAgain } from './saga.ts';
+import { pauseBeforeNextLook } from './saga.ts';
 import { messageOf } from './say.ts';
 
 /** What the job of an order carries: when it was set. */
@@ -28,33 +28,47 @@ export function watchOrder(deps: {
   expireMs: number;
   now: () => Date;
 }): Router {
-  const { store, sidecar, move, recheckMs, expireMs, now } = deps;
+  const { store, sidecar, move, expireMs, now } = deps;
   const router = Router();
+  const timeSince = (time: string) => now().getTime() - Date.parse(time);
 
   router.post('/job/order-:id', async (req, res) => {
     const orderId = req.params.id;
     aboutOrder(orderId);
-    const { since } = jobData.parse(req.body);
-    await look(orderId, now().getTime() - Date.parse(since));
+    await look(orderId, jobData.parse(req.body).since);
     res.json({});
   });
 
-  async function look(orderId: string, age: number): Promise<void> {
+  async function look(orderId: string, watchedSince: string): Promise<void> {
     const loaded = await store.load(orderId);
     if (!loaded) {
       // The request that set the job did not come to write the order. It may still be under way.
-      if (age > NEVER_WRITTEN_AFTER) await sidecar.unschedule(`order-${orderId}`);
+      if (timeSince(watchedSince) > NEVER_WRITTEN_AFTER) await sidecar.unschedule(jobOf(orderId));
       return;
     }
     const order = replay(orderId, loaded.value.events);
     if (isFinal(order)) {
       await sidecar.publish(messageOf(loaded.value, order.version));
-      return sidecar.unschedule(`order-${orderId}`);
+      return sidecar.unschedule(jobOf(orderId));
     }
-    if (age >= expireMs && (await move(orderId, { type: 'deadline passed' }))?.changed) return;
-    const waited = now().getTime() - Date.parse(lastEvent(loaded).time);
-    if (shouldSayAgain(waited, recheckMs)) await sidecar.publish(messageOf(loaded.value, order.version));
+    const created = timeSince(order.created_at);
+    if (created >= expireMs && (await move(orderId, { type: 'deadline passed' }))?.changed) return;
+    await sidecar.publish(messageOf(loaded.value, order.version));
+    const since = { lastEvent: timeSince(lastEvent(loaded).time), created };
+    await watch(sidecar, orderId, pauseBeforeNextLook(order.status, since, deps), watchedSince);
   }
 
   return router;
+}
+
+const jobOf = (orderId: string) => `order-${orderId}`;
+
+/**
+ * Sets the job of an order, to fire after `pause` milliseconds and then as often until it is set anew or ended.
+ *
+ * @param since when the order was first watched
+ */
+export async function watch(sidecar: Sidecar, orderId: string, pause: number, since: string): Promise<void> {
+  const every = `${Math.round(pause)}ms`;
+  await sidecar.schedule(jobOf(orderId), { dueTime: every, schedule: `@every ${every}`, data: { since } });
 }

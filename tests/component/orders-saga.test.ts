@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { orderStatus, type OrderEventType, type OrderStatus } from '../../services/orders/contract.ts';
 import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/order.ts';
-import { decide, shouldSayAgain, type Message } from '../../services/orders/saga.ts';
+import { decide, pauseBeforeNextLook, type Message } from '../../services/orders/saga.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';
 const ID = '0193b2a0-0000-7000-8000-000000000001';
@@ -151,19 +151,18 @@ describe('the saga', () => {
   });
 });
 
-describe('saying again', () => {
+describe('the pause before the next look', () => {
+  const settings = { recheckMs: 15_000, expireMs: 900_000 };
   it.each([
-    [0.4, false],
-    [1, true],
-    [2, true],
-    [3, false],
-    [4, true],
-    [5, false],
-    [8, true],
-    [12, false],
-    [16, true],
-  ])('When %s intervals have passed, then %s', (ticks, expected) => {
-    expect(shouldSayAgain(ticks * 15_000, 15_000)).toBe(expected);
+    ['PENDING', 0, 0, 15_000],
+    ['PENDING', 15_000, 15_000, 30_000],
+    ['RESERVED', 45_000, 50_000, 90_000],
+    ['RESERVED', 400_000, 850_000, 50_000],
+    ['RESERVED', 100, 950_000, 1_000],
+    ['PAID', 10_000, 950_000, 20_000],
+    ['SHIPPED', 86_400_000, 86_500_000, 300_000],
+  ] as const)('When %s since %s ms, of %s ms, then %s ms', (status, lastEvent, createdAgo, pause) => {
+    expect(pauseBeforeNextLook(status, { lastEvent, created: createdAgo }, settings)).toBe(pause);
   });
 });
 

@@ -404,6 +404,7 @@ describe('the durable job', () => {
     clock = new Date(clock.getTime() + 1_000);
     expect((await fireJob(orderId)).status).toBe(200);
     expect(service.said('order.created').map((event) => event.id)).toEqual([`${orderId}:1`, `${orderId}:1`]);
+    expect(service.sidecar.jobs.get(`order-${orderId}`)).toMatchObject({ dueTime: '2000ms' });
   });
 
   it('When the deadline has passed unpaid, then the order expires', async () => {
