@@ -57,7 +57,6 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
   const counterOf = (app: string, counter: string) => readCounter(system.app(app).appPort, counter);
   const handedOver = () => counterOf('fulfilment', 'shipments_total{status="PREPARING"}');
   const delivered = () => counterOf('orders', 'orders_moved_total{type="order.delivered"}');
-  const mailed = () => counterOf('notifications', 'mails_sent_total{kind="order.shipped"}');
   const reaches = (what: string, counter: () => Promise<number>, value: number, signal: AbortSignal) =>
     until(
       what,
@@ -80,14 +79,13 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
       }),
 
     async takeOrders(pace, product) {
-      const before = [await handedOver(), await delivered(), await mailed()] as const;
+      const before = [await handedOver(), await delivered()] as const;
       const used = usage();
       const started = performance.now();
       const posts = await closedLoop(pace, async (count) => void (await takeOne(count, product(count))));
       await reaches('all are handed to fulfilment', handedOver, before[0] + posts.count, pace.signal);
       const seconds = (performance.now() - started) / 1000;
       await reaches('all are delivered', delivered, before[1] + posts.count, pace.signal);
-      await reaches('all customers are told', mailed, before[2] + posts.count, pace.signal);
       const cpuMsPerOrder = Object.fromEntries(
         [...spent(used, usage())].map(([name, ms]) => [name, ms / posts.count]),
       );
