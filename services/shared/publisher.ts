@@ -1,7 +1,7 @@
 import { outgoingHeaders } from './context.ts';
 import type { CloudEvent } from './events.ts';
 import { groupCommit } from './group-commit.ts';
-import { sidecarError, type SidecarRequest, type SidecarResponse } from './sidecar-call.ts';
+import { sidecarError, SidecarError, type SidecarRequest, type SidecarResponse } from './sidecar-call.ts';
 
 interface Outgoing {
   event: CloudEvent;
@@ -64,7 +64,8 @@ export function publisher(
   return async (event) => {
     const { traceparent } = outgoingHeaders();
     const outcome = await topicOf(event.type)({ event, traceparent });
-    if (outcome === 'failed') throw new Error(`${event.type} ${event.id} was not published`);
+    if (outcome === 'failed')
+      throw new SidecarError(`publish ${event.type}`, 500, 'ERR_PUBSUB_PUBLISH_MESSAGE');
   };
 }
 

@@ -1,7 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cloudEvent } from '../../services/shared/events.ts';
 import { publisher } from '../../services/shared/publisher.ts';
-import type { SidecarRequest, SidecarResponse } from '../../services/shared/sidecar-call.ts';
+import {
+  SidecarError,
+  type SidecarRequest,
+  type SidecarResponse,
+} from '../../services/shared/sidecar-call.ts';
 import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
 import { stateStore } from '../../services/shared/state.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
@@ -101,6 +105,7 @@ describe('events said at the same time', () => {
     );
     const outcomes = await Promise.allSettled(['1', '2', '3', '4'].map((id) => publish(event(id))));
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(outcomes[2]).toMatchObject({ reason: expect.any(SidecarError) as unknown });
   });
 
   it('When the broker is out of reach, then all are told', async () => {
