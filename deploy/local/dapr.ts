@@ -17,7 +17,7 @@ export interface Dapr {
 const OLDEST = [1, 16];
 
 /** The Dapr that `dapr init` or `dapr init --slim` installed; undefined where there is none, or an older one. */
-export function installedDapr(): Dapr | undefined {
+function installedDapr(): Dapr | undefined {
   const home = process.env['DAPR_RUNTIME_PATH'] ?? homedir();
   const bin = join(home, '.dapr', 'bin');
   const cli = (process.env['PATH'] ?? '')

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { folder } from './paths.ts';
-import { demandFree, isTaken } from './ports.ts';
+import { demandFree } from './ports.ts';
 import { output, run, start, waitFor, type Running } from './processes.ts';
 
 /** Makes sure that there is a `redis-server`: the one of the machine, or, where we may, Debian's. */
@@ -40,7 +40,7 @@ export async function startRedis(options: {
   logDir: string;
 }): Promise<Running> {
   const { port, dataDir, logDir } = options;
-  if (await isTaken(port)) await demandFree(port, 'Redis');
+  await demandFree(port, 'Redis');
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--appendonly', 'yes', '--save', ''];
   const running = start('redis', 'redis-server', [...args, '--dir', folder(dataDir, 'redis')], { logDir });
   await waitFor('Redis', () => speaksRedis(port), { process: running });

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { findOrBuildDapr, type Dapr } from './dapr.ts';
 import { adminOf, partsOf, secretEnv, SIDECAR_ENV, type Admin } from './infrastructure.ts';
 import { folder, root } from './paths.ts';
@@ -39,8 +38,6 @@ export interface SystemOptions {
   portOffset: number;
   /** More environment for single services, by app id. */
   env?: Record<string, Record<string, string>>;
-  /** Only these services; all where not given. */
-  apps?: string[];
 }
 
 /**
@@ -64,10 +61,9 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   const running: Running[] = [];
   const stop = async () => {
     // Services first, so that what they have in flight can end; then what they stand on, last started first.
-    const [services, rest] = [apps.map(({ app }) => app), running.toReversed()];
-    await Promise.all(services.map((app) => app.stopApp()));
-    await Promise.all(services.map((app) => app.stopSidecar()));
-    for (const one of rest) await one.stop();
+    await Promise.all(apps.map(({ app }) => app.stopApp()));
+    await Promise.all(apps.map(({ app }) => app.stopSidecar()));
+    for (const one of running.toReversed()) await one.stop();
   };
   const apps: { id: string; app: RunningApp }[] = [];
 
@@ -75,9 +71,8 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
     const parts = partsOf({ dapr, ports, dataDir, logDir, zipkinJar });
     running.push(...(await Promise.all(parts.map((part) => part.start()))));
-    const wanted = template.apps.filter(({ appID }) => options.apps?.includes(appID) ?? true);
-    for (const app of wanted) await demandFree(app.appPort, app.appID);
-    for (const app of wanted) {
+    for (const app of template.apps) await demandFree(app.appPort, app.appID);
+    for (const app of template.apps) {
       const env = { ...secrets, ...options.env?.[app.appID] };
       apps.push({ id: app.appID, app: appProcesses({ app, template, dapr, env, logDir }) });
     }
@@ -160,7 +155,7 @@ function daprdArgs(app: App, { common }: Template): string[] {
     'dapr-grpc-port': app.daprGRPCPort,
     'dapr-internal-grpc-port': app.daprInternalGRPCPort,
     'metrics-port': app.metricsPort,
-    config: join(common.configFilePath),
+    config: common.configFilePath,
     'scheduler-host-address': common.schedulerHostAddress,
     'placement-host-address': '',
     'app-health-check-path': common.appHealthCheckPath,

@@ -13,3 +13,6 @@ export const shipmentStoppedData = z.object({ order_id: id, reason: z.string() }
  * Asking again gives the same answer.
  */
 export const stopShipmentBody = z.strictObject({ reason: z.string() });
+
+/** What fulfilment says; each on the topic of its name. */
+export const shipmentEventType = z.enum(['shipment.dispatched', 'shipment.delivered', 'shipment.stopped']);

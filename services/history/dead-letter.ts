@@ -1,23 +1,20 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { shipmentEventType } from '../fulfilment/contract.ts';
+import { inventoryEventType } from '../inventory/contract.ts';
 import { orderEventType } from '../orders/contract.ts';
+import { paymentEventType } from '../payments/contract.ts';
 import type { CloudEvent } from '../shared/events.ts';
+import { userEventType } from '../users/contract.ts';
 import type { DeadLetter } from './contract.ts';
 
 /** Every type of event in the system; each has a topic of its name. */
 const EVENT_TYPES: ReadonlySet<string> = new Set([
   ...orderEventType.options,
-  'inventory.reserved',
-  'inventory.rejected',
-  'stock.low',
-  'payment.processed',
-  'payment.failed',
-  'shipment.dispatched',
-  'shipment.delivered',
-  'shipment.stopped',
-  'user.registered',
-  'user.updated',
-  'user.deleted',
+  ...inventoryEventType.options,
+  ...paymentEventType.options,
+  ...shipmentEventType.options,
+  ...userEventType.options,
 ]);
 
 /** What of a message can be told, whatever it is. `topic` is the sidecar's addition: where it was published. */

@@ -45,3 +45,6 @@ export const productsQuery = z.object({
     .transform((ids) => [...new Set(ids.split(','))])
     .pipe(z.array(productId).max(50)),
 });
+
+/** What inventory says; each on the topic of its name. */
+export const inventoryEventType = z.enum(['inventory.reserved', 'inventory.rejected', 'stock.low']);

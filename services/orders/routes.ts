@@ -79,9 +79,9 @@ export function routes(deps: {
   });
 
   router.put('/api/orders/:id/status', async (req, res) => {
-    const { order_id } = await loadFor(requireAdmin(req), req.params.id);
+    const document = await loadFor(requireAdmin(req), req.params.id);
     const { status } = parseBody(putStatusBody, req.body);
-    res.json(await bringInto(order_id, status));
+    res.json(await bringInto(document, status));
   });
 
   async function loadFor(caller: Caller, orderId: string): Promise<OrderDocument> {
@@ -94,13 +94,11 @@ export function routes(deps: {
     return found.value;
   }
 
-  async function bringInto(orderId: string, status: Order['status']): Promise<Order> {
+  async function bringInto({ order_id, events }: OrderDocument, status: Order['status']): Promise<Order> {
     const message = BY_HAND[status];
-    if (message?.type === 'cancel') return cancelOrder(orderId, message.reason);
+    if (message?.type === 'cancel') return cancelOrder(order_id, message.reason);
     // Without a message for it the order can only be in that status already.
-    const order = message
-      ? (await move(orderId, message))?.order
-      : await store.load(orderId).then((found) => found && replay(orderId, found.value.events));
+    const order = message ? (await move(order_id, message))?.order : replay(order_id, events);
     if (!order) throw notFound('order');
     if (order.status === status) return order;
     throw new Problem(409, 'illegal-transition', `An order that is ${order.status} cannot become ${status}.`);

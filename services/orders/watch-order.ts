@@ -10,7 +10,7 @@ import { pauseBeforeNextLook } from './saga.ts';
 import { messageOf } from './say.ts';
 
 /** What the job of an order carries: when it was set. */
-export const jobData = z.object({ since: timestamp });
+const jobData = z.object({ since: timestamp });
 
 /** Milliseconds after which a request cannot be under way any more; each of its calls has a far shorter limit. */
 const NEVER_WRITTEN_AFTER = 120_000;

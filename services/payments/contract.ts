@@ -35,3 +35,6 @@ export const ledgerSchema = z.object({
 export const paymentProcessedData = z.object({ order_id: id, payment_id: id });
 /** `payment.failed`: no money is kept. */
 export const paymentFailedData = z.object({ order_id: id, reason: z.string() });
+
+/** What payments says; each on the topic of its name. */
+export const paymentEventType = z.enum(['payment.processed', 'payment.failed']);

@@ -46,13 +46,12 @@ export interface Subscription {
 export function on<Schema extends z.ZodType>(
   type: string,
   data: Schema,
-  handler: (data: z.infer<Schema>, id: string) => Promise<void>,
+  handler: (data: z.infer<Schema>) => Promise<void>,
 ): Subscription {
   return {
     type,
     handle: async (body) => {
-      const event = envelope.parse(body);
-      await handler(data.parse(event.data), event.id);
+      await handler(data.parse(envelope.parse(body).data));
     },
   };
 }

@@ -73,7 +73,7 @@ function toProblem(error: unknown): Problem {
 }
 
 /** Sends a problem document (`application/problem+json`). */
-export function sendProblem(res: Response, problem: Problem): void {
+function sendProblem(res: Response, problem: Problem): void {
   res
     .status(problem.status)
     .set(problem.headers)

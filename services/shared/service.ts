@@ -68,7 +68,7 @@ export function createService(
 }
 
 /** Puts each request into a context of its own, and tells of it when it ends. */
-export function inRequest(log: Logger, metrics: Registry): RequestHandler {
+function inRequest(log: Logger, metrics: Registry): RequestHandler {
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'Time from the request to the end of its answer',
@@ -83,12 +83,13 @@ export function inRequest(log: Logger, metrics: Registry): RequestHandler {
     res.set('x-request-id', requestId);
     runInRequest(req.headers, { request_id: requestId }, () => {
       res.on('finish', () => {
-        const ms = performance.now() - started;
+        const seconds = (performance.now() - started) / 1000;
         const route = routeOf(req);
-        duration.observe({ method: req.method, route, status: res.statusCode }, ms / 1000);
+        duration.observe({ method: req.method, route, status: res.statusCode }, seconds);
         if (PROBES.has(route)) return;
-        const line = { method: req.method, path: req.originalUrl.split('?')[0], status: res.statusCode, ms };
-        log.info({ ...line, ms: Math.round(ms * 10) / 10 }, 'request');
+        const path = req.originalUrl.split('?')[0];
+        const ms = Math.round(seconds * 10_000) / 10;
+        log.info({ method: req.method, path, status: res.statusCode, ms }, 'request');
       });
       next();
     });
@@ -111,7 +112,7 @@ function routeOf(req: Request): string {
 }
 
 /** Dapr sends the token that app and sidecar were started with; nobody else has it. */
-export function onlyFromSidecar(token: string): RequestHandler {
+function onlyFromSidecar(token: string): RequestHandler {
   const expected = Buffer.from(token);
   return (req, _res, next) => {
     const given = Buffer.from(req.get('dapr-api-token') ?? '');

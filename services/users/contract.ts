@@ -55,3 +55,6 @@ export const TOKEN_ISSUER = 'sidecart-users';
 export const TOKEN_AUDIENCE = 'sidecart';
 /** How they are signed: the `alg` header (RFC 7518). */
 export const TOKEN_ALGORITHM = 'ES256';
+
+/** What users says; each on the topic of its name. */
+export const userEventType = z.enum(['user.registered', 'user.updated', 'user.deleted']);

@@ -8,7 +8,7 @@ interface Span {
 }
 
 /** Which services follow which in a trace, as `parent -> child`; hops within a service are left out. */
-export async function edgesOf(zipkin: string, traceId: string): Promise<Set<string>> {
+async function edgesOf(zipkin: string, traceId: string): Promise<Set<string>> {
   const response = await fetch(`${zipkin}/api/v2/trace/${traceId}`, { signal: AbortSignal.timeout(5_000) });
   if (!response.ok) return new Set();
   const spans = (await response.json()) as Span[];
