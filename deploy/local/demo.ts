@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { client, type Client } from '../../services/gateway/client.ts';
-import type { Product } from '../../services/inventory/contract.ts';
-import type { Order } from '../../services/orders/contract.ts';
+import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
+import { FINAL_STATUSES, type OrderStatus } from '../../services/orders/contract.ts';
 import { portOffset, portsAt } from './ports.ts';
 
 /** `npm run demo`: four orders against the running system, each step as it happens. */
@@ -11,7 +9,6 @@ const offset = portOffset();
 const api = process.env['SIDECART_API'] ?? `http://localhost:${8080 + offset}`;
 const zipkin = `http://localhost:${portsAt(offset).zipkin}`;
 
-const FINAL = new Set(['DELIVERED', 'REJECTED', 'PAYMENT_FAILED', 'CANCELLED', 'EXPIRED']);
 const PATIENCE_MS = 60_000;
 
 interface Wish {
@@ -20,14 +17,15 @@ interface Wish {
   quantity: number;
   card: string;
   /** Where this order is to end. */
-  ends: Order['status'];
-  cancelWhen?: Order['status'];
+  ends: OrderStatus;
+  cancelWhen?: OrderStatus;
 }
 
 try {
   await main();
 } catch (error) {
-  const unreachable = error instanceof TypeError && error.cause !== undefined;
+  // The API answers with an Error of ours; those of the network have a code.
+  const unreachable = error instanceof Error && 'code' in error;
   console.error(
     unreachable ? `Nothing answers at ${api}. Start the system first: npm start` : (error as Error).message,
   );
@@ -35,8 +33,8 @@ try {
 }
 
 async function main(): Promise<void> {
-  const call = await newCustomer();
-  const { items } = await demand<{ items: Product[] }>(call('GET', '/api/inventory'), 200);
+  const customer = await newCustomer();
+  const { items } = bodyOf(await customer('GET /api/inventory'));
   const plenty = items.find(({ available }) => available >= 10);
   const scarce = items.toSorted((one, other) => one.available - other.available)[0];
   if (!plenty || !scarce)
@@ -55,61 +53,49 @@ async function main(): Promise<void> {
     },
     { ...order, title: 'Cancelled after payment, before it ships', cancelWhen: 'PAID', ends: 'CANCELLED' },
   ];
-  for (const wish of wishes) await tell(call, wish);
+  for (const wish of wishes) await tell(customer, wish);
   say(`\nThe mails of all this: http://localhost:${portsAt(offset).mailWeb}`);
+  await customer.close();
 }
 
 async function newCustomer(): Promise<Client> {
-  const anonymous = client(api);
+  const anonymous = createClient(api);
   const email = `demo-${randomBytes(4).toString('hex')}@example.com`;
   const password = randomBytes(12).toString('base64url');
-  await demand(anonymous('POST', '/api/users/register', { email, password, name: 'Demo' }), 201);
-  const { access_token } = await demand<{ access_token: string }>(
-    anonymous('POST', '/api/users/login', { email, password }),
-    200,
-  );
+  bodyOf(await anonymous('POST /api/users/register', { body: { email, password, name: 'Demo' } }));
+  const customer = await anonymous.logIn({ email, password });
   say(`Registered and logged in as ${email}`);
-  return client(api, access_token);
+  return customer;
 }
 
 /** Places an order and tells how it goes, until it is final. */
-async function tell(call: Client, { title, product, quantity, card, ends, cancelWhen }: Wish): Promise<void> {
+async function tell(customer: Client, wish: Wish): Promise<void> {
+  const { title, product, quantity, card, ends, cancelWhen } = wish;
   const traceId = randomBytes(16).toString('hex');
-  const traceparent = `00-${traceId}-${randomBytes(8).toString('hex')}-01`;
+  const headers = { traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01` };
   say(`\n${title}: ${quantity} x ${product}, ${card}`);
   say(`  trace ${zipkin}/zipkin/traces/${traceId}`);
   const started = performance.now();
-  const body = { items: [{ product_id: product, quantity }], payment: { method: 'card', card_token: card } };
-  const { order_id } = await demand<{ order_id: string }>(
-    call('POST', '/api/orders', body, { traceparent }),
-    201,
-  );
-  say(`  order ${order_id}`);
+  const answer = await customer('POST /api/orders', {
+    body: { items: [{ product_id: product, quantity }], payment: { method: 'card', card_token: card } },
+    headers,
+  });
+  const { order_id: id } = bodyOf(answer);
+  say(`  order ${id}`);
 
-  let seen: string | undefined;
-  while (performance.now() - started < PATIENCE_MS) {
-    const order = await demand<Order>(call('GET', `/api/orders/${order_id}`), 200);
-    if (order.status !== seen) {
-      seen = order.status;
-      const seconds = ((performance.now() - started) / 1000).toFixed(2).padStart(6);
-      say(`  ${seconds} s  ${order.status}${order.reason ? `: ${order.reason}` : ''}`);
-      if (FINAL.has(order.status) && order.status !== ends)
-        throw new Error(`That was not to be expected: ${ends} was.`);
-      if (order.status === cancelWhen)
-        await demand(call('POST', `/api/orders/${order_id}/cancel`, undefined, { traceparent }), 200);
-    }
-    if (FINAL.has(order.status)) return;
-    await delay(100);
+  let seen: OrderStatus | undefined;
+  for await (const { order } of customer.watch(id, { signal: AbortSignal.timeout(PATIENCE_MS) })) {
+    seen = order.status;
+    const seconds = ((performance.now() - started) / 1000).toFixed(2).padStart(6);
+    say(`  ${seconds} s  ${order.status}${order.reason ? `: ${order.reason}` : ''}`);
+    if (order.status === cancelWhen)
+      bodyOf(await customer('POST /api/orders/:id/cancel', { params: { id }, headers }));
   }
-  throw new Error(
-    `The order is ${seen ?? 'nowhere'} and does not go on. GET ${api}/health tells which service is out.`,
-  );
-}
-
-async function demand<Body>(answer: ReturnType<Client>, status: number): Promise<Body> {
-  const { status: given, body } = await answer;
-  if (given !== status) throw new Error(`The API answered ${given}: ${JSON.stringify(body)}`);
-  return body as Body;
+  if (!seen || !FINAL_STATUSES.has(seen))
+    throw new Error(
+      `The order is ${seen ?? 'nowhere'} and does not go on. GET ${api}/health tells which service is out.`,
+    );
+  if (seen !== ends) throw new Error(`That was not to be expected: ${ends} was.`);
 }
 
 function say(line: string): void {

@@ -23,11 +23,14 @@ export interface Ports {
   zipkin: number;
   smtp: number;
   mailWeb: number;
+  /** The gateway's door for gRPC. */
+  grpc: number;
 }
 
 export function portsAt(offset: number): Ports {
-  // The scheduler's own port is Dapr's default. Shifted, it would leave the range of ports: another one is taken then.
+  // Shifted, these two would leave the range of ports: others are taken then.
   const scheduler = offset === 0 ? 50_006 : 4_000 + offset;
+  const grpc = offset === 0 ? 50_051 : 4_005 + offset;
   return {
     redis: 6379 + offset,
     scheduler,
@@ -38,6 +41,7 @@ export function portsAt(offset: number): Ports {
     zipkin: 9411 + offset,
     smtp: 1025 + offset,
     mailWeb: 8025 + offset,
+    grpc,
   };
 }
 

@@ -70,6 +70,7 @@ async function startServices(dapr: Dapr): Promise<void> {
       app.metricsPort,
     ])
       await demandFree(port, app.appID);
+  await demandFree(ports.grpc, 'gateway, gRPC');
   const file = offset === 0 ? '.' : join(dataDir, 'rendered/dapr.yaml');
   const run = start('dapr-run', dapr.cli, ['run', '-f', file], {
     logDir,
@@ -110,6 +111,7 @@ function sayWhere(zipkin: Prepared['zipkin']): void {
   console.log(`
   API      ${api}
   Docs     ${api}/docs
+  gRPC     localhost:${ports.grpc}
   Traces   ${traces}
   Mails    http://localhost:${ports.mailWeb}
   Admin    ${email}  ${password}

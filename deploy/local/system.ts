@@ -23,11 +23,11 @@ export interface RunningApp {
 
 /** A whole system of its own: services, sidecars, broker, scheduler, Zipkin, mail catcher. */
 export interface RunningSystem {
-  urls: { api: string; zipkin: string; mails: string };
+  urls: { api: string; grpc: string; zipkin: string; mails: string };
   admin: Admin;
   logDir: string;
-  /** @throws Error where there is no such app */
-  app: (id: string) => RunningApp;
+  /** By app id, and by `<app id>-2` and so on for further replicas. @throws Error where there is none */
+  app: (name: string) => RunningApp;
   stop: () => Promise<void>;
 }
 
@@ -38,6 +38,8 @@ export interface SystemOptions {
   portOffset: number;
   /** More environment for single services, by app id. */
   env?: Record<string, Record<string, string>>;
+  /** How many of a service there are, by app id; one where none is said. The second gateway is `app('gateway-2')`. */
+  replicas?: Record<string, number>;
 }
 
 /**
@@ -71,10 +73,11 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
     const parts = partsOf({ dapr, ports, dataDir, logDir, zipkinJar });
     running.push(...(await Promise.all(parts.map((part) => part.start()))));
-    for (const app of template.apps) await demandFree(app.appPort, app.appID);
-    for (const app of template.apps) {
+    const all = template.apps.flatMap((app) => replicasOf(app, options.replicas?.[app.appID] ?? 1));
+    for (const { app } of all) await demandFree(app.appPort, app.appID);
+    for (const { name, app } of all) {
       const env = { ...secrets, ...options.env?.[app.appID] };
-      apps.push({ id: app.appID, app: appProcesses({ app, template, dapr, env, logDir }) });
+      apps.push({ id: name, app: appProcesses({ name, app, template, dapr, env, logDir }) });
     }
     await Promise.all(apps.map(({ app }) => Promise.all([app.startApp(), app.startSidecar()])));
   } catch (error) {
@@ -85,6 +88,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   return {
     urls: {
       api: `http://127.0.0.1:${8080 + offset}`,
+      grpc: `127.0.0.1:${ports.grpc}`,
       zipkin: `http://127.0.0.1:${ports.zipkin}`,
       mails: `http://127.0.0.1:${ports.mailWeb}`,
     },
@@ -99,20 +103,44 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   };
 }
 
+/** By how much the ports of one replica are shifted against those of the one before. */
+const BETWEEN_REPLICAS = 10;
+
+function replicasOf(app: App, count: number): { name: string; app: App }[] {
+  return Array.from({ length: count }, (_, index) => {
+    const shift = index * BETWEEN_REPLICAS;
+    const grpc = app.env?.['GRPC_PORT'];
+    return {
+      name: index === 0 ? app.appID : `${app.appID}-${index + 1}`,
+      app: {
+        ...app,
+        appPort: app.appPort + shift,
+        daprHTTPPort: app.daprHTTPPort + shift,
+        daprGRPCPort: app.daprGRPCPort + shift,
+        daprInternalGRPCPort: app.daprInternalGRPCPort + shift,
+        metricsPort: app.metricsPort + shift,
+        ...(grpc ? { env: { ...app.env, GRPC_PORT: String(Number(grpc) + shift) } } : {}),
+      },
+    };
+  });
+}
+
 function appProcesses(options: {
+  name: string;
   app: App;
   template: Template;
   dapr: Dapr;
   env: Record<string, string>;
   logDir: string;
 }): RunningApp {
-  const { app, template, dapr, logDir } = options;
+  const { name, app, template, dapr, logDir } = options;
   const env = {
     ...template.common.env,
     ...app.env,
     ...options.env,
     APP_PORT: String(app.appPort),
     DAPR_HTTP_PORT: String(app.daprHTTPPort),
+    DAPR_METRICS_PORT: String(app.metricsPort),
   };
   let service: Running | undefined;
   let sidecar: Running | undefined;
@@ -131,17 +159,17 @@ function appProcesses(options: {
     stopApp: async (signal) => service?.stop(signal),
     async startApp() {
       const [program = process.execPath, ...args] = app.command;
-      service = start(app.appID, program, args, { logDir, cwd: root, env });
-      await waitFor(`${app.appID} is ready`, isReady, { process: service });
+      service = start(name, program, args, { logDir, cwd: root, env });
+      await waitFor(`${name} is ready`, isReady, { process: service });
     },
     stopSidecar: async (signal) => sidecar?.stop(signal),
     async startSidecar() {
-      sidecar = start(`${app.appID}-sidecar`, dapr.daprd, daprdArgs(app, template), {
+      sidecar = start(`${name}-sidecar`, dapr.daprd, daprdArgs(app, template), {
         logDir,
         cwd: root,
         env: { ...env, ...SIDECAR_ENV },
       });
-      await waitFor(`${app.appID} is ready`, isReady, { process: sidecar });
+      await waitFor(`${name} is ready`, isReady, { process: sidecar });
     },
   };
 }

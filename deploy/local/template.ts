@@ -76,11 +76,20 @@ export function renderTemplate(options: { offset: number; ports: Ports; dataDir:
       daprGRPCPort: app.daprGRPCPort + offset,
       daprInternalGRPCPort: app.daprInternalGRPCPort + offset,
       metricsPort: app.metricsPort + offset,
+      ...(app.env ? { env: shifted(app.env, ports) } : {}),
     })),
   };
   const file = join(rendered, 'dapr.yaml');
   writeFileSync(file, stringify(template));
   return { template, file };
+}
+
+function shifted(env: Record<string, string>, ports: Ports): Record<string, string> {
+  const replaced = Object.entries(env).map(([name, value]) => [
+    name,
+    value.replace('localhost:6379', `localhost:${ports.redis}`).replace(/^50051$/, String(ports.grpc)),
+  ]);
+  return Object.fromEntries(replaced) as Record<string, string>;
 }
 
 /** @throws Error where a value to be replaced is nowhere: the components have changed, and this has to follow */

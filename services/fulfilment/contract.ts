@@ -14,5 +14,7 @@ export const shipmentStoppedData = z.object({ order_id: id, reason: z.string() }
  */
 export const stopShipmentBody = z.strictObject({ reason: z.string() });
 
+export const shipmentStoppedSchema = z.object({ status: z.literal('STOPPED') });
+
 /** What fulfilment says; each on the topic of its name. */
 export const shipmentEventType = z.enum(['shipment.dispatched', 'shipment.delivered', 'shipment.stopped']);

@@ -3,13 +3,16 @@ import { LRUCache } from 'lru-cache';
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { Caller } from '../shared/identity.ts';
+import type { Logger } from '../shared/log.ts';
 import { Problem, unavailable } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { id } from '../shared/types.ts';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER, userRole } from '../users/contract.ts';
+import { endedSessions } from './ended-sessions.ts';
 
 interface AuthDeps {
   sidecar: Pick<Sidecar, 'invoke'>;
+  log: Logger;
   now: () => Date;
 }
 
@@ -20,30 +23,33 @@ interface AuthDeps {
  */
 export type VerifyToken = (authorization: string | undefined) => Promise<Caller>;
 
-const claims = z.object({ sub: id, role: userRole, exp: z.number() });
+const claims = z.object({ sub: id, role: userRole, exp: z.number(), sid: id, epoch: z.int() });
+type Claims = z.infer<typeof claims>;
 
 /** Verifying a signature costs more than all else that the gateway does, so what it said is kept for these many. */
 const KEPT_TOKENS = 10_000;
 
-/** Verifies access tokens by the public keys of users. */
-export function accessTokens({ sidecar, now }: AuthDeps): VerifyToken {
+/** Verifies access tokens by the public keys of users, and that their sessions have not ended. */
+export function accessTokens({ sidecar, log, now }: AuthDeps): VerifyToken {
   // By the token's hash: who reads the memory must find no tokens in it.
-  const verified = new LRUCache<string, { caller: Caller; expiresAt: number }>({ max: KEPT_TOKENS });
+  const verified = new LRUCache<string, Claims>({ max: KEPT_TOKENS });
   const keys = publicKeys({ sidecar, now });
+  const hasEnded = endedSessions({ sidecar, log, now });
 
   return async (authorization) => {
     const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
     if (!token) throw unauthenticated('This needs an access token.', 'Bearer');
     const key = hash('sha256', token, 'base64');
-    const known = verified.get(key);
-    if (known && known.expiresAt > now().getTime()) return known.caller;
-    const { sub, role, exp } = await verify(token);
-    const caller = { id: sub, role };
-    verified.set(key, { caller, expiresAt: exp * 1000 });
-    return caller;
+    let known = verified.get(key);
+    if (!known || known.exp * 1000 <= now().getTime()) {
+      known = await verify(token);
+      verified.set(key, known);
+    }
+    if (await hasEnded(known)) throw invalidToken();
+    return { id: known.sub, role: known.role, session: known.sid };
   };
 
-  async function verify(token: string): Promise<z.infer<typeof claims>> {
+  async function verify(token: string): Promise<Claims> {
     try {
       const { payload } = await jwtVerify(token, keys, {
         algorithms: ['ES256', 'EdDSA'],
@@ -53,8 +59,7 @@ export function accessTokens({ sidecar, now }: AuthDeps): VerifyToken {
       });
       return claims.parse(payload);
     } catch (error) {
-      if (error instanceof errors.JOSEError || error instanceof z.ZodError)
-        throw unauthenticated('The access token is not valid.', 'Bearer error="invalid_token"');
+      if (error instanceof errors.JOSEError || error instanceof z.ZodError) throw invalidToken();
       throw error;
     }
   }
@@ -63,10 +68,12 @@ export function accessTokens({ sidecar, now }: AuthDeps): VerifyToken {
 const unauthenticated = (detail: string, challenge: string) =>
   new Problem(401, 'unauthenticated', detail, { headers: { 'www-authenticate': challenge } });
 
+const invalidToken = () => unauthenticated('The access token is not valid.', 'Bearer error="invalid_token"');
+
 /** A token may name a key that is newer than ours; whoever makes such names up does not get users asked more often. */
 const ASK_AGAIN_AFTER_MS = 5_000;
 
-function publicKeys({ sidecar, now }: AuthDeps): JWTVerifyGetKey {
+function publicKeys({ sidecar, now }: Omit<AuthDeps, 'log'>): JWTVerifyGetKey {
   let known: Promise<JWTVerifyGetKey> | undefined;
   let askedAt = 0;
 

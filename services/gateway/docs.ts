@@ -1,10 +1,11 @@
-import type { Router } from 'express';
+import { Router, type RequestHandler } from 'express';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
+import type { ServiceDescription } from '../shared/api.ts';
+import { asyncApi } from '../shared/asyncapi.ts';
+import { openApi } from '../shared/openapi.ts';
 import { notFound } from '../shared/problem.ts';
 import { allowOnly, exactRouter } from './edge.ts';
-import { openApi } from './openapi.ts';
-import type { Route } from './routes.ts';
 
 /** The parts of Swagger UI that the page needs; the package has more, and an example of its own. */
 const ASSETS: ReadonlySet<string> = new Set(['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']);
@@ -22,28 +23,42 @@ const PAGE = `<!doctype html>
   <body>
     <div id="api"></div>
     <script src="/docs/swagger-ui-bundle.js"></script>
-    <script>
-      SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', persistAuthorization: true });
-    </script>
+    <script src="/docs/start.js"></script>
   </body>
 </html>
 `;
 
-/** `GET /openapi.json`: the API's description; `GET /docs`: a page that shows it and can call it. */
-export function docs(routes: readonly Route[]): Router {
-  let description: string | undefined;
+const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', persistAuthorization: true });\n`;
+
+/** `GET /openapi.json` and `GET /asyncapi.json`: the API and the events, as documents that machines read. */
+export function documents(
+  descriptions: readonly ServiceDescription[],
+): Record<'GET /openapi.json' | 'GET /asyncapi.json', RequestHandler> {
+  return {
+    'GET /openapi.json': madeOnce(() => openApi(descriptions, 'world')),
+    'GET /asyncapi.json': madeOnce(() => asyncApi(descriptions)),
+  };
+}
+
+/** Made when it is first asked for: nobody should pay for it at every start. */
+function madeOnce(make: () => unknown): RequestHandler {
+  let made: string | undefined;
+  return (_req, res) => {
+    made ??= JSON.stringify(make());
+    res.type('json').send(made);
+  };
+}
+
+/** `GET /docs`: a page that shows the API and can call it. */
+export function docsPage(): Router {
   const router = exactRouter();
-  router.get('/openapi.json', (_req, res) => {
-    // Made when it is first asked for: nobody should pay for it at every start.
-    description ??= JSON.stringify(openApi(routes));
-    res.type('json').send(description);
-  });
   router.get('/docs', (_req, res) => void res.type('html').send(PAGE));
+  router.get('/docs/start.js', (_req, res) => void res.type('js').send(START));
   router.get('/docs/:file', (req, res) => {
     const { file } = req.params;
     if (!ASSETS.has(file)) throw notFound('file');
     res.sendFile(file, { root: ASSETS_FOLDER, maxAge: '1d' });
   });
-  for (const path of ['/openapi.json', '/docs', '/docs/:file']) allowOnly(router, path, ['GET']);
+  for (const path of ['/docs', '/docs/:file']) allowOnly(router, path, ['GET']);
   return router;
 }

@@ -1,32 +1,35 @@
 import express, { Router, type RequestHandler } from 'express';
-import type { Caller } from '../shared/identity.ts';
+import type { z } from 'zod';
+import type { Method } from '../shared/api.ts';
+import { isOptional } from '../shared/openapi.ts';
 import { forbidden, Problem } from '../shared/problem.ts';
 import { BODY_LIMIT, onlyJson } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import type { VerifyToken } from './auth.ts';
 import { forwardTo } from './forward.ts';
-import type { Method, Route } from './routes.ts';
+import { addressOf, type LimitClass, type RateLimits } from './limits.ts';
+import type { Route } from './routes.ts';
 import { serverSpan } from './server-span.ts';
 
 /** A router whose addresses are taken to the letter: `/API/orders/` is not `/api/orders`. */
 export const exactRouter = () => Router({ caseSensitive: true, strict: true });
 
-/** The routes of the table: who may call is asked here, everything else in the service behind. */
-export function edge(
-  routes: readonly Route[],
-  { sidecar, verify }: { sidecar: Pick<Sidecar, 'invoke'>; verify: VerifyToken },
-): Router {
+export interface EdgeDeps {
+  sidecar: Pick<Sidecar, 'invoke'>;
+  verify: VerifyToken;
+  limits: RateLimits;
+  /** What the gateway answers itself, by method and path. */
+  own: Readonly<Record<string, RequestHandler<never>>>;
+}
+
+/** The routes of the table: who may call, and how often, is asked here; everything else in the service behind. */
+export function edge(routes: readonly Route[], deps: EdgeDeps): Router {
   const router = exactRouter();
   for (const path of new Set(routes.map((route) => route.path))) {
     const here = routes.filter((route) => route.path === path);
     const address = router.route(path);
-    for (const { method, service, access } of here)
-      address[method.toLowerCase() as Lowercase<Method>](
-        serverSpan(method, path),
-        ...(access === 'public' ? [] : [authenticate(verify, access)]),
-        ...(method === 'GET' ? [] : RAW_BODY),
-        forwardTo(service, sidecar),
-      );
+    for (const route of here)
+      address[route.method.toLowerCase() as Lowercase<Method>](...handlersOf(route, deps));
     allowOnly(
       router,
       path,
@@ -36,20 +39,64 @@ export function edge(
   return router;
 }
 
+function handlersOf(route: Route, { sidecar, verify, limits, own }: EdgeDeps): RequestHandler[] {
+  const { method, path, service, access, params, body } = route;
+  const limit = limitOf(route);
+  return [
+    serverSpan(method, path),
+    ...(access === 'customer' || access === 'admin' ? [authenticate(verify, limits)] : []),
+    ...(limit ? [limits.handler(limit)] : []),
+    ...(access === 'admin' ? [ADMINS_ONLY] : []),
+    ...(params ? [matching(params)] : []),
+    ...(method === 'GET' ? [] : RAW_BODY),
+    ...(body && !isOptional(body) ? [BODY_NEEDED] : []),
+    (own[`${method} ${path}`] as RequestHandler | undefined) ?? forwardTo(service, sidecar),
+  ];
+}
+
+function limitOf({ limit, access }: Route): LimitClass | undefined {
+  if (limit === 'none') return undefined;
+  return limit ?? (access === 'public' ? 'default' : 'api');
+}
+
 /**
  * The body as it is: whether it is JSON that makes sense, its service says. It is read as a whole because sidecars do
  * not repeat requests that come in chunks.
  */
 const RAW_BODY: RequestHandler[] = [onlyJson, express.raw({ type: () => true, limit: BODY_LIMIT })];
 
-function authenticate(verify: VerifyToken, access: 'customer' | 'admin'): RequestHandler {
-  return async (req, res, next) => {
-    const caller: Caller = await verify(req.headers.authorization);
-    if (access === 'admin' && caller.role !== 'admin') throw forbidden('This is for administrators.');
-    res.locals['caller'] = caller;
+/** A sidecar passes no body on as an empty one, which a service could not tell from an empty object. */
+const BODY_NEEDED: RequestHandler = (req, _res, next) => {
+  if (!Buffer.isBuffer(req.body) || req.body.length === 0)
+    throw new Problem(422, 'invalid-input', 'This needs a body.');
+  next();
+};
+
+/** What no service could have: some of it would not even get through the sidecars. */
+function matching(params: z.ZodType): RequestHandler {
+  return (req, _res, next) => {
+    if (!params.safeParse(req.params).success) throw new Problem(404, 'not-found', 'There is no such thing.');
     next();
   };
 }
+
+/** Who fails is counted by the address: there is no caller to count by. */
+function authenticate(verify: VerifyToken, limits: RateLimits): RequestHandler {
+  return async (req, res, next) => {
+    try {
+      res.locals['caller'] = await verify(req.headers.authorization);
+    } catch (error) {
+      if (!(error instanceof Problem && error.status === 401)) throw error;
+      throw (await limits.count('default', addressOf(req))) ?? error;
+    }
+    next();
+  };
+}
+
+const ADMINS_ONLY: RequestHandler = (_req, res, next) => {
+  if (res.locals['caller'].role !== 'admin') throw forbidden('This is for administrators.');
+  next();
+};
 
 /** Stands after the handlers of `path`: answers OPTIONS, and other methods with a 405 that says which there are. */
 export function allowOnly(router: Router, path: string, methods: readonly Method[]): void {

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import { CALLER_ID, CALLER_ROLE, type Caller } from '../shared/identity.ts';
+import { headersOf, type Caller } from '../shared/identity.ts';
 import { Problem } from '../shared/problem.ts';
 import { sidecarError, type SidecarRequest, type SidecarResponse } from '../shared/sidecar-call.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
@@ -23,15 +23,11 @@ export function forwardTo(service: string, sidecar: Pick<Sidecar, 'invoke'>): Re
     // The absolute form (RFC 9112, 3.2.2) is for proxies.
     if (!req.originalUrl.startsWith('/'))
       throw new Problem(400, 'bad-request', 'The request target must be a path.');
-    const headers: Record<string, string> = {};
+    const caller = res.locals['caller'] as Caller | undefined;
+    const headers: Record<string, string> = caller ? headersOf(caller) : {};
     for (const name of REQUEST_HEADERS) {
       const value = req.headers[name];
       if (typeof value === 'string') headers[name] = value;
-    }
-    const caller = res.locals['caller'] as Caller | undefined;
-    if (caller) {
-      headers[CALLER_ID] = caller.id;
-      headers[CALLER_ROLE] = caller.role;
     }
     const response = await sidecar.invoke(service, {
       // Node leaves the body out of what it answers to a HEAD.
@@ -45,6 +41,7 @@ export function forwardTo(service: string, sidecar: Pick<Sidecar, 'invoke'>): Re
       const value = response.headers[name];
       if (value !== undefined) res.setHeader(name, value);
     }
+    if (response.body.length > 0) res.setHeader('content-length', response.body.length);
     res.status(response.status).end(response.body);
   };
 }

@@ -1,6 +1,8 @@
-import type { Router } from 'express';
+import type { RequestHandler } from 'express';
+import { z } from 'zod';
+import { outOfTrace } from '../shared/context.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
-import { allowOnly, exactRouter } from './edge.ts';
+import type { Health } from './api.ts';
 import { SERVICES, type Service } from './routes.ts';
 
 /** Without these no order can be taken; without the others orders wait. */
@@ -10,18 +12,12 @@ const ANSWER_WITHIN = 2_000;
 /** How long an answer is told again, so that no caller can make the gateway ask more often. Milliseconds. */
 const KEPT_FOR = 1_000;
 
-interface ServiceHealth {
-  status: 'ok' | 'unavailable';
-  latency_ms: number;
-}
+type ServiceHealth = Health['services'][string];
 
-interface Health {
-  status: 'ok' | 'degraded' | 'unavailable';
-  services: Record<Service, ServiceHealth>;
-}
+const readinessSchema = z.object({ open_breakers: z.array(z.string()).optional() });
 
 /** `GET /health`: how all the services are. */
-export function health(sidecar: Pick<Sidecar, 'invoke'>): Router {
+export function health(sidecar: Pick<Sidecar, 'invoke'>): RequestHandler {
   let latest: { health: Promise<Health>; until: number } | undefined;
 
   function current(): Promise<Health> {
@@ -35,32 +31,40 @@ export function health(sidecar: Pick<Sidecar, 'invoke'>): Router {
 
   async function askAll(): Promise<Health> {
     const answers = await Promise.all(SERVICES.map(async (name) => [name, await ask(name)] as const));
-    const services = Object.fromEntries(answers) as Record<Service, ServiceHealth>;
-    const down = SERVICES.filter((name) => services[name].status !== 'ok');
-    if (down.length === 0) return { status: 'ok', services };
-    return { status: down.some((name) => NEEDED.has(name)) ? 'unavailable' : 'degraded', services };
+    const down = answers.filter(([, { status }]) => status !== 'ok').map(([name]) => name);
+    const services = Object.fromEntries(answers);
+    if (down.some((name) => NEEDED.has(name))) return { status: 'unavailable', services };
+    const isDegraded = down.length > 0 || answers.some(([, { open_breakers }]) => open_breakers);
+    return { status: isDegraded ? 'degraded' : 'ok', services };
   }
 
   async function ask(service: Service): Promise<ServiceHealth> {
     const started = performance.now();
-    const ready = await sidecar
-      .invoke(service, { method: 'GET', path: '/readyz', timeout: ANSWER_WITHIN })
-      .then(
-        ({ status }) => status === 200,
-        () => false,
-      );
-    const ms = performance.now() - started;
-    return { status: ready ? 'ok' : 'unavailable', latency_ms: Math.round(ms) };
+    const answer = await outOfTrace(() =>
+      sidecar.invoke(service, { method: 'GET', path: '/readyz', timeout: ANSWER_WITHIN }),
+    ).catch(() => undefined);
+    const latency_ms = Math.round(performance.now() - started);
+    const { open_breakers } = readinessOf(answer?.body);
+    return {
+      status: answer?.status === 200 ? 'ok' : 'unavailable',
+      latency_ms,
+      ...(open_breakers ? { open_breakers } : {}),
+    };
   }
 
-  const router = exactRouter();
-  router.get('/health', async (_req, res) => {
+  return async (_req, res) => {
     const answer = await current();
     res
       .status(answer.status === 'unavailable' ? 503 : 200)
       .set('cache-control', 'no-store')
       .json(answer);
-  });
-  allowOnly(router, '/health', ['GET']);
-  return router;
+  };
+}
+
+function readinessOf(body: Buffer | undefined): z.infer<typeof readinessSchema> {
+  try {
+    return readinessSchema.parse(JSON.parse(String(body)));
+  } catch {
+    return {};
+  }
 }

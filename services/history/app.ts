@@ -1,5 +1,7 @@
 import type { Express } from 'express';
+import { idempotency } from '../shared/idempotency.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
+import { history as description } from './api.ts';
 import { deadLetterStore } from './dead-letter-store.ts';
 import { readModelStore } from './read-model-store.ts';
 import { routes } from './routes.ts';
@@ -12,8 +14,10 @@ export interface HistoryDeps extends ServiceDeps {
 export function createApp(deps: HistoryDeps): Express {
   const readModel = readModelStore(deps.sidecar.state);
   const deadLetters = deadLetterStore(deps.sidecar.state);
+  const once = idempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
+    description,
     unparsed: [deadLetterSubscription({ ...deps, deadLetters })],
-    routers: [orderSubscriptions({ ...deps, readModel }), routes({ ...deps, readModel, deadLetters })],
+    routers: [orderSubscriptions({ ...deps, readModel }), routes({ ...deps, readModel, deadLetters, once })],
   });
 }

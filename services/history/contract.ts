@@ -23,9 +23,11 @@ export type CustomerTotals = z.infer<typeof customerTotalsSchema>;
 /** `GET /api/admin/dead-letters` */
 export const deadLetterListQuery = pageQuery;
 
+export const deadLetterId = z.string().regex(/^[0-9a-f]{32}$/, 'must be the id of a dead letter');
+
 /** A message that a service could not process. Card tokens in it are not shown. */
 export const deadLetterSchema = z.object({
-  dead_letter_id: z.string(),
+  dead_letter_id: deadLetterId,
   /** The event's type, which is the topic it came from; `unknown` where it is none of ours. */
   type: z.string(),
   /** Empty where the message is no CloudEvent. */

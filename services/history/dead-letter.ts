@@ -39,8 +39,6 @@ export function deadLetterOf(event: unknown, receivedAt: Date): DeadLetter {
   };
 }
 
-export const deadLetterId = z.string().regex(/^[0-9a-f]{32}$/);
-
 const cloudEventSchema = z.looseObject({
   specversion: z.literal('1.0'),
   id: z.string().min(1),

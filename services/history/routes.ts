@@ -1,23 +1,29 @@
-import { Router, type Request } from 'express';
+import { Router } from 'express';
+import { z } from 'zod';
+import type { Once } from '../shared/idempotency.ts';
 import { callerOf, mayRead, requireAdmin } from '../shared/identity.ts';
 import type { Logger } from '../shared/log.ts';
+import { sendPage } from '../shared/paged-index.ts';
 import { notFound, Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { inSpan } from '../shared/tracing.ts';
 import { id as customerIdSchema } from '../shared/types.ts';
-import { parseQuery } from '../shared/validate.ts';
-import { deadLetterListQuery, orderListQuery, type DeadLetter } from './contract.ts';
+import { parseBody, parseQuery } from '../shared/validate.ts';
+import { deadLetterId, deadLetterListQuery, orderListQuery, type DeadLetter } from './contract.ts';
 import type { DeadLetterStore } from './dead-letter-store.ts';
-import { deadLetterId, redrivable, shown } from './dead-letter.ts';
+import { redrivable, shown } from './dead-letter.ts';
 import type { ReadModelStore } from './read-model-store.ts';
+
+const noBody = z.strictObject({});
 
 export function routes(deps: {
   log: Logger;
   sidecar: Sidecar;
   readModel: ReadModelStore;
   deadLetters: DeadLetterStore;
+  once: Once;
 }): Router {
-  const { log, sidecar, readModel, deadLetters } = deps;
+  const { log, sidecar, readModel, deadLetters, once } = deps;
   const router = Router();
 
   router.get('/api/orders', async (req, res) => {
@@ -29,8 +35,7 @@ export function routes(deps: {
       customerId === undefined || mayRead(caller, customerId)
         ? await readModel.list({ customerId, status, cursor, limit })
         : { items: [], nextCursor: null };
-    if (nextCursor) res.set('link', `<${addressOfNext(req, nextCursor)}>; rel="next"`);
-    res.set('cache-control', 'no-store').json({ items, next_cursor: nextCursor });
+    sendPage(req, res, { items, nextCursor });
   });
 
   router.get('/api/customers/:customer_id/totals', async (req, res) => {
@@ -45,7 +50,7 @@ export function routes(deps: {
     requireAdmin(req);
     const { cursor, limit } = parseQuery(deadLetterListQuery, req.query);
     const { items, nextCursor } = await deadLetters.list(cursor, limit);
-    res.set('cache-control', 'no-store').json({ items: items.map(shown), next_cursor: nextCursor });
+    sendPage(req, res, { items: items.map(shown), nextCursor });
   });
 
   router.get('/api/admin/dead-letters/:id', async (req, res) => {
@@ -56,12 +61,18 @@ export function routes(deps: {
   router.post('/api/admin/dead-letters/:id/redrive', async (req, res) => {
     const { id: admin } = requireAdmin(req);
     const letter = await load(req.params.id);
+    parseBody(noBody, req.body);
     const event = redrivable(letter);
     if (!event) throw new Problem(409, 'not-redrivable', 'This message is not an event of a known type.');
     const { dead_letter_id, type, event_id } = letter;
-    await inSpan('redrive dead letter', { dead_letter_id, type }, () => sidecar.publish(event));
-    log.info({ audit: 'redrive', caller_id: admin, dead_letter_id, type, event_id }, 'dead letter redriven');
-    res.status(202).json(shown((await deadLetters.countRedrive(dead_letter_id)) ?? letter));
+    await once(req, res, 'redrive', async () => {
+      await inSpan('redrive dead letter', { dead_letter_id, type }, () => sidecar.publish(event));
+      log.info(
+        { audit: 'redrive', caller_id: admin, dead_letter_id, type, event_id },
+        'dead letter redriven',
+      );
+      return { status: 202, body: shown((await deadLetters.countRedrive(dead_letter_id)) ?? letter) };
+    });
   });
 
   async function load(id: string): Promise<DeadLetter> {
@@ -71,11 +82,4 @@ export function routes(deps: {
   }
 
   return router;
-}
-
-/** This request's own address with another cursor. */
-function addressOfNext(req: Request, cursor: string): string {
-  const query = new URLSearchParams(req.query as Record<string, string>);
-  query.set('cursor', cursor);
-  return `${req.path}?${query.toString()}`;
 }

@@ -1,6 +1,8 @@
 import type { Express } from 'express';
+import { idempotency } from '../shared/idempotency.ts';
 import { untilDone } from '../shared/run.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
+import { inventory as description } from './api.ts';
 import { seed } from './catalogue.ts';
 import { inventoryRoutes } from './routes.ts';
 import type { NewProduct } from './stock.ts';
@@ -15,7 +17,11 @@ export function createApp(deps: ServiceDeps & { catalogue: readonly NewProduct[]
     () => (seeded = true),
   );
   return createService(deps, {
-    routers: [inventoryRoutes(stock), orderSubscriptions(deps, stock)],
+    description,
+    routers: [
+      inventoryRoutes(stock, idempotency({ state: deps.sidecar.state, log: deps.log })),
+      orderSubscriptions(deps, stock),
+    ],
     isReady: () => seeded,
   });
 }

@@ -46,5 +46,7 @@ export const productsQuery = z.object({
     .pipe(z.array(productId).max(50)),
 });
 
+export const productsSchema = z.object({ items: z.array(productSchema) });
+
 /** What inventory says; each on the topic of its name. */
 export const inventoryEventType = z.enum(['inventory.reserved', 'inventory.rejected', 'stock.low']);

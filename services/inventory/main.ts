@@ -12,7 +12,11 @@ const SERVICE = 'inventory';
 const config = loadConfig(schema, process.env);
 const log = createLogger(SERVICE, config.LOG_LEVEL);
 const stopTracing = startTracing(SERVICE, config.ZIPKIN_ENDPOINT);
-const sidecar = createSidecar({ port: config.DAPR_HTTP_PORT, apiToken: config.DAPR_API_TOKEN });
+const sidecar = createSidecar({
+  port: config.DAPR_HTTP_PORT,
+  metricsPort: config.DAPR_METRICS_PORT,
+  apiToken: config.DAPR_API_TOKEN,
+});
 const catalogue = await readCatalogue(config.SEED_FILE);
 const app = createApp({
   log,

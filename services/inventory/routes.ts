@@ -1,41 +1,47 @@
-import { Router } from 'express';
+import { Router, type Response } from 'express';
 import { z } from 'zod';
+import { demandMatch, versionTag } from '../shared/conditional.ts';
+import type { Once } from '../shared/idempotency.ts';
 import { requireAdmin } from '../shared/identity.ts';
-import { pageQuery } from '../shared/paged-index.ts';
+import { pageQuery, sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
 import { productId } from '../shared/types.ts';
 import { parseBody, parseQuery } from '../shared/validate.ts';
-import { productsQuery, putProductBody, restockBody, type Product } from './contract.ts';
+import { productsQuery, putProductBody, restockBody } from './contract.ts';
 import { toProduct, type StockedProduct } from './stock.ts';
 import type { StockStore } from './stock-store.ts';
 
-export function inventoryRoutes(stock: StockStore): Router {
+export function inventoryRoutes(stock: StockStore, once: Once): Router {
   const router = Router();
 
   router.get('/api/inventory', async (req, res) => {
     const { cursor, limit } = parseQuery(pageQuery, req.query);
-    res.json(await stock.list(cursor, limit));
+    sendPage(req, res, await stock.list(cursor, limit));
   });
 
   router.get('/api/inventory/:product_id', async (req, res) => {
-    const [product] = await stock.products([productIdOf(req.params)]);
-    res.json(existing(product));
+    sendProduct(res, existing(await stock.product(productIdOf(req.params))));
   });
 
   router.put('/api/inventory/:product_id', async (req, res) => {
     requireAdmin(req);
     const product_id = productIdOf(req.params);
     const body = parseBody(putProductBody, req.body);
-    const { before, after } = await stock.applyToProduct({ kind: 'put', product_id, ...body });
-    res.status(before ? 200 : 201).json(shown(after));
+    const { before, after } = await stock.applyToProduct({ kind: 'put', product_id, ...body }, (product) =>
+      demandMatch(req, product && tagOf(product)),
+    );
+    sendProduct(res.status(before ? 200 : 201), existing(after));
   });
 
   router.post('/api/inventory/:product_id/restock', async (req, res) => {
     requireAdmin(req);
     const product_id = productIdOf(req.params);
     const { quantity } = parseBody(restockBody, req.body);
-    const { after } = await stock.applyToProduct({ kind: 'restock', product_id, quantity });
-    res.json(shown(after));
+    await once(req, res, 'restock', async (operation) => {
+      const command = { kind: 'restock', product_id, quantity, operation } as const;
+      const { after } = await stock.applyToProduct(command);
+      return { status: 200, body: toProduct(existing(after)) };
+    });
   });
 
   // For the orders service; not under /api, so the gateway does not let it out.
@@ -61,4 +67,9 @@ function existing<T>(product: T | undefined): T {
   return product;
 }
 
-const shown = (stocked: StockedProduct | undefined): Product => toProduct(existing(stocked));
+const tagOf = ({ revision }: StockedProduct) => versionTag(revision);
+
+function sendProduct(res: Response, product: StockedProduct): void {
+  // To be asked for again each time, because stock moves; the tag makes that cheap.
+  res.set({ etag: tagOf(product), 'cache-control': 'no-cache' }).json(toProduct(product));
+}

@@ -9,6 +9,8 @@ export interface StockedProduct extends Omit<Product, 'available'> {
   /** The initial stock and everything restocked since. */
   stocked: number;
   low_stock_threshold: number;
+  /** Grows by one with each change of the document. */
+  revision: number;
 }
 
 export interface Line {
@@ -39,12 +41,19 @@ export interface OrderCommand {
 }
 
 /** A product of the catalogue; `on_hand` is its initial stock. */
-export type NewProduct = Omit<StockedProduct, 'reserved' | 'sold' | 'stocked'>;
+export type NewProduct = Omit<StockedProduct, 'reserved' | 'sold' | 'stocked' | 'revision'>;
 
 export type ProductCommand =
   | (NewProduct & { kind: 'add' })
   | { kind: 'put'; product_id: string; name: string; unit_price: number; currency?: string | undefined }
-  | { kind: 'restock'; product_id: string; quantity: number };
+  | { kind: 'restock'; product_id: string; quantity: number; operation: string };
+
+/** What stays of a restock, so that it is done once. */
+export interface Restock {
+  operation: string;
+  product_id: string;
+  quantity: number;
+}
 
 export type Command = OrderCommand | ProductCommand;
 
@@ -52,12 +61,14 @@ export type Command = OrderCommand | ProductCommand;
 export interface Stock {
   products: ReadonlyMap<string, StockedProduct>;
   reservations: ReadonlyMap<string, Reservation>;
+  restocks: ReadonlyMap<string, Restock>;
 }
 
 /** The documents that a command changes, as they are after it. */
 export interface Changes {
   products: StockedProduct[];
   reservation?: Reservation;
+  restock?: Restock;
 }
 
 const UNCHANGED: Changes = { products: [] };
@@ -75,7 +86,7 @@ export function applyCommand(stock: Stock, command: Command): Changes {
     case 'add':
     case 'put':
     case 'restock':
-      return editProduct(stock.products.get(command.product_id), command);
+      return editProduct(stock, command);
   }
 }
 
@@ -149,26 +160,39 @@ function release({ products, reservations }: Stock, { order_id, at }: OrderComma
   }
 }
 
-function editProduct(product: StockedProduct | undefined, command: ProductCommand): Changes {
+function editProduct({ products, restocks }: Stock, command: ProductCommand): Changes {
+  const product = products.get(command.product_id);
   switch (command.kind) {
     case 'add': {
       if (product) return UNCHANGED;
       const { kind: _, ...added } = command;
-      return { products: [{ ...added, reserved: 0, sold: 0, stocked: added.on_hand }] };
+      return { products: [{ ...added, reserved: 0, sold: 0, stocked: added.on_hand, revision: 1 }] };
     }
     case 'put': {
       const { product_id, name, unit_price, currency } = command;
-      const empty = { on_hand: 0, reserved: 0, sold: 0, stocked: 0, low_stock_threshold: DEFAULT_THRESHOLD };
-      const kept = product ?? { ...empty, product_id, currency: 'EUR' };
-      return { products: [{ ...kept, name, unit_price, currency: currency ?? kept.currency }] };
+      const nothing = { on_hand: 0, reserved: 0, sold: 0, stocked: 0, revision: 0 };
+      const kept = product ?? {
+        ...nothing,
+        product_id,
+        currency: 'EUR',
+        low_stock_threshold: DEFAULT_THRESHOLD,
+      };
+      return { products: [revised(kept, { name, unit_price, currency: currency ?? kept.currency })] };
     }
     case 'restock': {
-      if (!product) return UNCHANGED;
-      const { quantity } = command;
+      const { operation, product_id, quantity } = command;
+      if (!product || restocks.has(operation)) return UNCHANGED;
       const { on_hand, stocked } = product;
-      return { products: [{ ...product, on_hand: on_hand + quantity, stocked: stocked + quantity }] };
+      return {
+        products: [revised(product, { on_hand: on_hand + quantity, stocked: stocked + quantity })],
+        restock: { operation, product_id, quantity },
+      };
     }
   }
+}
+
+function revised<Kept extends { revision: number }, More>(product: Kept, changes: More): Kept & More {
+  return { ...product, ...changes, revision: product.revision + 1 };
 }
 
 function refuse(status: 'REJECTED' | 'RELEASED', order_id: string, time: string, reason: string): Changes {
@@ -192,6 +216,6 @@ function move(
   return lines.map(({ product_id, quantity }) => {
     const product = products.get(product_id);
     if (!product) throw new Error(`${product_id} is reserved, but not among the lines of the message`);
-    return { ...product, ...change(product, quantity) };
+    return revised(product, change(product, quantity));
   });
 }

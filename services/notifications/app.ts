@@ -1,5 +1,6 @@
 import type { Express } from 'express';
 import { createService, type ServiceDeps } from '../shared/service.ts';
+import { notifications as description } from './api.ts';
 import { mailer } from './mailer.ts';
 import { recipientStore } from './recipient-store.ts';
 import { subscriptions } from './subscriptions.ts';
@@ -7,5 +8,8 @@ import { subscriptions } from './subscriptions.ts';
 export function createApp(deps: ServiceDeps): Express {
   const recipients = recipientStore(deps.sidecar.state);
   const mailOnce = mailer({ ...deps, recipients });
-  return createService(deps, { routers: [subscriptions({ log: deps.log, recipients, mailOnce })] });
+  return createService(deps, {
+    description,
+    routers: [subscriptions({ log: deps.log, recipients, mailOnce })],
+  });
 }

@@ -1,9 +1,13 @@
 import type { Express } from 'express';
+import { idempotency } from '../shared/idempotency.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
+import { orders as description } from './api.ts';
 import { orderCanceller } from './cancel-order.ts';
+import { changeFeed } from './change-feed.ts';
 import { customers } from './customers.ts';
 import { orderMover } from './move-order.ts';
 import { orderStore } from './order-store.ts';
+import { sayer } from './say.ts';
 import { orderPlacer } from './place-order.ts';
 import { routes } from './routes.ts';
 import { subscriptions } from './subscriptions.ts';
@@ -17,14 +21,17 @@ export interface OrdersDeps extends ServiceDeps {
 
 export function createApp(deps: OrdersDeps): Express {
   const store = orderStore(deps.sidecar.state);
-  const move = orderMover({ ...deps, store });
-  const placeOrder = orderPlacer({ ...deps, store });
+  const say = sayer(deps.sidecar, changeFeed(deps));
+  const move = orderMover({ ...deps, store, say });
+  const placeOrder = orderPlacer({ ...deps, store, say });
   const cancelOrder = orderCanceller({ ...deps, move });
+  const once = idempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
+    description,
     routers: [
-      routes({ store, demandCustomer: customers(deps.sidecar), placeOrder, cancelOrder, move }),
+      routes({ store, demandCustomer: customers(deps.sidecar), placeOrder, cancelOrder, move, once }),
       subscriptions({ ...deps, move }),
-      watchOrder({ ...deps, store, move }),
+      watchOrder({ ...deps, store, say, move }),
     ],
   });
 }

@@ -3,14 +3,22 @@ import type { Sidecar } from '../shared/sidecar.ts';
 import type { Order } from './contract.ts';
 import type { MoveOrder } from './move-order.ts';
 
-/** Cancels an order if it has not been dispatched. Cancelling it again gives the same answer. */
-export type CancelOrder = (orderId: string, reason: string) => Promise<Order>;
+/**
+ * Cancels an order if it has not been dispatched. Cancelling it again gives the same answer.
+ *
+ * @param demand looks at the order before; what it throws, the caller gets, and nothing changes
+ */
+export type CancelOrder = (
+  orderId: string,
+  reason: string,
+  demand?: (order: Order) => void,
+) => Promise<Order>;
 
 export function orderCanceller(deps: { move: MoveOrder; sidecar: Sidecar }): CancelOrder {
   const { move, sidecar } = deps;
 
-  return async (orderId, reason) => {
-    const asked = await move(orderId, { type: 'cancel', reason });
+  return async (orderId, reason, demand) => {
+    const asked = await move(orderId, { type: 'cancel', reason }, demand);
     if (!asked) throw notFound('order');
     if (asked.order.status !== 'PAID') return cancelledOr409(asked.order);
     await stopShipment(orderId, reason);

@@ -14,6 +14,15 @@ export const orderStatus = z.enum([
 ]);
 export type OrderStatus = z.infer<typeof orderStatus>;
 
+/** Nothing happens to an order any more that is in one of these. */
+export const FINAL_STATUSES: ReadonlySet<OrderStatus> = new Set([
+  'DELIVERED',
+  'REJECTED',
+  'PAYMENT_FAILED',
+  'CANCELLED',
+  'EXPIRED',
+]);
+
 export const orderLineSchema = z.object({
   product_id: productId,
   name: z.string(),
@@ -62,6 +71,25 @@ export const orderEventSchema = z.object({
   version: z.int().min(1),
   time: timestamp,
   data: z.record(z.string(), z.unknown()),
+});
+
+export const orderEventListSchema = z.object({ items: z.array(orderEventSchema) });
+
+/**
+ * `GET /orders/:id/changes`, for the gateway's live updates only: the order as it was after each of its events, those
+ * after version `after`; and whether there will be no more.
+ */
+export const orderChangesQuery = z.object({ after: z.coerce.number().int().min(0).default(0) });
+export const orderChangeSchema = z.object({ type: orderEventType, order: orderSchema });
+export type OrderChange = z.infer<typeof orderChangeSchema>;
+export const orderChangesSchema = z.object({ items: z.array(orderChangeSchema), ended: z.boolean() });
+
+/**
+ * `orders.changed`, on the broadcast component: these orders have come to these versions. Every gateway hears it, and reads
+ * what its clients watch; one that misses it hears of the order again, at the latest when its job looks after it.
+ */
+export const ordersChangedData = z.object({
+  changed: z.array(z.object({ order_id: id, version: z.int().min(1) })),
 });
 
 /**

@@ -1,4 +1,10 @@
-import type { Order, OrderEventType, OrderLine, OrderStatus } from './contract.ts';
+import {
+  FINAL_STATUSES,
+  type Order,
+  type OrderEventType,
+  type OrderLine,
+  type OrderStatus,
+} from './contract.ts';
 
 /** What is to be added to an order's stream. */
 export type NewEvent =
@@ -34,11 +40,9 @@ const STATUS_AFTER: Record<OrderEventType, OrderStatus> = {
   'order.expired': 'EXPIRED',
 };
 
-const FINAL = new Set<OrderStatus>(['DELIVERED', 'REJECTED', 'PAYMENT_FAILED', 'CANCELLED', 'EXPIRED']);
-
 /** Whether nothing will happen to the order any more. */
 export function isFinal(order: Order): boolean {
-  return FINAL.has(order.status);
+  return FINAL_STATUSES.has(order.status);
 }
 
 /**

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { v5 as uuidv5, v7 as uuidv7 } from 'uuid';
-import { z } from 'zod';
-import { productSchema, type Product } from '../inventory/contract.ts';
+import { productsSchema, type Product } from '../inventory/contract.ts';
 import type { Logger } from '../shared/log.ts';
-import { Problem, unavailable } from '../shared/problem.ts';
+import { keyReused } from '../shared/idempotency.ts';
+import { unavailable } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { ConflictError } from '../shared/sidecar-call.ts';
@@ -11,40 +10,40 @@ import type { Order, PaymentMethod } from './contract.ts';
 import { append, replay, type OrderCreated } from './order.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
 import { price, type Wish } from './pricing.ts';
-import { messageOf } from './say.ts';
+import type { Say } from './say.ts';
 import { watch } from './watch-order.ts';
 
 export interface OrderRequest {
   customerId: string;
   wish: Wish;
   payment: PaymentMethod;
-  idempotencyKey: string | undefined;
+  /** The id of the order; the same for a request that is repeated. */
+  orderId: string;
+  mayBeRepeated: boolean;
 }
 
 /** Takes an order, or gives the one that the same request made before. */
-export type PlaceOrder = (request: OrderRequest) => Promise<{ order: Order; replayed: boolean }>;
-
-/** The namespace (RFC 9562, UUIDv5) of order ids that derive from a customer's idempotency key. */
-const KEYED_ORDERS = 'c1f9a5c7-0d0e-5b1d-8a4f-2f6f0f4c7b1e';
+export type PlaceOrder = (request: OrderRequest) => Promise<Order>;
 
 export function orderPlacer(deps: {
   store: OrderStore;
   sidecar: Sidecar;
+  say: Say;
   log: Logger;
   recheckMs: number;
   now: () => Date;
 }): PlaceOrder {
-  const { store, sidecar, log, recheckMs, now } = deps;
+  const { store, sidecar, say, log, recheckMs, now } = deps;
 
   return async (request) => {
-    const orderId = orderIdFor(request);
+    const { orderId, wish, mayBeRepeated } = request;
     aboutOrder(orderId);
     const requestHash = hash(request);
-    const repeated = request.idempotencyKey === undefined ? undefined : await existing(orderId, requestHash);
+    // Before anything else: prices may have changed since.
+    const repeated = mayBeRepeated ? await existing(orderId, requestHash) : undefined;
     if (repeated) return repeated;
-
-    const priced = price(request.wish, await fetchProducts(request.wish));
-    const document = newDocument(orderId, requestHash, request, priced);
+    const priced = price(wish, await fetchProducts(wish));
+    const document = newDocument(requestHash, request, priced);
     // From here on the order cannot be forgotten: the job looks after it until it is final.
     await watch(sidecar, orderId, recheckMs, now().toISOString());
     try {
@@ -55,20 +54,15 @@ export function orderPlacer(deps: {
       if (first) return first;
       throw error;
     }
-    await say(document);
-    return { order: replay(orderId, document.events), replayed: false };
+    await sayCreated(document);
+    return replay(orderId, document.events);
   };
 
   async function existing(orderId: string, requestHash: string) {
     const found = await store.load(orderId);
     if (!found) return undefined;
-    if (found.value.request_hash !== requestHash)
-      throw new Problem(
-        422,
-        'idempotency-key-reused',
-        'This Idempotency-Key was used for another request before.',
-      );
-    return { order: replay(orderId, found.value.events.slice(0, 1)), replayed: true };
+    if (found.value.request_hash !== requestHash) throw keyReused();
+    return replay(orderId, found.value.events.slice(0, 1));
   }
 
   async function fetchProducts(wish: Wish): Promise<Product[]> {
@@ -79,9 +73,8 @@ export function orderPlacer(deps: {
   }
 
   function newDocument(
-    orderId: string,
     requestHash: string,
-    { customerId, payment }: OrderRequest,
+    { orderId, customerId, payment }: OrderRequest,
     priced: Omit<OrderCreated, 'customer_id'>,
   ): OrderDocument {
     const created = { type: 'order.created' as const, data: { customer_id: customerId, ...priced } };
@@ -90,17 +83,9 @@ export function orderPlacer(deps: {
   }
 
   /** The order is accepted even while the broker is out of reach: the job will say it. */
-  async function say(document: OrderDocument): Promise<void> {
-    await sidecar
-      .publish(messageOf(document, 1))
-      .catch((err: unknown) => log.warn({ err }, 'order.created not said yet'));
+  async function sayCreated(document: OrderDocument): Promise<void> {
+    await say(document, 1).catch((err: unknown) => log.warn({ err }, 'order.created not said yet'));
   }
-}
-
-const productsSchema = z.object({ items: z.array(productSchema) });
-
-function orderIdFor({ customerId, idempotencyKey }: OrderRequest): string {
-  return idempotencyKey === undefined ? uuidv7() : uuidv5(`${customerId} ${idempotencyKey}`, KEYED_ORDERS);
 }
 
 function hash({ wish, payment }: OrderRequest): string {

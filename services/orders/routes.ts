@@ -1,21 +1,24 @@
-import { Router, type Request } from 'express';
+import { Router, type Response } from 'express';
+import { demandMatch, versionTag } from '../shared/conditional.ts';
+import type { Once } from '../shared/idempotency.ts';
 import { callerOf, mayRead, requireAdmin, type Caller } from '../shared/identity.ts';
 import { forbidden, notFound, Problem } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { id as orderIdSchema } from '../shared/types.ts';
-import { parseBody } from '../shared/validate.ts';
+import { parseBody, parseQuery } from '../shared/validate.ts';
 import type { CancelOrder } from './cancel-order.ts';
 import {
   cancelBody,
   cartBody,
   oneLineBody,
+  orderChangesQuery,
   putStatusBody,
   type Order,
   type PaymentMethod,
 } from './contract.ts';
 import type { DemandCustomer } from './customers.ts';
 import type { MoveOrder } from './move-order.ts';
-import { replay } from './order.ts';
+import { isFinal, replay } from './order.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
 import type { PlaceOrder } from './place-order.ts';
 import type { Wish } from './pricing.ts';
@@ -30,8 +33,9 @@ export function routes(deps: {
   placeOrder: PlaceOrder;
   cancelOrder: CancelOrder;
   move: MoveOrder;
+  once: Once;
 }): Router {
-  const { store, demandCustomer, placeOrder, cancelOrder, move } = deps;
+  const { store, demandCustomer, placeOrder, cancelOrder, move, once } = deps;
   const router = Router();
 
   router.post('/api/orders', async (req, res) => {
@@ -40,24 +44,21 @@ export function routes(deps: {
     const customerId = customer_id ?? caller.id;
     if (!mayRead(caller, customerId)) throw forbidden('customer_id must be your own.');
     if (customerId !== caller.id) await demandCustomer(caller, customerId);
-    const { order, replayed } = await placeOrder({
-      customerId,
-      wish,
-      payment,
-      idempotencyKey: idempotencyKeyOf(req),
+    await once(req, res, 'place order', async (orderId, mayBeRepeated) => {
+      const request = { orderId, mayBeRepeated, customerId, wish, payment };
+      const { order_id, total, currency } = await placeOrder(request);
+      const message = 'The order is accepted. Its status tells how it goes on.';
+      return {
+        status: 201,
+        headers: { location: `/api/orders/${order_id}` },
+        body: { order_id, status: 'PENDING', message, total, currency },
+      };
     });
-    if (replayed) res.set('idempotent-replayed', 'true');
-    const { order_id, total, currency } = order;
-    const message = 'The order is accepted. Its status tells how it goes on.';
-    res
-      .status(201)
-      .location(`/api/orders/${order_id}`)
-      .json({ order_id, status: 'PENDING', message, total, currency });
   });
 
   router.get('/api/orders/:id', async (req, res) => {
-    const document = await loadFor(callerOf(req), req.params.id);
-    res.set('cache-control', 'no-store').json(replay(document.order_id, document.events));
+    const { order_id, events } = await loadFor(callerOf(req), req.params.id);
+    sendOrder(res, replay(order_id, events));
   });
 
   router.get('/api/orders/:id/events', async (req, res) => {
@@ -75,13 +76,28 @@ export function routes(deps: {
   router.post('/api/orders/:id/cancel', async (req, res) => {
     const { order_id } = await loadFor(callerOf(req), req.params.id);
     const { reason = 'cancelled by the customer' } = parseBody(cancelBody, req.body);
-    res.json(await cancelOrder(order_id, reason));
+    await once(req, res, 'cancel order', async () => ({
+      status: 200,
+      body: await cancelOrder(order_id, reason),
+    }));
   });
 
   router.put('/api/orders/:id/status', async (req, res) => {
     const document = await loadFor(requireAdmin(req), req.params.id);
     const { status } = parseBody(putStatusBody, req.body);
-    res.json(await bringInto(document, status));
+    const demand = ({ version }: Order) => demandMatch(req, versionTag(version));
+    sendOrder(res, await bringInto(document, status, demand));
+  });
+
+  // For the live updates of gateways; not under /api, so they do not let it out.
+  router.get('/orders/:id/changes', async (req, res) => {
+    const { order_id, events } = await loadFor(callerOf(req), req.params.id);
+    const { after } = parseQuery(orderChangesQuery, req.query);
+    const items = events.slice(after).map(({ type, version }) => ({
+      type,
+      order: replay(order_id, events.slice(0, version)),
+    }));
+    res.json({ items, ended: isFinal(replay(order_id, events)) });
   });
 
   async function loadFor(caller: Caller, orderId: string): Promise<OrderDocument> {
@@ -94,11 +110,17 @@ export function routes(deps: {
     return found.value;
   }
 
-  async function bringInto({ order_id, events }: OrderDocument, status: Order['status']): Promise<Order> {
+  async function bringInto(
+    { order_id, events }: OrderDocument,
+    status: Order['status'],
+    demand: (order: Order) => void,
+  ): Promise<Order> {
+    const read = replay(order_id, events);
+    demand(read);
     const message = BY_HAND[status];
-    if (message?.type === 'cancel') return cancelOrder(order_id, message.reason);
+    if (message?.type === 'cancel') return cancelOrder(order_id, message.reason, demand);
     // Without a message for it the order can only be in that status already.
-    const order = message ? (await move(order_id, message))?.order : replay(order_id, events);
+    const order = message ? (await move(order_id, message, demand))?.order : read;
     if (!order) throw notFound('order');
     if (order.status === status) return order;
     throw new Problem(409, 'illegal-transition', `An order that is ${order.status} cannot become ${status}.`);
@@ -125,15 +147,6 @@ function parseOrder(body: unknown): ParsedOrder {
   return { wish: { lines, amount, currency }, payment: payment ?? DEFAULT_CARD, customer_id };
 }
 
-/** draft-ietf-httpapi-idempotency-key-header-07; a quoted string there, a bare one in common use: both are taken. */
-function idempotencyKeyOf(req: Request): string | undefined {
-  const key = req.get('idempotency-key');
-  if (key === undefined) return undefined;
-  if (!/^[\x21-\x7e]{1,255}$/.test(key))
-    throw new Problem(
-      400,
-      'invalid-idempotency-key',
-      'The Idempotency-Key must be 1 to 255 visible characters.',
-    );
-  return key.replace(/^"(.*)"$/, '$1');
+function sendOrder(res: Response, order: Order): void {
+  res.set({ 'cache-control': 'no-store', etag: versionTag(order.version) }).json(order);
 }

@@ -1,6 +1,18 @@
 import { cloudEvent, type CloudEvent } from '../shared/events.ts';
+import type { Sidecar } from '../shared/sidecar.ts';
 import { replay } from './order.ts';
 import type { OrderDocument } from './order-store.ts';
+
+/** Tells of one event of an order, to services by a message and to those who watch it. */
+export type Say = (document: OrderDocument, version: number) => Promise<void>;
+
+/** @param changed is told of every version that is said */
+export function sayer(sidecar: Sidecar, changed: (orderId: string, version: number) => void): Say {
+  return async (document, version) => {
+    changed(document.order_id, version);
+    await sidecar.publish(messageOf(document, version));
+  };
+}
 
 /**
  * The message that tells of one event of an order. It follows from the stream alone, so that saying it again gives the

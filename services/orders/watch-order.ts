@@ -7,7 +7,7 @@ import { lastEvent, type MoveOrder } from './move-order.ts';
 import { isFinal, replay } from './order.ts';
 import type { OrderStore } from './order-store.ts';
 import { pauseBeforeNextLook } from './saga.ts';
-import { messageOf } from './say.ts';
+import type { Say } from './say.ts';
 
 /** What the job of an order carries: when it was set. */
 const jobData = z.object({ since: timestamp });
@@ -23,12 +23,13 @@ const NEVER_WRITTEN_AFTER = 120_000;
 export function watchOrder(deps: {
   store: OrderStore;
   sidecar: Sidecar;
+  say: Say;
   move: MoveOrder;
   recheckMs: number;
   expireMs: number;
   now: () => Date;
 }): Router {
-  const { store, sidecar, move, expireMs, now } = deps;
+  const { store, sidecar, say, move, expireMs, now } = deps;
   const router = Router();
   const timeSince = (time: string) => now().getTime() - Date.parse(time);
 
@@ -48,12 +49,12 @@ export function watchOrder(deps: {
     }
     const order = replay(orderId, loaded.value.events);
     if (isFinal(order)) {
-      await sidecar.publish(messageOf(loaded.value, order.version));
+      await say(loaded.value, order.version);
       return sidecar.unschedule(jobOf(orderId));
     }
     const created = timeSince(order.created_at);
     if (created >= expireMs && (await move(orderId, { type: 'deadline passed' }))?.changed) return;
-    await sidecar.publish(messageOf(loaded.value, order.version));
+    await say(loaded.value, order.version);
     const since = { lastEvent: timeSince(lastEvent(loaded).time), created };
     await watch(sidecar, orderId, pauseBeforeNextLook(order.status, since, deps), watchedSince);
   }

@@ -1,5 +1,7 @@
 import type { Express } from 'express';
+import { idempotency } from '../shared/idempotency.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
+import { payments as description } from './api.ts';
 import { cashier } from './cashier.ts';
 import { paymentStore } from './payment-store.ts';
 import { bounded, type PaymentProvider } from './provider.ts';
@@ -19,5 +21,9 @@ export function createApp(deps: PaymentsDeps): Express {
   const provider = bounded(deps.provider, deps.timeoutMs);
   const store = paymentStore(deps.sidecar.state);
   const desk = cashier({ ...deps, provider, store });
-  return createService(deps, { routers: [routes(store, provider, desk), events(deps, desk)] });
+  const once = idempotency({ state: deps.sidecar.state, log: deps.log });
+  return createService(deps, {
+    description,
+    routers: [routes({ store, provider, cashier: desk, once }), events(deps, desk)],
+  });
 }

@@ -12,7 +12,11 @@ const SERVICE = 'payments';
 const config = loadConfig(schema, process.env);
 const log = createLogger(SERVICE, config.LOG_LEVEL);
 const stopTracing = startTracing(SERVICE, config.ZIPKIN_ENDPOINT);
-const sidecar = createSidecar({ port: config.DAPR_HTTP_PORT, apiToken: config.DAPR_API_TOKEN });
+const sidecar = createSidecar({
+  port: config.DAPR_HTTP_PORT,
+  metricsPort: config.DAPR_METRICS_PORT,
+  apiToken: config.DAPR_API_TOKEN,
+});
 const now = () => new Date();
 const provider = simulatedProvider({ state: sidecar.state, now, slowMs: config.SLOW_CARD_MS });
 const { PAYMENT_TIMEOUT_MS: timeoutMs, PAYMENT_MAX_ATTEMPTS: maxAttempts } = config;

@@ -1,6 +1,8 @@
 import { Router } from 'express';
 import { z } from 'zod';
+import type { Once } from '../shared/idempotency.ts';
 import { callerOf, mayRead, requireAdmin } from '../shared/identity.ts';
+import { sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { id } from '../shared/types.ts';
@@ -15,7 +17,13 @@ const noBody = z.strictObject({});
 const total = (movements: Movement[]) => movements.reduce((sum, { amount }) => sum + amount, 0);
 
 /** The public addresses under `/api/payments`. */
-export function routes(store: PaymentStore, provider: BoundedProvider, cashier: Cashier): Router {
+export function routes(deps: {
+  store: PaymentStore;
+  provider: BoundedProvider;
+  cashier: Cashier;
+  once: Once;
+}): Router {
+  const { store, provider, cashier, once } = deps;
   const router = Router();
 
   router.get('/api/payments', async (req, res) => {
@@ -24,14 +32,17 @@ export function routes(store: PaymentStore, provider: BoundedProvider, cashier: 
     const stored = await store.load(order_id);
     const payment =
       stored && mayRead(caller, stored.value.customer_id) ? publicPayment(stored.value) : undefined;
-    res.json({ items: payment ? [payment] : [], next_cursor: null });
+    sendPage(req, res, { items: payment ? [payment] : [], nextCursor: null });
   });
 
   router.post('/api/payments/:order_id/refund', async (req, res) => {
     requireAdmin(req);
     const orderId = orderIdOf(req.params.order_id);
     parseBody(noBody, req.body);
-    res.json(publicPayment(await cashier.refund(orderId)));
+    await once(req, res, 'refund', async () => ({
+      status: 200,
+      body: publicPayment(await cashier.refund(orderId)),
+    }));
   });
 
   /** What the provider says it took and gave back, to reconcile with. */
@@ -41,7 +52,7 @@ export function routes(store: PaymentStore, provider: BoundedProvider, cashier: 
     const statement = await provider.statement(orderId);
     if (!statement) throw notFound('ledger');
     const { captures, refunds } = statement;
-    res.json({
+    res.set('cache-control', 'no-store').json({
       order_id: orderId,
       captured: total(captures),
       refunded: total(refunds),

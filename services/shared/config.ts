@@ -7,6 +7,8 @@ export const baseConfig = z.object({
   /** The address to bind; sidecar and service share a host, so the loopback is enough for all but the gateway. */
   APP_HOST: z.string().default('127.0.0.1'),
   DAPR_HTTP_PORT: z.coerce.number().int().min(1).max(65535).default(3500),
+  /** Where the sidecar tells its metrics. */
+  DAPR_METRICS_PORT: z.coerce.number().int().min(1).max(65535).default(9090),
   /** Sent by this service to its sidecar (https://docs.dapr.io/operations/security/api-token/). */
   DAPR_API_TOKEN: z.string().optional(),
   /** Expected from the sidecar on every call (https://docs.dapr.io/operations/security/app-api-token/). */

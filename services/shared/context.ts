@@ -1,4 +1,13 @@
-import { context, createContextKey, propagation, trace, type Context } from '@opentelemetry/api';
+import {
+  context,
+  createContextKey,
+  propagation,
+  ROOT_CONTEXT,
+  trace,
+  TraceFlags,
+  type Context,
+} from '@opentelemetry/api';
+import { randomBytes } from 'node:crypto';
 
 /** What is known of the request in hand; every log line of the request carries it. */
 export interface RequestFields {
@@ -62,4 +71,17 @@ export function captureContext(): Context {
 /** Runs `fn` in a context kept by `captureContext`. */
 export function runInContext<T>(captured: Context, fn: () => T): T {
   return context.with(captured, fn);
+}
+
+/**
+ * Runs `fn` in a trace that nobody keeps: for what belongs to no request, and would otherwise be a trace of its own at
+ * every sidecar on its way.
+ */
+export function outOfTrace<T>(fn: () => T): T {
+  const span = {
+    traceId: randomBytes(16).toString('hex'),
+    spanId: randomBytes(8).toString('hex'),
+    traceFlags: TraceFlags.NONE,
+  };
+  return context.with(trace.setSpanContext(ROOT_CONTEXT, span), fn);
 }

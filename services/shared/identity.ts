@@ -6,6 +6,8 @@ import { forbidden, Problem } from './problem.ts';
 export interface Caller {
   id: string;
   role: 'customer' | 'admin';
+  /** The session that the token belongs to. */
+  session?: string | undefined;
 }
 
 /**
@@ -14,6 +16,12 @@ export interface Caller {
  */
 export const CALLER_ID = 'x-caller-id';
 export const CALLER_ROLE = 'x-caller-role';
+export const CALLER_SESSION = 'x-caller-session';
+
+/** The headers that name `caller` to a service. */
+export function headersOf({ id, role, session }: Caller): Record<string, string> {
+  return { [CALLER_ID]: id, [CALLER_ROLE]: role, ...(session ? { [CALLER_SESSION]: session } : {}) };
+}
 
 const role = z.enum(['customer', 'admin']);
 
@@ -22,7 +30,7 @@ export function callerOf(req: Request): Caller {
   const id = req.get(CALLER_ID);
   const parsed = role.safeParse(req.get(CALLER_ROLE));
   if (!id || !parsed.success) throw new Problem(401, 'unauthenticated', 'This needs an access token.');
-  return { id, role: parsed.data };
+  return { id, role: parsed.data, session: req.get(CALLER_SESSION) };
 }
 
 /** @throws Problem 401 or 403 */

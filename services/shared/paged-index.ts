@@ -1,3 +1,4 @@
+import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { Problem } from './problem.ts';
 import type { StateStore, Write } from './state.ts';
@@ -84,3 +85,19 @@ export const pageQuery = z.object({
   cursor: z.string().max(64).optional(),
   limit: z.coerce.number().int().min(1).max(100).default(20),
 });
+
+/**
+ * Answers with a page of a list: `{ items, next_cursor }`, and a `Link` to the next page where there is one (RFC 8288).
+ */
+export function sendPage(
+  req: Request,
+  res: Response,
+  { items, nextCursor }: { items: readonly unknown[]; nextCursor: string | null },
+): void {
+  if (nextCursor) {
+    const query = new URLSearchParams(req.query as Record<string, string>);
+    query.set('cursor', nextCursor);
+    res.set('link', `<${req.path}?${query.toString()}>; rel="next"`);
+  }
+  res.set('cache-control', 'no-store').json({ items, next_cursor: nextCursor });
+}

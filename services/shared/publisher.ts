@@ -17,13 +17,14 @@ type Outcome = 'published' | 'failed';
  */
 export function publisher(
   request: (call: SidecarRequest) => Promise<SidecarResponse>,
+  component: string,
 ): (event: CloudEvent) => Promise<void> {
   const topics = new Map<string, (outgoing: Outgoing) => Promise<Outcome>>();
 
   async function publishOne(topic: string, { event }: Outgoing): Promise<Outcome> {
     const response = await request({
       method: 'POST',
-      path: `/v1.0/publish/pubsub/${topic}`,
+      path: `/v1.0/publish/${component}/${topic}`,
       headers: { 'content-type': CLOUD_EVENT },
       body: JSON.stringify(event),
     });
@@ -40,7 +41,7 @@ export function publisher(
     }));
     const response = await request({
       method: 'POST',
-      path: `/v1.0-alpha1/publish/bulk/pubsub/${topic}`,
+      path: `/v1.0-alpha1/publish/bulk/${component}/${topic}`,
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(entries),
     });

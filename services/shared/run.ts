@@ -1,18 +1,63 @@
+import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import type { RequestListener } from 'node:http';
-import { createServer } from 'node:http';
+import { createServer, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './log.ts';
 
+/** How long a client may take for its headers and for its whole request, and how large its headers may be. */
+const SLOW_CLIENTS = {
+  // Longer than the 60 s after which a sidecar drops an idle connection, so that it is never us who closes first.
+  keepAliveTimeout: 75_000,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 16 * 1024,
+};
+
+const CLIENT_ERRORS: Record<string, [status: number, detail: string]> = {
+  HPE_HEADER_OVERFLOW: [431, 'The headers are larger than 16 KB.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not come in time.'],
+};
+
+/** What is no HTTP request does not reach the app; it is answered with a problem document all the same. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'This is not an HTTP request.'];
+  const title = STATUS_CODES[status] ?? 'Error';
+  const body = JSON.stringify({
+    type: 'urn:sidecart:problem:bad-request',
+    title,
+    status,
+    detail,
+    instance: '',
+    request_id: '',
+  });
+  socket.end(
+    `HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
 /** Listens; resolves when connections are taken. */
 export async function listen(app: RequestListener, port: number, host: string): Promise<Server> {
-  // Longer than the 60 s after which a sidecar drops an idle connection, so that it is never us who closes first.
-  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 30_000 }, app);
+  const server = createServer(SLOW_CLIENTS, app);
+  server.on('clientError', refuse);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);
   });
   return server;
+}
+
+/** Aborted on SIGTERM and SIGINT: for what would never end by itself, such as a stream. Comes before `stopGracefully`. */
+export function stopSignal(process: NodeJS.Process): AbortSignal {
+  const stopping = new AbortController();
+  // Each stream that is open listens.
+  setMaxListeners(0, stopping.signal);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort());
+  return stopping.signal;
 }
 
 /** What is under way may take this long to end after SIGTERM. Milliseconds. */

@@ -2,8 +2,11 @@ import express, { type Express, type Request, type RequestHandler, type Router }
 import { timingSafeEqual } from 'node:crypto';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { v7 as uuidv7 } from 'uuid';
+import type { ServiceDescription } from './api.ts';
+import { asyncApi } from './asyncapi.ts';
 import { addRequestFields, resumeTrace, runInRequest } from './context.ts';
 import type { Logger } from './log.ts';
+import { openApi } from './openapi.ts';
 import { errorHandler, Problem, unknownRoute } from './problem.ts';
 import type { Sidecar } from './sidecar.ts';
 
@@ -25,6 +28,8 @@ export function createMetrics(): Registry {
 }
 
 export interface ServiceParts {
+  /** Where there is one, `/openapi.json` and `/asyncapi.json` tell it. */
+  description?: ServiceDescription;
   routers: (Router | RequestHandler)[];
   /** Those that read the body themselves; they come before the one that takes JSON only. */
   unparsed?: (Router | RequestHandler)[];
@@ -37,12 +42,13 @@ export interface ServiceParts {
  * - request id (taken over from `X-Request-Id` or made) and trace context for all that follows
  * - one log line and one metric a request
  * - `/healthz` (the process lives), `/readyz` (it can work: the sidecar and `isReady`), `/metrics`
+ * - `/openapi.json` and `/asyncapi.json`: what it offers and what it says
  * - calls only from the sidecar, by `APP_API_TOKEN`, for all routers
  * - JSON bodies up to 100 KB for `routers`; problem documents for everything that goes wrong
  */
 export function createService(
   deps: ServiceDeps,
-  { routers, unparsed = [], isReady = () => true }: ServiceParts,
+  { description, routers, unparsed = [], isReady = () => true }: ServiceParts,
 ): Express {
   const { log, sidecar, metrics } = deps;
   const app = express();
@@ -51,10 +57,15 @@ export function createService(
   app.use(inRequest(log, metrics));
   app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }));
   app.get('/readyz', async (_req, res) => {
-    const ready = isReady() && (await sidecar.isReady());
-    res.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'starting' });
+    const [hasSidecar, breakers] = await Promise.all([sidecar.isReady(), sidecar.openBreakers()]);
+    const ready = isReady() && hasSidecar;
+    res.status(ready ? 200 : 503).json({
+      status: ready ? 'ready' : 'starting',
+      ...(breakers.length > 0 ? { open_breakers: breakers } : {}),
+    });
   });
   app.get('/metrics', async (_req, res) => void res.type(metrics.contentType).send(await metrics.metrics()));
+  if (description) app.use(documents(description));
   if (deps.appApiToken) app.use(onlyFromSidecar(deps.appApiToken));
   for (const router of unparsed) app.use(router);
   // Subscriptions are declared in components/, so that they show without the code.
@@ -65,6 +76,14 @@ export function createService(
   app.use(unknownRoute);
   app.use(errorHandler(log));
   return app;
+}
+
+/** Made when they are first asked for: nobody should pay for them at every start. */
+function documents(description: ServiceDescription): Router {
+  const router = express.Router();
+  router.get('/openapi.json', (_req, res) => void res.json(openApi([description], 'sidecar')));
+  router.get('/asyncapi.json', (_req, res) => void res.json(asyncApi([description])));
+  return router;
 }
 
 /** Puts each request into a context of its own, and tells of it when it ends. */
@@ -112,7 +131,7 @@ function routeOf(req: Request): string {
 }
 
 /** Dapr sends the token that app and sidecar were started with; nobody else has it. */
-function onlyFromSidecar(token: string): RequestHandler {
+export function onlyFromSidecar(token: string): RequestHandler {
   const expected = Buffer.from(token);
   return (req, _res, next) => {
     const given = Buffer.from(req.get('dapr-api-token') ?? '');

@@ -27,6 +27,8 @@ export interface SidecarRequest {
   body?: string | Buffer;
   /** Milliseconds. */
   timeout?: number;
+  /** Aborted: nobody waits for the answer any more. */
+  signal?: AbortSignal;
 }
 
 /** The error for an answer that is not a success. Only Dapr's error code is kept: messages may quote data. */

@@ -1,4 +1,5 @@
-import { Pool, type Dispatcher } from 'undici';
+import { Pool, request as requestOnce, type Dispatcher } from 'undici';
+import { openBreakersIn } from './breakers.ts';
 import { outgoingHeaders } from './context.ts';
 import type { CloudEvent } from './events.ts';
 import { sidecarError, SidecarError, type SidecarRequest, type SidecarResponse } from './sidecar-call.ts';
@@ -20,6 +21,8 @@ export interface Sidecar {
   state: StateStore;
   /** Publishes to the topic named as the event's type. Resolves when the broker has it. */
   publish: (event: CloudEvent) => Promise<void>;
+  /** The same to every replica of those who listen, and to those that listen now: what it says may get lost. */
+  broadcast: (event: CloudEvent) => Promise<void>;
   /** Calls another service. Every answer of that service is a result; @throws SidecarError where none came. */
   invoke: (appId: string, request: SidecarRequest) => Promise<SidecarResponse>;
   /** Sets a job, replacing one of the same name; it comes back as `POST /job/<name>`. */
@@ -30,11 +33,14 @@ export interface Sidecar {
   send: (binding: string, data: string, metadata: Record<string, string>) => Promise<void>;
   /** Whether the sidecar has its components ready: https://docs.dapr.io/reference/api/health_api/. */
   isReady: () => Promise<boolean>;
+  /** What the circuit breakers that are open guard, by the names of components and apps; none where that is not known. */
+  openBreakers: () => Promise<string[]>;
   close: () => Promise<void>;
 }
 
 /** No call waits longer than this, whatever the resiliency policies say. Milliseconds. */
 const CALL_TIMEOUT = 15_000;
+const METRICS_TIMEOUT = 1_000;
 /** The jobs API has no resiliency policy, and waits half a minute for a scheduler that is away. Milliseconds. */
 const SCHEDULER_TIMEOUT = 3_000;
 
@@ -44,7 +50,11 @@ const SCHEDULER_TIMEOUT = 3_000;
  * The `@dapr/dapr` client is not used here: it forwards no trace context, hides ETags and the status of an
  * invocation, knows no jobs, and costs each service some 50 MB of memory.
  */
-export function createSidecar(options: { port: number; apiToken?: string | undefined }): Sidecar {
+export function createSidecar(options: {
+  port: number;
+  metricsPort?: number;
+  apiToken?: string | undefined;
+}): Sidecar {
   const pool = new Pool(`http://127.0.0.1:${options.port}`, {
     connections: 256,
     headersTimeout: CALL_TIMEOUT,
@@ -54,7 +64,7 @@ export function createSidecar(options: { port: number; apiToken?: string | undef
   const token: Record<string, string> = options.apiToken ? { 'dapr-api-token': options.apiToken } : {};
 
   async function request(call: SidecarRequest): Promise<SidecarResponse> {
-    const { method, path, headers, body, timeout = CALL_TIMEOUT } = call;
+    const { method, path, headers, body, timeout = CALL_TIMEOUT, signal } = call;
     let response: Dispatcher.ResponseData;
     try {
       response = await pool.request({
@@ -63,6 +73,7 @@ export function createSidecar(options: { port: number; apiToken?: string | undef
         headers: { ...headers, ...outgoingHeaders(), ...token },
         body: body ?? null,
         headersTimeout: timeout,
+        ...(signal ? { signal } : {}),
       });
       return {
         status: response.statusCode,
@@ -83,7 +94,8 @@ export function createSidecar(options: { port: number; apiToken?: string | undef
 
   return {
     state: stateStore(request),
-    publish: publisher(request),
+    publish: publisher(request, 'pubsub'),
+    broadcast: publisher(request, 'broadcast'),
     async invoke(appId, call) {
       const response = await request({ ...call, headers: { ...call.headers, 'dapr-app-id': appId } });
       if (response.status >= 500 && isFromSidecar(response)) throw sidecarError(`invoke ${appId}`, response);
@@ -120,6 +132,16 @@ export function createSidecar(options: { port: number; apiToken?: string | undef
         () => undefined,
       );
       return response?.status === 204;
+    },
+    async openBreakers() {
+      if (options.metricsPort === undefined) return [];
+      const url = `http://127.0.0.1:${options.metricsPort}/metrics`;
+      const limits = { headersTimeout: METRICS_TIMEOUT, bodyTimeout: METRICS_TIMEOUT };
+      const text = await requestOnce(url, limits).then(
+        ({ body }) => body.text(),
+        () => '',
+      );
+      return openBreakersIn(text);
     },
     close: () => pool.close(),
   };

@@ -10,7 +10,14 @@ export interface Stored<T> {
 
 /** One write. With `etag`: the document must still be that version; without: it must not exist yet. */
 export type Write =
-  | { op: 'put'; key: string; value: unknown; etag?: string | undefined }
+  | {
+      op: 'put';
+      key: string;
+      value: unknown;
+      etag?: string | undefined;
+      /** After this time the document is gone: https://docs.dapr.io/developing-applications/building-blocks/state-management/state-store-ttl/. */
+      ttlSeconds?: number | undefined;
+    }
   | { op: 'delete'; key: string; etag: string };
 
 /**
@@ -148,6 +155,9 @@ function toOperation(write: Write): Record<string, unknown> {
   return {
     key: write.key,
     ...(write.op === 'put' ? { value: write.value } : {}),
+    ...(write.op === 'put' && write.ttlSeconds
+      ? { metadata: { ttlInSeconds: String(write.ttlSeconds) } }
+      : {}),
     ...(write.etag ? { etag: write.etag } : {}),
     options: { concurrency: 'first-write' },
   };

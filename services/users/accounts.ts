@@ -1,37 +1,43 @@
-import { NIL, v7 as uuidv7 } from 'uuid';
+import { v7 as uuidv7 } from 'uuid';
 import { addRequestFields } from '../shared/context.ts';
 import { cloudEvent } from '../shared/events.ts';
+import { keyReused } from '../shared/idempotency.ts';
 import type { Logger } from '../shared/log.ts';
 import { notFound, Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
 import type { User } from './contract.ts';
+import type { Counters } from './counters.ts';
 import type { Passwords } from './passwords.ts';
-import {
-  changed,
-  erased,
-  isErased,
-  messageOf,
-  publicUser,
-  registered,
-  type Account,
-  type UserDocument,
-} from './user.ts';
+import type { SessionStore } from './session-store.ts';
+import type { Sessions } from './sessions.ts';
+import { changed, erased, isErased, messageOf, registered, type Account, type UserDocument } from './user.ts';
 import type { UserStore } from './user-store.ts';
 
 export interface Accounts {
-  /** @throws Problem 409 where the address has an account */
-  register: (details: { email: string; password: string; name: string; role: User['role'] }) => Promise<User>;
-  /** @throws Problem 401, the same for an unknown address and a wrong password, after the same time */
-  logIn: (credentials: { email: string; password: string }) => Promise<User>;
+  /**
+   * @param userId the new account's; where it has been made with these very details before, that account is the answer
+   * @throws Problem 409 where the address has an account; 422 where the id was used for another one
+   */
+  register: (
+    details: { email: string; password: string; name: string; role: User['role'] },
+    userId?: string,
+  ) => Promise<Account>;
   /** @throws Problem 404 */
-  find: (userId: string) => Promise<User>;
-  /** @throws Problem 404; 409 where the new address has an account */
+  find: (userId: string) => Promise<Account>;
+  /**
+   * A new password ends all sessions but `by.session`.
+   *
+   * @param by.session the user's own session in which this is asked for
+   * @param by.demand throws where the account that would be replaced is not as the caller expects
+   * @throws Problem 404; 409 where the new address has an account; 401 for a new password where `by.session` has ended
+   */
   change: (
     userId: string,
     changes: { email?: string | undefined; name?: string | undefined; password?: string | undefined },
-  ) => Promise<User>;
-  /** @throws Problem 404 */
+    by: { session: string | undefined; demand: (account: Account) => void },
+  ) => Promise<Account>;
+  /** Ends all sessions too. @throws Problem 404 */
   erase: (userId: string) => Promise<void>;
   /** Makes the first administrator where the address has no account. */
   ensureAdmin: (admin: { email: string; password: string }) => Promise<void>;
@@ -44,8 +50,6 @@ export interface Accounts {
 }
 
 const emailTaken = () => new Problem(409, 'email-taken', 'There is an account with this e-mail address.');
-const wrongCredentials = () =>
-  new Problem(401, 'wrong-credentials', 'The e-mail address or the password is wrong.');
 
 /** A job a version, so that the end of one never takes away the job of the next. */
 const jobOf = ({ user_id, version }: { user_id: string; version: number }) => `user-${user_id}-${version}`;
@@ -53,15 +57,18 @@ const JOB = { dueTime: '10s', schedule: '@every 30s' };
 /** Milliseconds after which a request cannot be under way any more; each of its calls has a far shorter limit. */
 const NEVER_WRITTEN_AFTER = 120_000;
 
-const now = () => new Date().toISOString();
-
 export function accounts(deps: {
   store: UserStore;
+  endable: Pick<SessionStore, 'endAll'>;
+  sessions: Pick<Sessions, 'demandOpen'>;
   passwords: Passwords;
+  counters: Pick<Counters, 'sessionsEnded'>;
   sidecar: Sidecar;
   log: Logger;
+  now: () => Date;
 }): Accounts {
-  const { store, passwords, sidecar, log } = deps;
+  const { store, endable, sessions, passwords, counters, sidecar, log } = deps;
+  const now = () => deps.now().toISOString();
 
   async function say(document: UserDocument): Promise<void> {
     const { user_id, version, changed_at } = document;
@@ -70,20 +77,28 @@ export function accounts(deps: {
   }
 
   async function sayAndEndJob(document: UserDocument): Promise<void> {
-    await say(document);
-    await sidecar.unschedule(jobOf(document));
+    try {
+      await say(document);
+      await sidecar.unschedule(jobOf(document));
+    } catch (err) {
+      log.error({ err }, 'a message is late: the job of this user will say it');
+    }
+  }
+
+  /** Nothing is refreshed any more once the account is written; this gets the access tokens refused too. */
+  async function endSessions({ user_id, sessions_ended }: UserDocument): Promise<void> {
+    if (sessions_ended) await endable.endAll(user_id, sessions_ended);
   }
 
   /**
-   * A caller has no redelivery as a message has. So a job is set before anything is written; it says what this request
-   * does not come to say.
+   * A caller has no redelivery as a message has. So a job is set before anything is written; it does and says what this
+   * request does not come to.
    */
   async function writeAndSay(next: UserDocument, write: () => Promise<void>): Promise<void> {
     await sidecar.schedule(jobOf(next), { ...JOB, data: { since: now() } });
     await write();
-    await sayAndEndJob(next).catch((err: unknown) =>
-      log.error({ err }, 'a message is late: the job of this user will say it'),
-    );
+    await endSessions(next);
+    await sayAndEndJob(next);
   }
 
   async function loadAccount(userId: string): Promise<Stored<Account>> {
@@ -96,37 +111,48 @@ export function accounts(deps: {
     if (await store.ownerOf(email)) throw emailTaken();
   }
 
-  async function register(details: Parameters<Accounts['register']>[0]): Promise<User> {
+  /**
+   * The account that an earlier try of the same registration has made. Only who knows its password hears of it: whoever
+   * guesses a key must not be told whose it was.
+   */
+  async function madeBefore(
+    userId: string,
+    { email, password }: { email: string; password: string },
+  ): Promise<Account | undefined> {
+    const [owner, made] = await Promise.all([store.ownerOf(email), store.load(userId)]);
+    if (!made && owner) throw emailTaken();
+    if (!made) return undefined;
+    const document = made.value;
+    if (isErased(document) || document.email !== email) throw keyReused();
+    const isSame = await passwords.inTurn((verify) => verify(document.password_hash, password));
+    if (!isSame) throw keyReused();
+    await sayAndEndJob(document);
+    return document;
+  }
+
+  async function register(details: Parameters<Accounts['register']>[0], userId = uuidv7()): Promise<Account> {
     const { email, password, name, role } = details;
-    await demandFree(email);
+    const before = await madeBefore(userId, details);
+    if (before) return before;
+    addRequestFields({ user_id: userId });
     const account = registered(
-      { user_id: uuidv7(), email, name, role, password_hash: await passwords.hash(password) },
+      { user_id: userId, email, name, role, password_hash: await passwords.hash(password) },
       now(),
     );
-    addRequestFields({ user_id: account.user_id });
-    await retryOnConflict(async () => {
-      await demandFree(email);
+    return retryOnConflict(async () => {
+      const meanwhile = await madeBefore(userId, details);
+      if (meanwhile) return meanwhile;
       await writeAndSay(account, () => store.add(account));
+      return account;
     });
-    return publicUser(account);
   }
 
   return {
     register,
 
-    async logIn({ email, password }) {
-      // An unknown address costs the same reads and the same hash as a known one.
-      const owner = (await store.ownerOf(email)) ?? NIL;
-      const found = (await store.load(owner))?.value;
-      const account = found && !isErased(found) ? found : undefined;
-      const right = await passwords.verify(account?.password_hash, password);
-      if (!account || !right) throw wrongCredentials();
-      return publicUser(account);
-    },
+    find: async (userId) => (await loadAccount(userId)).value,
 
-    find: async (userId) => publicUser((await loadAccount(userId)).value),
-
-    async change(userId, { email, name, password }) {
+    async change(userId, { email, name, password }, { session, demand }) {
       const changes = {
         email,
         name,
@@ -134,13 +160,17 @@ export function accounts(deps: {
       };
       return retryOnConflict(async () => {
         const loaded = await loadAccount(userId);
-        const next = changed(loaded.value, changes, now());
-        if (next === loaded.value) return publicUser(next);
+        demand(loaded.value);
+        // A session that is ended by another's new password could otherwise still except itself by one of its own.
+        if (password !== undefined && session !== undefined) await sessions.demandOpen(session, loaded.value);
+        const next = changed(loaded.value, changes, now(), session);
+        if (next === loaded.value) return next;
         if (next.email !== loaded.value.email) await demandFree(next.email);
         // The registration itself must not go unsaid: nobody else would ever hear of it.
         if (loaded.value.version === 1) await say(loaded.value);
         await writeAndSay(next, () => store.replace(loaded, next));
-        return publicUser(next);
+        if (password !== undefined) counters.sessionsEnded.inc({ reason: 'password' });
+        return next;
       });
     },
 
@@ -149,6 +179,7 @@ export function accounts(deps: {
         const loaded = await loadAccount(userId);
         const next = erased(loaded.value, now());
         await writeAndSay(next, () => store.replace(loaded, next));
+        counters.sessionsEnded.inc({ reason: 'deleted' });
       });
     },
 
@@ -167,8 +198,11 @@ export function accounts(deps: {
       const document = (await store.load(userId))?.value;
       // Where the document is older, the write that this job was set for may still be under way, or never happened.
       const written = document !== undefined && document.version >= version;
-      if (!written && Date.now() - Date.parse(since) < NEVER_WRITTEN_AFTER) return;
-      if (written) await say(document);
+      if (!written && deps.now().getTime() - Date.parse(since) < NEVER_WRITTEN_AFTER) return;
+      if (written) {
+        await endSessions(document);
+        await say(document);
+      }
       await sidecar.unschedule(jobOf({ user_id: userId, version }));
     },
   };

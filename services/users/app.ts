@@ -1,45 +1,61 @@
 import type { Express } from 'express';
+import { idempotency } from '../shared/idempotency.ts';
 import { unavailable } from '../shared/problem.ts';
 import { untilDone } from '../shared/run.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
 import { accounts as createAccounts } from './accounts.ts';
-import { passwords } from './passwords.ts';
+import { users as description } from './api.ts';
+import { createCounters } from './counters.ts';
+import { logInWith } from './log-in.ts';
+import { loginThrottle } from './login-throttle-store.ts';
+import { passwords as createPasswords } from './passwords.ts';
 import { routes } from './routes.ts';
-import { signingKeys, tokenIssuer, type Tokens } from './tokens.ts';
+import { sessionStore } from './session-store.ts';
+import { sessions as createSessions } from './sessions.ts';
+import { signingKeys } from './signing-keys.ts';
+import { tokenIssuer } from './tokens.ts';
 import { userStore } from './user-store.ts';
 
 export interface UsersDeps extends ServiceDeps {
   tokenTtlSeconds: number;
+  refreshTtlSeconds: number;
+  keyRotationSeconds: number;
   /** The first administrator. */
   admin?: { email: string; password: string } | undefined;
+  now: () => Date;
 }
 
 /** The service answers 503 until its signing key and its first administrator are in the store. */
 export function createApp(deps: UsersDeps): Express {
-  const { log, sidecar, metrics, admin } = deps;
-  const store = userStore(sidecar.state);
-  const accounts = createAccounts({ store, passwords: passwords(), sidecar, log });
-  let tokens: Tokens | undefined;
+  const { log, sidecar, metrics, admin, now, tokenTtlSeconds } = deps;
+  const { state } = sidecar;
+  const counters = createCounters(metrics);
+  const passwords = createPasswords();
+  const store = userStore(state);
+  const keys = signingKeys({ ...deps, state, rotationSeconds: deps.keyRotationSeconds });
+  const tokens = tokenIssuer({ keys, now, ttlSeconds: tokenTtlSeconds });
+  const endable = sessionStore({ state, now, tokenTtlSeconds });
+  const sessions = createSessions({ ...deps, store: endable, users: store, tokens, counters });
+  const accounts = createAccounts({ ...deps, store, endable, sessions, passwords, counters });
+  const logIn = logInWith({ store, passwords, throttle: loginThrottle({ state, now }), log });
+  const once = idempotency({ state, log });
+  let isReady = false;
 
   void untilDone('signing key and first administrator', log, async () => {
-    const keys = await signingKeys(sidecar.state);
+    await keys();
     if (admin) await accounts.ensureAdmin(admin);
-    tokens = await tokenIssuer(keys, deps.tokenTtlSeconds);
+    isReady = true;
   });
 
-  function tokensOnceReady(): Tokens {
-    if (!tokens) throw unavailable('The service is starting. Please try again.');
-    return tokens;
-  }
-
   return createService(deps, {
-    isReady: () => tokens !== undefined,
+    description,
+    isReady: () => isReady,
     routers: [
       (_req, _res, next) => {
-        tokensOnceReady();
+        if (!isReady) throw unavailable('The service is starting. Please try again.');
         next();
       },
-      routes({ accounts, store, tokens: tokensOnceReady, metrics }),
+      routes({ accounts, store, sessions, ended: endable.ended, tokens, logIn, once, counters }),
     ],
   });
 }

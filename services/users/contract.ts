@@ -15,7 +15,9 @@ const name = z
   .trim()
   .min(1)
   .max(200)
-  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must have no control characters');
+  // eslint-disable-next-line no-control-regex -- they are what is kept out
+  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must have no control characters')
+  .refine((text) => !/\p{Cs}/u.test(text), 'must be well-formed Unicode');
 const password = z.string().min(6).max(200);
 
 /** `POST /api/users/register` */
@@ -25,6 +27,16 @@ export const loginBody = z.strictObject({
   email: z.string().trim().toLowerCase().max(254),
   password: z.string().max(200),
 });
+/** A refresh token, as a login or a refresh gave it. */
+const refreshToken = z.string().min(1).max(512);
+
+/** `POST /api/users/token`, after RFC 6749, section 6. */
+export const refreshBody = z.strictObject({
+  refresh_token: refreshToken,
+  grant_type: z.literal('refresh_token').optional(),
+});
+/** `POST /api/users/logout`; with a refresh token, the session it belongs to ends too. */
+export const logoutBody = z.strictObject({ refresh_token: refreshToken.optional() });
 /** `PUT /api/users/:id`; what is left out stays. */
 export const putUserBody = z.strictObject({
   email: email.optional(),
@@ -37,7 +49,27 @@ export const tokenSchema = z.object({
   token_type: z.literal('Bearer'),
   /** Seconds. */
   expires_in: z.int(),
+  /** Good for one refresh. */
+  refresh_token: z.string(),
+  /** Seconds until the session ends where it is not refreshed. */
+  refresh_expires_in: z.int(),
 });
+export type TokenAnswer = z.infer<typeof tokenSchema>;
+
+const endedSession = z.union([
+  z.object({ session_id: id }),
+  z.object({ user_id: id, epoch: z.int().min(0), except: id.optional() }),
+]);
+export type EndedSession = z.infer<typeof endedSession>;
+
+/**
+ * `GET /sessions/ended`: the sessions that ended while access tokens of them may still be valid. A token is refused
+ * where its `sid` is listed, or its `sub` with an epoch above its `epoch`, unless its `sid` is the exception.
+ */
+export const endedSessionsSchema = z.object({ items: z.array(endedSession) });
+
+/** `GET /.well-known/jwks.json` (RFC 7517). */
+export const jwksSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) });
 
 /** Grows by one with each change of a user: of two messages, the one with the higher version is the newer. */
 const version = z.int().min(1);

@@ -11,14 +11,19 @@ const SERVICE = 'users';
 const config = loadConfig(schema, process.env);
 const log = createLogger(SERVICE, config.LOG_LEVEL);
 const stopTracing = startTracing(SERVICE, config.ZIPKIN_ENDPOINT);
-const sidecar = createSidecar({ port: config.DAPR_HTTP_PORT, apiToken: config.DAPR_API_TOKEN });
+const sidecar = createSidecar({
+  port: config.DAPR_HTTP_PORT,
+  metricsPort: config.DAPR_METRICS_PORT,
+  apiToken: config.DAPR_API_TOKEN,
+});
 const app = createApp({
   log,
   sidecar,
   metrics: createMetrics(),
   appApiToken: config.APP_API_TOKEN,
-  tokenTtlSeconds: config.TOKEN_TTL_SECONDS,
+  ...config.lifetimes,
   admin: config.admin,
+  now: () => new Date(),
 });
 const server = await listen(app, config.APP_PORT, config.APP_HOST);
 log.info({ port: config.APP_PORT }, 'listening');

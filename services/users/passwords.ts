@@ -5,9 +5,12 @@ import { inSpan } from '../shared/tracing.ts';
 
 export interface Passwords {
   hash: (password: string) => Promise<string>;
-  /** Takes as long where there is no hash to compare with, so that time does not tell whether there is one. */
-  verify: (passwordHash: string | undefined, password: string) => Promise<boolean>;
+  /** Runs `attempt`, which may verify, when its turn comes; the turn is over when all of it is done. */
+  inTurn: <T>(attempt: (verify: Verify) => Promise<T>) => Promise<T>;
 }
+
+/** Takes as long where there is no hash to compare with, so that time does not tell whether there is one. */
+export type Verify = (passwordHash: string | undefined, password: string) => Promise<boolean>;
 
 /**
  * argon2id, the default algorithm of the library, at the strength that OWASP asks for
@@ -30,13 +33,13 @@ export function passwords(): Passwords {
     return inSpan(step, {}, () => limit(work));
   }
 
+  const verifyNow: Verify = async (passwordHash, password) => {
+    const right = await verify(passwordHash ?? (await decoy), password);
+    return right && passwordHash !== undefined;
+  };
+
   return {
     hash: (password) => inTurn('hash password', () => hash(password, STRENGTH)),
-    async verify(passwordHash, password) {
-      const right = await inTurn('verify password', async () =>
-        verify(passwordHash ?? (await decoy), password),
-      );
-      return right && passwordHash !== undefined;
-    },
+    inTurn: (attempt) => inTurn('verify password', () => attempt(verifyNow)),
   };
 }

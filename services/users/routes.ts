@@ -1,16 +1,28 @@
-import { Router, type Request } from 'express';
-import { Counter, type Registry } from 'prom-client';
+import { Router, type Request, type Response } from 'express';
 import { z } from 'zod';
+import { demandMatch, versionTag } from '../shared/conditional.ts';
 import { addRequestFields } from '../shared/context.ts';
-import { callerOf, mayRead, requireAdmin } from '../shared/identity.ts';
-import { pageQuery } from '../shared/paged-index.ts';
+import type { Once } from '../shared/idempotency.ts';
+import { callerOf, mayRead, requireAdmin, type Caller } from '../shared/identity.ts';
+import { pageQuery, sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
 import { id as userIdSchema, timestamp } from '../shared/types.ts';
 import { parseBody, parseQuery } from '../shared/validate.ts';
 import type { Accounts } from './accounts.ts';
-import { loginBody, putUserBody, registerBody } from './contract.ts';
+import {
+  loginBody,
+  logoutBody,
+  putUserBody,
+  refreshBody,
+  registerBody,
+  type TokenAnswer,
+} from './contract.ts';
+import type { Counters } from './counters.ts';
+import type { LogIn } from './log-in.ts';
+import type { SessionStore } from './session-store.ts';
+import type { Sessions } from './sessions.ts';
 import type { Tokens } from './tokens.ts';
-import { publicUser } from './user.ts';
+import { publicUser, type Account } from './user.ts';
 import type { UserStore } from './user-store.ts';
 
 /** A job's name and data: whose version it is about, and when it was set. */
@@ -19,60 +31,79 @@ const jobOfUser = z.object({ id: userIdSchema, version: z.coerce.number().int(),
 export function routes(deps: {
   accounts: Accounts;
   store: UserStore;
-  tokens: () => Tokens;
-  metrics: Registry;
+  sessions: Sessions;
+  ended: SessionStore['ended'];
+  tokens: Tokens;
+  logIn: LogIn;
+  once: Once;
+  counters: Counters;
 }): Router {
-  const { accounts, store, tokens, metrics } = deps;
-  const registrations = new Counter({
-    name: 'users_registered_total',
-    help: 'Accounts that were made through the API',
-    registers: [metrics],
-  });
-  const logins = new Counter({
-    name: 'users_logins_total',
-    help: 'Access tokens that were given out',
-    registers: [metrics],
-  });
+  const { accounts, store, sessions, ended, tokens, logIn, once, counters } = deps;
   const router = Router();
 
-  router.get('/.well-known/jwks.json', (_req, res) => {
-    res.set('cache-control', 'public, max-age=60').json(tokens().jwks);
+  router.get('/.well-known/jwks.json', async (_req, res) => {
+    const jwks = await tokens.jwks();
+    res.set('cache-control', 'public, max-age=60').json(jwks);
   });
 
   router.post('/api/users/register', async (req, res) => {
-    const user = await accounts.register({ ...parseBody(registerBody, req.body), role: 'customer' });
-    registrations.inc();
-    res.status(201).location(`/api/users/${user.user_id}`).json(user);
+    const details = parseBody(registerBody, req.body);
+    await once(req, res, 'register', async (operation) => {
+      const account = await accounts.register({ ...details, role: 'customer' }, operation);
+      counters.registrations.inc();
+      const location = `/api/users/${account.user_id}`;
+      return { status: 201, headers: { location }, body: publicUser(account) };
+    });
   });
 
   router.post('/api/users/login', async (req, res) => {
-    const user = await accounts.logIn(parseBody(loginBody, req.body));
-    const { issue, expiresIn } = tokens();
-    const accessToken = await issue(user);
-    logins.inc();
-    res
-      .set('cache-control', 'no-store')
-      .json({ access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn });
+    const account = await logIn(parseBody(loginBody, req.body));
+    addRequestFields({ user_id: account.user_id });
+    const answer = await sessions.begin(account);
+    counters.logins.inc();
+    sendTokens(res, answer);
+  });
+
+  router.post('/api/users/token', async (req, res) => {
+    const { refresh_token: refreshToken } = parseBody(refreshBody, req.body);
+    sendTokens(res, await sessions.refresh(refreshToken));
+  });
+
+  router.post('/api/users/logout', async (req, res) => {
+    const caller = callerOf(req);
+    const { refresh_token: refreshToken } = parseBody(logoutBody, req.body);
+    await sessions.logOut(caller, refreshToken);
+    res.status(204).set('cache-control', 'no-store').end();
+  });
+
+  router.get('/sessions/ended', async (_req, res) => {
+    res.set('cache-control', 'no-store').json({ items: await ended() });
   });
 
   router.get('/api/users', async (req, res) => {
     requireAdmin(req);
     const { cursor, limit } = parseQuery(pageQuery, req.query);
     const { accounts: found, nextCursor } = await store.list(cursor, limit);
-    res.set('cache-control', 'no-store').json({ items: found.map(publicUser), next_cursor: nextCursor });
+    sendPage(req, res, { items: found.map(publicUser), nextCursor });
   });
 
   router
     .route('/api/users/:id')
     .get(async (req, res) => {
-      res.set('cache-control', 'no-store').json(await accounts.find(userIdFor(req)));
+      const { userId } = asked(req);
+      sendAccount(res, await accounts.find(userId));
     })
     .put(async (req, res) => {
-      const userId = userIdFor(req);
-      res.json(await accounts.change(userId, parseBody(putUserBody, req.body)));
+      const { userId, caller } = asked(req);
+      const account = await accounts.change(userId, parseBody(putUserBody, req.body), {
+        // Another's session, an administrator's, is none of this account.
+        session: caller.id === userId ? caller.session : undefined,
+        demand: ({ version }) => demandMatch(req, versionTag(version)),
+      });
+      sendAccount(res, account);
     })
     .delete(async (req, res) => {
-      await accounts.erase(userIdFor(req));
+      await accounts.erase(asked(req).userId);
       res.status(204).end();
     });
 
@@ -85,11 +116,20 @@ export function routes(deps: {
   return router;
 }
 
+/** As RFC 6749, 5.1, asks for. */
+function sendTokens(res: Response, answer: TokenAnswer): void {
+  res.set('cache-control', 'no-store').json(answer);
+}
+
+function sendAccount(res: Response, account: Account): void {
+  res.set({ 'cache-control': 'no-store', etag: versionTag(account.version) }).json(publicUser(account));
+}
+
 /** @throws Problem 401; 404 where there can be no such user, or it is not the caller's to see */
-function userIdFor(req: Request<{ id: string }>): string {
+function asked(req: Request<{ id: string }>): { userId: string; caller: Caller } {
   const caller = callerOf(req);
   const parsed = userIdSchema.toLowerCase().safeParse(req.params.id);
   if (!parsed.success || !mayRead(caller, parsed.data)) throw notFound('user');
   addRequestFields({ user_id: parsed.data });
-  return parsed.data;
+  return { userId: parsed.data, caller };
 }

@@ -1,62 +1,57 @@
-import {
-  calculateJwkThumbprint,
-  exportJWK,
-  generateKeyPair,
-  importJWK,
-  SignJWT,
-  type JSONWebKeySet,
-  type JWK,
-} from 'jose';
+import { importJWK, SignJWT, type JSONWebKeySet, type JWK } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
-import { retryOnConflict, type StateStore } from '../shared/state.ts';
-import { TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER, type User } from './contract.ts';
+import { TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER } from './contract.ts';
+import type { Session } from './session.ts';
+import { signerAt } from './signing-key.ts';
+import type { SigningKeys } from './signing-keys.ts';
+import type { Account } from './user.ts';
 
 export interface Tokens {
-  /** A signed access token (RFC 7519) that names the user and the role. */
-  issue: (user: User) => Promise<string>;
-  /** Seconds. */
-  expiresIn: number;
+  /**
+   * A signed access token (RFC 7519) that names the user, the role and the session, and how long it is valid. Seconds.
+   *
+   * @param atMost seconds that the session has left: no access token outlives its session
+   */
+  issue: (
+    account: Account,
+    session: Session,
+    atMost: number,
+  ) => Promise<{ token: string; expiresIn: number }>;
   /** The public halves of the keys (RFC 7517). */
-  jwks: JSONWebKeySet;
+  jwks: () => Promise<JSONWebKeySet>;
 }
 
-const KEYS = 'signing-keys';
+export function tokenIssuer(deps: { keys: SigningKeys; now: () => Date; ttlSeconds: number }): Tokens {
+  const { keys, now, ttlSeconds } = deps;
+  const imported = new WeakMap<JWK, ReturnType<typeof importJWK>>();
 
-/**
- * The private keys, newest last; made at the first start and the same in every replica. A list, so that keys can take
- * turns one day.
- */
-export function signingKeys(state: StateStore): Promise<JWK[]> {
-  return retryOnConflict(async () => {
-    const stored = await state.get<JWK[]>(KEYS);
-    if (stored) return stored.value;
-    const { privateKey, publicKey } = await generateKeyPair(TOKEN_ALGORITHM, { extractable: true });
-    const kid = await calculateJwkThumbprint(await exportJWK(publicKey));
-    const keys = [{ ...(await exportJWK(privateKey)), kid, alg: TOKEN_ALGORITHM, use: 'sig' }];
-    await state.write({ op: 'put', key: KEYS, value: keys });
-    return keys;
-  });
-}
+  function keyOf(jwk: JWK): ReturnType<typeof importJWK> {
+    const known = imported.get(jwk) ?? importJWK(jwk, TOKEN_ALGORITHM);
+    imported.set(jwk, known);
+    return known;
+  }
 
-/** Signs with the newest of `keys`, each of which needs its `kid`. */
-export async function tokenIssuer(keys: JWK[], expiresIn: number): Promise<Tokens> {
-  const newest = keys.at(-1);
-  if (!newest?.kid) throw new Error('there is no signing key');
-  const header = { alg: TOKEN_ALGORITHM, kid: newest.kid, typ: 'JWT' };
-  const key = await importJWK(newest, TOKEN_ALGORITHM);
   return {
-    expiresIn,
-    jwks: { keys: keys.map(publicHalf) },
-    issue: ({ user_id, role }) =>
-      new SignJWT({ role })
-        .setProtectedHeader(header)
+    async issue({ user_id, role }, { session_id, epoch }, atMost) {
+      const known = await keys();
+      const time = now();
+      const { jwk } = signerAt(known, time);
+      if (!jwk.kid) throw new Error('the signing key has no id');
+      const issuedAt = Math.floor(time.getTime() / 1000);
+      const expiresIn = Math.min(ttlSeconds, atMost);
+      const token = await new SignJWT({ role, sid: session_id, epoch })
+        .setProtectedHeader({ alg: TOKEN_ALGORITHM, kid: jwk.kid, typ: 'JWT' })
         .setIssuer(TOKEN_ISSUER)
         .setAudience(TOKEN_AUDIENCE)
         .setSubject(user_id)
         .setJti(uuidv7())
-        .setIssuedAt()
-        .setExpirationTime(`${expiresIn}s`)
-        .sign(key),
+        .setIssuedAt(issuedAt)
+        .setExpirationTime(issuedAt + expiresIn)
+        .sign(await keyOf(jwk));
+      return { token, expiresIn };
+    },
+
+    jwks: async () => ({ keys: (await keys()).map(({ jwk }) => publicHalf(jwk)) }),
   };
 }
 

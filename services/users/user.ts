@@ -1,9 +1,19 @@
 import type { User } from './contract.ts';
 
+/** The end of all sessions that are of an earlier epoch. */
+export interface SessionsEnded {
+  epoch: number;
+  at: string;
+  /** The session in which the user changed the password goes on. */
+  except?: string | undefined;
+}
+
 /** An account as it is stored. */
 export interface Account extends User {
   /** argon2id, in PHC string form. */
   password_hash: string;
+  /** The last time that sessions ended together; never so far where it is missing. */
+  sessions_ended?: SessionsEnded;
   version: number;
   changed_at: string;
 }
@@ -12,6 +22,8 @@ export interface Account extends User {
 export interface ErasedAccount {
   user_id: string;
   erased: true;
+  /** Missing where the account was erased before there were sessions. */
+  sessions_ended?: SessionsEnded;
   version: number;
   changed_at: string;
 }
@@ -29,8 +41,16 @@ export function registered(details: Omit<Account, 'version' | 'changed_at'>, at:
   return { ...details, version: 1, changed_at: at };
 }
 
-/** The account with these changes; the very same object where nothing is different. */
-export function changed(account: Account, changes: Changes, at: string): Account {
+/** Grows by one each time that the sessions of the account end together. */
+export function epochOf(document: UserDocument): number {
+  return document.sessions_ended?.epoch ?? 0;
+}
+
+/**
+ * The account with these changes; the very same object where nothing is different. A new password ends all sessions
+ * but `session`.
+ */
+export function changed(account: Account, changes: Changes, at: string, session?: string): Account {
   const {
     email = account.email,
     name = account.name,
@@ -38,8 +58,10 @@ export function changed(account: Account, changes: Changes, at: string): Account
   } = changes;
   const same = email === account.email && name === account.name && passwordHash === account.password_hash;
   if (same) return account;
+  const endsSessions = passwordHash !== account.password_hash;
   return {
     ...account,
+    ...(endsSessions ? { sessions_ended: { epoch: epochOf(account) + 1, at, except: session } } : {}),
     email,
     name,
     password_hash: passwordHash,
@@ -49,8 +71,10 @@ export function changed(account: Account, changes: Changes, at: string): Account
 }
 
 /** What is left after the account is deleted. Its version outdates every earlier message. */
-export function erased({ user_id, version }: Account, at: string): ErasedAccount {
-  return { user_id, erased: true, version: version + 1, changed_at: at };
+export function erased(account: Account, at: string): ErasedAccount {
+  const { user_id, version } = account;
+  const sessionsEnded = { epoch: epochOf(account) + 1, at };
+  return { user_id, erased: true, sessions_ended: sessionsEnded, version: version + 1, changed_at: at };
 }
 
 /** The user without what nobody may see. */

@@ -50,11 +50,12 @@ describe('the layout', () => {
     ]);
   });
 
-  it('When a service imports another, then only its contract', () => {
-    const foreign = (source: Source) =>
-      source.imports.some((target) => {
+  it('When a service imports another, then only its contract, and the gateway what it offers', () => {
+    const foreign = ({ service, imports }: Source) =>
+      imports.some((target) => {
         const [owner = ''] = target.split('/');
-        return SERVICES.includes(owner) && owner !== source.service && target !== `${owner}/contract.ts`;
+        const allowed = [`${owner}/contract.ts`, ...(service === 'gateway' ? [`${owner}/api.ts`] : [])];
+        return SERVICES.includes(owner) && owner !== service && !allowed.includes(target);
       });
     expect(offenders(own, foreign)).toEqual([]);
   });
@@ -77,6 +78,13 @@ describe('the layout', () => {
     expect(offenders(contracts, (source) => source.imports.some((target) => !allowed.test(target)))).toEqual(
       [],
     );
+  });
+
+  it('When a service tells what it offers, then with zod, contracts and the shared words for it only', () => {
+    const allowed = /^(zod|shared\/(api|types|paged-index)\.ts|[a-z]+\/contract\.ts)$/;
+    const apis = own.filter((source) => source.file === 'api.ts');
+    expect(apis).toHaveLength(SERVICES.length);
+    expect(offenders(apis, (source) => source.imports.some((target) => !allowed.test(target)))).toEqual([]);
   });
 
   it('When a file is not main.ts, then it does not touch the process', () => {

@@ -1,27 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
+import { SignJWT } from 'jose';
 import type { Express } from 'express';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import request from 'supertest';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createApp } from '../../services/gateway/app.ts';
+import { createApp, type GatewayDeps } from '../../services/gateway/app.ts';
 import { routes, SERVICES } from '../../services/gateway/routes.ts';
+import { createMetrics } from '../../services/shared/service.ts';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
+import { answerAsUsers, makeKey, signToken, type Claims, type Key } from '../support/access-tokens.ts';
+import { gatewayOptions } from '../support/gateway-options.ts';
+import { until } from '../support/wait.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-
-interface Key {
-  privateKey: CryptoKey;
-  jwk: JWK;
-}
-
-async function makeKey(kid: string, alg = 'ES256'): Promise<Key> {
-  const { privateKey, publicKey } = await generateKeyPair(alg);
-  return { privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
-}
 
 const START = new Date('2026-01-01T00:00:00Z');
 const ADA = randomUUID();
+const SESSION = randomUUID();
+const ORDER = randomUUID();
 
 let key: Key;
 let otherKey: Key;
@@ -33,9 +30,14 @@ beforeAll(async () => {
 let service: ServiceUnderTest;
 let now: Date;
 let app: Express;
+let depsOf: () => GatewayDeps;
 beforeEach(async () => {
   now = START;
-  service = await startService((deps) => (app = createApp({ ...deps, now: () => now })));
+  ended = [];
+  service = await startService((deps) => {
+    depsOf = () => ({ ...deps, ...gatewayOptions(), now: () => now, metrics: createMetrics() });
+    return (app = createApp(depsOf()));
+  });
   for (const name of SERVICES)
     service.sidecar.answer(name, (call) => ({ status: 200, body: { served_by: name, path: call.path } }));
   publish(key);
@@ -44,57 +46,45 @@ afterEach(() => service.stop());
 
 /** Makes users tell these keys. */
 function publish(...keys: Key[]): void {
-  service.sidecar.answer('users', (call) => ({
-    status: 200,
-    body:
-      call.path === '/.well-known/jwks.json' ? { keys: keys.map(({ jwk }) => jwk) } : { served_by: 'users' },
-  }));
+  answerAsUsers(service.sidecar, { keys, ended: () => ended, otherwise: { served_by: 'users' } });
 }
+/** The sessions that users says have ended. */
+let ended: unknown[] = [];
 
-interface Claims {
-  sub?: string;
-  role?: string | undefined;
-  iss?: string;
-  aud?: string;
-  exp?: number;
-  nbf?: number;
-}
 const seconds = (date: Date) => Math.floor(date.getTime() / 1000);
 
-function tokenOf(claims: Claims = {}, signer = key): Promise<string> {
-  return new SignJWT({
-    sub: ADA,
-    role: 'customer',
-    iss: TOKEN_ISSUER,
-    aud: TOKEN_AUDIENCE,
-    exp: seconds(START) + 3600,
-    ...claims,
-  })
-    .setProtectedHeader({ alg: signer.jwk.alg!, kid: signer.jwk.kid! })
-    .sign(signer.privateKey);
-}
+const tokenOf = (claims: Claims = {}, signer = key) =>
+  signToken(signer, { sub: ADA, exp: seconds(START) + 3600, sid: SESSION, ...claims });
 const bearer = async (claims?: Claims, signer?: Key) => ({
   authorization: `Bearer ${await tokenOf(claims, signer)}`,
 });
 const asAdmin = () => bearer({ role: 'admin' });
 
 /** What reached the services, without the questions for keys. */
-const forwarded = () => service.sidecar.calls.filter(({ path }) => path !== '/.well-known/jwks.json');
+const QUESTIONS = ['/.well-known/jwks.json', '/sessions/ended'];
+const forwarded = () => service.sidecar.calls.filter(({ path }) => !QUESTIONS.includes(path));
 const keyFetches = () => service.sidecar.calls.filter(({ path }) => path === '/.well-known/jwks.json').length;
 const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
 
-const example = (path: string) => path.replaceAll(/:\w+/g, 'x1');
+/** An address that the route could have. */
+const example = (path: string) =>
+  path
+    .replace(':product_id', 'mug-blue')
+    .replace('dead-letters/:id', `dead-letters/${'0a'.repeat(16)}`)
+    .replaceAll(/:\w+/g, ORDER);
 
 describe('the table', () => {
   const cases = routes.map((route) => [`${route.method} ${route.path}`, route] as const);
+  const forwardedCases = cases.filter(([, { service: name }]) => name !== 'gateway');
 
-  it.each(cases)(
+  it.each(forwardedCases)(
     'When %s is called by who may, then its service gets it at the same address',
     async (_, route) => {
-      const { method, path, access } = route;
+      const { method, path, access, body } = route;
       const headers = access === 'public' ? {} : await bearer({ role: access });
-      const verb = method.toLowerCase() as 'get';
-      const response = await service.door[verb](`${example(path)}?a=b%20c`).set(headers);
+      const verb = method.toLowerCase() as 'post';
+      const asked = service.door[verb](`${example(path)}?a=b%20c`).set(headers);
+      const response = await (body ? asked.send({}) : asked);
       expect(response.status).toBe(200);
       expect(service.sidecar.calls.at(-1)).toMatchObject({
         target: route.service,
@@ -124,7 +114,15 @@ describe('the table', () => {
 
   it('When it is read, then only these may be called by everyone', () => {
     const open = routes.filter(({ access }) => access === 'public').map(({ path }) => path);
-    expect(open).toEqual(['/api/users/register', '/api/users/login', '/.well-known/jwks.json']);
+    expect(open).toEqual([
+      '/health',
+      '/openapi.json',
+      '/asyncapi.json',
+      '/api/users/register',
+      '/api/users/login',
+      '/api/users/token',
+      '/.well-known/jwks.json',
+    ]);
   });
 
   it.each([
@@ -152,7 +150,7 @@ describe('the table', () => {
 
   it.each([
     ['DELETE', '/api/orders', 'POST, GET, HEAD, OPTIONS'],
-    ['PATCH', '/api/orders/1', 'GET, HEAD, OPTIONS'],
+    ['PATCH', `/api/orders/${ORDER}`, 'GET, HEAD, OPTIONS'],
     ['GET', '/api/users/login', 'POST, OPTIONS'],
     ['POST', '/health', 'GET, HEAD, OPTIONS'],
     ['POST', '/docs', 'GET, HEAD, OPTIONS'],
@@ -169,7 +167,7 @@ describe('the table', () => {
 
   it('When HEAD is called where GET is served, then the answer is that of GET without its body', async () => {
     service.sidecar.answer('orders', () => ({ status: 200, headers: { etag: '"3"' }, body: { a: 1 } }));
-    const response = await service.door.head('/api/orders/1').set(await bearer());
+    const response = await service.door.head(`/api/orders/${ORDER}`).set(await bearer());
     expect([response.status, response.headers['etag'], response.text]).toEqual([200, '"3"', undefined]);
     expect(forwarded()[0]).toMatchObject({ method: 'GET' });
   });
@@ -191,7 +189,70 @@ function signedWithPublicKey(): Promise<string> {
     .sign(Buffer.from(JSON.stringify(key.jwk)));
 }
 
-const ask = (headers: Record<string, string>) => service.door.get('/api/orders/1').set(headers);
+const ask = (headers: Record<string, string>) => service.door.get(`/api/orders/${ORDER}`).set(headers);
+
+describe('sessions that have ended', () => {
+  const statusOf = async (claims?: Claims) => (await ask(await bearer(claims))).status;
+  const later = (ms: number) => (now = new Date(now.getTime() + ms));
+
+  it('When the session of a token ended, then the token is refused five seconds later, though it was good', async () => {
+    expect(await statusOf()).toBe(200);
+    ended = [{ session_id: SESSION }];
+    later(5_000);
+    const response = await ask(await bearer());
+    expect([response.status, response.headers['www-authenticate']]).toEqual([
+      401,
+      'Bearer error="invalid_token"',
+    ]);
+    expect(await statusOf({ sid: randomUUID() })).toBe(200);
+  });
+
+  it.each<[string, number, string, number]>([
+    ['an older one', 0, randomUUID(), 401],
+    ['one that began after that', 1, randomUUID(), 200],
+    ['the one that is excepted', 0, SESSION, 200],
+  ])('When the sessions of a user ended and it is %s, then %#', async (_, epoch, sid, status) => {
+    ended = [{ user_id: ADA, epoch: 1, except: SESSION }];
+    expect(await statusOf({ epoch, sid })).toBe(status);
+    expect(await statusOf({ sub: randomUUID() })).toBe(200);
+  });
+
+  it('When there are many requests, then users is asked once a second at most', async () => {
+    const asked = () => service.sidecar.calls.filter(({ path }) => path === '/sessions/ended').length;
+    await Promise.all(Array.from({ length: 10 }, () => statusOf()));
+    expect(asked()).toBe(1);
+    later(900);
+    await statusOf();
+    expect(asked()).toBe(1);
+    later(1_000);
+    await statusOf();
+    await until(
+      'asked again',
+      async () => asked(),
+      (count) => count === 2,
+    );
+  });
+
+  it('When users cannot be asked any more, then what was known goes on to count', async () => {
+    ended = [{ session_id: SESSION }];
+    expect(await statusOf({ sid: randomUUID() })).toBe(200);
+    service.sidecar.answer('users', () => ({ status: 503 }));
+    later(60_000);
+    expect(await statusOf({ sid: randomUUID() })).toBe(200);
+    expect(await statusOf()).toBe(401);
+  });
+
+  it('When it was never known, then 503', async () => {
+    const other = createApp({ ...depsOf(), now: () => now });
+    service.sidecar.answer('users', ({ path }) =>
+      path === '/sessions/ended' ? { status: 503 } : { status: 200, body: { keys: [key.jwk] } },
+    );
+    const response = await request(other)
+      .get(`/api/orders/${ORDER}`)
+      .set(await bearer());
+    expect(response.status).toBe(503);
+  });
+});
 
 describe('access tokens', () => {
   it('When a token is valid, then the service is told who calls', async () => {
@@ -318,6 +379,28 @@ async function speak(head: string, body = ''): Promise<string> {
   return answer;
 }
 
+describe('what no service could take', () => {
+  it.each(['x', '%00', '..%2F..%2Fproducts', '%7B%7D', ORDER.slice(1), `${ORDER}0`])(
+    'When the id of an order is %s, then 404 and nothing is forwarded',
+    async (id) => {
+      const response = await service.door.get(`/api/orders/${id}`).set(await bearer());
+      expect([response.status, slugOf(response)]).toEqual([404, 'not-found']);
+      expect(forwarded()).toEqual([]);
+    },
+  );
+
+  it('When a body is needed and none comes, then 422 and nothing is forwarded', async () => {
+    const response = await service.door.post('/api/orders').set(await bearer());
+    expect([response.status, slugOf(response)]).toEqual([422, 'invalid-input']);
+    expect(forwarded()).toEqual([]);
+  });
+
+  it('When a body may be left out, then it may', async () => {
+    const response = await service.door.post(`/api/orders/${ORDER}/cancel`).set(await bearer());
+    expect(response.status).toBe(200);
+  });
+});
+
 describe('forwarding a request', () => {
   it('When it has a body, then it is passed on as it is, with its length', async () => {
     const body = '{ "quantity":  1e0 }';
@@ -348,7 +431,7 @@ describe('forwarding a request', () => {
       'if-none-match': '"2"',
     };
     const { authorization } = await bearer();
-    await service.door.get('/api/orders/1').set({
+    await service.door.get(`/api/orders/${ORDER}`).set({
       ...passing,
       authorization,
       cookie: 'a=b',
@@ -364,7 +447,7 @@ describe('forwarding a request', () => {
 
   it('When it claims to be somebody, then that is not passed on', async () => {
     const claim = { 'x-caller-id': 'boss', 'x-caller-role': 'admin' };
-    await service.door.get('/api/orders/1').set({ ...claim, ...(await bearer()) });
+    await service.door.get(`/api/orders/${ORDER}`).set({ ...claim, ...(await bearer()) });
     await service.door.post('/api/users/login').set(claim).send({});
     expect(forwarded()[0]?.headers).toMatchObject({ 'x-caller-id': ADA, 'x-caller-role': 'customer' });
     expect(forwarded()[1]?.headers).not.toHaveProperty('x-caller-id');
@@ -413,7 +496,7 @@ describe('forwarding a request', () => {
   });
 
   it('When the request target is an absolute address, as for a proxy, then 400', async () => {
-    const target = 'http://elsewhere/api/orders/1';
+    const target = `http://elsewhere/api/orders/${ORDER}`;
     const { authorization } = await bearer();
     const answer = await speak(`GET ${target} HTTP/1.1\r\nauthorization: ${authorization}`);
     expect(answer).toMatch(/^HTTP\/1.1 400/);
@@ -430,7 +513,7 @@ const logIn = () => service.door.post('/api/users/login').send({});
 describe('passing an answer back', () => {
   it('When a service answers, then status, body and the headers of ours pass; others do not', async () => {
     const passing = {
-      location: '/api/orders/1',
+      location: `/api/orders/${ORDER}`,
       'retry-after': '2',
       etag: '"1"',
       'cache-control': 'no-store',
@@ -459,7 +542,7 @@ describe('passing an answer back', () => {
 
   it('When a service answers 204, then so does the gateway, without a body', async () => {
     service.sidecar.answer('orders', () => ({ status: 204 }));
-    const response = await service.door.get('/api/orders/1').set(await bearer());
+    const response = await service.door.get(`/api/orders/${ORDER}`).set(await bearer());
     expect([response.status, response.text]).toEqual([204, '']);
   });
 
@@ -553,9 +636,9 @@ describe('the gateway itself', () => {
   );
 
   it('When requests came, then the metric has the pattern of the address, not the address', async () => {
-    await service.door.get('/api/orders/order-four').set(await bearer());
+    await service.door.get(`/api/orders/${ORDER}`).set(await bearer());
     const { text: metrics } = await service.door.get('/metrics');
     expect(metrics).toContain('route="/api/orders/:id",status="200"');
-    expect(metrics).not.toContain('order-four');
+    expect(metrics).not.toContain(ORDER);
   });
 });

@@ -395,9 +395,11 @@ describe('dead letters', () => {
   });
 });
 
-async function redrive() {
+async function redrive(headers: Record<string, string> = {}) {
   const [letter] = await letters();
-  return service.door.post(`/api/admin/dead-letters/${letter!.dead_letter_id}/redrive`).set(admin);
+  return service.door
+    .post(`/api/admin/dead-letters/${letter!.dead_letter_id}/redrive`)
+    .set({ ...admin, ...headers });
 }
 
 describe('POST /api/admin/dead-letters/:id/redrive', () => {
@@ -414,6 +416,19 @@ describe('POST /api/admin/dead-letters/:id/redrive', () => {
     expect(response.body).toMatchObject({ redriven: 2 });
     expect(JSON.stringify(response.body)).not.toContain('tok_4711');
     expect(await letters()).toMatchObject([{ redriven: 2 }]);
+  });
+
+  it('When it is redriven twice with the same key, then it is sent once', async () => {
+    await keptEvent();
+    const key = { 'idempotency-key': 'redrive-1' };
+    const [first, second] = [await redrive(key), await redrive(key)];
+    expect([second.status, second.body]).toEqual([202, first.body]);
+    expect(second.headers['idempotent-replayed']).toBe('true');
+    expect(service.sidecar.published).toEqual([EVENT]);
+    expect(await letters()).toMatchObject([{ redriven: 1 }]);
+    expect(
+      JSON.stringify([...service.sidecar.documents].filter(([name]) => name.startsWith('idem'))),
+    ).not.toContain('tok_4711');
   });
 
   it('When it is redriven and fails again, then it is still the same dead letter', async () => {

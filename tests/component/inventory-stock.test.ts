@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
   applyCommand,
+  type Changes,
   type Command,
   type Line,
   type Reservation,
+  type Restock,
   type StockedProduct,
 } from '../../services/inventory/stock.ts';
 
@@ -22,6 +24,7 @@ const buildProduct = (product: Partial<StockedProduct> = {}): StockedProduct => 
     sold,
     stocked: on_hand + sold,
     low_stock_threshold: 3,
+    revision: 7,
     ...product,
   };
 };
@@ -32,9 +35,10 @@ const buildReservation = (reservation: Partial<Reservation> = {}): Reservation =
   time: T1,
   ...reservation,
 });
-const stockOf = (products: StockedProduct[], reservations: Reservation[] = []) => ({
+const stockOf = (products: StockedProduct[], reservations: Reservation[] = [], restocks: Restock[] = []) => ({
   products: new Map(products.map((product) => [product.product_id, product])),
   reservations: new Map(reservations.map((reservation) => [reservation.order_id, reservation])),
+  restocks: new Map(restocks.map((restock) => [restock.operation, restock])),
 });
 const order = (
   kind: 'reserve' | 'sell' | 'release',
@@ -56,7 +60,10 @@ describe('reserve', () => {
     ];
     expect(applyCommand(stock, order('reserve', lines))).toEqual({
       reservation: { order_id: 'o1', status: 'RESERVED', lines, time: T2 },
-      products: [buildProduct({ reserved: 2 }), buildProduct({ product_id: 'pen', on_hand: 4, reserved: 4 })],
+      products: [
+        buildProduct({ reserved: 2, revision: 8 }),
+        buildProduct({ product_id: 'pen', on_hand: 4, reserved: 4, revision: 8 }),
+      ],
     });
   });
 
@@ -128,7 +135,7 @@ describe('sell', () => {
     const stock = stockOf([buildProduct({ reserved: 5 })], [buildReservation()]);
     expect(applyCommand(stock, order('sell'))).toEqual({
       reservation: buildReservation({ status: 'SOLD', sale: { time: T2, low: [] } }),
-      products: [buildProduct({ on_hand: 8, reserved: 3, sold: 2, stocked: 10 })],
+      products: [buildProduct({ on_hand: 8, reserved: 3, sold: 2, stocked: 10, revision: 8 })],
     });
   });
 
@@ -170,7 +177,7 @@ describe('release', () => {
     const stock = stockOf([buildProduct({ reserved: 5 })], [buildReservation()]);
     expect(applyCommand(stock, order('release'))).toEqual({
       reservation: buildReservation({ status: 'RELEASED' }),
-      products: [buildProduct({ reserved: 3 })],
+      products: [buildProduct({ reserved: 3, revision: 8 })],
     });
   });
 
@@ -179,7 +186,7 @@ describe('release', () => {
     const stock = stockOf([buildProduct({ on_hand: 8, sold: 2 })], [sold]);
     expect(applyCommand(stock, order('release'))).toEqual({
       reservation: { ...sold, status: 'RELEASED' },
-      products: [buildProduct({ on_hand: 10, sold: 0, stocked: 10 })],
+      products: [buildProduct({ on_hand: 10, sold: 0, stocked: 10, revision: 8 })],
     });
   });
 
@@ -204,39 +211,56 @@ describe('release', () => {
 
 describe('products', () => {
   const edit = { kind: 'put', product_id: 'mug', name: 'Cup', unit_price: 900 } as const;
+  const restock = { kind: 'restock', product_id: 'mug', quantity: 4, operation: 'r1' } as const;
+  const { kind: _, ...restocked } = restock;
 
-  it.each<[string, StockedProduct[], Command, StockedProduct[]]>([
+  it.each<[string, StockedProduct[], Command, Partial<Changes>]>([
     [
       'a new one is put',
       [],
       edit,
-      [buildProduct({ name: 'Cup', unit_price: 900, on_hand: 0, low_stock_threshold: 5 })],
+      {
+        products: [
+          buildProduct({ name: 'Cup', unit_price: 900, on_hand: 0, low_stock_threshold: 5, revision: 1 }),
+        ],
+      },
     ],
     [
       'one with stock is put in another currency',
       [buildProduct({ reserved: 3, sold: 1 })],
       { ...edit, currency: 'CHF' },
-      [buildProduct({ reserved: 3, sold: 1, name: 'Cup', unit_price: 900, currency: 'CHF' })],
+      {
+        products: [
+          buildProduct({ reserved: 3, sold: 1, name: 'Cup', unit_price: 900, currency: 'CHF', revision: 8 }),
+        ],
+      },
     ],
     [
       'one is put without a currency',
       [buildProduct({ currency: 'CHF' })],
       edit,
-      [buildProduct({ name: 'Cup', unit_price: 900, currency: 'CHF' })],
+      { products: [buildProduct({ name: 'Cup', unit_price: 900, currency: 'CHF', revision: 8 })] },
     ],
     [
       'one is restocked',
       [buildProduct({ reserved: 3, sold: 1 })],
-      { kind: 'restock', product_id: 'mug', quantity: 4 },
-      [buildProduct({ reserved: 3, sold: 1, on_hand: 14, stocked: 15 })],
+      restock,
+      {
+        products: [buildProduct({ reserved: 3, sold: 1, on_hand: 14, stocked: 15, revision: 8 })],
+        restock: restocked,
+      },
     ],
-    ['an unknown one is restocked', [], { kind: 'restock', product_id: 'mug', quantity: 4 }, []],
+    ['an unknown one is restocked', [], restock, {}],
   ])('When %s, then it is as said', (_case, products, command, after) => {
-    expect(applyCommand(stockOf(products), command)).toEqual({ products: after });
+    expect(applyCommand(stockOf(products), command)).toEqual({ ...UNCHANGED, ...after });
+  });
+
+  it('When a restock comes again, then nothing changes', () => {
+    expect(applyCommand(stockOf([buildProduct()], [], [restocked]), restock)).toEqual(UNCHANGED);
   });
 
   it('When a product of the catalogue exists already, then it stays as it is', () => {
-    const { reserved: _r, sold: _s, stocked: _t, ...added } = buildProduct({ unit_price: 1 });
+    const { reserved: _r, sold: _s, stocked: _t, revision: _v, ...added } = buildProduct({ unit_price: 1 });
     expect(applyCommand(stockOf([buildProduct()]), { kind: 'add', ...added })).toEqual(UNCHANGED);
   });
 });

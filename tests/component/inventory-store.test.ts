@@ -146,9 +146,9 @@ describe('seed', () => {
     const stock = stockStore(sidecar.state);
     await Promise.all([seed(stock, catalogue), seed(stockStore(sidecar.state), catalogue)]);
     const first = await stock.list(undefined, 100);
-    const second = await stock.list(first.next_cursor ?? '', 100);
+    const second = await stock.list(first.nextCursor ?? '', 100);
     expect([...first.items, ...second.items].map(({ product_id }) => product_id)).toEqual(ids);
-    expect(second.next_cursor).toBeNull();
+    expect(second.nextCursor).toBeNull();
   });
 
   it('When it stops in the middle and starts again, then the catalogue is complete', async () => {

@@ -59,6 +59,14 @@ describe('GET /api/inventory', () => {
     ]);
   });
 
+  it('When there is a next page, then a Link leads to it, and from the last one none', async () => {
+    const first = await get('/api/inventory?limit=2');
+    const [, next = ''] = /^<([^>]+)>; rel="next"$/.exec(first.headers['link'] ?? '') ?? [];
+    expect(next).toBe(`/api/inventory?limit=2&cursor=${first.body.next_cursor}`);
+    const second = await get(next);
+    expect([ids(second.body), second.headers['link']]).toEqual([['tote'], undefined]);
+  });
+
   it.each([
     ['limit=0', 'limit'],
     ['limit=101', 'limit'],

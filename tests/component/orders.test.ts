@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
+import { orderChangesSchema } from '../../services/orders/contract.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const CUSTOMER = randomUUID();
@@ -215,9 +216,14 @@ describe('the same Idempotency-Key', () => {
     expect(service.said('order.created')).toHaveLength(1);
   });
 
-  it('When it is repeated at the same time, then there is one order', async () => {
+  it('When it is repeated at the same time, then there is one order, and whoever is too early may ask again', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => post(cart(), key)));
-    expect(new Set(answers.map((answer) => (answer.body as { order_id: string }).order_id)).size).toBe(1);
+    const accepted = answers.filter(({ status }) => status === 201);
+    expect(new Set(accepted.map((answer) => (answer.body as { order_id: string }).order_id)).size).toBe(1);
+    const early = answers.filter(({ status }) => status !== 201);
+    expect(new Set(early.map(({ status, headers }) => [status, headers['retry-after']].join()))).toEqual(
+      new Set(early.length > 0 ? ['409,1'] : []),
+    );
     expect(service.said('order.created')).toHaveLength(1);
   });
 
@@ -271,6 +277,53 @@ describe('reading an order', () => {
     ]);
     expect(items[2]).toMatchObject({ id: `${orderId}:3`, version: 3, time: clock.toISOString() });
     expect(JSON.stringify(body)).not.toContain('tok_');
+  });
+});
+
+describe('GET /orders/:id/changes', () => {
+  const changes = (orderId: string, query = '', caller = as(CUSTOMER)) =>
+    service.door.get(`/orders/${orderId}/changes${query}`).set(caller);
+
+  it('When an order has moved, then it is told as it was after each event', async () => {
+    const orderId = await paidOrder();
+    const { status, body } = await changes(orderId);
+    const { items, ended } = orderChangesSchema.parse(body);
+    expect([status, ended]).toEqual([200, false]);
+    expect(items.map(({ type, order }) => [type, order.status, order.version])).toEqual([
+      ['order.created', 'PENDING', 1],
+      ['payment.requested', 'RESERVED', 2],
+      ['order.paid', 'PAID', 3],
+    ]);
+    expect(items.at(-1)?.order).toEqual(
+      (await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER))).body,
+    );
+    expect(JSON.stringify(body)).not.toContain('tok_');
+  });
+
+  it.each([
+    ['?after=2', [3]],
+    ['?after=3', []],
+    ['?after=99', []],
+  ])('When only those %s are asked for, then they are told', async (query, versions) => {
+    const { body } = await changes(await paidOrder(), query);
+    expect(orderChangesSchema.parse(body).items.map(({ order }) => order.version)).toEqual(versions);
+  });
+
+  it('When the order has ended, then there will be no more', async () => {
+    const orderId = await placed();
+    await service.deliver('inventory.rejected', { order_id: orderId, reason: 'out of stock' });
+    expect((await changes(orderId, '?after=2')).body).toEqual({ items: [], ended: true });
+  });
+
+  it.each(['?after=-1', '?after=x', '?after=1.5'])('When it is asked with %s, then 400', async (query) => {
+    expect((await changes(await placed(), query)).status).toBe(400);
+  });
+
+  it('When another customer asks, then there is no such order', async () => {
+    const orderId = await placed();
+    expect((await changes(orderId, '', as(randomUUID()))).status).toBe(404);
+    expect((await changes(orderId, '', as(randomUUID(), 'admin'))).status).toBe(200);
+    expect((await service.door.get(`/orders/${orderId}/changes`)).status).toBe(401);
   });
 });
 

@@ -503,6 +503,28 @@ describe('POST /api/payments/:order_id/refund', () => {
     expect([second.body, (await ledger())?.refunds.length]).toEqual([first.body, 1]);
   });
 
+  it('When the shop repeats its request with the same key, then the answer is that of the first', async () => {
+    await requestPayment();
+    const key = { 'idempotency-key': 'refund-1' };
+    const [first, second] = [await refund().set(key), await refund().set(key)];
+
+    expect([second.status, second.body, second.headers['idempotent-replayed']]).toEqual([
+      200,
+      first.body,
+      'true',
+    ]);
+    expect((await ledger())?.refunds).toHaveLength(1);
+  });
+
+  it('When nothing was captured yet, then the same key may be tried again once it is', async () => {
+    const key = { 'idempotency-key': 'refund-1' };
+    const early = await refund().set(key);
+    await requestPayment();
+    const late = await refund().set(key);
+
+    expect([early.status, late.status, late.headers['idempotent-replayed']]).toEqual([404, 200, undefined]);
+  });
+
   it('When a refunded payment is requested once more, then it is not charged again', async () => {
     await requestPayment();
     await refund();

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { cloudEvent } from '../../services/shared/events.ts';
 import { publisher } from '../../services/shared/publisher.ts';
 import {
@@ -6,9 +6,11 @@ import {
   type SidecarRequest,
   type SidecarResponse,
 } from '../../services/shared/sidecar-call.ts';
+import { createService } from '../../services/shared/service.ts';
 import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
 import { stateStore } from '../../services/shared/state.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
+import { startService } from '../support/service-under-test.ts';
 
 let fake: FakeSidecar;
 let sidecar: Sidecar;
@@ -83,10 +85,92 @@ describe('writes at the same time', () => {
   });
 });
 
+describe('documents that go by themselves', () => {
+  it('When a write has a time to live, then the store is told it, alone and in a transaction', async () => {
+    const write = (key: string, ttlSeconds?: number) => ({ op: 'put', key, value: 1, ttlSeconds }) as const;
+    await sidecar.state.write(write('alone', 60));
+    await sidecar.state.write(write('together', 3_600), write('stays'));
+    expect([...fake.documents].map(([key, { ttlSeconds }]) => [key, ttlSeconds])).toEqual([
+      ['alone', 60],
+      ['together', 3_600],
+      ['stays', undefined],
+    ]);
+  });
+});
+
+describe('broadcasts', () => {
+  it('When something is broadcast, then it goes to the component for it, and not to the broker', async () => {
+    await Promise.all(['1', '2', '3'].map((id) => sidecar.broadcast(event(id))));
+    expect(fake.broadcasts.map(({ id }) => id)).toEqual(['1', '2', '3']);
+    expect(fake.published).toEqual([]);
+  });
+
+  it('When it cannot be told, then who said it is told so', async () => {
+    fake.fail('broadcast');
+    await expect(sidecar.broadcast(event('1'))).rejects.toThrow(SidecarError);
+  });
+});
+
+describe('circuit breakers', () => {
+  const metric = (target: string, status: string, value: number, policy = 'circuitbreaker') =>
+    `dapr_resiliency_cb_state{app_id="orders",name="resiliency",namespace="",policy="${policy}",status="${status}",target="${target}"} ${value}`;
+
+  it.each([
+    ['nothing is told', [], []],
+    ['all are closed', [metric('app_inventory', 'closed', 1), metric('app_inventory', 'open', 0)], []],
+    [
+      'one is open',
+      [
+        metric('app_inventory', 'open', 1),
+        metric('app_inventory', 'closed', 0),
+        metric('app_users', 'closed', 1),
+      ],
+      ['app_inventory'],
+    ],
+    ['one is tried again', [metric('app_inventory', 'half-open', 1), metric('app_inventory', 'open', 0)], []],
+    [
+      'several are open, one of them in two ways',
+      [
+        metric('statestore', 'open', 1, 'b'),
+        metric('app_users', 'open', 1),
+        metric('statestore', 'open', 1, 'a'),
+      ],
+      ['app_users', 'statestore'],
+    ],
+    [
+      'other metrics are about open things',
+      ['dapr_other{status="open",target="app_users"} 1', '# HELP dapr_resiliency_cb_state The state'],
+      [],
+    ],
+  ])('When %s, then it is known', async (_what, lines, open) => {
+    fake.metrics = ['# TYPE dapr_resiliency_cb_state gauge', ...lines, ''].join('\n');
+    const watching = createSidecar({ port: fake.port, metricsPort: fake.port });
+    expect(await watching.openBreakers()).toEqual(open);
+    await watching.close();
+  });
+
+  it('When the metrics are out of reach, or it is not said where they are, then none is known', async () => {
+    const gone = await startFakeSidecar();
+    await gone.close();
+    const watching = createSidecar({ port: fake.port, metricsPort: gone.port });
+    expect([await watching.openBreakers(), await sidecar.openBreakers()]).toEqual([[], []]);
+    await watching.close();
+  });
+
+  it('When one is open, then /readyz shows it, and the service is ready all the same', async () => {
+    const service = await startService((deps) => createService(deps, { routers: [] }));
+    onTestFinished(() => service.stop());
+    expect((await service.door.get('/readyz')).body).toEqual({ status: 'ready' });
+    service.sidecar.metrics = metric('app_inventory', 'open', 1);
+    const { status, body } = await service.door.get('/readyz');
+    expect([status, body]).toEqual([200, { status: 'ready', open_breakers: ['app_inventory'] }]);
+  });
+});
+
 describe('events said at the same time', () => {
   it('When they are for one topic, then all are published, the later ones together', async () => {
     const { calls, request } = recording(204);
-    const publish = publisher(request);
+    const publish = publisher(request, 'pubsub');
     await Promise.all(['1', '2', '3'].map((id) => publish(event(id))));
     expect(calls.map(({ path }) => path)).toEqual([
       '/v1.0/publish/pubsub/order.paid',
@@ -100,8 +184,10 @@ describe('events said at the same time', () => {
 
   it('When some of them fail, then only who said those is told', async () => {
     const { request } = recording(500, '{"failedEntries":[{"entryId":"1"}]}');
-    const publish = publisher(async (call) =>
-      call.path.includes('/bulk/') ? request(call) : { status: 204, headers: {}, body: Buffer.alloc(0) },
+    const publish = publisher(
+      async (call) =>
+        call.path.includes('/bulk/') ? request(call) : { status: 204, headers: {}, body: Buffer.alloc(0) },
+      'pubsub',
     );
     const outcomes = await Promise.allSettled(['1', '2', '3', '4'].map((id) => publish(event(id))));
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);

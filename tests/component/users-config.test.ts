@@ -5,8 +5,9 @@ import { config } from '../../services/users/config.ts';
 const load = (more: Record<string, string> = {}) => loadConfig(config, { APP_PORT: '1', ...more });
 
 describe('The configuration of users', () => {
-  it('When no administrator is named, then there is none, and tokens last a day', () => {
-    expect(load()).toMatchObject({ admin: undefined, TOKEN_TTL_SECONDS: 86_400 });
+  it('When nothing is said, then there is no administrator, tokens last an hour, sessions and keys thirty days', () => {
+    const lifetimes = { tokenTtlSeconds: 3600, refreshTtlSeconds: 2_592_000, keyRotationSeconds: 2_592_000 };
+    expect(load()).toMatchObject({ admin: undefined, lifetimes });
   });
 
   it('When an administrator is named, then with an address as accounts have it', () => {
@@ -19,7 +20,10 @@ describe('The configuration of users', () => {
     [{ ADMIN_PASSWORD: 'battery staple' }, 'ADMIN_EMAIL: is needed beside ADMIN_PASSWORD'],
     [{ ADMIN_EMAIL: 'boss', ADMIN_PASSWORD: 'battery staple' }, 'ADMIN_EMAIL: '],
     [{ ADMIN_EMAIL: 'boss@example.com', ADMIN_PASSWORD: '12345' }, 'ADMIN_PASSWORD: '],
-    [{ TOKEN_TTL_SECONDS: '0' }, 'TOKEN_TTL_SECONDS: '],
+    [{ TOKEN_TTL_SECONDS: '59' }, 'TOKEN_TTL_SECONDS: '],
+    [{ TOKEN_TTL_SECONDS: '86401' }, 'TOKEN_TTL_SECONDS: '],
+    [{ REFRESH_TTL_SECONDS: '59' }, 'REFRESH_TTL_SECONDS: '],
+    [{ KEY_ROTATION_SECONDS: '599' }, 'KEY_ROTATION_SECONDS: '],
   ])('When %j is given, then the error names the variable', (wrong, message) => {
     expect(() => load(wrong)).toThrow(message);
   });

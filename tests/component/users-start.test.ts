@@ -8,13 +8,20 @@ import { startService, type ServiceUnderTest } from '../support/service-under-te
 
 const ADMIN = { email: 'boss@example.com', password: 'battery staple' };
 
+const OWN = {
+  tokenTtlSeconds: 60,
+  refreshTtlSeconds: 86_400,
+  keyRotationSeconds: 86_400,
+  now: () => new Date(),
+};
+
 let service: ServiceUnderTest;
 
 const ready = (door: ServiceUnderTest['door']) =>
   vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
 
 async function start(more: Partial<UsersDeps> = {}): Promise<ServiceUnderTest> {
-  const started = await startService((deps) => createApp({ ...deps, tokenTtlSeconds: 60, ...more }));
+  const started = await startService((deps) => createApp({ ...deps, ...OWN, ...more }));
   await ready(started.door);
   return started;
 }
@@ -31,7 +38,7 @@ async function startTwo(more: Partial<UsersDeps> = {}) {
   const doors: ServiceUnderTest['door'][] = [];
   await service.stop();
   service = await startService((deps) => {
-    const replica = () => createApp({ ...deps, metrics: createMetrics(), tokenTtlSeconds: 60, ...more });
+    const replica = () => createApp({ ...deps, metrics: createMetrics(), ...OWN, ...more });
     doors.push(request(replica()));
     const last = replica();
     doors.push(request(last));
@@ -108,7 +115,7 @@ describe('The start', () => {
 
   it('When the store is not there yet, then the service answers 503 until it is', async () => {
     await service.stop();
-    service = await startService((deps) => createApp({ ...deps, tokenTtlSeconds: 60 }));
+    service = await startService((deps) => createApp({ ...deps, ...OWN }));
     service.sidecar.fail('state');
     expect((await service.door.get('/readyz')).status).toBe(503);
     expect((await logIn(ADMIN)).status).toBe(503);

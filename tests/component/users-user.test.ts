@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { changed, erased, isErased, messageOf, publicUser, registered } from '../../services/users/user.ts';
+import {
+  changed,
+  epochOf,
+  erased,
+  isErased,
+  messageOf,
+  publicUser,
+  registered,
+} from '../../services/users/user.ts';
 
 const ADA = registered(
   { user_id: 'u1', email: 'ada@example.com', name: 'Ada', role: 'customer', password_hash: 'hash' },
@@ -10,8 +18,7 @@ describe('changed', () => {
   it.each([
     [{ name: 'Ada L.' }],
     [{ email: 'new@example.com' }],
-    [{ password_hash: 'other' }],
-    [{ email: 'new@example.com', name: 'Ada L.', password_hash: 'other' }],
+    [{ email: 'new@example.com', name: 'Ada L.' }],
   ])('When %j is changed, then that and the version are new', (changes) => {
     expect(changed(ADA, changes, 't2')).toEqual({ ...ADA, ...changes, version: 2, changed_at: 't2' });
   });
@@ -24,9 +31,40 @@ describe('changed', () => {
   );
 });
 
+describe('sessions_ended', () => {
+  it('When the password changes, then the sessions before end, except the one it was changed in', () => {
+    const first = changed(ADA, { password_hash: 'other' }, 't2', 's1');
+    expect(first).toEqual({
+      ...ADA,
+      password_hash: 'other',
+      version: 2,
+      changed_at: 't2',
+      sessions_ended: { epoch: 1, at: 't2', except: 's1' },
+    });
+    const second = changed(first, { password_hash: 'third' }, 't3');
+    expect(second.sessions_ended).toEqual({ epoch: 2, at: 't3' });
+  });
+
+  it('When something else changes, then no session ends', () => {
+    const account = changed(ADA, { password_hash: 'other' }, 't2', 's1');
+    const renamed = changed(account, { name: 'Ada L.' }, 't3', 's2');
+    expect(renamed.sessions_ended).toEqual(account.sessions_ended);
+  });
+
+  it('When no sessions have ended together, then the epoch is 0', () => {
+    expect([epochOf(ADA), epochOf(erased(ADA, 't2'))]).toEqual([0, 1]);
+  });
+});
+
 describe('erased', () => {
-  it('When an account is erased, then only its id and a higher version stay', () => {
-    expect(erased(ADA, 't2')).toEqual({ user_id: 'u1', erased: true, version: 2, changed_at: 't2' });
+  it('When an account is erased, then only its id, its epoch and a higher version stay', () => {
+    expect(erased(ADA, 't2')).toEqual({
+      user_id: 'u1',
+      erased: true,
+      sessions_ended: { epoch: 1, at: 't2' },
+      version: 2,
+      changed_at: 't2',
+    });
   });
 
   it('When it is asked whether it is erased, then the document tells', () => {

@@ -6,7 +6,6 @@ import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' };
-const LONG_AGO = '2026-01-01T00:00:00.000Z';
 
 let service: ServiceUnderTest;
 
@@ -14,7 +13,15 @@ const ready = () =>
   vi.waitFor(async () => expect((await service.door.get('/readyz')).status).toBe(200), 5_000);
 
 beforeEach(async () => {
-  service = await startService((deps) => createApp({ ...deps, tokenTtlSeconds: 86_400 }));
+  service = await startService((deps) =>
+    createApp({
+      ...deps,
+      tokenTtlSeconds: 3600,
+      refreshTtlSeconds: 86_400,
+      keyRotationSeconds: 86_400,
+      now: () => new Date(),
+    }),
+  );
   await ready();
 });
 afterEach(() => service.stop());
@@ -25,11 +32,9 @@ const get = (id: string, caller = as(id)) => service.door.get(`/api/users/${id}`
 const put = (id: string, body: object, caller = as(id)) =>
   service.door.put(`/api/users/${id}`).set(caller).send(body);
 const erase = (id: string, caller = as(id)) => service.door.delete(`/api/users/${id}`).set(caller);
-const fireJob = (name: string, since = LONG_AGO) => service.door.post(`/job/${name}`).send({ since });
 const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
 const fieldsOf = (response: { body: unknown }) =>
   (response.body as { errors: { field: string }[] }).errors.map(({ field }) => field);
-const loggedAt = (level: string) => service.logs.filter((line) => line['level'] === level);
 
 const list = (query = '', caller = as(randomUUID(), 'admin')) =>
   service.door.get(`/api/users${query}`).set(caller);
@@ -51,167 +56,26 @@ async function fastest(email: string): Promise<number> {
   return Math.min(...times);
 }
 
-describe('POST /api/users/register', () => {
-  it('When somebody registers, then the answer is the new customer and where to find it', async () => {
-    const response = await post('register', ADA);
-    expect(response.status).toBe(201);
-    const { user_id } = response.body as { user_id: string };
-    expect(response.body).toEqual({ user_id, email: ADA.email, name: 'Ada', role: 'customer' });
-    expect(response.headers['location']).toBe(`/api/users/${user_id}`);
-  });
-
-  it('When somebody registers, then it is said once, and no job is left', async () => {
-    const id = await registered();
-    expect(service.said('user.registered')).toEqual([
-      {
-        id: `${id}:1`,
-        data: { user: { user_id: id, email: ADA.email, name: 'Ada', role: 'customer' }, version: 1 },
-      },
-    ]);
-    expect([...service.sidecar.jobs.keys()]).toEqual([]);
-  });
-
-  it('When the address has capitals and blanks, then it is kept without', async () => {
-    const id = await registered({ email: '  Ada@Example.COM ' });
-    expect((await get(id)).body).toMatchObject({ email: 'ada@example.com' });
-  });
-
-  it('When the address has an account, in other capitals, then 409 and the account is as it was', async () => {
-    await registered();
-    const response = await post('register', { ...ADA, email: 'ADA@example.com', password: 'another one' });
-    expect([response.status, slugOf(response)]).toEqual([409, 'email-taken']);
-    expect((await logIn(ADA.email, ADA.password)).status).toBe(200);
-  });
-
-  it('When two register the same address at once, then one gets it', async () => {
-    const responses = await Promise.all([post('register', ADA), post('register', ADA)]);
-    expect(responses.map(({ status }) => status)).toEqual(expect.arrayContaining([201, 409]));
-    expect(service.said('user.registered')).toHaveLength(1);
-  });
-
-  it('When many register at once, then all are listed', async () => {
-    const ids = await Promise.all(
-      Array.from({ length: 8 }, (_, nr) => registered({ email: `user${nr}@example.com` })),
-    );
-    const response = await service.door.get('/api/users').set(as(randomUUID(), 'admin'));
-    const items = (response.body as { items: { user_id: string }[] }).items;
-    expect(items.map(({ user_id }) => user_id).toSorted()).toEqual(ids.toSorted());
-  });
-
-  it('When the password is stored, then only as an argon2id hash of the strength that OWASP asks for', async () => {
-    await registered();
-    const stored = JSON.stringify([...service.sidecar.documents]);
-    expect(stored).not.toContain(ADA.password);
-    expect(stored).toContain('$argon2id$v=19$m=19456,t=2,p=1$');
-  });
-
-  it.each([
-    ['no e-mail', { email: undefined }, ['email']],
-    ['an e-mail that is none', { email: 'ada' }, ['email']],
-    ['two addresses in one', { email: 'a@example.com;b@example.com' }, ['email']],
-    ['a header in the e-mail', { email: 'ada@example.com\r\nBcc: eve@example.com' }, ['email']],
-    ['an e-mail that is too long', { email: `${'a'.repeat(250)}@example.com` }, ['email']],
-    ['a short password', { password: '12345' }, ['password']],
-    ['a very long password', { password: 'x'.repeat(201) }, ['password']],
-    ['a password that is a number', { password: 1234567 }, ['password']],
-    ['an empty name', { name: '  ' }, ['name']],
-    ['a name with a control character', { name: 'Ada\u0000' }, ['name']],
-    ['a name with half a character', { name: 'Ada\ud800' }, ['name']],
-    ['a role', { role: 'admin' }, ['role']],
-    ['everything wrong', { email: '', password: '', name: '' }, ['email', 'password', 'name']],
-  ])('When the body has %s, then 422 names it and nothing is written', async (_case, wrong, fields) => {
-    const before = service.sidecar.documents.size;
-    const response = await post('register', { ...ADA, ...wrong });
-    expect(response.status).toBe(422);
-    expect([...new Set(fieldsOf(response))]).toEqual(fields);
-    expect(service.sidecar.documents.size).toBe(before);
-  });
-
-  it('When the body is a list, then 422', async () => {
-    expect((await post('register', [ADA])).status).toBe(422);
-  });
-
-  it('When the job cannot be set, then 503 and nothing is written', async () => {
-    service.sidecar.fail('schedule');
-    const before = service.sidecar.documents.size;
-    expect((await post('register', ADA)).status).toBe(503);
-    expect(service.sidecar.documents.size).toBe(before);
-  });
-});
-
-describe('What is not said at once', () => {
-  it('When the broker is down, then registering works and the job is there to say it', async () => {
-    service.sidecar.fail('publish');
-    const id = await registered();
-    expect(service.said('user.registered')).toEqual([]);
-    expect(service.sidecar.jobs.get(`user-${id}-1`)).toMatchObject({
-      dueTime: '10s',
-      schedule: '@every 30s',
-    });
-    expect(loggedAt('error')).toHaveLength(1);
-  });
-
-  it('When the job fires, then it says the same message and ends', async () => {
-    const id = await registered();
-    const [first] = service.sidecar.published;
-    expect((await fireJob(`user-${id}-1`)).status).toBe(200);
-    expect(service.sidecar.published).toEqual([first, first]);
-    expect([...service.sidecar.jobs.keys()]).toEqual([]);
-  });
-
-  it('When the broker is still down, then the job fails and stays', async () => {
-    service.sidecar.fail('publish', 2);
-    const id = await registered();
-    expect((await fireJob(`user-${id}-1`)).status).toBe(503);
-    expect([...service.sidecar.jobs.keys()]).toEqual([`user-${id}-1`]);
-  });
-
-  it('When the write may still be under way, then the job waits', async () => {
-    const name = `user-${randomUUID()}-1`;
-    service.sidecar.jobs.set(name, { dueTime: '10s' });
-    expect((await fireJob(name, new Date().toISOString())).status).toBe(200);
-    expect(service.sidecar.jobs.has(name)).toBe(true);
-  });
-
-  it('When the write never happened, then the job ends and says nothing', async () => {
-    const name = `user-${randomUUID()}-1`;
-    service.sidecar.jobs.set(name, { dueTime: '10s' });
-    expect((await fireJob(name)).status).toBe(200);
-    expect(service.sidecar.jobs.has(name)).toBe(false);
-    expect(service.sidecar.published).toEqual([]);
-  });
-
-  it('When an unsaid registration is followed by a change, then both are said', async () => {
-    service.sidecar.fail('publish');
-    const id = await registered();
-    await put(id, { name: 'Ada L.' });
-    expect(service.sidecar.published.map((event) => event.id)).toEqual([`${id}:1`, `${id}:2`]);
-    expect(service.said('user.registered')[0]?.data).toMatchObject({ user: { name: 'Ada' } });
-  });
-
-  it('When an unsaid deletion is left to its job, then the job says it', async () => {
-    const id = await registered();
-    service.sidecar.fail('publish');
-    expect((await erase(id)).status).toBe(204);
-    await fireJob(`user-${id}-2`);
-    expect(service.said('user.deleted')).toEqual([{ id: `${id}:2`, data: { user_id: id, version: 2 } }]);
-  });
-});
-
 describe('POST /api/users/login', () => {
   it('When the credentials are right, then a token comes that others can verify', async () => {
     const id = await registered();
     const response = await logIn(' ADA@example.com', ADA.password);
     expect(response.status).toBe(200);
     const { access_token, ...rest } = response.body as { access_token: string };
-    expect(rest).toEqual({ token_type: 'Bearer', expires_in: 86_400 });
+    expect(rest).toEqual({
+      token_type: 'Bearer',
+      expires_in: 3600,
+      refresh_token: expect.any(String),
+      refresh_expires_in: 86_400,
+    });
     const jwks = (await service.door.get('/.well-known/jwks.json')).body as JSONWebKeySet;
     const { payload, protectedHeader } = await jwtVerify(access_token, createLocalJWKSet(jwks), {
       issuer: TOKEN_ISSUER,
       audience: TOKEN_AUDIENCE,
     });
-    expect(payload).toMatchObject({ sub: id, role: 'customer', jti: expect.any(String) });
-    expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(86_400);
+    expect(payload).toMatchObject({ sub: id, role: 'customer', jti: expect.any(String), epoch: 0 });
+    expect(payload['sid']).toMatch(/^[0-9a-f-]{14}7/);
+    expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(3600);
     expect(protectedHeader).toEqual({ alg: 'ES256', kid: jwks.keys[0]?.kid, typ: 'JWT' });
   });
 
@@ -272,6 +136,42 @@ describe('GET /api/users/:id', () => {
       expect((await get(id, as(randomUUID(), 'admin'))).status).toBe(404);
     },
   );
+});
+
+describe('Versions of a user', () => {
+  const tagged = (id: string, tag: string, body: object) => put(id, body).set('if-match', tag);
+
+  it('When a user is read, then the tag is the version, and a copy that is still right is not sent again', async () => {
+    const id = await registered();
+    expect((await get(id)).headers['etag']).toBe('"1"');
+    expect((await get(id).set('if-none-match', '"1"')).status).toBe(304);
+    await put(id, { name: 'Ada L.' });
+    expect((await get(id).set('if-none-match', '"1"')).status).toBe(200);
+  });
+
+  it('When a change names the version it was made for, then the answer has the next tag', async () => {
+    const id = await registered();
+    const { status, headers } = await tagged(id, '"1"', { name: 'Ada L.' });
+    expect([status, headers['etag'], headers['cache-control']]).toEqual([200, '"2"', 'no-store']);
+  });
+
+  it('When a change names an older version, then 412 and nothing changes', async () => {
+    const id = await registered();
+    await put(id, { name: 'Ada L.' });
+    const response = await tagged(id, '"1"', { name: 'Eve' });
+    expect([response.status, slugOf(response)]).toEqual([412, 'precondition-failed']);
+    expect((await get(id)).body).toMatchObject({ name: 'Ada L.' });
+  });
+
+  it('When many name the same version at once, then one of them changes it', async () => {
+    const id = await registered();
+    const responses = await Promise.all(
+      ['a', 'b', 'c', 'd'].map((name) => tagged(id, '"1"', { name }).then(({ status }) => status)),
+    );
+    expect(responses.filter((status) => status === 200)).toHaveLength(1);
+    expect(responses.filter((status) => status === 412)).toHaveLength(3);
+    expect((await get(id)).headers['etag']).toBe('"2"');
+  });
 });
 
 describe('PUT /api/users/:id', () => {
@@ -386,6 +286,7 @@ describe('GET /api/users', () => {
     for (const name of names) await registered({ name, email: `${name}@example.com` });
     const first = (await list('?limit=2')).body as { items: { name: string }[]; next_cursor: string };
     const second = (await list(`?limit=2&cursor=${first.next_cursor}`)).body as typeof first;
+    expect((await list('?limit=2')).headers['link']).toContain(`cursor=${first.next_cursor}`);
     expect([...first.items, ...second.items].map(({ name }) => name)).toEqual(['c', 'b', 'a']);
     expect(second.next_cursor).toBeNull();
   });
@@ -417,8 +318,11 @@ describe('GET /api/users', () => {
 describe('What is secret', () => {
   it('When users come and go, then neither logs nor messages tell passwords, hashes, tokens or addresses', async () => {
     const id = await registered();
-    const token = ((await logIn(ADA.email, ADA.password)).body as { access_token: string }).access_token;
-    await logIn(ADA.email, 'wrong horse');
+    const { access_token: token, refresh_token: used } = (await logIn(ADA.email, ADA.password))
+      .body as Record<string, string>;
+    for (let time = 0; time < 3; time++) await post('token', { refresh_token: used });
+    await post('token', { refresh_token: 'not a token' });
+    for (let time = 0; time < 7; time++) await logIn(ADA.email, 'wrong horse');
     await post('register', { ...ADA, email: 'not an address' });
     service.sidecar.fail('state');
     await put(id, { password: 'new password', email: 'new@example.com' });
@@ -427,7 +331,8 @@ describe('What is secret', () => {
     const logs = JSON.stringify(service.logs);
     const messages = JSON.stringify(service.sidecar.published);
     expect(service.logs.length).toBeGreaterThan(5);
-    for (const secret of ['horse', 'new password', 'argon2', token])
+    expect(service.logs.filter((line) => line['audit'])).toHaveLength(2);
+    for (const secret of ['horse', 'new password', 'argon2', token, used?.split('.').at(-1), 'not a token'])
       expect(logs + messages).not.toContain(secret);
     expect(logs).not.toContain('example.com');
   });

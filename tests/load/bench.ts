@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { folder, root } from '../../deploy/local/paths.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { UNLIMITED } from '../support/unlimited.ts';
 import { startBaselines, type Baselines } from './baselines.ts';
 import { figuresOf } from './figures.ts';
 import { measure, type Measured } from './measures.ts';
@@ -29,7 +30,8 @@ export async function bench({ quick, portOffset, signal }: BenchOptions): Promis
     console.log(`Starting a system at port ${8080 + portOffset} and the baselines beside it ...`);
     const seedFile = join(dataDir, 'catalogue.json');
     writeFileSync(seedFile, JSON.stringify(catalogue()));
-    system = await startSystem({ dataDir, portOffset, env: { inventory: { SEED_FILE: seedFile } } });
+    const env = { gateway: UNLIMITED, inventory: { SEED_FILE: seedFile } };
+    system = await startSystem({ dataDir, portOffset, env });
     signal.throwIfAborted();
     shop = await openShop(system);
     baselines = await startBaselines({ dataDir, portOffset });

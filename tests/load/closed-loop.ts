@@ -51,10 +51,10 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** An HTTP client for one address. */
+/** An HTTP client for one address that is none of the API's. */
 export interface Door {
-  get: (path: string, headers?: Record<string, string>) => Promise<string>;
-  post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<string>;
+  get: (path: string) => Promise<string>;
+  post: (path: string, body: unknown) => Promise<string>;
   close: () => Promise<void>;
 }
 
@@ -62,16 +62,11 @@ export interface Door {
 export function openDoor(origin: string): Door {
   const pool = new Pool(origin, { connections: CLIENTS });
 
-  async function request(
-    method: 'GET' | 'POST',
-    path: string,
-    headers: Record<string, string>,
-    body?: unknown,
-  ): Promise<string> {
+  async function request(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string> {
     const { statusCode, body: answer } = await pool.request({
       method,
       path,
-      headers,
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
       body: body === undefined ? null : JSON.stringify(body),
     });
     const text = await answer.text();
@@ -81,9 +76,8 @@ export function openDoor(origin: string): Door {
   }
 
   return {
-    get: (path, headers = {}) => request('GET', path, headers),
-    post: (path, body, headers = {}) =>
-      request('POST', path, { 'content-type': 'application/json', ...headers }, body),
+    get: (path) => request('GET', path),
+    post: (path, body) => request('POST', path, body),
     close: () => pool.close(),
   };
 }

@@ -1,7 +1,8 @@
 import type { RunningSystem } from '../../deploy/local/system.ts';
-import { newCustomer } from '../support/shop.ts';
+import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
+import { register } from '../support/shop.ts';
 import { until } from '../support/wait.ts';
-import { CLIENTS, closedLoop, median, openDoor, type Load, type Pace } from './closed-loop.ts';
+import { CLIENTS, closedLoop, median, type Load, type Pace } from './closed-loop.ts';
 import { spent, usage } from './processes.ts';
 
 /** What a run of orders came to. */
@@ -32,26 +33,20 @@ export const spread = (count: number) => `bench-${count % 1000}`;
 
 /** @param system one that was started with `catalogue()` */
 export async function openShop(system: RunningSystem): Promise<ShopFloor> {
-  const gateway = openDoor(system.urls.api);
-  const admin = await tokenOf(system.urls.api, system.admin.email, system.admin.password);
-  const customers: string[] = [];
-  for (let client = 0; client < CLIENTS; client++) {
-    const { email } = await newCustomer(system.urls.api);
-    customers.push(await tokenOf(system.urls.api, email, 'correct horse'));
-  }
+  const gateway = createClient(system.urls.api, undefined, { connections: CLIENTS });
+  const admin = await gateway.logIn(system.admin);
+  const customers: Client[] = [];
+  while (customers.length < CLIENTS) customers.push(await gateway.logIn(await register(gateway)));
   const orderIds: string[] = [];
 
   async function takeOne(count: number, product_id: string): Promise<string> {
-    const authorization = customers[count % CLIENTS] ?? '';
-    const order = {
-      items: [{ product_id, quantity: 1 }],
-      payment: { method: 'card', card_token: 'tok_visa' },
-    };
-    const answer = JSON.parse(await gateway.post('/api/orders', order, { authorization })) as {
-      order_id: string;
-    };
-    orderIds.push(answer.order_id);
-    return answer.order_id;
+    const customer = customers[count % CLIENTS] ?? gateway;
+    const answer = await customer('POST /api/orders', {
+      body: { items: [{ product_id, quantity: 1 }], payment: { method: 'card', card_token: 'tok_visa' } },
+    });
+    const { order_id } = bodyOf(answer);
+    orderIds.push(order_id);
+    return order_id;
   }
 
   const counterOf = (app: string, counter: string) => readCounter(system.app(app).appPort, counter);
@@ -74,8 +69,8 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
     readOrders: (pace, ids) =>
       closedLoop(pace, async (count) => {
         // Any order by an administrator, so that it makes no difference whose it is. 7919: a prime, so all have a turn.
-        const id = ids[(count * 7919) % ids.length];
-        await gateway.get(`/api/orders/${id}`, { authorization: admin });
+        const id = ids[(count * 7919) % ids.length] ?? '';
+        bodyOf(await admin('GET /api/orders/:id', { params: { id } }));
       }),
 
     async takeOrders(pace, product) {
@@ -103,7 +98,7 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
       return median(taken);
     },
 
-    close: () => gateway.close(),
+    close: gateway.close,
   };
 
   /** When the order was paid, as its own event says. */
@@ -111,22 +106,13 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
     const paid = await until(
       `order ${orderId} is paid`,
       async () => {
-        const { items } = JSON.parse(
-          await gateway.get(`/api/orders/${orderId}/events`, { authorization: admin }),
-        ) as { items: { type: string; time: string }[] };
+        const { items } = bodyOf(await admin('GET /api/orders/:id/events', { params: { id: orderId } }));
         return items.find(({ type }) => type === 'order.paid');
       },
       (event) => event !== undefined,
     );
     return Date.parse(paid?.time ?? '');
   }
-}
-
-async function tokenOf(api: string, email: string, password: string): Promise<string> {
-  const door = openDoor(api);
-  const answer = await door.post('/api/users/login', { email, password });
-  await door.close();
-  return `Bearer ${(JSON.parse(answer) as { access_token: string }).access_token}`;
 }
 
 /** A counter of a service. It comes from the service itself: asking costs the system next to nothing. */

@@ -13,13 +13,21 @@ export interface RecordedCall {
 }
 
 type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
-type Capability = 'publish' | 'state' | 'invoke' | 'schedule' | 'send';
+type Capability = 'publish' | 'broadcast' | 'state' | 'invoke' | 'schedule' | 'send';
+
+/** A call for state, and the keys that it is about. */
+export interface StateCall {
+  op: 'read' | 'write';
+  keys: string[];
+}
 
 /** A sidecar for component tests: Dapr's HTTP API over memory, with ETags as the real one has them. */
 export interface FakeSidecar {
   port: number;
   /** What was published, in order. */
   published: CloudEvent[];
+  /** The same of the component that reaches every replica. */
+  broadcasts: CloudEvent[];
   /** Jobs that are set, by name. */
   jobs: Map<string, { dueTime: string; schedule?: string }>;
   /** Invocations and bindings, in order. */
@@ -27,9 +35,13 @@ export interface FakeSidecar {
   /** The most mails that were being sent at the same time. */
   mostSendsAtOnce: number;
   /** Documents by key. */
-  documents: Map<string, { value: unknown; etag: string }>;
+  documents: Map<string, { value: unknown; etag: string; ttlSeconds?: number }>;
+  /** What the sidecar tells at `/metrics`, in Prometheus' text format. */
+  metrics: string;
   /** Says how another service answers; the last word for an app counts. */
-  answer: (appId: string, answer: (call: RecordedCall) => Answer) => void;
+  answer: (appId: string, answer: (call: RecordedCall) => Answer | Promise<Answer>) => void;
+  /** Is called before each call for state and waited for; where it throws, the call fails with a 500. */
+  beforeState: (look: (call: StateCall) => void | Promise<void>) => void;
   /** Makes the next `times` calls of this kind fail with a 500, as an unreachable component would. */
   fail: (capability: Capability, times?: number) => void;
   close: () => Promise<void>;
@@ -39,14 +51,18 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
   const app = express();
   const documents: FakeSidecar['documents'] = new Map();
   const failures = new Map<Capability, number>();
-  const answers = new Map<string, (call: RecordedCall) => Answer>();
+  const answers = new Map<string, (call: RecordedCall) => Answer | Promise<Answer>>();
+  let look: (call: StateCall) => void | Promise<void> = () => {};
   const fake: Omit<FakeSidecar, 'port' | 'close'> = {
     published: [],
+    broadcasts: [],
     jobs: new Map(),
     calls: [],
     mostSendsAtOnce: 0,
     documents,
+    metrics: '',
     answer: (appId, answer) => void answers.set(appId, answer),
+    beforeState: (then) => void (look = then),
     fail: (capability, times = 1) => void failures.set(capability, times),
   };
   let etags = 0;
@@ -55,25 +71,43 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     const left = failures.get(capability) ?? 0;
     if (left === 0) return false;
     failures.set(capability, left - 1);
-    res.status(500).json({ errorCode: 'ERR_FAKE', message: 'made to fail' });
+    refuse(res);
     return true;
+  }
+  const refuse = (res: Response) =>
+    void res.status(500).json({ errorCode: 'ERR_FAKE', message: 'made to fail' });
+
+  async function stateFails(res: Response, op: StateCall['op'], keys: string[]): Promise<boolean> {
+    try {
+      await look({ op, keys });
+    } catch {
+      refuse(res);
+      return true;
+    }
+    return failing('state', res);
   }
 
   interface Op {
     key: string;
     value?: unknown;
     etag?: string;
+    metadata?: { ttlInSeconds?: string };
   }
   const matches = (op: Op) => documents.get(op.key)?.etag === op.etag;
-  const put = (op: Op) => documents.set(op.key, { value: structuredClone(op.value), etag: String(++etags) });
+  const put = ({ key, value, metadata }: Op) =>
+    documents.set(key, {
+      value: structuredClone(value),
+      etag: String(++etags),
+      ...(metadata?.ttlInSeconds ? { ttlSeconds: Number(metadata.ttlInSeconds) } : {}),
+    });
 
   app.use((req, res, next) => {
     const target = req.get('dapr-app-id');
     if (!target) return next();
-    express.json({ type: () => true })(req, res, () => {
+    express.json({ type: () => true })(req, res, async () => {
       if (failing('invoke', res)) return;
       const call = record(target, req);
-      const answer = answers.get(target)?.(call);
+      const answer = await answers.get(target)?.(call);
       if (!answer)
         return void res.status(500).json({ errorCode: 'ERR_DIRECT_INVOKE', message: 'no such app' });
       res.status(answer.status);
@@ -97,15 +131,16 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
   }
 
   app.get('/v1.0/healthz/outbound', (_req, res) => void res.status(204).end());
-  app.get('/v1.0/state/statestore/:key', (req, res) => {
-    if (failing('state', res)) return;
+  app.get('/metrics', (_req, res) => void res.type('text').send(fake.metrics));
+  app.get('/v1.0/state/statestore/:key', async (req, res) => {
+    if (await stateFails(res, 'read', [req.params.key])) return;
     const found = documents.get(req.params.key);
     if (!found) return void res.status(204).end();
     res.set('etag', found.etag).type('json').send(JSON.stringify(found.value));
   });
-  app.post('/v1.0/state/statestore/bulk', (req, res) => {
-    if (failing('state', res)) return;
+  app.post('/v1.0/state/statestore/bulk', async (req, res) => {
     const { keys } = req.body as { keys: string[] };
+    if (await stateFails(res, 'read', keys)) return;
     res.json(
       keys.map((key) => {
         const found = documents.get(key);
@@ -113,9 +148,10 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
       }),
     );
   });
-  app.post('/v1.0/state/statestore/transaction', (req, res) => {
-    if (failing('state', res)) return;
+  app.post('/v1.0/state/statestore/transaction', async (req, res) => {
     const { operations } = req.body as { operations: { operation: 'upsert' | 'delete'; request: Op }[] };
+    const keys = operations.map(({ request }) => request.key);
+    if (await stateFails(res, 'write', keys)) return;
     if (!operations.every(({ request }) => matches(request)))
       return void res
         .status(500)
@@ -125,31 +161,38 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
       else documents.delete(request.key);
     res.status(204).end();
   });
-  app.post('/v1.0/state/statestore', (req, res) => {
-    if (failing('state', res)) return;
+  app.post('/v1.0/state/statestore', async (req, res) => {
     const ops = req.body as Op[];
+    const keys = ops.map(({ key }) => key);
+    if (await stateFails(res, 'write', keys)) return;
     if (!ops.every(matches))
       return void res.status(409).json({ errorCode: 'ERR_STATE_SAVE', message: 'etag' });
     ops.forEach(put);
     res.status(204).end();
   });
-  app.delete('/v1.0/state/statestore/:key', (req, res) => {
-    if (failing('state', res)) return;
+  app.delete('/v1.0/state/statestore/:key', async (req, res) => {
+    if (await stateFails(res, 'write', [req.params.key])) return;
     const op = { key: req.params.key, etag: req.get('if-match') ?? '' };
     if (!matches(op)) return void res.status(409).json({ errorCode: 'ERR_STATE_DELETE', message: 'etag' });
     documents.delete(op.key);
     res.status(204).end();
   });
-  app.post('/v1.0/publish/pubsub/:topic', (req, res) => {
-    if (failing('publish', res)) return;
-    fake.published.push(req.body as CloudEvent);
-    res.status(204).end();
-  });
-  app.post('/v1.0-alpha1/publish/bulk/pubsub/:topic', (req, res) => {
-    if (failing('publish', res)) return;
-    fake.published.push(...(req.body as { event: CloudEvent }[]).map(({ event }) => event));
-    res.status(204).end();
-  });
+  const components = [
+    ['pubsub', 'publish', fake.published],
+    ['broadcast', 'broadcast', fake.broadcasts],
+  ] as const;
+  for (const [component, capability, said] of components) {
+    app.post(`/v1.0/publish/${component}/:topic`, (req, res) => {
+      if (failing(capability, res)) return;
+      said.push(req.body as CloudEvent);
+      res.status(204).end();
+    });
+    app.post(`/v1.0-alpha1/publish/bulk/${component}/:topic`, (req, res) => {
+      if (failing(capability, res)) return;
+      said.push(...(req.body as { event: CloudEvent }[]).map(({ event }) => event));
+      res.status(204).end();
+    });
+  }
   app.post('/v1.0/jobs/:name', (req, res) => {
     if (failing('schedule', res)) return;
     fake.jobs.set(req.params.name, req.body as { dueTime: string });

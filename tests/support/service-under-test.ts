@@ -3,7 +3,7 @@ import request from 'supertest';
 import { startTracing } from '../../services/shared/tracing.ts';
 import { createLogger } from '../../services/shared/log.ts';
 import { createMetrics, type ServiceDeps } from '../../services/shared/service.ts';
-import { createSidecar } from '../../services/shared/sidecar.ts';
+import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
 import { startFakeSidecar, type FakeSidecar } from './fake-sidecar.ts';
 
 /** A service behind its real HTTP door, beside a fake sidecar. */
@@ -11,6 +11,8 @@ export interface ServiceUnderTest {
   sidecar: FakeSidecar;
   /** A client of the door: `door.get('/api/...')`. */
   door: ReturnType<typeof request>;
+  /** The door of another replica: the same sidecar, and nothing of what the first has in memory. */
+  replica: () => ReturnType<typeof request>;
   /** What the service logged, parsed. */
   logs: Record<string, unknown>[];
   /** Delivers an event as a sidecar would; gives the status that the service answered (SUCCESS, RETRY, DROP). */
@@ -29,15 +31,21 @@ export async function startService(build: (deps: ServiceDeps) => Express): Promi
   if (!tracing) startTracing('test', undefined);
   tracing = true;
   const fake = await startFakeSidecar();
-  const sidecar = createSidecar({ port: fake.port });
   const logs: Record<string, unknown>[] = [];
   const log = createLogger('test', 'debug', {
     write: (line) => void logs.push(JSON.parse(line) as Record<string, unknown>),
   });
-  const door = request(build({ log, sidecar, metrics: createMetrics() }));
+  const clients: Sidecar[] = [];
+  function replica(): ReturnType<typeof request> {
+    const sidecar = createSidecar({ port: fake.port, metricsPort: fake.port });
+    clients.push(sidecar);
+    return request(build({ log, sidecar, metrics: createMetrics() }));
+  }
+  const door = replica();
   return {
     sidecar: fake,
     door,
+    replica,
     logs,
     async deliver(type, data, id = 'event-1') {
       const event = { specversion: '1.0', id, type, source: 'test', subject: 'test', time: now(), data };
@@ -53,7 +61,7 @@ export async function startService(build: (deps: ServiceDeps) => Express): Promi
         .filter((event) => event.type === type)
         .map((event) => ({ id: event.id, data: event.data as Record<string, unknown> })),
     async stop() {
-      await sidecar.close();
+      await Promise.all(clients.map((sidecar) => sidecar.close()));
       await fake.close();
     },
   };

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { client, type Client } from '../../services/gateway/client.ts';
+import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
 import type { Order, OrderStatus } from '../../services/orders/contract.ts';
 import type { Product } from '../../services/inventory/contract.ts';
 import type { Payment } from '../../services/payments/contract.ts';
@@ -12,28 +12,30 @@ export interface Caller {
   call: Client;
 }
 
+export interface Credentials {
+  email: string;
+  password: string;
+}
+
 export async function login(api: string, email: string, password: string): Promise<Caller> {
-  const { status, body } = await client(api)<{ access_token: string }>('POST', '/api/users/login', {
-    email,
-    password,
-  });
-  if (status !== 200) throw new Error(`login of ${email}: ${status} ${JSON.stringify(body)}`);
-  const claims = JSON.parse(Buffer.from(body.access_token.split('.')[1] ?? '', 'base64url').toString()) as {
-    sub: string;
-  };
-  return { userId: claims.sub, email, call: client(api, body.access_token) };
+  const call = await createClient(api).logIn({ email, password });
+  const [, claims = ''] = call.tokens()?.access_token.split('.') ?? [];
+  const { sub } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { sub: string };
+  return { userId: sub, email, call };
+}
+
+/** Makes an account. */
+export async function register(client: Client): Promise<Credentials> {
+  const credentials = { email: `customer-${randomUUID()}@example.com`, password: 'correct horse' };
+  const body = { ...credentials, name: 'Ada <b>Lovelace</b>' };
+  bodyOf(await client('POST /api/users/register', { body }));
+  return credentials;
 }
 
 /** A new customer, registered and logged in. */
 export async function newCustomer(api: string): Promise<Caller> {
-  const email = `customer-${randomUUID()}@example.com`;
-  const { status, body } = await client(api)('POST', '/api/users/register', {
-    email,
-    password: 'correct horse',
-    name: 'Ada <b>Lovelace</b>',
-  });
-  if (status !== 201) throw new Error(`register: ${status} ${JSON.stringify(body)}`);
-  return login(api, email, 'correct horse');
+  const { email, password } = await register(createClient(api));
+  return login(api, email, password);
 }
 
 export interface Placed {
@@ -44,42 +46,42 @@ export interface Placed {
 
 /** Places an order for one product and expects it to be accepted. */
 export async function placeOrder(
-  customer: Caller,
+  { call }: Caller,
   { product = 'mug-blue', quantity = 1, card = 'tok_visa' } = {},
 ): Promise<Placed> {
   const traceId = randomBytes(16).toString('hex');
-  const answer = await customer.call<{ order_id: string }>(
-    'POST',
-    '/api/orders',
-    { items: [{ product_id: product, quantity }], payment: { method: 'card', card_token: card } },
-    { traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01` },
-  );
-  if (answer.status !== 201) throw new Error(`order: ${answer.status} ${JSON.stringify(answer.body)}`);
-  return { orderId: answer.body.order_id, traceId };
+  const answer = await call('POST /api/orders', {
+    body: { items: [{ product_id: product, quantity }], payment: { method: 'card', card_token: card } },
+    headers: { traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01` },
+  });
+  return { orderId: bodyOf(answer).order_id, traceId };
 }
 
-export async function orderOf(customer: Caller, orderId: string): Promise<Order> {
-  return (await customer.call<Order>('GET', `/api/orders/${orderId}`)).body;
+export async function orderOf({ call }: Caller, orderId: string): Promise<Order> {
+  return bodyOf(await call('GET /api/orders/:id', { params: { id: orderId } }));
 }
 
-export function untilStatus(
-  customer: Caller,
+/** Asks until the order is so; an answer that is no success, from a service that is not back yet, is one that it is not. */
+export async function untilStatus(
+  { call }: Caller,
   orderId: string,
   status: OrderStatus,
   deadlineMs?: number,
 ): Promise<Order> {
-  return until(
+  const answer = await until(
     `order ${orderId} is ${status}`,
-    () => orderOf(customer, orderId),
-    (order) => order.status === status,
+    () => call('GET /api/orders/:id', { params: { id: orderId } }),
+    (given) => given.ok && given.body.status === status,
     deadlineMs,
   );
+  return bodyOf(answer);
 }
 
-export async function productOf(caller: Caller, productId: string): Promise<Product> {
-  return (await caller.call<Product>('GET', `/api/inventory/${productId}`)).body;
+export async function productOf({ call }: Caller, productId: string): Promise<Product> {
+  return bodyOf(await call('GET /api/inventory/:product_id', { params: { product_id: productId } }));
 }
 
-export async function paymentOf(caller: Caller, orderId: string): Promise<Payment | undefined> {
-  return (await caller.call<{ items: Payment[] }>('GET', `/api/payments?order_id=${orderId}`)).body.items[0];
+export async function paymentOf({ call }: Caller, orderId: string): Promise<Payment | undefined> {
+  const { items } = bodyOf(await call('GET /api/payments', { query: { order_id: orderId } }));
+  return items[0];
 }

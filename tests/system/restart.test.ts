@@ -12,6 +12,7 @@ import {
   productOf,
   untilStatus,
 } from '../support/shop.ts';
+import { UNLIMITED } from '../support/unlimited.ts';
 import { until } from '../support/wait.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-restart-'));
@@ -20,6 +21,7 @@ const start = () =>
     dataDir,
     portOffset: 21_000,
     env: {
+      gateway: UNLIMITED,
       orders: { ORDER_RECHECK_MS: '1000', ORDER_EXPIRE_MS: '6000' },
       fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
     },

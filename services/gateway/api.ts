@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { orderSchema } from '../orders/contract.ts';
+import type { ServiceApi, ServiceDescription } from '../shared/api.ts';
+import { id } from '../shared/types.ts';
+
+const readiness = z.enum(['ok', 'unavailable']);
+
+/** How the system is, as `GET /health` tells it. Latencies in milliseconds. */
+export const healthSchema = z.object({
+  /** `degraded`: orders are taken, but wait for something; `unavailable`: none can be taken. */
+  status: z.enum(['ok', 'degraded', 'unavailable']),
+  services: z.record(
+    z.string(),
+    z.object({
+      status: readiness,
+      latency_ms: z.int().min(0),
+      /** The circuit breakers of its sidecar that are open, by what they guard. */
+      open_breakers: z.array(z.string()).optional(),
+    }),
+  ),
+});
+export type Health = z.infer<typeof healthSchema>;
+
+const document = z.record(z.string(), z.unknown());
+
+/** What the gateway answers itself. */
+export const gatewayApi = {
+  'GET /api/orders/:id/stream': {
+    access: 'customer',
+    summary: 'An order, live: Server-Sent Events until it has ended',
+    params: z.object({ id }),
+    headers: {
+      'Last-Event-ID': {
+        description: 'The id (the version) of the last event that you have: it goes on after that one.',
+        pattern: '^\\d{0,9}$',
+      },
+    },
+    mediaType: 'text/event-stream',
+    answer: z.string(),
+  },
+  'GET /health': {
+    access: 'public',
+    limit: 'none',
+    summary: 'How every service is',
+    answer: healthSchema,
+    failures: { 503: healthSchema },
+    answered: { status: 'ok', services: { orders: { status: 'ok', latency_ms: 2 } } },
+  },
+  'GET /openapi.json': { access: 'public', summary: 'This document', answer: document },
+  'GET /asyncapi.json': {
+    access: 'public',
+    summary: 'The events between the services, as an AsyncAPI document',
+    answer: document,
+  },
+} satisfies ServiceApi;
+
+export const gateway: ServiceDescription = {
+  name: 'gateway',
+  summary: 'The edge',
+  api: gatewayApi,
+  events: {},
+  schemas: { Health: healthSchema, Order: orderSchema },
+};

@@ -1,0 +1,80 @@
+import { outOfTrace } from '../shared/context.ts';
+import type { Logger } from '../shared/log.ts';
+import { unavailable } from '../shared/problem.ts';
+import type { Sidecar } from '../shared/sidecar.ts';
+import { endedSessionsSchema } from '../users/contract.ts';
+
+/** What an access token says of its session. */
+export interface SessionClaims {
+  sub: string;
+  sid: string;
+  epoch: number;
+}
+
+/** Whether the session of a token has ended. @throws Problem 503 where that was never known */
+export type HasEnded = (claims: SessionClaims) => Promise<boolean>;
+
+interface Ended {
+  sessions: ReadonlySet<string>;
+  users: ReadonlyMap<string, { epoch: number; except?: string | undefined }>;
+}
+
+/** A list of this age is asked for anew, while it is still used. Milliseconds. */
+const FRESH_FOR = 1_000;
+/** A list of this age is not used any more, if there is a newer one to be had. Milliseconds. */
+const USED_FOR = 4_000;
+/** Milliseconds to wait for it. */
+const ANSWER_WITHIN = 1_000;
+
+/**
+ * Asks users which sessions have ended, when there are requests and no more than once a second: a token is refused five
+ * seconds after its session has ended, at every replica. While users is out of reach, what was known last goes on to count.
+ */
+export function endedSessions(deps: {
+  sidecar: Pick<Sidecar, 'invoke'>;
+  log: Logger;
+  now: () => Date;
+}): HasEnded {
+  const { sidecar, log } = deps;
+  const time = () => deps.now().getTime();
+  let known: Ended | undefined;
+  let knownAt = -Infinity;
+  let asking: Promise<void> | undefined;
+  let askedAt = -Infinity;
+
+  async function ask(): Promise<void> {
+    const started = time();
+    const response = await outOfTrace(() =>
+      sidecar.invoke('users', { method: 'GET', path: '/sessions/ended', timeout: ANSWER_WITHIN }),
+    );
+    if (response.status !== 200) throw unavailable();
+    const { items } = endedSessionsSchema.parse(JSON.parse(response.body.toString()));
+    const sessions = new Set<string>();
+    const users = new Map<string, { epoch: number; except?: string | undefined }>();
+    for (const item of items)
+      if ('session_id' in item) sessions.add(item.session_id);
+      else if ((users.get(item.user_id)?.epoch ?? -1) < item.epoch) users.set(item.user_id, item);
+    known = { sessions, users };
+    knownAt = started;
+  }
+
+  function askOnce(): Promise<void> {
+    if (asking) return asking;
+    // Even where it fails: whoever comes meanwhile is not made to wait for the next failure.
+    if (time() - askedAt < FRESH_FOR) return Promise.resolve();
+    askedAt = time();
+    asking = ask()
+      .catch((err: unknown) => log.warn({ err }, 'ended sessions could not be asked for'))
+      .finally(() => (asking = undefined));
+    return asking;
+  }
+
+  return async ({ sub, sid, epoch }) => {
+    const age = time() - knownAt;
+    if (age > USED_FOR) await askOnce();
+    else if (age > FRESH_FOR) void askOnce();
+    if (!known) throw unavailable();
+    const ended = known.users.get(sub);
+    return known.sessions.has(sid) || (ended !== undefined && epoch < ended.epoch && sid !== ended.except);
+  };
+}

@@ -1,0 +1,92 @@
+import { Metadata, status } from '@grpc/grpc-js';
+import { requestId } from '../../shared/context.ts';
+import { Problem, problemSchema, unavailable } from '../../shared/problem.ts';
+import {
+  ConflictError,
+  SidecarError,
+  sidecarError,
+  type SidecarResponse,
+} from '../../shared/sidecar-call.ts';
+import type { Protocol } from './protocol.ts';
+
+/** How a call fails, as grpc-js takes it. */
+export interface Failure {
+  code: status;
+  details: string;
+  metadata: Metadata;
+}
+
+/** Clients take some 8 KB of metadata. */
+const MOST_VIOLATIONS = 20;
+
+/**
+ * Says a problem as gRPC does: its detail is the message, all else is in the `google.rpc.Status` of
+ * `grpc-status-details-bin` (https://cloud.google.com/apis/design/errors#error_model).
+ */
+export function failureOf(problem: Problem, encode: Protocol['encode']): Failure {
+  const code = codeOf(problem);
+  const any = (type: string, message: object) => ({
+    type_url: `type.googleapis.com/google.rpc.${type}`,
+    value: encode(`google.rpc.${type}`, message),
+  });
+  const { slug, errors, message, headers } = problem;
+  const request_id = requestId();
+  const retryAfter = Number(headers['retry-after']);
+  const details = [
+    any('ErrorInfo', { reason: slug.toUpperCase().replaceAll('-', '_'), domain: 'sidecart' }),
+    ...(request_id ? [any('RequestInfo', { request_id })] : []),
+    ...(errors ? [any('BadRequest', { field_violations: violations(errors) })] : []),
+    ...(retryAfter > 0 ? [any('RetryInfo', { retry_delay: { seconds: retryAfter } })] : []),
+  ];
+  const metadata = new Metadata();
+  metadata.set('grpc-status-details-bin', encode('google.rpc.Status', { code, message, details }));
+  return { code, details: message, metadata };
+}
+
+/** https://cloud.google.com/apis/design/errors#handling_errors */
+const CODES: Readonly<Record<number, status>> = {
+  400: status.INVALID_ARGUMENT,
+  401: status.UNAUTHENTICATED,
+  403: status.PERMISSION_DENIED,
+  404: status.NOT_FOUND,
+  409: status.FAILED_PRECONDITION,
+  412: status.FAILED_PRECONDITION,
+  413: status.RESOURCE_EXHAUSTED,
+  422: status.INVALID_ARGUMENT,
+  429: status.RESOURCE_EXHAUSTED,
+  503: status.UNAVAILABLE,
+};
+
+function codeOf({ status: http, slug }: Problem): status {
+  // The one conflict that is gone when the same call is made again.
+  if (slug === 'idempotency-key-in-use') return status.ABORTED;
+  return CODES[http] ?? status.INTERNAL;
+}
+
+/** `items.0.quantity` is `items[0].quantity` in gRPC. */
+function violations(errors: NonNullable<Problem['errors']>): { field: string; description: string }[] {
+  return errors.slice(0, MOST_VIOLATIONS).map(({ field, message }) => ({
+    field: field.replaceAll(/\.(\d+)(?=\.|$)/g, '[$1]'),
+    description: message,
+  }));
+}
+
+/** What may be told of an error; nothing of what is inside. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof SidecarError || error instanceof ConflictError) return unavailable();
+  return new Problem(500, 'internal-error', 'Something went wrong on our side.');
+}
+
+/** The error that a service has answered, or, where it was not the service that answered, that of the sidecar. */
+export function answeredError(service: string, response: SidecarResponse): Error {
+  const { headers, body } = response;
+  if (!String(headers['content-type']).startsWith('application/problem+json'))
+    return sidecarError(`invoke ${service}`, response);
+  const { status: http, type, detail, errors } = problemSchema.parse(JSON.parse(body.toString()));
+  const retryAfter = headers['retry-after'];
+  return new Problem(http, type.split(':').at(-1) ?? '', detail, {
+    ...(errors ? { errors } : {}),
+    ...(typeof retryAfter === 'string' ? { headers: { 'retry-after': retryAfter } } : {}),
+  });
+}

@@ -1,0 +1,142 @@
+import { Metadata, ServerInterceptingCall, status, type ServerInterceptor } from '@grpc/grpc-js';
+import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
+import { Histogram, type Registry } from 'prom-client';
+import { v7 as uuidv7 } from 'uuid';
+import { captureContext, runInContext, runInRequest } from '../../shared/context.ts';
+import type { Logger } from '../../shared/log.ts';
+import { textOf } from './guard.ts';
+
+/** Health and reflection: asked all the time by machines, and no news. */
+const isProbe = (method: string) => method.startsWith('grpc.');
+const nameOf = ({ path }: { path: string }) => path.slice(1);
+
+/** Ends that are a fault of ours (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). */
+const FAULTS: ReadonlySet<status> = new Set([
+  status.UNKNOWN,
+  status.DEADLINE_EXCEEDED,
+  status.UNIMPLEMENTED,
+  status.INTERNAL,
+  status.UNAVAILABLE,
+  status.DATA_LOSS,
+]);
+
+/**
+ * Puts each call into a context of its own, within a span, and tells of it when it ends. An interceptor does not wrap the
+ * handler, but the library calls the handler synchronously from one of the events that pass through here: each is passed
+ * on within the context.
+ */
+export function inRequest(log: Logger): ServerInterceptor {
+  return (definition, call) => {
+    const started = performance.now();
+    const method = nameOf(definition);
+    const told = new Metadata();
+    let here = captureContext();
+    let span: Span | undefined;
+    let hasSentMetadata = false;
+
+    const ended = end(call, (code) =>
+      runInContext(here, () => {
+        if (FAULTS.has(code)) span?.setStatus({ code: SpanStatusCode.ERROR });
+        span?.setAttribute('rpc.grpc.status_code', code).end();
+        if (isProbe(method)) return;
+        const ms = Math.round((performance.now() - started) * 10) / 10;
+        log.info({ method, code: status[code], ms }, 'grpc request');
+      }),
+    );
+
+    return new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata(metadata, proceed) {
+            const requestId = requestIdOf(metadata);
+            told.set('x-request-id', requestId);
+            const traceHeaders = {
+              traceparent: textOf(metadata, 'traceparent'),
+              tracestate: textOf(metadata, 'tracestate'),
+            };
+            runInRequest(traceHeaders, { request_id: requestId }, () => {
+              if (!isProbe(method)) {
+                span = serverSpan(method);
+                told.set('traceresponse', traceResponse(span));
+              }
+              here = span ? trace.setSpan(context.active(), span) : context.active();
+              runInContext(here, () => proceed(metadata));
+            });
+          },
+          onReceiveMessage: (message, proceed) => runInContext(here, () => proceed(message)),
+          onReceiveHalfClose: (proceed) => runInContext(here, proceed),
+          onCancel: () => ended(undefined),
+        }),
+      sendMetadata(metadata, next) {
+        hasSentMetadata = true;
+        metadata.merge(told);
+        next(metadata);
+      },
+      sendStatus(answer, next) {
+        ended(answer.code);
+        if (hasSentMetadata) return next(answer);
+        const metadata = answer.metadata?.clone() ?? new Metadata();
+        metadata.merge(told);
+        next({ ...answer, metadata });
+      },
+    });
+  };
+}
+
+/** Counts and times all calls. */
+export function measured(metrics: Registry): ServerInterceptor {
+  const duration = new Histogram({
+    name: 'grpc_server_handling_seconds',
+    help: 'Time from the call to its end',
+    labelNames: ['method', 'code'],
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+    registers: [metrics],
+  });
+  return (definition, call) => {
+    const stopTimer = duration.startTimer({ method: nameOf(definition) });
+    const ended = end(call, (code) => stopTimer({ code: status[code] }));
+    return new ServerInterceptingCall(call, {
+      start: (next) => next({ onCancel: () => ended(undefined) }),
+      sendStatus(answer, next) {
+        ended(answer.code);
+        next(answer);
+      },
+    });
+  };
+}
+
+type Call = Parameters<ServerInterceptor>[1];
+
+/**
+ * Tells the end of a call once. What the library ends by itself (a deadline, a message that it cannot read) no interceptor
+ * is told but as a cancellation: that of a deadline can be known by the clock.
+ */
+function end(call: Call, tell: (code: status) => void): (code: status | undefined) => void {
+  let isOpen = true;
+  return (code) => {
+    if (!isOpen) return;
+    isOpen = false;
+    // A timer may fire within the millisecond before.
+    const isLate = Number(call.getDeadline()) <= Date.now() + 1;
+    tell(code ?? (isLate ? status.DEADLINE_EXCEEDED : status.CANCELLED));
+  };
+}
+
+function requestIdOf(metadata: Metadata): string {
+  const given = textOf(metadata, 'x-request-id');
+  return given && /^[\w.-]{1,64}$/.test(given) ? given : uuidv7();
+}
+
+function serverSpan(method: string): Span {
+  const [service = '', name = ''] = method.split('/');
+  return trace.getTracer('sidecart').startSpan(method, {
+    kind: SpanKind.SERVER,
+    attributes: { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': name },
+  });
+}
+
+/** https://w3c.github.io/trace-context/#trace-context-http-response-headers-format */
+function traceResponse(span: Span): string {
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+}

@@ -1,0 +1,78 @@
+import {
+  loadSync,
+  type MessageTypeDefinition,
+  type PackageDefinition,
+  type ProtobufTypeDefinition,
+} from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+
+/** `google.protobuf.FileDescriptorProto`, as far as it matters here. */
+interface File {
+  name: string;
+  dependency?: string[];
+  messageType?: Message[];
+}
+
+interface Message {
+  name: string;
+  field?: { name: string; typeName?: string; oneofIndex?: number; proto3Optional?: boolean }[];
+  nestedType?: Message[];
+  oneofDecl?: { name: string }[];
+  options?: { mapEntry?: boolean };
+}
+
+/**
+ * Reflection (https://grpc.io/docs/guides/reflection/) of all that is in `definitions`. The loader describes files with
+ * gaps for which clients refuse them (https://github.com/grpc/grpc-node/issues/2958): they are filled here.
+ */
+export function reflection(definitions: PackageDefinition): ReflectionService {
+  const { serialize, deserialize } = loadSync('google/protobuf/descriptor.proto')[
+    'google.protobuf.FileDescriptorProto'
+  ] as MessageTypeDefinition<File, File>;
+  const complete = (file: Buffer) => serialize(completeFile(deserialize(file)));
+  const types = Object.entries(definitions).flatMap(([name, definition]) =>
+    isType(definition)
+      ? [
+          [
+            name,
+            { ...definition, fileDescriptorProtos: definition.fileDescriptorProtos.map(complete) },
+          ] as const,
+        ]
+      : [],
+  );
+  return new ReflectionService(Object.fromEntries(types));
+}
+
+const isType = (definition: object): definition is ProtobufTypeDefinition =>
+  'fileDescriptorProtos' in definition;
+
+/** What the loader makes one file of: everything under google/protobuf/. Our packages import nothing else. */
+const WELL_KNOWN = 'google_protobuf.proto';
+
+function completeFile(file: File): File {
+  return {
+    ...file,
+    dependency: file.name === WELL_KNOWN ? [] : [WELL_KNOWN],
+    messageType: (file.messageType ?? []).map(completeMessage),
+  };
+}
+
+/** Entries of maps get the names that they must have, and `optional` fields say that they are. */
+function completeMessage(message: Message): Message {
+  const { field = [], nestedType = [], oneofDecl = [] } = message;
+  const entries = new Set(nestedType.filter(({ options }) => options?.mapEntry).map(({ name }) => name));
+  return {
+    ...message,
+    field: field.map((one) => ({
+      ...one,
+      ...(one.typeName && entries.has(one.typeName) ? { typeName: entryName(one.typeName) } : {}),
+      ...(oneofDecl[one.oneofIndex ?? -1]?.name === `_${one.name}` ? { proto3Optional: true } : {}),
+    })),
+    nestedType: nestedType.map((one) =>
+      entries.has(one.name) ? { ...one, name: entryName(one.name) } : completeMessage(one),
+    ),
+  };
+}
+
+const entryName = (name: string) =>
+  `${name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())}Entry`;

@@ -1,0 +1,93 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { promisify } from 'node:util';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Registry } from 'prom-client';
+import type { Logger } from '../../shared/log.ts';
+import { unavailable } from '../../shared/problem.ts';
+import { BODY_LIMIT } from '../../shared/service.ts';
+import { failureOf } from './failure.ts';
+import { guard, type GuardDeps } from './guard.ts';
+import { inRequest, measured } from './interceptors.ts';
+import { openStreams } from './open-streams.ts';
+import { orderService, type OrderServiceDeps } from './order-service.ts';
+import { loadProtocol, ORDER_SERVICE } from './protocol.ts';
+import { reflection } from './reflection.ts';
+
+export interface GrpcDeps extends Pick<GuardDeps, 'verify' | 'limit'>, OrderServiceDeps {
+  log: Logger;
+  /** Where `grpc_server_handling_seconds` is counted. */
+  metrics: Registry;
+  isReady: () => Promise<boolean>;
+  /** Where order_service.proto is. */
+  protoDir: string;
+}
+
+export interface GrpcServer {
+  /** Resolves to the port when calls are taken: a free one where `port` is 0. @throws Error where it is taken */
+  listen: (port: number, host: string) => Promise<number>;
+  /** Ends streams with UNAVAILABLE, lets other calls finish for five seconds, and then ends them too. */
+  stop: () => Promise<void>;
+}
+
+const OPTIONS = {
+  'grpc.max_receive_message_length': BODY_LIMIT,
+  'grpc.max_concurrent_streams': 1_000,
+  // A connection whose other end is gone is found out, and one that nobody uses is given up. Milliseconds.
+  'grpc.keepalive_time_ms': 60_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_connection_idle_ms': 300_000,
+};
+
+/** Milliseconds. */
+const STOP_TIMEOUT = 5_000;
+const LOOK_EVERY = 5_000;
+
+/**
+ * The gateway's gRPC door: `sidecart.v1.OrderService` for those with an access token, health
+ * (https://grpc.io/docs/guides/health-checking/) and reflection for everyone. Without TLS, as the REST door.
+ */
+export function createGrpcServer(deps: GrpcDeps): GrpcServer {
+  const { log, metrics, isReady, protoDir } = deps;
+  const { orderService: definition, encode, definitions } = loadProtocol(protoDir);
+  const streams = openStreams();
+  const server = new Server({
+    ...OPTIONS,
+    // From the wire to the handler.
+    interceptors: [inRequest(log), measured(metrics), streams.interceptor],
+  });
+  server.addService(definition, orderService(guard({ ...deps, encode }), deps));
+  reflection(definitions).addToServer(server);
+  const health = new HealthImplementation();
+  health.addToServer(server);
+  let isStopping = false;
+  let looking: NodeJS.Timeout | undefined;
+
+  function tell(status: 'SERVING' | 'NOT_SERVING'): void {
+    for (const service of ['', ORDER_SERVICE]) health.setStatus(service, status);
+  }
+
+  async function look(): Promise<void> {
+    const ready = await isReady().catch(() => false);
+    tell(ready && !isStopping ? 'SERVING' : 'NOT_SERVING');
+  }
+
+  return {
+    async listen(port, host) {
+      tell('NOT_SERVING');
+      void look();
+      looking = setInterval(() => void look(), LOOK_EVERY).unref();
+      const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+      return promisify(server.bindAsync.bind(server))(address, ServerCredentials.createInsecure());
+    },
+    async stop() {
+      isStopping = true;
+      clearInterval(looking);
+      tell('NOT_SERVING');
+      streams.end(failureOf(unavailable('The server is stopping. Please call again.'), encode));
+      const stopped = promisify(server.tryShutdown.bind(server))();
+      await Promise.race([stopped, delay(STOP_TIMEOUT, undefined, { ref: false })]);
+      server.forceShutdown();
+    },
+  };
+}

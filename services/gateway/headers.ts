@@ -1,0 +1,59 @@
+import cors from 'cors';
+import type { RequestHandler } from 'express';
+import helmet from 'helmet';
+
+/** Headers that keep browsers from doing with our answers what was not meant (https://helmetjs.github.io). */
+export function securityHeaders(): RequestHandler {
+  return helmet({
+    contentSecurityPolicy: {
+      directives: {
+        // Swagger UI sets styles on its elements, and has its pictures in its style sheet.
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        // In a local system there is no TLS to be upgraded to.
+        upgradeInsecureRequests: null,
+      },
+    },
+    // Said by whoever ends TLS, for the name that it ends it for.
+    strictTransportSecurity: false,
+  });
+}
+
+/** What a page of another origin may send, and read of our answers. */
+const REQUEST_HEADERS = [
+  'authorization',
+  'content-type',
+  'idempotency-key',
+  'if-match',
+  'if-none-match',
+  'last-event-id',
+  'traceparent',
+  'x-request-id',
+];
+const RESPONSE_HEADERS = [
+  'etag',
+  'idempotent-replayed',
+  'link',
+  'location',
+  'ratelimit',
+  'ratelimit-policy',
+  'retry-after',
+  'traceresponse',
+  'x-request-id',
+];
+
+/** Pages of these origins may call the API from a browser (https://fetch.spec.whatwg.org/#http-cors-protocol). */
+export function crossOrigin(origins: readonly string[]): RequestHandler {
+  const handler = cors({
+    origin: [...origins],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    allowedHeaders: REQUEST_HEADERS,
+    exposedHeaders: RESPONSE_HEADERS,
+    maxAge: 600,
+  });
+  return (req, res, next) => {
+    const asksFirst = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
+    // Without an origin no page asks; an OPTIONS that is no preflight is answered by the address that it names.
+    if (!req.headers.origin || (req.method === 'OPTIONS' && !asksFirst)) return next();
+    handler(req, res, next);
+  };
+}

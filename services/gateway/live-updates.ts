@@ -1,0 +1,32 @@
+import express, { Router } from 'express';
+import { ordersChangedData } from '../orders/contract.ts';
+import { on, subscriptions } from '../shared/events.ts';
+import type { Logger } from '../shared/log.ts';
+import { BODY_LIMIT, onlyFromSidecar } from '../shared/service.ts';
+import type { LiveOrders } from './live-orders.ts';
+
+/**
+ * What orders broadcasts to every gateway: look again. Whoever forged it (where no APP_API_TOKEN keeps strangers out)
+ * could make the gateway look at orders that are watched, no more.
+ */
+export function liveUpdates(deps: {
+  log: Logger;
+  live: LiveOrders;
+  appApiToken?: string | undefined;
+}): Router {
+  const { log, live, appApiToken } = deps;
+  const router = Router();
+  router.use(
+    '/events/orders.changed',
+    ...(appApiToken ? [onlyFromSidecar(appApiToken)] : []),
+    express.json({ type: () => true, limit: BODY_LIMIT }),
+  );
+  router.use(
+    subscriptions(log, [
+      on('orders.changed', ordersChangedData, async ({ changed }) => {
+        for (const { order_id, version } of changed) live.changed(order_id, version);
+      }),
+    ]),
+  );
+  return router;
+}

@@ -1,0 +1,110 @@
+import type { Request, RequestHandler, Response } from 'express';
+import type { Caller } from '../shared/identity.ts';
+import { Problem, unavailable } from '../shared/problem.ts';
+import type { VerifyToken } from './auth.ts';
+import type { LiveOrders } from './live-orders.ts';
+
+/** How often an open stream is written to, so that nothing on the way takes it for dead. Milliseconds. */
+const HEARTBEAT = 15_000;
+/** What a browser waits before it connects again. Milliseconds. */
+const RETRY = 2_000;
+/** Streams of one caller, and of this replica. */
+const MAX_OF_CALLER = 100;
+const MAX_STREAMS = 5_000;
+/** Bytes that may wait for a client that reads slowly; it goes on where it was when it connects again. */
+const MAX_WAITING = 64 * 1024;
+
+interface Stream {
+  res: Response;
+  callerId: string;
+  authorization: string | undefined;
+}
+
+/**
+ * `GET /api/orders/:id/stream`: an order's changes as Server-Sent Events
+ * (https://html.spec.whatwg.org/multipage/server-sent-events.html). Each event has the order's version as its id, the
+ * type of what happened (`order.paid`) as its name, and the order after it as its data. A stream ends with the order, or
+ * with the token; 204 tells a browser not to come again.
+ */
+export function orderStream(deps: {
+  live: LiveOrders;
+  verify: VerifyToken;
+  stopping: AbortSignal;
+}): RequestHandler<{ id: string }> {
+  const { live, verify, stopping } = deps;
+  const streams = new Set<Stream>();
+
+  const heartbeat = setInterval(() => streams.forEach((stream) => void beat(stream)), HEARTBEAT).unref();
+  stopping.addEventListener('abort', () => {
+    clearInterval(heartbeat);
+    for (const { res } of streams) res.end();
+  });
+
+  async function beat({ res, authorization }: Stream): Promise<void> {
+    const stillValid = await verify(authorization).then(
+      () => true,
+      (error: unknown) => !(error instanceof Problem && error.status === 401),
+    );
+    if (stillValid) send(res, ':\n\n');
+    else res.end();
+  }
+
+  function demandRoom(callerId: string): void {
+    if (stopping.aborted || streams.size >= MAX_STREAMS) throw unavailable('Too many streams are open.');
+    const open = [...streams].filter((stream) => stream.callerId === callerId).length;
+    if (open >= MAX_OF_CALLER)
+      throw new Problem(429, 'too-many-streams', `You have ${MAX_OF_CALLER} streams open. Close one.`, {
+        headers: { 'retry-after': '1' },
+      });
+  }
+
+  return async (req, res) => {
+    const caller = res.locals['caller'] as Caller;
+    const { authorization } = req.headers;
+    const after = lastEventId(req);
+    demandRoom(caller.id);
+    const closed = new AbortController();
+    const stream = { res, callerId: caller.id, authorization };
+    streams.add(stream);
+    res.once('close', () => {
+      streams.delete(stream);
+      closed.abort();
+    });
+    let changes: Awaited<ReturnType<LiveOrders['open']>>;
+    try {
+      changes = await live.open(caller, req.params.id, after, closed.signal);
+    } catch (error) {
+      if (closed.signal.aborted) return;
+      throw error;
+    }
+    if (!changes) return void res.status(204).end();
+    res.set({
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store, no-transform',
+      // Some proxies collect what they pass on.
+      'x-accel-buffering': 'no',
+    });
+    if (req.method === 'HEAD') return void res.end();
+    send(res, `retry: ${RETRY}\n\n`);
+    try {
+      for await (const { type, order } of changes)
+        send(res, `id: ${order.version}\nevent: ${type}\ndata: ${JSON.stringify(order)}\n\n`);
+    } finally {
+      // Also where the order cannot be read any more: the client connects again.
+      res.end();
+    }
+  };
+}
+
+function send(res: Response, text: string): void {
+  if (res.writableEnded) return;
+  res.write(text);
+  if (res.writableLength > MAX_WAITING) res.destroy();
+}
+
+/** @throws Problem 400 for an id that no event of ours has */
+function lastEventId(req: Request): number {
+  const given = req.get('last-event-id') ?? '';
+  if (/^\d{0,9}$/.test(given)) return Number(given);
+  throw new Problem(400, 'invalid-last-event-id', 'The Last-Event-ID is not one of this stream.');
+}

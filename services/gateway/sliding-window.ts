@@ -1,0 +1,39 @@
+/** Requests counted in the window that runs and in the one before it. */
+export interface Counts {
+  current: number;
+  previous: number;
+}
+
+export interface Window {
+  /** Requests that are let through in the time of one window. */
+  limit: number;
+  /** Milliseconds. */
+  length: number;
+}
+
+/** How much of the previous window still lies within the last `length` milliseconds: 1 at its end, 0 a window later. */
+export function weightOfPrevious(now: number, { length }: Window): number {
+  return 1 - (now % length) / length;
+}
+
+/** Requests in the last `length` milliseconds, those of the previous window taken as spread evenly over it. */
+export function estimate({ current, previous }: Counts, now: number, window: Window): number {
+  return current + previous * weightOfPrevious(now, window);
+}
+
+/** Whether one more request fits. */
+export function fits(counts: Counts, now: number, window: Window): boolean {
+  return estimate(counts, now, window) + 1 <= window.limit;
+}
+
+/** Milliseconds until one more request fits, if none comes meanwhile; 0 where it fits now. */
+export function wait(counts: Counts, now: number, window: Window): number {
+  if (fits(counts, now, window)) return 0;
+  const { limit, length } = window;
+  const { current, previous } = counts;
+  const elapsed = now % length;
+  // The previous window fades out: current + previous * (1 - t / length) + 1 <= limit.
+  if (current + 1 <= limit) return Math.ceil(length * (1 - (limit - 1 - current) / previous) - elapsed);
+  // The window that runs has to become the previous one, and fade out in its turn.
+  return Math.ceil(length - elapsed + length * (1 - (limit - 1) / current));
+}

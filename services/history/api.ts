@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { orderListSchema, orderSchema } from '../orders/contract.ts';
+import { EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
+import { id } from '../shared/types.ts';
+import {
+  customerTotalsSchema,
+  deadLetterId,
+  deadLetterListQuery,
+  deadLetterListSchema,
+  deadLetterSchema,
+  orderListQuery,
+  type DeadLetter,
+} from './contract.ts';
+
+const params = z.object({ id: deadLetterId });
+const deadLetter: DeadLetter = {
+  dead_letter_id: EXAMPLE.deadLetter,
+  type: 'payment.failed',
+  event_id: `${EXAMPLE.order}:failed`,
+  received_at: '2026-01-05T09:30:00.000Z',
+  redriven: 0,
+  event: { specversion: '1.0', type: 'payment.failed', data: { order_id: EXAMPLE.order } },
+};
+
+/** The history service's routes. */
+export const historyApi = {
+  'GET /api/orders': {
+    access: 'customer',
+    summary: 'Orders, newest first',
+    query: orderListQuery,
+    answer: orderListSchema,
+    answered: { items: [], next_cursor: null },
+  },
+  'GET /api/customers/:customer_id/totals': {
+    access: 'customer',
+    summary: 'What a customer ordered and paid',
+    params: z.object({ customer_id: id }),
+    answer: customerTotalsSchema,
+    answered: {
+      customer_id: EXAMPLE.customer,
+      orders: 3,
+      by_status: { DELIVERED: 2, CANCELLED: 1 },
+      spent: { EUR: 5160 },
+    },
+  },
+  'GET /api/admin/dead-letters': {
+    access: 'admin',
+    summary: 'Messages that no service could process',
+    query: deadLetterListQuery,
+    answer: deadLetterListSchema,
+    answered: { items: [deadLetter], next_cursor: null },
+  },
+  'GET /api/admin/dead-letters/:id': {
+    access: 'admin',
+    summary: 'Such a message',
+    params,
+    answer: deadLetterSchema,
+    answered: deadLetter,
+  },
+  'POST /api/admin/dead-letters/:id/redrive': {
+    access: 'admin',
+    summary: 'Send such a message again',
+    params,
+    idempotent: true,
+    body: z.strictObject({}).optional(),
+    status: 202,
+    answer: deadLetterSchema,
+    conflict: 'The message is not an event of a known type.',
+    answered: { ...deadLetter, redriven: 1 },
+  },
+} satisfies ServiceApi;
+
+export const history: ServiceDescription = {
+  name: 'history',
+  summary: 'What is listed and counted, and messages that nobody could process',
+  api: historyApi,
+  events: {},
+  schemas: {
+    Order: orderSchema,
+    OrderList: orderListSchema,
+    CustomerTotals: customerTotalsSchema,
+    DeadLetter: deadLetterSchema,
+    DeadLetterList: deadLetterListSchema,
+  },
+};

@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
+import { pageQuery } from '../shared/paged-index.ts';
+import { productId } from '../shared/types.ts';
+import {
+  inventoryRejectedData,
+  inventoryReservedData,
+  productListSchema,
+  productSchema,
+  productsQuery,
+  productsSchema,
+  putProductBody,
+  restockBody,
+  stockLowData,
+  type Product,
+} from './contract.ts';
+
+const params = z.object({ product_id: productId });
+const product: Product = {
+  product_id: EXAMPLE.product,
+  name: 'Mug, blue',
+  unit_price: 1290,
+  currency: 'EUR',
+  on_hand: 40,
+  reserved: 2,
+  available: 38,
+};
+
+/** The inventory service's routes. */
+export const inventoryApi = {
+  'GET /api/inventory': {
+    access: 'customer',
+    summary: 'The catalogue',
+    query: pageQuery,
+    answer: productListSchema,
+    answered: { items: [product], next_cursor: null },
+  },
+  'GET /api/inventory/:product_id': {
+    access: 'customer',
+    summary: 'A product',
+    params,
+    tagged: true,
+    answer: productSchema,
+    answered: product,
+  },
+  'PUT /api/inventory/:product_id': {
+    access: 'admin',
+    summary: 'Make a product, or name and price it anew',
+    params,
+    creates: true,
+    tagged: true,
+    body: putProductBody,
+    answer: productSchema,
+    examples: { 'A new price': { name: 'Mug, blue', unit_price: 1390 } },
+    answered: { ...product, unit_price: 1390 },
+  },
+  'POST /api/inventory/:product_id/restock': {
+    access: 'admin',
+    summary: 'Add to the stock of a product',
+    params,
+    idempotent: true,
+    body: restockBody,
+    answer: productSchema,
+    examples: { 'Ten more': { quantity: 10 } },
+    answered: { ...product, on_hand: 50, available: 48 },
+  },
+  'GET /products': {
+    access: 'internal',
+    summary: 'Some products, those that exist',
+    query: productsQuery,
+    answer: productsSchema,
+  },
+} satisfies ServiceApi;
+
+/** What inventory says. */
+export const inventoryEvents = {
+  'inventory.reserved': {
+    summary: 'All lines of an order are set aside',
+    data: inventoryReservedData,
+    example: { order_id: EXAMPLE.order },
+  },
+  'inventory.rejected': {
+    summary: 'Nothing is set aside for an order: there is not enough of something',
+    data: inventoryRejectedData,
+    example: { order_id: EXAMPLE.order, reason: 'not enough of mug-blue' },
+  },
+  'stock.low': {
+    summary: 'A sale took the stock of a product to its threshold or below',
+    data: stockLowData,
+    example: { product_id: EXAMPLE.product, available: 5 },
+  },
+} satisfies ServiceEvents;
+
+export const inventory: ServiceDescription = {
+  name: 'inventory',
+  summary: 'Products, prices and stock',
+  api: inventoryApi,
+  events: inventoryEvents,
+  schemas: { Product: productSchema, ProductList: productListSchema },
+};

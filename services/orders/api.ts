@@ -1,0 +1,180 @@
+import { z } from 'zod';
+import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
+import { id } from '../shared/types.ts';
+import {
+  cancelBody,
+  cartBody,
+  oneLineBody,
+  orderAcceptedSchema,
+  orderChangesQuery,
+  orderChangesSchema,
+  orderEventData,
+  orderEventListSchema,
+  orderSchema,
+  ordersChangedData,
+  paymentRequestedData,
+  putStatusBody,
+  type Order,
+  type OrderStatus,
+} from './contract.ts';
+
+const params = z.object({ id });
+const created_at = '2026-01-05T09:30:00.000Z';
+const updated_at = '2026-01-05T09:30:00.040Z';
+const payment = { method: 'card', card_token: 'tok_visa' } as const;
+
+function example(status: OrderStatus, version: number, more: Partial<Order> = {}): Order {
+  return {
+    order_id: EXAMPLE.order,
+    customer_id: EXAMPLE.customer,
+    status,
+    items: [{ product_id: EXAMPLE.product, name: 'Mug, blue', quantity: 2, unit_price: 1290 }],
+    total: 2580,
+    currency: 'EUR',
+    version,
+    created_at,
+    updated_at,
+    ...more,
+  };
+}
+
+/** The orders service's routes. */
+export const ordersApi = {
+  'GET /api/orders/:id': {
+    access: 'customer',
+    summary: 'An order',
+    params,
+    tagged: true,
+    answer: orderSchema,
+    answered: example('PAID', 3),
+  },
+  'POST /api/orders': {
+    access: 'customer',
+    summary: 'Place an order',
+    idempotent: true,
+    body: z.union([cartBody, oneLineBody]),
+    status: 201,
+    answer: orderAcceptedSchema,
+    conflict: 'A price, the amount or the currency is not that of the shop.',
+    examples: {
+      'A cart': { items: [{ product_id: EXAMPLE.product, quantity: 2 }], payment },
+      'One product': { product_id: EXAMPLE.product, quantity: 1 },
+    },
+    answered: {
+      order_id: EXAMPLE.order,
+      status: 'PENDING',
+      message: 'The order is accepted. Its status tells how it goes on.',
+      total: 2580,
+      currency: 'EUR',
+    },
+  },
+  'GET /api/orders/:id/events': {
+    access: 'customer',
+    summary: 'What happened to an order',
+    params,
+    answer: orderEventListSchema,
+    answered: {
+      items: [
+        {
+          id: `${EXAMPLE.order}:3`,
+          type: 'order.paid',
+          version: 3,
+          time: updated_at,
+          data: { payment_id: EXAMPLE.payment },
+        },
+      ],
+    },
+  },
+  'POST /api/orders/:id/cancel': {
+    access: 'customer',
+    summary: 'Cancel an order before it is shipped',
+    params,
+    idempotent: true,
+    body: cancelBody.optional(),
+    answer: orderSchema,
+    conflict: 'The order has been shipped, or has ended otherwise.',
+    examples: { 'With a reason': { reason: 'Found it at home' } },
+    answered: example('CANCELLED', 4, { reason: 'Found it at home' }),
+  },
+  'PUT /api/orders/:id/status': {
+    access: 'admin',
+    summary: 'Bring an order into a status by hand',
+    params,
+    tagged: true,
+    body: putStatusBody,
+    answer: orderSchema,
+    conflict: 'The order cannot come into this status from the one it is in.',
+    examples: { 'Ship it': { status: 'SHIPPED' } },
+    answered: example('SHIPPED', 4),
+  },
+  'GET /orders/:id/changes': {
+    access: 'internal',
+    summary: 'What an order became by each of its events',
+    params,
+    query: orderChangesQuery,
+    answer: orderChangesSchema,
+  },
+} satisfies ServiceApi;
+
+const ended = (status: OrderStatus, version: number, reason: string) => ({
+  data: orderEventData,
+  example: { order: example(status, version, { reason }) },
+});
+
+/** What orders says. */
+export const ordersEvents = {
+  'orders.changed': {
+    summary: 'Some orders have changed: said to every gateway, for live updates',
+    data: ordersChangedData,
+    example: { changed: [{ order_id: EXAMPLE.order, version: 3 }] },
+  },
+  'order.created': {
+    summary: 'An order is accepted',
+    data: orderEventData,
+    example: { order: example('PENDING', 1) },
+  },
+  'payment.requested': {
+    summary: 'The stock of the order is reserved: it is to be paid',
+    data: paymentRequestedData,
+    example: { order: example('RESERVED', 2), payment },
+  },
+  'order.paid': {
+    summary: 'The order is paid: its stock is sold, it is to be shipped',
+    data: orderEventData,
+    example: { order: example('PAID', 3) },
+  },
+  'order.payment_failed': {
+    summary: 'The order ended: it could not be paid',
+    ...ended('PAYMENT_FAILED', 3, 'card declined'),
+  },
+  'order.rejected': {
+    summary: 'The order ended: there is not enough stock',
+    ...ended('REJECTED', 2, 'not enough of mug-blue'),
+  },
+  'order.shipped': {
+    summary: 'The order has left the warehouse',
+    data: orderEventData,
+    example: { order: example('SHIPPED', 4, { tracking_number: EXAMPLE.tracking }) },
+  },
+  'order.delivered': {
+    summary: 'The order has reached the customer',
+    data: orderEventData,
+    example: { order: example('DELIVERED', 5, { tracking_number: EXAMPLE.tracking }) },
+  },
+  'order.cancelled': {
+    summary: 'The order ended: it was cancelled. What was paid is refunded',
+    ...ended('CANCELLED', 4, 'cancelled by the customer'),
+  },
+  'order.expired': {
+    summary: 'The order ended: it was not paid in time',
+    ...ended('EXPIRED', 3, 'not paid in time'),
+  },
+} satisfies ServiceEvents;
+
+export const orders: ServiceDescription = {
+  name: 'orders',
+  summary: 'Orders and how they go',
+  api: ordersApi,
+  events: ordersEvents,
+  schemas: { Order: orderSchema, OrderAccepted: orderAcceptedSchema },
+};

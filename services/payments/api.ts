@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
+import { id } from '../shared/types.ts';
+import {
+  ledgerSchema,
+  paymentFailedData,
+  paymentListQuery,
+  paymentListSchema,
+  paymentProcessedData,
+  paymentSchema,
+  type Payment,
+} from './contract.ts';
+
+const params = z.object({ order_id: id });
+const payment: Payment = {
+  payment_id: EXAMPLE.payment,
+  order_id: EXAMPLE.order,
+  status: 'CAPTURED',
+  amount: 2580,
+  refunded: 0,
+  currency: 'EUR',
+};
+
+/** The payments service's routes. */
+export const paymentsApi = {
+  'GET /api/payments': {
+    access: 'customer',
+    summary: 'The payment of an order',
+    query: paymentListQuery,
+    answer: paymentListSchema,
+    answered: { items: [payment], next_cursor: null },
+  },
+  'GET /api/payments/ledger/:order_id': {
+    access: 'admin',
+    summary: 'What the provider booked for an order',
+    params,
+    answer: ledgerSchema,
+    answered: {
+      order_id: EXAMPLE.order,
+      captured: 2580,
+      refunded: 0,
+      captures: [{ amount: 2580, at: '2026-01-05T09:30:00.036Z' }],
+      refunds: [],
+    },
+  },
+  'POST /api/payments/:order_id/refund': {
+    access: 'admin',
+    summary: 'Give the money of an order back',
+    params,
+    idempotent: true,
+    body: z.strictObject({}).optional(),
+    answer: paymentSchema,
+    conflict: 'Nothing was captured that could be refunded.',
+    answered: { ...payment, status: 'REFUNDED', refunded: 2580 },
+  },
+} satisfies ServiceApi;
+
+/** What payments says. */
+export const paymentsEvents = {
+  'payment.processed': {
+    summary: 'The money of an order is captured',
+    data: paymentProcessedData,
+    example: { order_id: EXAMPLE.order, payment_id: EXAMPLE.payment },
+  },
+  'payment.failed': {
+    summary: 'No money is kept for an order',
+    data: paymentFailedData,
+    example: { order_id: EXAMPLE.order, reason: 'card declined' },
+  },
+} satisfies ServiceEvents;
+
+export const payments: ServiceDescription = {
+  name: 'payments',
+  summary: 'Charges and refunds',
+  api: paymentsApi,
+  events: paymentsEvents,
+  schemas: { Payment: paymentSchema, PaymentList: paymentListSchema, Ledger: ledgerSchema },
+};

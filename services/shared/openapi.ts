@@ -1,0 +1,249 @@
+import { z } from 'zod';
+import { parted, type Operation, type ServiceDescription } from './api.ts';
+import { problemSchema } from './problem.ts';
+
+export type Json = Record<string, unknown>;
+
+/** Who the document is for: the callers of the gateway, or the sidecar of a service. */
+export type Audience = 'world' | 'sidecar';
+
+/**
+ * The routes of these services as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1.html), made of the
+ * schemas that validate. For the world, routes that only services call are left out.
+ */
+export function openApi(services: readonly ServiceDescription[], audience: Audience): Json {
+  const paths: Record<string, Json> = {};
+  const named: Record<string, z.ZodType> = { Problem: problemSchema };
+  for (const { schemas } of services) Object.assign(named, schemas);
+  for (const { name, api } of services)
+    for (const [address, operation] of Object.entries(api)) {
+      if (audience === 'world' && operation.access === 'internal') continue;
+      const { method, path } = parted(address);
+      const template = path.replaceAll(/:(\w+)/g, '{$1}');
+      paths[template] = {
+        ...paths[template],
+        [method.toLowerCase()]: {
+          operationId: operationId(method, path),
+          tags: [name],
+          ...describe(operation, audience, named),
+        },
+      };
+    }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: audience === 'world' ? 'Sidecart' : `Sidecart: ${services.map(({ name }) => name).join(', ')}`,
+      version: '1',
+      description: 'Orders, stock, payments and accounts of a shop.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    tags: services.map(({ name, summary }) => ({ name, description: summary })),
+    paths,
+    ...(Object.keys(paths).length > 0 ? { components: componentsOf(named, audience) } : {}),
+  };
+}
+
+function componentsOf(named: Record<string, z.ZodType>, audience: Audience): Json {
+  return {
+    schemas: namedSchemas(named),
+    securitySchemes:
+      audience === 'world'
+        ? { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } }
+        : { sidecar: { type: 'apiKey', in: 'header', name: 'dapr-api-token' } },
+  };
+}
+
+function describe(operation: Operation, audience: Audience, named: Record<string, z.ZodType>): Json {
+  const { access, summary, body, examples } = operation;
+  const parameters = parametersOf(operation, audience);
+  return {
+    summary: access === 'admin' ? `${summary} (administrators)` : summary,
+    security: audience === 'sidecar' ? [{ sidecar: [] }] : access === 'public' ? [] : [{ token: [] }],
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(body
+      ? {
+          requestBody: {
+            required: !isOptional(body),
+            content: {
+              'application/json': {
+                schema: toSchema(body, 'input'),
+                ...(examples ? { examples: toExamples(examples) } : {}),
+              },
+            },
+          },
+        }
+      : {}),
+    responses: responsesOf(operation, audience, named),
+  };
+}
+
+const toExamples = (examples: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(
+    Object.entries(examples).map(([summary, value]) => [
+      summary.toLowerCase().replaceAll(' ', '-'),
+      { summary, value },
+    ]),
+  );
+
+const SAME_AGAIN = 'The same key again gives the same answer, and nothing is done twice.';
+const VISIBLE = { type: 'string', pattern: '^[!-~]{1,255}$' };
+
+function parametersOf({ params, query, idempotent, tagged, body, access, headers }: Operation, to: Audience) {
+  const text = { type: 'string' };
+  const header = (name: string, description: string, required = false, schema: Json = text) => ({
+    name,
+    in: 'header',
+    required,
+    schema,
+    description,
+  });
+  return [
+    ...(params ? propertiesOf('path', params) : []),
+    ...(query ? propertiesOf('query', query) : []),
+    ...(idempotent ? [header('Idempotency-Key', SAME_AGAIN, false, VISIBLE)] : []),
+    ...(tagged && !body
+      ? [header('If-None-Match', 'An ETag: answered with 304 while it is still that one.')]
+      : []),
+    ...(tagged && body
+      ? [header('If-Match', 'An ETag: answered with 412 where it is not that one any more.')]
+      : []),
+    ...Object.entries(headers ?? {}).map(([name, { description, pattern }]) =>
+      header(name, description, false, { type: 'string', pattern }),
+    ),
+    ...(to === 'sidecar' && (access === 'customer' || access === 'admin')
+      ? [
+          header('x-caller-id', 'Who calls, as the gateway established it.', true),
+          header('x-caller-role', 'What the caller may do.', true, { enum: ['customer', 'admin'] }),
+        ]
+      : []),
+  ];
+}
+
+function propertiesOf(place: 'path' | 'query', schema: z.ZodObject): Json[] {
+  const { properties = {}, required = [] } = toSchema(schema, 'input') as {
+    properties?: Json;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema: property,
+  }));
+}
+
+function responsesOf(operation: Operation, audience: Audience, named: Record<string, z.ZodType>): Json {
+  const {
+    status = 200,
+    answer,
+    answered,
+    mediaType = 'application/json',
+    tagged,
+    creates,
+    body,
+    failures = {},
+  } = operation;
+  const success: Json = {
+    description: status === 201 ? 'Made' : status === 202 ? 'Accepted' : 'Done',
+    ...(tagged ? { headers: { ETag: { schema: { type: 'string' } } } } : {}),
+    ...(answer
+      ? {
+          content: {
+            [mediaType]: {
+              schema: reference(named, answer) ?? toSchema(answer, 'output'),
+              ...(answered === undefined ? {} : { examples: { answer: { value: answered } } }),
+            },
+          },
+        }
+      : {}),
+  };
+  return {
+    [status]: success,
+    ...(creates ? { 201: { ...success, description: 'Made' } } : {}),
+    ...(tagged && !body ? { 304: { description: 'It is still the one that you have' } } : {}),
+    ...problemsOf(operation, audience),
+    ...Object.fromEntries(
+      Object.entries(failures).map(([failure, schema]) => [
+        failure,
+        {
+          description: 'It cannot be done right now.',
+          content: { 'application/json': { schema: reference(named, schema) ?? toSchema(schema, 'output') } },
+        },
+      ]),
+    ),
+  };
+}
+
+/** Whether a body may be left out. */
+export const isOptional = (body: z.ZodType): boolean => body.safeParse(undefined).success;
+
+/** Every error that the parts of an operation can bring. */
+function problemsOf(operation: Operation, audience: Audience): Json {
+  const { access, params, query, body, headers, idempotent, tagged, conflict } = operation;
+  const takesBody = body !== undefined;
+  const problems: [status: number, applies: boolean, when: string][] = [
+    [
+      400,
+      [query, body, headers, idempotent].some((part) => part !== undefined),
+      'The query, the JSON or a header is malformed.',
+    ],
+    [401, access !== 'public', 'There is no access token, or it is not valid.'],
+    [401, audience === 'sidecar', 'It comes from no sidecar, or names no caller.'],
+    [401, access === 'public' && takesBody, 'The credentials are wrong.'],
+    [403, access === 'admin' || access === 'customer', 'This is not for you.'],
+    [404, params !== undefined, 'There is no such thing, or it is not yours to see.'],
+    [
+      409,
+      conflict !== undefined || idempotent === true,
+      conflict ?? 'The first request with this key is being worked on.',
+    ],
+    [412, tagged === true && takesBody, 'It has changed since you read it.'],
+    [413, takesBody, 'The body is larger than 100 KB.'],
+    [415, takesBody, 'The body is not JSON.'],
+    [422, takesBody || idempotent === true, 'Fields are not valid, or the key was used for another request.'],
+    [429, audience === 'world', 'Too many requests: see Retry-After.'],
+    [503, true, 'It cannot be answered right now: see Retry-After.'],
+  ];
+  return Object.fromEntries(
+    problems.filter(([, applies]) => applies).map(([status, , when]) => [status, problemResponse(when)]),
+  );
+}
+
+const problemResponse = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+});
+
+/** `GET /api/orders/:id/events` is `getOrdersByIdEvents`. */
+function operationId(method: string, path: string): string {
+  const words = path
+    .split(/[/.-]/)
+    .filter((word) => word && word !== 'api')
+    .map((word) => (word.startsWith(':') ? `by_${word.slice(1)}` : word))
+    .join('_');
+  return `${method.toLowerCase()}_${words}`.replaceAll(/_([a-z])/g, (_, letter: string) =>
+    letter.toUpperCase(),
+  );
+}
+
+function reference(named: Record<string, z.ZodType>, schema: z.ZodType): Json | undefined {
+  const name = Object.keys(named).find((key) => named[key] === schema);
+  return name ? { $ref: `#/components/schemas/${name}` } : undefined;
+}
+
+function namedSchemas(named: Record<string, z.ZodType>): Json {
+  const registry = z.registry<{ id: string }>();
+  for (const [id, schema] of Object.entries(named)) registry.add(schema, { id });
+  const { schemas } = z.toJSONSchema(registry, { uri: (id) => `#/components/schemas/${id}` });
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, bare(schema)]));
+}
+
+function toSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
+  return bare(z.toJSONSchema(schema, { io }));
+}
+
+/** A part of a document names neither its dialect nor itself. */
+function bare(schema: Json): Json {
+  return Object.fromEntries(Object.entries(schema).filter(([name]) => name !== '$schema' && name !== '$id'));
+}

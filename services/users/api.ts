@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
+import { pageQuery } from '../shared/paged-index.ts';
+import { id } from '../shared/types.ts';
+import {
+  endedSessionsSchema,
+  jwksSchema,
+  loginBody,
+  logoutBody,
+  putUserBody,
+  refreshBody,
+  registerBody,
+  tokenSchema,
+  userDeletedData,
+  userEventData,
+  userListSchema,
+  userSchema,
+  type User,
+} from './contract.ts';
+
+const params = z.object({ id });
+const password = 'correct horse';
+const user: User = {
+  user_id: EXAMPLE.customer,
+  email: 'ada@example.com',
+  name: 'Ada',
+  role: 'customer',
+};
+const tokens = {
+  access_token: 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl',
+  token_type: 'Bearer',
+  expires_in: 3600,
+  refresh_token: '01940f8a-3c1d-7e02-b1a4-5d6e7f809102.1.bWFj',
+  refresh_expires_in: 2_592_000,
+};
+
+/** The users service's routes. */
+export const usersApi = {
+  'POST /api/users/register': {
+    access: 'public',
+    limit: 'auth',
+    summary: 'Make an account',
+    idempotent: true,
+    body: registerBody,
+    status: 201,
+    answer: userSchema,
+    conflict: 'There is an account with this e-mail address.',
+    examples: { Ada: { email: user.email, password, name: user.name } },
+    answered: user,
+  },
+  'POST /api/users/login': {
+    access: 'public',
+    limit: 'auth',
+    summary: 'Begin a session: get an access token and a refresh token',
+    body: loginBody,
+    answer: tokenSchema,
+    examples: { Ada: { email: user.email, password } },
+    answered: tokens,
+  },
+  'POST /api/users/token': {
+    access: 'public',
+    summary: 'Get new tokens for a refresh token, which is used up by it',
+    body: refreshBody,
+    answer: tokenSchema,
+    examples: { 'A refresh token': { grant_type: 'refresh_token', refresh_token: tokens.refresh_token } },
+    answered: tokens,
+  },
+  'POST /api/users/logout': {
+    access: 'customer',
+    summary: 'End the session: its tokens are refused from now on',
+    body: logoutBody.optional(),
+    status: 204,
+  },
+  'GET /.well-known/jwks.json': {
+    access: 'public',
+    summary: 'The keys to verify access tokens with',
+    answer: jwksSchema,
+    answered: {
+      keys: [
+        {
+          kty: 'EC',
+          crv: 'P-256',
+          x: 'x-coordinate',
+          y: 'y-coordinate',
+          kid: 'key-1',
+          alg: 'ES256',
+          use: 'sig',
+        },
+      ],
+    },
+  },
+  'GET /api/users': {
+    access: 'admin',
+    summary: 'All accounts',
+    query: pageQuery,
+    answer: userListSchema,
+    answered: { items: [user], next_cursor: null },
+  },
+  'GET /api/users/:id': {
+    access: 'customer',
+    summary: 'An account',
+    params,
+    tagged: true,
+    answer: userSchema,
+    answered: user,
+  },
+  'PUT /api/users/:id': {
+    access: 'customer',
+    summary: 'Change an account. A new password ends its other sessions',
+    params,
+    tagged: true,
+    body: putUserBody,
+    answer: userSchema,
+    conflict: 'There is an account with this e-mail address.',
+    examples: { 'A new name': { name: 'Ada L.' } },
+    answered: { ...user, name: 'Ada L.' },
+  },
+  'DELETE /api/users/:id': {
+    access: 'customer',
+    summary: 'Delete an account, and end its sessions',
+    params,
+    status: 204,
+  },
+  'GET /sessions/ended': {
+    access: 'internal',
+    summary: 'The sessions whose access tokens are to be refused though they have not expired',
+    answer: endedSessionsSchema,
+  },
+} satisfies ServiceApi;
+
+/** What users says. */
+export const usersEvents = {
+  'user.registered': {
+    summary: 'Somebody has an account',
+    data: userEventData,
+    example: { user, version: 1 },
+  },
+  'user.updated': {
+    summary: 'An account has changed',
+    data: userEventData,
+    example: { user: { ...user, name: 'Ada L.' }, version: 2 },
+  },
+  'user.deleted': {
+    summary: 'An account is gone: what is known of the person is to be erased',
+    data: userDeletedData,
+    example: { user_id: EXAMPLE.customer, version: 3 },
+  },
+} satisfies ServiceEvents;
+
+export const users: ServiceDescription = {
+  name: 'users',
+  summary: 'Accounts and sessions',
+  api: usersApi,
+  events: usersEvents,
+  schemas: { User: userSchema, UserList: userListSchema, Tokens: tokenSchema },
+};

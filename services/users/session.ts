@@ -1,0 +1,75 @@
+import { epochOf, type Account } from './user.ts';
+
+/** What one login began: the family of all refresh tokens that follow one another from it. */
+export interface Session {
+  session_id: string;
+  user_id: string;
+  /** The account's epoch when the session began or was last refreshed. */
+  epoch: number;
+  /** The key of the refresh tokens' MACs: 32 random bytes, base64url. */
+  key: string;
+  /** Of the only refresh token that still works; grows by one with each refresh. */
+  generation: number;
+  created_at: string;
+  expires_at: string;
+}
+
+/** However often it is refreshed, a session is over this long after the login. Milliseconds. */
+const LONGEST = 90 * 24 * 3600 * 1000;
+
+/** The session that a login begins. `ttlSeconds` is how long it lasts without a refresh. */
+export function begun(
+  { session_id, key }: Pick<Session, 'session_id' | 'key'>,
+  account: Account,
+  now: Date,
+  ttlSeconds: number,
+): Session {
+  return {
+    session_id,
+    user_id: account.user_id,
+    epoch: epochOf(account),
+    key,
+    generation: 1,
+    created_at: now.toISOString(),
+    expires_at: expiry(now, now, ttlSeconds),
+  };
+}
+
+/** The session after a refresh. */
+export function rotated(session: Session, account: Account, now: Date, ttlSeconds: number): Session {
+  return {
+    ...session,
+    epoch: epochOf(account),
+    generation: session.generation + 1,
+    expires_at: expiry(new Date(session.created_at), now, ttlSeconds),
+  };
+}
+
+function expiry(createdAt: Date, now: Date, ttlSeconds: number): string {
+  return new Date(Math.min(now.getTime() + ttlSeconds * 1000, createdAt.getTime() + LONGEST)).toISOString();
+}
+
+/** Seconds until the session expires; 0 where it has. */
+export function secondsLeft({ expires_at }: Session, now: Date): number {
+  return Math.max(0, Math.floor((Date.parse(expires_at) - now.getTime()) / 1000));
+}
+
+/** Whether the session is the account's, has not expired, and is of the account's epoch or excepted from its end. */
+export function isOpen(session: Session, account: Account, now: Date): boolean {
+  if (session.user_id !== account.user_id || secondsLeft(session, now) === 0) return false;
+  return session.epoch >= epochOf(account) || session.session_id === account.sessions_ended?.except;
+}
+
+/**
+ * What becomes of a refresh token whose MAC is right. An older generation was used up by a refresh: either its owner or
+ * whoever took it from them has come second, and nobody can tell which (RFC 9700, 4.14.2).
+ */
+export function decide(
+  session: Session,
+  generation: number,
+  account: Account | undefined,
+  now: Date,
+): 'rotate' | 'reuse' | 'refuse' {
+  if (!account || !isOpen(session, account, now) || generation > session.generation) return 'refuse';
+  return generation === session.generation ? 'rotate' : 'reuse';
+}

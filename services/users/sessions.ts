@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+import { addRequestFields } from '../shared/context.ts';
+import type { Logger } from '../shared/log.ts';
+import { Problem } from '../shared/problem.ts';
+import { retryOnConflict } from '../shared/state.ts';
+import type { TokenAnswer } from './contract.ts';
+import type { Counters } from './counters.ts';
+import { isGenuine, parseRefreshToken, refreshTokenOf } from './refresh-token.ts';
+import { begun, decide, isOpen, rotated, secondsLeft, type Session } from './session.ts';
+import type { SessionStore } from './session-store.ts';
+import type { Tokens } from './tokens.ts';
+import type { UserStore } from './user-store.ts';
+import { isErased, type Account } from './user.ts';
+
+export interface Sessions {
+  /** The first tokens of a new session. */
+  begin: (account: Account) => Promise<TokenAnswer>;
+  /**
+   * New tokens for a refresh token, which is used up by it (RFC 6749, 6). A used one ends its session.
+   *
+   * @throws Problem 401, the same for all that is wrong with a token
+   */
+  refresh: (refreshToken: string) => Promise<TokenAnswer>;
+  /** Ends the caller's session, and that of the refresh token where it is the caller's too. */
+  logOut: (
+    caller: { id: string; session?: string | undefined },
+    refreshToken: string | undefined,
+  ) => Promise<void>;
+  /** @throws Problem 401 where the session is none of this account, or has ended */
+  demandOpen: (sessionId: string, account: Account) => Promise<void>;
+}
+
+const invalidToken = () => new Problem(401, 'invalid-token', 'The refresh token is not valid. Log in again.');
+
+export function sessions(deps: {
+  store: SessionStore;
+  users: UserStore;
+  tokens: Tokens;
+  counters: Counters;
+  log: Logger;
+  now: () => Date;
+  refreshTtlSeconds: number;
+}): Sessions {
+  const { store, users, tokens, counters, log, now, refreshTtlSeconds } = deps;
+
+  async function tokensOf(session: Session, account: Account): Promise<TokenAnswer> {
+    const left = secondsLeft(session, now());
+    const { token, expiresIn } = await tokens.issue(account, session, left);
+    return {
+      access_token: token,
+      token_type: 'Bearer',
+      expires_in: expiresIn,
+      refresh_token: refreshTokenOf(session),
+      refresh_expires_in: left,
+    };
+  }
+
+  async function loadAccount(userId: string): Promise<Account | undefined> {
+    const document = (await users.load(userId))?.value;
+    return document && !isErased(document) ? document : undefined;
+  }
+
+  async function endReused({ session_id, user_id }: Session): Promise<void> {
+    if (!(await store.end(session_id))) return;
+    counters.sessionsEnded.inc({ reason: 'reuse' });
+    log.warn({ audit: 'refresh-token-reuse', user_id, session_id }, 'a used refresh token ended its session');
+  }
+
+  async function ownerOf(refreshToken: string): Promise<Session | undefined> {
+    const presented = parseRefreshToken(refreshToken);
+    const session = presented && (await store.load(presented.sessionId))?.value;
+    return session && isGenuine(presented, session) ? session : undefined;
+  }
+
+  async function logOutOf(sessionId: string): Promise<void> {
+    if (await store.end(sessionId)) counters.sessionsEnded.inc({ reason: 'logout' });
+  }
+
+  return {
+    async begin(account) {
+      const names = { session_id: uuidv7(), key: randomBytes(32).toString('base64url') };
+      const session = begun(names, account, now(), refreshTtlSeconds);
+      const answer = await tokensOf(session, account);
+      await store.add(session);
+      return answer;
+    },
+
+    async refresh(refreshToken) {
+      const presented = parseRefreshToken(refreshToken);
+      if (!presented) throw invalidToken();
+      return retryOnConflict(async () => {
+        const loaded = await store.load(presented.sessionId);
+        if (!loaded || !isGenuine(presented, loaded.value)) throw invalidToken();
+        const session = loaded.value;
+        addRequestFields({ user_id: session.user_id });
+        const account = await loadAccount(session.user_id);
+        const decision = decide(session, presented.generation, account, now());
+        if (decision === 'reuse') await endReused(session);
+        if (decision !== 'rotate' || !account) throw invalidToken();
+        const next = rotated(session, account, now(), refreshTtlSeconds);
+        // Signed before it is written: who gets no answer because of the key can come again with the same token.
+        const answer = await tokensOf(next, account);
+        await store.replace(loaded, next);
+        counters.refreshes.inc();
+        return answer;
+      });
+    },
+
+    async logOut(caller, refreshToken) {
+      const other = refreshToken === undefined ? undefined : await ownerOf(refreshToken);
+      const isOther = other?.user_id === caller.id && other.session_id !== caller.session;
+      if (isOther) await logOutOf(other.session_id);
+      // Last: the access token is refused from then on, so that the caller could not ask again for the rest.
+      if (caller.session !== undefined) await logOutOf(caller.session);
+    },
+
+    async demandOpen(sessionId, account) {
+      const session = (await store.load(sessionId))?.value;
+      if (!session || !isOpen(session, account, now()))
+        throw new Problem(401, 'unauthenticated', 'The session has ended. Log in again.');
+    },
+  };
+}

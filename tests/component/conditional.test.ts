@@ -1,0 +1,269 @@
+import type { Request } from 'express';
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createApp as inventoryApp } from '../../services/inventory/app.ts';
+import { createApp as ordersApp } from '../../services/orders/app.ts';
+import { demandMatch, versionTag } from '../../services/shared/conditional.ts';
+import { Problem } from '../../services/shared/problem.ts';
+import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const CUSTOMER = as(randomUUID());
+const ADMIN = as(randomUUID(), 'admin');
+
+describe('If-Match', () => {
+  const asking = (ifMatch: string | undefined) =>
+    ({ get: (name: string) => (name === 'if-match' ? ifMatch : undefined) }) as Request;
+
+  it.each<[header: string | undefined, etag: string | undefined]>([
+    [undefined, '"3"'],
+    [undefined, undefined],
+    ['*', '"3"'],
+    [' * ', '"3"'],
+    ['"3"', '"3"'],
+    ['"1","3"', '"3"'],
+    ['"1" , "3" ', '"3"'],
+  ])('When it is %s and there is %s, then the change may be made', (header, etag) => {
+    expect(() => demandMatch(asking(header), etag)).not.toThrow();
+  });
+
+  it.each<[header: string, etag: string | undefined]>([
+    ['"2"', '"3"'],
+    ['"2", "4"', '"3"'],
+    ['3', '"3"'],
+    ['"33"', '"3"'],
+    // The comparison is the strong one (RFC 9110, 8.8.3.2).
+    ['W/"3"', '"3"'],
+    ['', '"3"'],
+    ['"3"', undefined],
+    ['*', undefined],
+  ])('When it is %s and there is %s, then 412', (header, etag) => {
+    expect(() => demandMatch(asking(header), etag)).toThrow(
+      expect.objectContaining({ status: 412, slug: 'precondition-failed' }),
+    );
+    expect(() => demandMatch(asking(header), etag)).toThrow(Problem);
+  });
+
+  it('When a version is made a tag, then it is a quoted string', () => {
+    expect(versionTag(12)).toBe('"12"');
+  });
+});
+
+describe('a product', () => {
+  const catalogue = [
+    {
+      product_id: 'mug',
+      name: 'Mug',
+      unit_price: 1250,
+      currency: 'EUR',
+      on_hand: 10,
+      low_stock_threshold: 1,
+    },
+  ];
+  let service: ServiceUnderTest;
+  beforeEach(async () => {
+    service = await startService((deps) => inventoryApp({ ...deps, catalogue }));
+    await vi.waitFor(() => service.door.get('/readyz').expect(200), { interval: 5 });
+  });
+  afterEach(() => service.stop());
+
+  const get = (headers: Record<string, string> = {}) =>
+    service.door.get('/api/inventory/mug').set({ ...CUSTOMER, ...headers });
+  const put = (unit_price: number, ifMatch?: string, { id = 'mug', door = service.door } = {}) =>
+    door
+      .put(`/api/inventory/${id}`)
+      .set({ ...ADMIN, ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }) })
+      .send({ name: 'Mug', unit_price });
+  const restock = () => service.door.post('/api/inventory/mug/restock').set(ADMIN).send({ quantity: 1 });
+  const tag = async () => (await get()).headers['etag'] ?? '';
+  const stored = (id = 'mug') => service.sidecar.documents.get(`product:${id}`)?.value;
+
+  it('When it is new, then its tag is that of its first version', async () => {
+    expect(await tag()).toBe('"1"');
+    expect((await put(1, undefined, { id: 'pen' })).headers['etag']).toBe('"1"');
+  });
+
+  it('When its price or its stock changes, then so does its tag', async () => {
+    const tags = [await tag()];
+    await restock();
+    tags.push(await tag());
+    const answer = await put(1300);
+    tags.push(await tag());
+    expect(answer.headers['etag']).toBe(tags[2]);
+    expect(new Set(tags).size).toBe(3);
+  });
+
+  it('When it was written before versions were counted, then it has a tag, and changes', async () => {
+    const { value, etag } = service.sidecar.documents.get('product:mug')!;
+    const { revision: _, ...old } = value as { revision: number };
+    service.sidecar.documents.set('product:mug', { value: old, etag });
+    expect(await tag()).toBe('"0"');
+    expect((await put(1300, '"0"')).headers['etag']).toBe('"1"');
+  });
+
+  it('When the caller has it already, then 304 without a body', async () => {
+    const answer = await get({ 'if-none-match': await tag() });
+    expect([answer.status, answer.text, answer.headers['etag']]).toEqual([304, '', '"1"']);
+  });
+
+  it('When the caller has an older one, then it is given', async () => {
+    const old = await tag();
+    await restock();
+    const answer = await get({ 'if-none-match': old });
+    expect([answer.status, answer.body]).toMatchObject([200, { on_hand: 11 }]);
+  });
+
+  it('When it is as the caller has read it, then it is changed', async () => {
+    const answer = await put(1300, await tag());
+    expect([answer.status, answer.body]).toMatchObject([200, { unit_price: 1300 }]);
+  });
+
+  it('When it has changed since the caller read it, then 412 and nothing changes', async () => {
+    const old = await tag();
+    await restock();
+    const before = stored();
+    const answer = await put(1300, old);
+    expect([answer.status, answer.headers['content-type']]).toEqual([
+      412,
+      'application/problem+json; charset=utf-8',
+    ]);
+    expect(stored()).toEqual(before);
+  });
+
+  it.each(['"1"', '*'])(
+    'When it is not there and If-Match is %s, then 412 and it is not made',
+    async (tags) => {
+      expect((await put(1300, tags, { id: 'pen' })).status).toBe(412);
+      expect(stored('pen')).toBeUndefined();
+    },
+  );
+
+  it('When ten change the same version at once, then one of them does', async () => {
+    const old = await tag();
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => put(2000 + n, old)));
+    const [won, ...others] = answers.filter(({ status }) => status === 200);
+    expect([won?.body, others]).toEqual([(await get()).body, []]);
+    expect(answers.filter(({ status }) => status === 412)).toHaveLength(9);
+  });
+
+  it('When two replicas change the same version at once, then one of them does', async () => {
+    const old = await tag();
+    const other = service.replica();
+    const answers = await Promise.all([put(2000, old), put(2001, old, { door: other })]);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 412]));
+    expect((await get()).body).toEqual(answers.find(({ status }) => status === 200)?.body);
+  });
+});
+
+describe('an order', () => {
+  let service: ServiceUnderTest;
+  beforeEach(async () => {
+    service = await startService((deps) =>
+      ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => new Date() }),
+    );
+    const mug = { product_id: 'mug', name: 'Mug', unit_price: 1250, currency: 'EUR' };
+    service.sidecar.answer('inventory', () => ({
+      status: 200,
+      body: { items: [{ ...mug, on_hand: 9, reserved: 0, available: 9 }] },
+    }));
+    service.sidecar.answer('fulfilment', () => ({ status: 200, body: { status: 'STOPPED' } }));
+  });
+  afterEach(() => service.stop());
+
+  const get = (orderId: string, headers: Record<string, string> = {}) =>
+    service.door.get(`/api/orders/${orderId}`).set({ ...CUSTOMER, ...headers });
+  const put = (orderId: string, status: string, ifMatch: string) =>
+    service.door
+      .put(`/api/orders/${orderId}/status`)
+      .set({ ...ADMIN, 'if-match': ifMatch })
+      .send({ status });
+  const pay = (orderId: string) =>
+    service.deliver('payment.processed', { order_id: orderId, payment_id: randomUUID() });
+  async function placed(): Promise<string> {
+    const { body } = await service.door
+      .post('/api/orders')
+      .set(CUSTOMER)
+      .send({ product_id: 'mug', quantity: 1 });
+    return (body as { order_id: string }).order_id;
+  }
+  async function reserved(): Promise<string> {
+    const orderId = await placed();
+    await service.deliver('inventory.reserved', { order_id: orderId });
+    return orderId;
+  }
+
+  it('When it moves, then its tag is its version', async () => {
+    const orderId = await placed();
+    expect((await get(orderId)).headers['etag']).toBe('"1"');
+    await service.deliver('inventory.reserved', { order_id: orderId });
+    expect((await get(orderId)).headers['etag']).toBe('"2"');
+  });
+
+  it('When the caller has it already, then 304; when it has moved, then it is given', async () => {
+    const orderId = await placed();
+    const same = await get(orderId, { 'if-none-match': '"1"' });
+    await service.deliver('inventory.reserved', { order_id: orderId });
+    const moved = await get(orderId, { 'if-none-match': '"1"' });
+    expect([same.status, same.text, moved.status]).toEqual([304, '', 200]);
+  });
+
+  it('When the caller has a tag of an order of somebody else, then there is no such order', async () => {
+    const orderId = await placed();
+    expect((await get(orderId, { ...as(randomUUID()), 'if-none-match': '"1"' })).status).toBe(404);
+  });
+
+  it.each(['SHIPPED', 'CANCELLED', 'PAID'])(
+    'When it is to become %s as it was read, then it does, and has a new tag',
+    async (status) => {
+      const orderId = await reserved();
+      await pay(orderId);
+      const answer = await put(orderId, status, '"3"');
+      expect([answer.status, answer.body]).toMatchObject([200, { status }]);
+      expect(answer.headers['etag']).toBe((await get(orderId)).headers['etag']);
+    },
+  );
+
+  it.each(['SHIPPED', 'CANCELLED', 'PAID'])(
+    'When it is to become %s but has moved since it was read, then 412 and it stays',
+    async (status) => {
+      const orderId = await reserved();
+      await pay(orderId);
+      expect((await put(orderId, status, '"2"')).status).toBe(412);
+      expect((await get(orderId)).body).toMatchObject({ status: 'PAID', version: 3 });
+    },
+  );
+
+  it.each(['SHIPPED', 'CANCELLED'])(
+    'When it moves just before %s is decided, then 412 and it stays',
+    async (status) => {
+      const orderId = await reserved();
+      let reads = 0;
+      service.sidecar.beforeState(async ({ op, keys }) => {
+        if (op === 'write' || !keys.includes(`order:${orderId}`)) return;
+        reads += 1;
+        // The first tells whether there is such an order; the second is what the decision stands on.
+        if (reads === 2) await payElsewhere(orderId);
+      });
+      expect((await put(orderId, status, '"2"')).status).toBe(412);
+      expect((await get(orderId)).body).toMatchObject({ status: 'PAID', version: 3 });
+    },
+  );
+
+  it('When two change the same version at once, then one of them does', async () => {
+    const orderId = await reserved();
+    await pay(orderId);
+    const answers = await Promise.all([put(orderId, 'SHIPPED', '"3"'), put(orderId, 'CANCELLED', '"3"')]);
+    const won = answers.filter(({ status }) => status === 200);
+    expect(won).toHaveLength(1);
+    expect((await get(orderId)).body).toEqual(won[0]?.body);
+  });
+
+  /** By another replica, whose reads are its own. */
+  async function payElsewhere(orderId: string): Promise<void> {
+    const event = { specversion: '1.0', id: 'e', type: 'payment.processed', source: 'payments' };
+    await service
+      .replica()
+      .post('/events/payment.processed')
+      .set('content-type', 'application/cloudevents+json')
+      .send(JSON.stringify({ ...event, data: { order_id: orderId, payment_id: randomUUID() } }));
+  }
+});

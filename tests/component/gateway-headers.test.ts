@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/gateway/app.ts';
+import { listen } from '../../services/shared/run.ts';
+import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
+import { gatewayOptions } from '../support/gateway-options.ts';
+import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+let key: Key;
+let service: ServiceUnderTest;
+let authorization: string;
+beforeAll(async () => {
+  key = await makeKey('one');
+  authorization = `Bearer ${await signToken(key)}`;
+});
+beforeEach(async () => {
+  service = await startService((deps) =>
+    createApp({ ...deps, ...gatewayOptions(), corsOrigins: ['https://shop.example'] }),
+  );
+  answerAsUsers(service.sidecar, { keys: [key] });
+});
+afterEach(() => service.stop());
+
+const order = (headers: Record<string, string> = {}) =>
+  service.door.get(`/api/orders/${randomUUID()}`).set({ authorization, ...headers });
+
+describe('security headers', () => {
+  it.each(['/docs', '/nowhere', '/health'])(
+    'When %s is answered, then browsers are told what not to do',
+    async (path) => {
+      const { headers } = await service.door.get(path);
+      expect(headers).toMatchObject({
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'SAMEORIGIN',
+        'referrer-policy': 'no-referrer',
+      });
+      expect(headers['content-security-policy']).toContain("script-src 'self';");
+      expect(headers).not.toHaveProperty('x-powered-by');
+    },
+  );
+});
+
+describe('cross-origin requests', () => {
+  const preflight = (origin: string) =>
+    service.door.options('/api/orders').set({
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization',
+    });
+
+  it('When a page of a known origin asks first, then it is told what it may do', async () => {
+    const { status, headers } = await preflight('https://shop.example');
+    expect([status, headers['access-control-allow-origin']]).toEqual([204, 'https://shop.example']);
+    expect(headers['access-control-allow-methods']).toContain('POST');
+    expect(headers['access-control-allow-headers']).toContain('authorization');
+  });
+
+  it('When it calls, then it may read the answer and what stands beside it, errors too', async () => {
+    service.sidecar.answer('orders', () => ({ status: 404, body: { status: 404 } }));
+    const { headers } = await order({ origin: 'https://shop.example' });
+    expect(headers['access-control-allow-origin']).toBe('https://shop.example');
+    expect(headers['access-control-expose-headers']).toContain('traceresponse');
+    expect(headers['vary']).toContain('Origin');
+  });
+
+  it('When a page of another origin asks or calls, then it is told nothing', async () => {
+    for (const { headers } of [
+      await preflight('https://evil.example'),
+      await order({ origin: 'https://evil.example' }),
+    ])
+      expect(headers).not.toHaveProperty('access-control-allow-origin');
+  });
+
+  it('When OPTIONS is no preflight, then the address answers it', async () => {
+    const response = await service.door.options('/api/orders').set('origin', 'https://shop.example');
+    expect(response.headers['allow']).toBe('POST, GET, HEAD, OPTIONS');
+  });
+});
+
+describe('compression', () => {
+  it('When a client takes it and the answer is long, then it is compressed', async () => {
+    const response = await service.door.get('/openapi.json').set('accept-encoding', 'gzip');
+    expect(response.headers['content-encoding']).toBe('gzip');
+    expect(response.body).toMatchObject({ openapi: '3.1.1' });
+  });
+
+  it('When the answer is short, or the client does not take it, then it is not', async () => {
+    const short = await service.door.get('/health').set('accept-encoding', 'gzip');
+    const refused = await service.door.get('/openapi.json').set('accept-encoding', 'identity');
+    for (const { headers } of [short, refused]) expect(headers).not.toHaveProperty('content-encoding');
+  });
+});
+
+describe('conditional requests', () => {
+  it('When a service answers 304, then so does the gateway, without a body', async () => {
+    service.sidecar.answer('orders', () => ({ status: 304, headers: { etag: '"3"' } }));
+    const response = await order({ 'if-none-match': '"3"' });
+    expect([response.status, response.headers['etag'], response.text]).toEqual([304, '"3"', '']);
+    expect(service.sidecar.calls.at(-1)?.headers).toMatchObject({ 'if-none-match': '"3"' });
+  });
+});
+
+describe('what is no proper request', () => {
+  async function send(request: string): Promise<string> {
+    const server = await listen((_req, res) => void res.end('reached'), 0, '127.0.0.1');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.end(request);
+    const answer = await text(socket);
+    server.close();
+    return answer;
+  }
+
+  it.each([
+    ['the headers are huge', `GET / HTTP/1.1\r\nhost: a\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+    ['it is not HTTP', 'hello\r\n\r\n', 400],
+    ['a header has a line break in it', 'GET / HTTP/1.1\r\nhost: a\r\nx\u0000: a\r\n\r\n', 400],
+  ])('When %s, then a problem document says so and the connection is closed', async (_, request, status) => {
+    const answer = await send(request);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(answer).toContain('content-type: application/problem+json');
+    expect(JSON.parse(answer.split('\r\n\r\n')[1]!)).toMatchObject({ status });
+  });
+});

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/gateway/app.ts';
+import { redisHits } from '../../services/gateway/hit-store.ts';
+import { createLogger } from '../../services/shared/log.ts';
+import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
+import { gatewayOptions } from '../support/gateway-options.ts';
+import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+let key: Key;
+beforeAll(async () => {
+  key = await makeKey('one');
+});
+
+const limits = { default: 4, api: 3, auth: 2 };
+let service: ServiceUnderTest;
+let now: Date;
+beforeEach(async () => {
+  now = new Date('2026-01-01T00:00:00Z');
+  service = await startService((deps) =>
+    createApp({ ...deps, ...gatewayOptions(), limits, now: () => now, trustedProxies: ['loopback'] }),
+  );
+  answerAsUsers(service.sidecar, { keys: [key] });
+  service.sidecar.answer('orders', () => ({ status: 200 }));
+});
+afterEach(() => service.stop());
+
+const tokenOf = async (sub: string) => ({
+  authorization: `Bearer ${await signToken(key, { sub, exp: now.getTime() / 1000 + 3_600 })}`,
+});
+const order = (headers: Record<string, string>) =>
+  service.door.get(`/api/orders/${randomUUID()}`).set(headers);
+const logIn = (address: string) =>
+  service.door.post('/api/users/login').set('x-forwarded-for', address).send({});
+async function statuses(times: number, ask: () => PromiseLike<{ status: number }>): Promise<number[]> {
+  const seen: number[] = [];
+  for (let count = 0; count < times; count++) seen.push((await ask()).status);
+  return seen;
+}
+
+describe('rate limits', () => {
+  it('When a caller asks more often than the API allows, then 429 says when to try again', async () => {
+    const ada = await tokenOf(randomUUID());
+    expect(await statuses(3, () => order(ada))).toEqual([200, 200, 200]);
+    const refused = await order(ada);
+    expect([refused.status, refused.body.type]).toEqual([429, 'urn:sidecart:problem:too-many-requests']);
+    const after = Number(refused.headers['retry-after']);
+    expect(after).toBeGreaterThan(0);
+    now = new Date(now.getTime() + after * 1_000);
+    expect((await order(ada)).status).toBe(200);
+  });
+
+  it('When a caller is refused, then others are not, and a new token does not help', async () => {
+    const id = randomUUID();
+    const first = await tokenOf(id);
+    await statuses(4, () => order(first));
+    expect((await order(await tokenOf(id))).status).toBe(429);
+    expect((await order(await tokenOf(randomUUID()))).status).toBe(200);
+  });
+
+  it('When there is room, then the headers tell the policy and what is left', async () => {
+    const response = await order(await tokenOf(randomUUID()));
+    expect(response.headers['ratelimit-policy']).toMatch(/^"api"; q=3; w=60; pk=:[^:]+:$/);
+    expect(response.headers['ratelimit']).toMatch(/^"api"; r=2; t=\d+$/);
+    expect(response.headers).not.toHaveProperty('x-ratelimit-limit');
+  });
+
+  it('When somebody logs in or registers, then the address is counted, for both together', async () => {
+    expect(await statuses(2, () => logIn('192.0.2.1'))).toEqual([200, 200]);
+    const register = service.door.post('/api/users/register').set('x-forwarded-for', '192.0.2.1').send({});
+    expect((await register).status).toBe(429);
+    expect((await logIn('192.0.2.2')).status).toBe(200);
+  });
+
+  it('When addresses are of one IPv6 network, then they are one caller', async () => {
+    await statuses(2, () => logIn('2001:db8:1::1'));
+    expect((await logIn('2001:db8:1::2')).status).toBe(429);
+    expect((await logIn('2001:db8:2::1')).status).toBe(200);
+  });
+
+  it('When tokens are made up, then the address is counted, and refused in the end', async () => {
+    const madeUp = () => order({ authorization: `Bearer ${randomUUID()}`, 'x-forwarded-for': '192.0.2.3' });
+    expect(await statuses(5, madeUp)).toEqual([401, 401, 401, 401, 429]);
+    // Who has a token is not touched by what others do at the same address.
+    const ada = { ...(await tokenOf(randomUUID())), 'x-forwarded-for': '192.0.2.3' };
+    expect((await order(ada)).status).toBe(200);
+  });
+
+  it('When probes come, then they are never refused', async () => {
+    expect(new Set(await statuses(20, () => service.door.get('/healthz')))).toEqual(new Set([200]));
+    expect(await statuses(20, () => service.door.get('/health'))).not.toContain(429);
+  });
+
+  it('When what is asked for is nowhere, then it is counted all the same', async () => {
+    expect(await statuses(5, () => service.door.get('/nowhere'))).toEqual([404, 404, 404, 404, 429]);
+  });
+});
+
+describe('addresses', () => {
+  it('When no proxy is trusted, then nobody is believed who names another address', async () => {
+    await service.stop();
+    service = await startService((deps) =>
+      createApp({ ...deps, ...gatewayOptions(), limits, now: () => now }),
+    );
+    answerAsUsers(service.sidecar, { keys: [key] });
+    expect(await statuses(3, () => logIn(`192.0.2.${Math.random()}`))).toEqual([200, 200, 429]);
+  });
+});
+
+describe('counting in a Redis that does not answer', () => {
+  const log = createLogger('test', 'silent');
+  const window = { limit: 2, length: 60_000 };
+
+  it.each([
+    ['is not there', undefined],
+    ['takes connections and says nothing', () => {}],
+  ])('When it %s, then this replica counts alone, and nobody waits', async (_, listener) => {
+    const server = createServer(listener);
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    if (!listener) await new Promise((resolve) => void server.close(resolve));
+    const hits = redisHits(`redis://127.0.0.1:${port}`, log);
+    const started = performance.now();
+    const allowed: boolean[] = [];
+    for (let count = 0; count < 3; count++) allowed.push((await hits.hit('a', 1_000, window)).allowed);
+    expect(allowed).toEqual([true, true, false]);
+    expect(performance.now() - started).toBeLessThan(1_000);
+    await hits.close();
+    server.close();
+  });
+});

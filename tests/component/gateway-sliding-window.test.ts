@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { memoryHits } from '../../services/gateway/hit-store.ts';
+import { estimate, fits, wait, type Counts } from '../../services/gateway/sliding-window.ts';
+
+const window = { limit: 10, length: 60_000 };
+/** Seconds into a window. */
+const at = (seconds: number) => 600_000 + seconds * 1_000;
+
+describe('a sliding window', () => {
+  it.each<[string, Counts, number, number]>([
+    ['nothing', { current: 0, previous: 0 }, 0, 0],
+    ['the window that runs counts whole', { current: 4, previous: 0 }, 59, 4],
+    ['the one before counts whole at its end', { current: 0, previous: 8 }, 0, 8],
+    ['the one before counts half in the middle', { current: 2, previous: 8 }, 30, 6],
+  ])('When there is %s, then the estimate has it', (_, counts, seconds, requests) => {
+    expect(estimate(counts, at(seconds), window)).toBe(requests);
+  });
+
+  it.each<[Counts, number, number]>([
+    [{ current: 9, previous: 0 }, 0, 0],
+    [{ current: 0, previous: 9 }, 0, 0],
+    // 10 * (1 - t / 60 s) + 1 <= 10 from 6 s on.
+    [{ current: 0, previous: 10 }, 0, 6],
+    [{ current: 0, previous: 10 }, 5, 1],
+    // 5 + 10 * (1 - t / 60 s) + 1 <= 10 from 36 s on.
+    [{ current: 5, previous: 10 }, 0, 36],
+    // The window ends after 20 s; then 10 * (1 - t / 60 s) + 1 <= 10 takes 6 s more.
+    [{ current: 10, previous: 0 }, 40, 26],
+  ])('When the counts are %j %d s into the window, then one more fits after %d s', (counts, into, after) => {
+    const waiting = wait(counts, at(into), window);
+    expect(waiting).toBe(after * 1_000);
+    expect(fits(counts, at(into), window)).toBe(after === 0);
+  });
+
+  it.each([1, 2, 10, 1_000])(
+    'When the limit is %d, then waiting as long as told is enough',
+    async (limit) => {
+      const hits = memoryHits();
+      const one = { limit, length: 60_000 };
+      let time = at(17);
+      for (let round = 0; round < 5; round++) {
+        let hit = await hits.hit('a', time, one);
+        while (hit.allowed) hit = await hits.hit('a', time, one);
+        const waiting = wait(hit, time, one);
+        expect(waiting).toBeGreaterThan(0);
+        time += waiting;
+        expect((await hits.hit('a', time, one)).allowed).toBe(true);
+      }
+    },
+  );
+
+  it('When a caller asks as often as possible for ten minutes, then no more than the limit gets through in a minute', async () => {
+    const hits = memoryHits();
+    const allowed: number[] = [];
+    for (let time = at(0); time < at(600); time += 250)
+      if ((await hits.hit('a', time, window)).allowed) allowed.push(time);
+    const most = Math.max(
+      ...allowed.map((start) => allowed.filter((time) => time >= start && time < start + 60_000).length),
+    );
+    // The estimate takes the previous window as even; it may be out by a little, never by a whole window.
+    expect(most).toBeLessThanOrEqual(12);
+    expect(allowed.length).toBeGreaterThanOrEqual(90);
+  });
+});

@@ -1,0 +1,266 @@
+import { randomUUID } from 'node:crypto';
+import type { Express } from 'express';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createApp, createGate, type Gate, type GatewayDeps } from '../../services/gateway/app.ts';
+import { createMetrics } from '../../services/shared/service.ts';
+import type { Order } from '../../services/orders/contract.ts';
+import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
+import { gatewayOptions } from '../support/gateway-options.ts';
+import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { until } from '../support/wait.ts';
+
+let key: Key;
+beforeAll(async () => {
+  key = await makeKey('one');
+});
+
+const ADA = randomUUID();
+const ORDER = randomUUID();
+const SESSION = randomUUID();
+const TYPES = ['order.created', 'payment.requested', 'order.paid', 'order.shipped', 'order.delivered'];
+
+let service: ServiceUnderTest;
+let server: Server;
+let url: string;
+let gate: Gate;
+let gateOptions: () => GatewayDeps;
+let stopping: AbortController;
+/** How far the order has come: as many of TYPES have happened. */
+let version: number;
+let ended: unknown[];
+
+beforeEach(async () => {
+  stopping = new AbortController();
+  version = 1;
+  ended = [];
+  let app: Express | undefined;
+  service = await startService((deps) => {
+    const options = { ...deps, ...gatewayOptions(), stopping: stopping.signal };
+    gateOptions = () => ({ ...options, metrics: createMetrics() });
+    gate = createGate(options);
+    return (app = createApp(options, gate));
+  });
+  answerAsUsers(service.sidecar, { keys: [key], ended: () => ended });
+  service.sidecar.answer('orders', ({ path, headers }) => {
+    const after = Number(/\/changes\?after=(\d+)$/.exec(path)?.[1]);
+    if (!path.startsWith(`/orders/${ORDER}/`) || headers['x-caller-id'] !== ADA) return { status: 404 };
+    const items = TYPES.slice(after, version).map((type, index) => ({
+      type,
+      order: orderAt(after + index + 1),
+    }));
+    return { status: 200, body: { items, ended: version === TYPES.length } };
+  });
+  server = createServer(app);
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/orders/${ORDER}/stream`;
+});
+afterEach(async () => {
+  stopping.abort();
+  server.closeAllConnections();
+  server.close();
+  await service.stop();
+});
+
+function orderAt(at: number): Order {
+  return {
+    order_id: ORDER,
+    customer_id: ADA,
+    status: (['PENDING', 'RESERVED', 'PAID', 'SHIPPED', 'DELIVERED'] as const)[at - 1]!,
+    items: [],
+    total: 100,
+    currency: 'EUR',
+    version: at,
+    created_at: '2026-01-01T00:00:00Z',
+    updated_at: '2026-01-01T00:00:00Z',
+  };
+}
+
+/** The order goes on, and the sidecar brings the news. */
+async function moveTo(next: number, told = next): Promise<void> {
+  version = next;
+  expect(await service.deliver('orders.changed', { changed: [{ order_id: ORDER, version: told }] })).toBe(
+    'SUCCESS',
+  );
+}
+
+interface Watching {
+  status: number;
+  headers: Headers;
+  /** Everything that came so far. */
+  text: () => string;
+  ids: () => number[];
+  isOver: () => boolean;
+  leave: () => void;
+}
+
+async function watch(headers: Record<string, string> = {}, sub = ADA): Promise<Watching> {
+  const leaving = new AbortController();
+  const token = await signToken(key, { sub, sid: SESSION });
+  const response = await fetch(url, {
+    headers: { authorization: `Bearer ${token}`, ...headers },
+    signal: leaving.signal,
+  });
+  let text = '';
+  let over = false;
+  const decoder = new TextDecoder();
+  void (async () => {
+    for await (const chunk of response.body ?? []) text += decoder.decode(chunk as Uint8Array);
+  })()
+    .catch(() => {})
+    .finally(() => (over = true));
+  return {
+    status: response.status,
+    headers: response.headers,
+    text: () => text,
+    ids: () => [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id)),
+    isOver: () => over,
+    leave: () => leaving.abort(),
+  };
+}
+const untilIds = (watching: Watching, ids: number[]) =>
+  until(
+    'the events came',
+    async () => watching.ids(),
+    (seen) => JSON.stringify(seen) === JSON.stringify(ids),
+  );
+
+describe('GET /api/orders/:id/stream', () => {
+  it('When an order goes on, then each change comes as an event with its version, its type and the order', async () => {
+    const watching = await watch();
+    expect([watching.status, watching.headers.get('content-type')]).toEqual([
+      200,
+      'text/event-stream; charset=utf-8',
+    ]);
+    expect(watching.headers.get('cache-control')).toBe('no-store, no-transform');
+    expect(await untilIds(watching, [1])).toEqual([1]);
+    await moveTo(2);
+    expect(await untilIds(watching, [1, 2])).toEqual([1, 2]);
+    expect(watching.text()).toContain(
+      `id: 2\nevent: payment.requested\ndata: ${JSON.stringify(orderAt(2))}\n\n`,
+    );
+  });
+
+  it('When the order ends, then so does the stream, and whoever comes again is told not to', async () => {
+    const watching = await watch();
+    await moveTo(5);
+    expect(await untilIds(watching, [1, 2, 3, 4, 5])).toEqual([1, 2, 3, 4, 5]);
+    await until('it is over', async () => watching.isOver(), Boolean);
+    const again = await watch({ 'last-event-id': '5' });
+    expect(again.status).toBe(204);
+  });
+
+  it('When a client comes back with Last-Event-ID, then it goes on there', async () => {
+    version = 3;
+    const watching = await watch({ 'last-event-id': '2' });
+    expect(await untilIds(watching, [3])).toEqual([3]);
+  });
+
+  it('When news comes twice, or of an older version, then nothing is told twice', async () => {
+    const watching = await watch();
+    await moveTo(2);
+    await moveTo(2);
+    await moveTo(2, 1);
+    await moveTo(3);
+    expect(await untilIds(watching, [1, 2, 3])).toEqual([1, 2, 3]);
+  });
+
+  it('When news of a version comes that is not there, then the orders service is not asked without end', async () => {
+    const watching = await watch();
+    expect(await untilIds(watching, [1])).toEqual([1]);
+    await moveTo(1, 99);
+    await moveTo(2);
+    expect(await untilIds(watching, [1, 2])).toEqual([1, 2]);
+    expect(service.sidecar.calls.filter(({ target }) => target === 'orders').length).toBeLessThan(6);
+  });
+
+  it.each([
+    ['the order is not the caller’s', {}, randomUUID(), 404],
+    ['the last id is none', { 'last-event-id': 'x' }, ADA, 400],
+    ['there is no token', { authorization: '' }, ADA, 401],
+  ])('When %s, then it is a problem like any other', async (_, headers, sub, status) => {
+    const watching = await watch(headers, sub);
+    expect([watching.status, watching.headers.get('content-type')]).toEqual([
+      status,
+      'application/problem+json; charset=utf-8',
+    ]);
+  });
+
+  it('When the client leaves, then nothing is left of it', async () => {
+    const watching = await watch();
+    expect(await untilIds(watching, [1])).toEqual([1]);
+    watching.leave();
+    const before = service.sidecar.calls.length;
+    await until(
+      'it is forgotten',
+      async () => {
+        const asked = service.sidecar.calls.length;
+        await moveTo(version, 50);
+        return service.sidecar.calls.length === asked;
+      },
+      Boolean,
+    );
+    expect(service.sidecar.calls.length - before).toBeLessThan(5);
+  });
+
+  it('When the service stops, then the stream ends so that it can', async () => {
+    const watching = await watch();
+    expect(await untilIds(watching, [1])).toEqual([1]);
+    stopping.abort();
+    await until('it is over', async () => watching.isOver(), Boolean);
+  });
+
+  it('When a caller has a hundred streams open, then one more is refused', async () => {
+    const open = await Promise.all(Array.from({ length: 100 }, () => watch()));
+    expect(new Set(open.map(({ status }) => status))).toEqual(new Set([200]));
+    expect((await watch()).status).toBe(429);
+    open[0]!.leave();
+    await until(
+      'there is room',
+      async () => (await watch()).status,
+      (status) => status === 200,
+    );
+  });
+});
+
+describe('a stream that stays open', () => {
+  it('When nothing happens, then heartbeats come; when the session ends, then the stream does', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const watcher = createApp({ ...gateOptions(), stopping: stopping.signal }, gate);
+      const other = createServer(watcher);
+      await new Promise<void>((resolve) => void other.listen(0, '127.0.0.1', resolve));
+      url = url.replace(/:\d+\//, `:${(other.address() as AddressInfo).port}/`);
+      const watching = await watch();
+      expect(await untilIds(watching, [1])).toEqual([1]);
+      vi.advanceTimersByTime(15_000);
+      await until('a heartbeat came', async () => watching.text().endsWith('\n\n:\n\n'), Boolean);
+      ended = [{ session_id: SESSION }];
+      await until(
+        'it is over',
+        async () => {
+          vi.advanceTimersByTime(15_000);
+          return watching.isOver();
+        },
+        Boolean,
+      );
+      other.closeAllConnections();
+      other.close();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe('news for live updates', () => {
+  it('When there is an APP_API_TOKEN and a stranger brings news, then it is refused', async () => {
+    const other = await startService((deps) =>
+      createApp({ ...deps, ...gatewayOptions(), appApiToken: 'known-to-the-sidecar' }),
+    );
+    const news = () => other.door.post('/events/orders.changed').send({ data: { changed: [] } });
+    expect((await news()).status).toBe(401);
+    expect((await news().set('dapr-api-token', 'known-to-the-sidecar')).status).toBe(200);
+    await other.stop();
+  });
+});

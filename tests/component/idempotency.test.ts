@@ -1,0 +1,377 @@
+import { Router } from 'express';
+import { createHash, randomUUID } from 'node:crypto';
+import type { Response } from 'supertest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createApp as inventoryApp } from '../../services/inventory/app.ts';
+import { createApp as ordersApp } from '../../services/orders/app.ts';
+import { idempotency, type Reply } from '../../services/shared/idempotency.ts';
+import { notFound, Problem } from '../../services/shared/problem.ts';
+import { createService } from '../../services/shared/service.ts';
+import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const CALLER = as(randomUUID());
+const ADMIN = as(randomUUID(), 'admin');
+const KEY = { 'idempotency-key': 'key-1' };
+
+let service: ServiceUnderTest;
+afterEach(() => service.stop());
+
+const slugOf = ({ body }: Response) => (body as { type: string }).type.split(':').at(-1);
+const isReplayed = ({ headers }: Response) => headers['idempotent-replayed'] === 'true';
+const records = () => [...service.sidecar.documents].filter(([key]) => key.startsWith('idempotency:'));
+
+/** From now on no answer can be kept, as where a service dies between its work and that. */
+const keepNoAnswer = () =>
+  service.sidecar.beforeState(({ op, keys }) => {
+    if (op === 'write' && keys.some((key) => key.startsWith('idempotency:'))) throw new Error('not kept');
+  });
+
+/** The next two requests both find that nothing is kept, and only then go on. */
+function meetAtTheRecord(): void {
+  const meeting = gate();
+  let arrived = 0;
+  service.sidecar.beforeState(async ({ op, keys }) => {
+    if (op === 'write' || !keys.some((key) => key.startsWith('idempotency:')) || arrived === 2) return;
+    arrived += 1;
+    if (arrived === 2) meeting.open();
+    await meeting.opened;
+  });
+}
+
+function gate() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => void (open = resolve));
+  return { opened, open: () => open() };
+}
+
+describe('a service that makes things', () => {
+  let made: { operation: string; mayBeRepeated: boolean }[];
+  /** What happens when one is made. */
+  let make: () => Promise<Reply>;
+
+  beforeEach(async () => {
+    made = [];
+    make = () => {
+      const headers = { location: `/things/${made.length}` };
+      return Promise.resolve({ status: 201, headers, body: { number: made.length } });
+    };
+    service = await startService((deps) => {
+      const once = idempotency({ state: deps.sidecar.state, log: deps.log });
+      const router = Router();
+      for (const what of ['things', 'people'])
+        router.post(`/${what}{/:id}`, (req, res) =>
+          once(req, res, what, (operation, mayBeRepeated) => {
+            made.push({ operation, mayBeRepeated });
+            return make();
+          }),
+        );
+      return createService(deps, { routers: [router] });
+    });
+  });
+
+  const post = (headers: Record<string, string> = {}, body: object = { size: 1 }, path = '/things') =>
+    service.door
+      .post(path)
+      .set({ ...CALLER, ...headers })
+      .send(body);
+
+  it('When the request is repeated, then status, body and location are those of the first', async () => {
+    const [first, second] = [await post(KEY), await post(KEY)];
+    expect([first.status, first.headers['location'], first.body]).toEqual([201, '/things/1', { number: 1 }]);
+    expect([second.status, second.headers['location'], second.body]).toEqual([
+      201,
+      '/things/1',
+      { number: 1 },
+    ]);
+    expect([isReplayed(first), isReplayed(second)]).toEqual([false, true]);
+    expect(made).toHaveLength(1);
+  });
+
+  it('When the answer has no body, then it is repeated without one', async () => {
+    make = () => Promise.resolve({ status: 204 });
+    const [first, second] = [await post(KEY), await post(KEY)];
+    expect([first.status, second.status, second.text, isReplayed(second)]).toEqual([204, 204, '', true]);
+  });
+
+  it('When the service was started anew, then the answer is still the same', async () => {
+    await post(KEY);
+    const second = await service.replica().post('/things').set(CALLER).set(KEY).send({ size: 1 });
+    expect([second.status, second.body, isReplayed(second)]).toEqual([201, { number: 1 }, true]);
+  });
+
+  it.each([
+    ['another body', '/things', { size: 2 }],
+    ['another thing', '/things/7', { size: 1 }],
+  ])('When the key comes with %s, then it is refused and nothing is made', async (_what, path, body) => {
+    await post(KEY);
+    const second = await post(KEY, body, path);
+    expect([second.status, slugOf(second), isReplayed(second)]).toEqual([
+      422,
+      'idempotency-key-reused',
+      false,
+    ]);
+    expect(made).toHaveLength(1);
+  });
+
+  it.each([
+    ['another caller', as(randomUUID()), '/things'],
+    ['another kind of work', {}, '/people'],
+    ['another key', { 'idempotency-key': 'key-2' }, '/things'],
+  ])('When it is %s, then it is another operation', async (_what, headers, path) => {
+    await post(KEY);
+    const second = await post({ ...KEY, ...headers }, { size: 1 }, path);
+    expect([second.status, second.body, isReplayed(second)]).toEqual([201, { number: 2 }, false]);
+    expect(new Set(made.map(({ operation }) => operation)).size).toBe(2);
+  });
+
+  it('When nobody is named, then the key is one of those who are not', async () => {
+    const anyone = () => service.door.post('/things').set(KEY).send({ size: 1 });
+    await post(KEY);
+    const [first, second] = [await anyone(), await anyone()];
+    expect([first.body, second.body, isReplayed(second)]).toEqual([{ number: 2 }, { number: 2 }, true]);
+  });
+
+  it('When there is no key, then each request is done, and nothing is kept', async () => {
+    await post();
+    await post();
+    expect(made.map(({ mayBeRepeated }) => mayBeRepeated)).toEqual([false, false]);
+    expect(made[0]?.operation).not.toBe(made[1]?.operation);
+    expect(records()).toEqual([]);
+  });
+
+  it('When the first is being worked on, then the second is told to wait, and the third is answered', async () => {
+    const [begun, end] = [gate(), gate()];
+    make = async () => {
+      begun.open();
+      await end.opened;
+      return { status: 201, body: { number: 1 } };
+    };
+    const first = post(KEY).then((response) => response);
+    await begun.opened;
+    const second = await post(KEY);
+    expect([second.status, slugOf(second), second.headers['retry-after']]).toEqual([
+      409,
+      'idempotency-key-in-use',
+      '1',
+    ]);
+    end.open();
+    expect((await first).status).toBe(201);
+    const third = await post(KEY);
+    expect([third.status, isReplayed(third)]).toEqual([201, true]);
+  });
+
+  it.each([
+    ['is refused', () => new Problem(409, 'not-now', 'Not now.'), 409],
+    ['finds nothing', () => notFound('thing'), 404],
+    ['breaks', () => new Error('broken'), 500],
+  ])('When the first %s, then the key may be tried again', async (_what, error, status) => {
+    const works = make;
+    make = () => Promise.reject(error());
+    expect((await post(KEY)).status).toBe(status);
+    expect(records()).toEqual([]);
+    make = works;
+    const second = await post(KEY);
+    expect([second.status, isReplayed(second)]).toEqual([201, false]);
+    expect(made[0]?.operation).toBe(made[1]?.operation);
+  });
+
+  it('When it cannot be known whether it was done, then it is not done', async () => {
+    service.sidecar.fail('state');
+    expect((await post(KEY)).status).toBe(503);
+    expect(made).toEqual([]);
+    expect((await post(KEY)).status).toBe(201);
+  });
+
+  it('When the answer cannot be kept, then it is given all the same, and the log says so', async () => {
+    keepNoAnswer();
+    expect((await post(KEY)).status).toBe(201);
+    expect(service.logs.map(({ msg }) => msg)).toContain(
+      'the answer could not be kept for its Idempotency-Key',
+    );
+  });
+
+  it.each([
+    ['is empty', ''],
+    ['is an empty quoted string', '""'],
+    ['has a blank in it', 'a b'],
+    ['comes twice', 'a, b'],
+    ['is not ASCII', 'schlüssel'],
+    ['is too long', 'x'.repeat(256)],
+  ])('When the key %s, then it is refused and nothing is made', async (_what, key) => {
+    const response = await post({ 'idempotency-key': key });
+    expect([response.status, slugOf(response)]).toEqual([400, 'invalid-idempotency-key']);
+    expect(made).toEqual([]);
+  });
+
+  it.each(['x', 'x'.repeat(255), 'a:b|c"\\', '/../'])('When the key is %s, then it is one', async (key) => {
+    const header = { 'idempotency-key': key };
+    const [first, second] = [await post(header), await post(header)];
+    expect([first.status, second.status, isReplayed(second)]).toEqual([201, 201, true]);
+  });
+
+  it('When the key is quoted, then it is the same as bare', async () => {
+    await post({ 'idempotency-key': '"key-1"' });
+    expect(isReplayed(await post(KEY))).toBe(true);
+    expect(made).toHaveLength(1);
+  });
+
+  it('When an answer is kept, then for a day', async () => {
+    await post(KEY);
+    expect(records().map(([, { ttlSeconds }]) => ttlSeconds)).toEqual([86_400]);
+  });
+
+  it('When an answer is kept, then nobody can tell from it what was asked, or with which key', async () => {
+    const body = { password: 'correct horse' };
+    await post(KEY, body);
+    await post({ 'idempotency-key': 'key-2' }, body);
+    const kept = records().map(([, { value }]) => value as { fingerprint: string });
+    expect(JSON.stringify(records())).not.toMatch(/correct horse|key-1/);
+    // Equal requests have equal fingerprints only under the same key; without it none can be tried out.
+    expect(new Set(kept.map(({ fingerprint }) => fingerprint)).size).toBe(2);
+    const guesses = [JSON.stringify(body), JSON.stringify(['POST', '/things', body])];
+    const plain = new Set(guesses.map((text) => createHash('sha256').update(text).digest('base64url')));
+    expect(kept.filter(({ fingerprint }) => plain.has(fingerprint))).toEqual([]);
+  });
+});
+
+describe('placing an order', () => {
+  const MUG = { product_id: 'mug', name: 'Mug', currency: 'EUR', on_hand: 9, reserved: 0, available: 9 };
+  let unit_price: number;
+
+  beforeEach(async () => {
+    unit_price = 1250;
+    service = await startService((deps) =>
+      ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => new Date() }),
+    );
+    service.sidecar.answer('inventory', () => ({
+      status: 200,
+      body: { items: [{ ...MUG, unit_price }] },
+    }));
+  });
+
+  const place = (door = service.door, quantity = 2) =>
+    door.post('/api/orders').set(CALLER).set(KEY).send({ product_id: 'mug', quantity });
+  const ordersThere = () => [...service.sidecar.documents.keys()].filter((key) => key.startsWith('order:'));
+
+  it('When the answer was lost with its replica, then another gives it again, and there is one order', async () => {
+    keepNoAnswer();
+    const first = await place();
+    service.sidecar.beforeState(() => {});
+    unit_price = 9999;
+    const second = await place(service.replica());
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(second.body).toEqual(first.body);
+    expect(second.headers['location']).toBe(first.headers['location']);
+    expect(ordersThere()).toHaveLength(1);
+    expect(isReplayed(await place())).toBe(true);
+  });
+
+  it('When the answer was lost and another request comes with the key, then it is refused', async () => {
+    keepNoAnswer();
+    await place();
+    const second = await place(service.replica(), 3);
+    expect([second.status, slugOf(second)]).toEqual([422, 'idempotency-key-reused']);
+    expect(ordersThere()).toHaveLength(1);
+  });
+
+  it('When two replicas get it at once, then there is one order and one answer', async () => {
+    meetAtTheRecord();
+    const answers = await Promise.all([place(), place(service.replica())]);
+    expect(answers.map(({ status }) => status)).toEqual([201, 201]);
+    expect(answers[0].body).toEqual(answers[1].body);
+    expect(answers.filter(isReplayed)).toHaveLength(1);
+    expect(ordersThere()).toHaveLength(1);
+    expect(service.said('order.created')).toHaveLength(1);
+  });
+
+  it('When it was refused for its price, then the key may be tried again with the same request', async () => {
+    unit_price = 1;
+    const order = () =>
+      service.door
+        .post('/api/orders')
+        .set(CALLER)
+        .set(KEY)
+        .send({ product_id: 'mug', quantity: 1, amount: 1250 });
+    expect((await order()).status).toBe(409);
+    unit_price = 1250;
+    expect((await order()).status).toBe(201);
+  });
+
+  it('When its cancellation is repeated, then the answer is that of the first', async () => {
+    const { order_id } = (await place()).body as { order_id: string };
+    const cancel = () =>
+      service.door.post(`/api/orders/${order_id}/cancel`).set(CALLER).set(KEY).send({ reason: 'changed' });
+    const [first, second] = [await cancel(), await cancel()];
+    expect([second.status, second.body, isReplayed(second)]).toEqual([200, first.body, true]);
+    expect(service.said('order.cancelled')).toHaveLength(1);
+  });
+});
+
+describe('restocking a product', () => {
+  const entry = { name: 'Mug', unit_price: 1250, currency: 'EUR', on_hand: 10, low_stock_threshold: 1 };
+  const catalogue = ['mug', 'pen'].map((product_id) => ({ product_id, ...entry }));
+
+  beforeEach(async () => {
+    service = await startService((deps) => inventoryApp({ ...deps, catalogue }));
+    await vi.waitFor(() => service.door.get('/readyz').expect(200), { interval: 5 });
+  });
+
+  const restock = (door = service.door, product = 'mug', quantity = 5) =>
+    door.post(`/api/inventory/${product}/restock`).set(ADMIN).set(KEY).send({ quantity });
+  const stocked = (product = 'mug') =>
+    (service.sidecar.documents.get(`product:${product}`)!.value as { on_hand: number }).on_hand;
+
+  it('When it is repeated, then the stock grows once', async () => {
+    const [first, second] = [await restock(), await restock()];
+    expect([second.status, second.body, isReplayed(second)]).toEqual([200, first.body, true]);
+    expect(stocked()).toBe(15);
+  });
+
+  it('When the answer was lost with its replica, then another gives it again, and the stock has grown once', async () => {
+    keepNoAnswer();
+    const first = await restock();
+    service.sidecar.beforeState(() => {});
+    const second = await restock(service.replica());
+    expect([second.status, second.body]).toEqual([200, first.body]);
+    expect(stocked()).toBe(15);
+  });
+
+  it.each([
+    ['another quantity', 'mug', 6],
+    ['another product', 'pen', 5],
+  ])('When the answer was lost and the key comes with %s, then it is refused', async (_what, product, n) => {
+    keepNoAnswer();
+    await restock();
+    const second = await restock(service.replica(), product, n);
+    expect([second.status, slugOf(second)]).toEqual([422, 'idempotency-key-reused']);
+    expect([stocked('mug'), stocked('pen')]).toEqual([15, 10]);
+  });
+
+  it('When the stock could not be written, then the key may be tried again', async () => {
+    service.sidecar.beforeState(({ op }) => {
+      if (op === 'write') throw new Error('not written');
+    });
+    expect((await restock()).status).toBe(503);
+    service.sidecar.beforeState(() => {});
+    expect((await restock()).status).toBe(200);
+    expect(stocked()).toBe(15);
+  });
+
+  it('When two replicas get it at once, then the stock grows once, and both answer the same', async () => {
+    const other = service.replica();
+    await vi.waitFor(() => other.get('/readyz').expect(200), { interval: 5 });
+    meetAtTheRecord();
+    const answers = await Promise.all([restock(), restock(other)]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(answers[0].body).toEqual(answers[1].body);
+    expect(answers.filter(isReplayed)).toHaveLength(1);
+    expect(stocked()).toBe(15);
+  });
+
+  it('When it is remembered, then for longer than its answer', async () => {
+    await restock();
+    const marker = [...service.sidecar.documents].find(([key]) => key.startsWith('restock:'));
+    expect(marker?.[1].ttlSeconds).toBeGreaterThan(records()[0]?.[1].ttlSeconds ?? Infinity);
+    expect(service.sidecar.documents.get('product:mug')?.ttlSeconds).toBeUndefined();
+  });
+});

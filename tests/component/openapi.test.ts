@@ -1,0 +1,209 @@
+import { createConfig, lintFromString, type RawUniversalConfig } from '@redocly/openapi-core';
+import { Ajv } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import type { Express } from 'express';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { parse } from 'yaml';
+import { createApp as fulfilmentApp } from '../../services/fulfilment/app.ts';
+import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
+import { createApp as historyApp } from '../../services/history/app.ts';
+import { createApp as inventoryApp } from '../../services/inventory/app.ts';
+import { createApp as notificationsApp } from '../../services/notifications/app.ts';
+import { createApp as ordersApp } from '../../services/orders/app.ts';
+import { createApp as paymentsApp } from '../../services/payments/app.ts';
+import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
+import { asyncApi } from '../../services/shared/asyncapi.ts';
+import { openApi, type Json } from '../../services/shared/openapi.ts';
+import type { ServiceDeps } from '../../services/shared/service.ts';
+import { createApp as usersApp } from '../../services/users/app.ts';
+import { startService } from '../support/service-under-test.ts';
+
+const now = () => new Date('2026-01-05T09:30:00.000Z');
+
+/** The services behind the gateway, which has tests of its own. */
+const APPS: Record<string, (deps: ServiceDeps) => Express> = {
+  users: (deps) =>
+    usersApp({ ...deps, tokenTtlSeconds: 60, refreshTtlSeconds: 3_600, keyRotationSeconds: 3_600, now }),
+  inventory: (deps) => inventoryApp({ ...deps, catalogue: [] }),
+  orders: (deps) => ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now }),
+  payments: (deps) => {
+    const provider = simulatedProvider({ state: deps.sidecar.state, now, slowMs: 1_000 });
+    return paymentsApp({ ...deps, provider, now, timeoutMs: 1_000, maxAttempts: 4 });
+  },
+  fulfilment: (deps) =>
+    fulfilmentApp({ ...deps, delays: { dispatchAfterMs: 1_000, deliverAfterMs: 1_000 }, now }),
+  notifications: (deps) => notificationsApp(deps),
+  history: (deps) => historyApp({ ...deps, now }),
+};
+
+const BEHIND_THE_GATEWAY = DESCRIPTIONS.filter(({ name }) => name !== 'gateway');
+type Case = [what: string, document: Json];
+const OPENAPI: Case[] = [
+  ['the gateway', openApi(DESCRIPTIONS, 'world')],
+  ...BEHIND_THE_GATEWAY.map((one): Case => [one.name, openApi([one], 'sidecar')]),
+];
+const ASYNCAPI: Case[] = [
+  ['the gateway', asyncApi(DESCRIPTIONS)],
+  ...BEHIND_THE_GATEWAY.map((one): Case => [one.name, asyncApi([one])]),
+];
+
+const RULES: RawUniversalConfig = {
+  extends: ['recommended'],
+  rules: {
+    // `/api/payments/ledger/{order_id}` and `/api/payments/{order_id}/refund`: an order's id is a UUID, which neither
+    // `ledger` nor `refund` is.
+    'no-ambiguous-paths': 'off',
+  },
+  async3Rules: {
+    // It is the sidecars that speak to the broker, and components/ says as whom.
+    'security-defined': 'off',
+  },
+};
+
+describe('GET /openapi.json and GET /asyncapi.json', () => {
+  it('When the services are counted, then none is forgotten here', () => {
+    expect(Object.keys(APPS).toSorted()).toEqual(BEHIND_THE_GATEWAY.map(({ name }) => name).toSorted());
+  });
+
+  it.each(Object.entries(APPS))('When %s is asked, then it tells of itself', async (name, build) => {
+    const service = await startService((deps) => build({ ...deps, appApiToken: 'secret' }));
+    onTestFinished(() => service.stop());
+    const description = DESCRIPTIONS.find((one) => one.name === name)!;
+    const [api, events] = [await service.door.get('/openapi.json'), await service.door.get('/asyncapi.json')];
+    expect([api.status, api.body]).toEqual([200, openApi([description], 'sidecar')]);
+    expect([events.status, events.body]).toEqual([200, asyncApi([description])]);
+  });
+});
+
+describe('the documents', () => {
+  it.each([
+    ...OPENAPI.map(([whose, document]): Case => [`openapi.json of ${whose}`, document]),
+    ...ASYNCAPI.map(([whose, document]): Case => [`asyncapi.json of ${whose}`, document]),
+  ])('When %s is linted, then nothing is found', async (_what, document) => {
+    const config = await createConfig(RULES);
+    const problems = await lintFromString({ source: JSON.stringify(document), config });
+    expect(
+      problems.map(({ ruleId, message, location }) => `${ruleId}: ${message} ${location[0]?.pointer ?? ''}`),
+    ).toEqual([]);
+  });
+
+  it.each(OPENAPI)(
+    'When openapi.json of %s gives examples, then each is what its schema says',
+    (_whose, document) => {
+      const ajv = addFormats.default(new Ajv2020({ strict: false, allErrors: true }));
+      ajv.addSchema(document, 'document');
+      const media = mediaTypesOf(document);
+      for (const [pointer, { examples }] of media) {
+        const validate = ajv.getSchema(`document#${pointer}/schema`)!;
+        for (const [name, { value }] of Object.entries(examples))
+          expect([pointer, name, validate(value) ? [] : validate.errors]).toEqual([pointer, name, []]);
+      }
+    },
+  );
+
+  it('When an operation answers JSON, or needs it, then there is an example', () => {
+    const { paths } = openApi(DESCRIPTIONS, 'world') as { paths: Record<string, Record<string, object>> };
+    const silent = Object.entries(paths).flatMap(([path, operations]) =>
+      Object.entries(operations)
+        .filter(([, operation]) => jsonOf(operation).some((media) => !('examples' in media)))
+        .map(([method]) => `${method.toUpperCase()} ${path}`),
+    );
+    // Nobody needs a document about documents in a document.
+    expect(silent).toEqual(['GET /openapi.json', 'GET /asyncapi.json']);
+  });
+
+  it.each(ASYNCAPI)(
+    'When asyncapi.json of %s gives examples, then each is what its schema says',
+    (_whose, document) => {
+      const { messages } = document['components'] as { messages: Record<string, Message> };
+      for (const { name, payload, examples } of Object.values(messages)) {
+        const validate = addFormats.default(new Ajv({ strict: false, allErrors: true })).compile(payload);
+        expect(examples.length).toBeGreaterThan(0);
+        for (const example of examples)
+          expect([name, validate(example.payload) ? [] : validate.errors]).toEqual([name, []]);
+      }
+    },
+  );
+});
+
+interface Message {
+  name: string;
+  payload: Json;
+  examples: { payload: unknown }[];
+}
+
+interface MediaType {
+  schema: Json;
+  examples: Record<string, { value: unknown }>;
+}
+
+/** What has examples in a document, by its JSON pointer (RFC 6901) as part of a URI. */
+function mediaTypesOf(node: unknown, pointer = ''): [pointer: string, MediaType][] {
+  if (typeof node !== 'object' || node === null) return [];
+  if ('schema' in node && 'examples' in node) return [[pointer, node as MediaType]];
+  return Object.entries(node).flatMap(([key, child]) =>
+    mediaTypesOf(child, `${pointer}/${encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))}`),
+  );
+}
+
+/** The JSON that an operation needs, and that of its successes. */
+function jsonOf({ requestBody, responses = {} }: Operation): object[] {
+  const needed = requestBody?.required ? [requestBody] : [];
+  const successes = Object.entries(responses).filter(([status]) => status.startsWith('2'));
+  return [...needed, ...successes.map(([, response]) => response)].flatMap(
+    ({ content }) => content?.['application/json'] ?? [],
+  );
+}
+
+interface Operation {
+  requestBody?: Content & { required: boolean };
+  responses?: Record<string, Content>;
+}
+
+interface Content {
+  content?: Record<string, object>;
+}
+
+describe('the topics of the components', () => {
+  const COMPONENTS = ['pubsub', 'broadcast'] as const;
+
+  /** Who may publish what: `orders=order.created,order.paid;payments=...`. */
+  function publishable(component: (typeof COMPONENTS)[number]): Map<string, string[]> {
+    const { spec } = parse(readFileSync(`components/${component}.yaml`, 'utf8')) as {
+      spec: { metadata: { name: string; value: string }[] };
+    };
+    const scopes = spec.metadata.find(({ name }) => name === 'publishingScopes')?.value ?? '';
+    return new Map(
+      scopes.split(';').map((scope) => {
+        const [service = '', topics = ''] = scope.split('=').map((part) => part.trim());
+        const own = topics.split(',').map((topic) => topic.trim());
+        return [service, own.filter((topic) => topic !== 'none' && topic !== 'dead-letters').toSorted()];
+      }),
+    );
+  }
+  const onPubsub = publishable('pubsub');
+  const onBroadcast = publishable('broadcast');
+  const describedBy = (name: string) =>
+    Object.keys(DESCRIPTIONS.find((one) => one.name === name)?.events ?? {}).toSorted();
+
+  it.each(DESCRIPTIONS.map(({ name }) => name).filter((name) => name !== 'history'))(
+    'When %s may publish a type of event, then it describes it, and no other',
+    (name) => {
+      const topics = [...(onPubsub.get(name) ?? []), ...(onBroadcast.get(name) ?? [])];
+      expect(topics.toSorted()).toEqual(describedBy(name));
+    },
+  );
+
+  it('When history sends dead letters back, then it may do so to each topic of the broker', () => {
+    const others = [...onPubsub].filter(([service]) => service !== 'history').flatMap(([, topics]) => topics);
+    expect(onPubsub.get('history')).toEqual(others.toSorted());
+    expect(describedBy('history')).toEqual([]);
+  });
+
+  it('When a component names a service in its scopes, then there is one', () => {
+    const names = new Set(DESCRIPTIONS.map(({ name }) => name));
+    expect([...onPubsub.keys(), ...onBroadcast.keys()].filter((name) => !names.has(name))).toEqual([]);
+  });
+});

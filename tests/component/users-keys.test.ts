@@ -1,0 +1,135 @@
+import { createLocalJWKSet, decodeProtectedHeader, jwtVerify, type JSONWebKeySet } from 'jose';
+import request from 'supertest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createMetrics } from '../../services/shared/service.ts';
+import { createApp } from '../../services/users/app.ts';
+import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const ADA = { email: 'ada@example.com', password: 'correct horse' };
+const ROTATION = 1000;
+const TTL = 60;
+
+let service: ServiceUnderTest;
+/** Two replicas over one store. */
+let doors: [ServiceUnderTest['door'], ServiceUnderTest['door']];
+let time: number;
+const pass = (seconds: number) => void (time += seconds * 1000);
+
+const ready = (door: ServiceUnderTest['door']) =>
+  vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
+
+beforeEach(async () => {
+  time = Date.parse('2026-03-01T00:00:00.000Z');
+  service = await startService((deps) => {
+    const replica = () =>
+      createApp({
+        ...deps,
+        metrics: createMetrics(),
+        tokenTtlSeconds: TTL,
+        refreshTtlSeconds: 86_400,
+        keyRotationSeconds: ROTATION,
+        now: () => new Date(time),
+      });
+    const [one, other] = [replica(), replica()];
+    doors = [request(one), request(other)];
+    return one;
+  });
+  for (const door of doors) await ready(door);
+  await service.door.post('/api/users/register').send({ ...ADA, name: 'Ada' });
+});
+afterEach(() => service.stop());
+
+const jwksOf = async (door = service.door) =>
+  (await door.get('/.well-known/jwks.json')).body as JSONWebKeySet;
+const kidsOf = async (door = service.door) => (await jwksOf(door)).keys.map(({ kid }) => kid);
+
+async function newToken(door = service.door): Promise<string> {
+  const response = await door.post('/api/users/login').send(ADA);
+  expect(response.status).toBe(200);
+  return (response.body as { access_token: string }).access_token;
+}
+const signerOf = async (door = service.door) => decodeProtectedHeader(await newToken(door)).kid;
+const warnings = () => service.logs.filter(({ level }) => level === 'warn');
+
+describe('The signing keys', () => {
+  it('When a key is old enough, then the next is public at once, signs later, and the old one leaves last', async () => {
+    const [old] = await kidsOf();
+    pass(ROTATION - 1);
+    expect(await kidsOf()).toEqual([old]);
+    pass(31);
+    const kids = await kidsOf();
+    expect(kids).toEqual([old, expect.any(String)]);
+    expect(await signerOf()).toBe(old);
+    pass(119);
+    expect(await signerOf()).toBe(old);
+    pass(1);
+    expect(await signerOf()).toBe(kids[1]);
+    pass(30 + TTL);
+    expect(await kidsOf()).toEqual(kids);
+    pass(31);
+    expect(await kidsOf()).toEqual([kids[1]]);
+  });
+
+  it('When keys take turns, then each token is valid at every replica for as long as it lasts', async () => {
+    const given: { token: string; at: number }[] = [];
+    for (let step = 0; step < 60; step++) {
+      const door = doors[step % 2 ? 1 : 0];
+      given.push({ token: await newToken(door), at: time });
+      for (const { token } of given.filter(({ at }) => time - at < TTL * 1000))
+        for (const replica of doors)
+          await jwtVerify(token, createLocalJWKSet(await jwksOf(replica)), { currentDate: new Date(time) });
+      pass(29);
+    }
+    expect(new Set(given.map(({ token }) => decodeProtectedHeader(token).kid)).size).toBe(2);
+  });
+
+  it('When two replicas find a key too old at once, then one new key is made', async () => {
+    pass(ROTATION + 30);
+    const [one, other] = await Promise.all(doors.map((door) => kidsOf(door)));
+    expect(one).toHaveLength(2);
+    expect(one).toEqual(other);
+  });
+
+  it('When another replica has added a key, then it is known half a minute later', async () => {
+    pass(ROTATION - 20);
+    expect(await kidsOf(doors[1])).toHaveLength(1);
+    pass(20);
+    const kids = await kidsOf(doors[0]);
+    expect(kids).toHaveLength(2);
+    expect(await kidsOf(doors[1])).toHaveLength(1);
+    pass(10);
+    expect(await kidsOf(doors[1])).toEqual(kids);
+  });
+
+  it('When the document is of the time before keys took turns, then its key goes on until the next one signs', async () => {
+    const [old] = await kidsOf();
+    const document = service.sidecar.documents.get('signing-keys')!;
+    document.value = (document.value as { jwk: unknown }[]).map(({ jwk }) => jwk);
+    pass(31);
+    expect(await kidsOf()).toEqual([old, expect.any(String)]);
+    expect(await signerOf()).toBe(old);
+    pass(120);
+    expect(await signerOf()).not.toBe(old);
+  });
+
+  it('When the store is down, then the keys known go on being used, and a warning is logged', async () => {
+    const before = await kidsOf();
+    pass(3600);
+    service.sidecar.fail('state', 2);
+    expect(await kidsOf()).toEqual(before);
+    expect(await kidsOf()).toEqual(before);
+    expect(warnings()).toHaveLength(1);
+    pass(1);
+    expect(await kidsOf()).toEqual(before);
+    expect(warnings()).toHaveLength(2);
+    pass(1);
+    expect(await kidsOf()).toHaveLength(2);
+  });
+
+  it('When keys are added, then nothing private is public or logged', async () => {
+    pass(ROTATION + 30);
+    expect(JSON.stringify(await jwksOf())).not.toContain('"d"');
+    const stored = service.sidecar.documents.get('signing-keys')!.value as { jwk: { d: string } }[];
+    for (const { jwk } of stored) expect(JSON.stringify(service.logs)).not.toContain(jwk.d);
+  });
+});

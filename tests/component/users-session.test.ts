@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import {
+  lengthOf,
+  NONE_ENDED,
+  toldOf,
+  untilWhen,
+  withEndings,
+  type Ending,
+} from '../../services/users/ended-sessions.ts';
+import { isGenuine, parseRefreshToken, refreshTokenOf } from '../../services/users/refresh-token.ts';
+import { begun, decide, isOpen, rotated, secondsLeft } from '../../services/users/session.ts';
+import { changed, registered } from '../../services/users/user.ts';
+
+const DAY = 86_400;
+const SID = '01940f8a-3c1d-7e02-b1a4-5d6e7f809102';
+const OTHER_SID = '01940f8a-3c1d-7e02-b1a4-5d6e7f809103';
+const KEY = Buffer.alloc(32, 7).toString('base64url');
+const start = new Date('2026-03-01T00:00:00.000Z');
+const after = (seconds: number) => new Date(start.getTime() + seconds * 1000);
+
+const ADA = registered(
+  { user_id: 'u1', email: 'ada@example.com', name: 'Ada', role: 'customer', password_hash: 'hash' },
+  't1',
+);
+const newPassword = (session?: string) => changed(ADA, { password_hash: 'other' }, 't2', session);
+const first = begun({ session_id: SID, key: KEY }, ADA, start, 30 * DAY);
+const third = { ...first, generation: 3 };
+
+describe('A session', () => {
+  it('When it begins, then it is of the first generation and the epoch of the account', () => {
+    expect(first).toMatchObject({ user_id: 'u1', epoch: 0, generation: 1, created_at: start.toISOString() });
+    expect(secondsLeft(first, start)).toBe(30 * DAY);
+    expect(begun({ session_id: SID, key: KEY }, newPassword(), start, DAY).epoch).toBe(1);
+  });
+
+  it('When it is refreshed, then the next generation lasts as long again, and knows the epoch', () => {
+    const next = rotated(first, newPassword(SID), after(DAY), 30 * DAY);
+    expect(next).toEqual({
+      ...first,
+      generation: 2,
+      epoch: 1,
+      expires_at: after(31 * DAY).toISOString(),
+    });
+  });
+
+  it.each([
+    [59, 30],
+    [61, 29],
+    [89, 1],
+    [90, 0],
+  ])('When it is refreshed %i days after the login, then it lasts %i days more', (day, left) => {
+    expect(secondsLeft(rotated(first, ADA, after(day * DAY), 30 * DAY), after(day * DAY))).toBe(left * DAY);
+  });
+
+  it.each([
+    ['the account is as it was', ADA, 0, true],
+    ['it has expired', ADA, 30 * DAY, false],
+    ['the password was changed elsewhere', newPassword(OTHER_SID), 0, false],
+    ['the password was changed by an administrator', newPassword(), 0, false],
+    ['the password was changed in it', newPassword(SID), 0, true],
+    [
+      'it was changed in it, and then elsewhere',
+      changed(newPassword(SID), { password_hash: 'x' }, 't3'),
+      0,
+      false,
+    ],
+    ['the account is of somebody else', { ...ADA, user_id: 'u2' }, 0, false],
+  ])('When %s, then it is open: %4$s', (_case, account, seconds, open) => {
+    expect(isOpen(first, account, after(seconds))).toBe(open);
+  });
+});
+
+describe('decide', () => {
+  it.each([
+    ['the newest token', 3, ADA, 0, 'rotate'],
+    ['the one before', 2, ADA, 0, 'reuse'],
+    ['the first', 1, ADA, 0, 'reuse'],
+    ['one that was never given out', 4, ADA, 0, 'refuse'],
+    ['the newest token of an account that is gone', 3, undefined, 0, 'refuse'],
+    ['a used token of an account that is gone', 2, undefined, 0, 'refuse'],
+    ['the newest token, too late', 3, ADA, 30 * DAY, 'refuse'],
+    ['the newest token after a new password', 3, newPassword(), 0, 'refuse'],
+    ['the newest token where the password was changed', 3, newPassword(SID), 0, 'rotate'],
+    ['a used token after a new password', 2, newPassword(), 0, 'refuse'],
+  ] as const)('When %s comes, then %5$s', (_case, generation, account, seconds, decision) => {
+    expect(decide(third, generation, account, after(seconds))).toBe(decision);
+  });
+});
+
+describe('A refresh token', () => {
+  const token = refreshTokenOf(third);
+  const mac = token.split('.')[2]!;
+  const genuine = (text: string) => {
+    const presented = parseRefreshToken(text);
+    return presented !== undefined && isGenuine(presented, third);
+  };
+
+  it('When it comes back, then it is known, also after the session has gone on', () => {
+    expect(parseRefreshToken(token)).toEqual({ sessionId: SID, generation: 3, mac });
+    expect(genuine(token)).toBe(true);
+    expect(isGenuine(parseRefreshToken(token)!, { ...third, generation: 9 })).toBe(true);
+  });
+
+  it('When it is of another session or key, then it is not genuine', () => {
+    expect(isGenuine(parseRefreshToken(token)!, { ...third, session_id: OTHER_SID })).toBe(false);
+    expect(isGenuine(parseRefreshToken(token)!, { ...third, key: KEY.replace('B', 'C') })).toBe(false);
+  });
+
+  it.each([
+    ['another generation', `${SID}.4.${mac}`],
+    ['another session', `${OTHER_SID}.3.${mac}`],
+    ['another MAC', `${SID}.3.${'A'.repeat(43)}`],
+    [
+      'the same MAC in another spelling',
+      token.slice(0, -1) + String.fromCharCode(token.charCodeAt(token.length - 1) + 1),
+    ],
+    ['a longer MAC', `${token}A`],
+    ['no MAC', `${SID}.3.`],
+    ['the generation in another spelling', `${SID}.03.${mac}`],
+    ['the session in another spelling', `${SID.toUpperCase()}.3.${mac}`],
+    ['something after a line break', `${token}\n`],
+    ['nothing', ''],
+  ])('When it has %s, then it is not genuine', (_case, text) => {
+    expect(genuine(text)).toBe(false);
+  });
+});
+
+describe('The list of ended sessions', () => {
+  const until = untilWhen(start, 3600);
+  const session: Ending = { session_id: SID, until };
+  const user: Ending = { user_id: 'u1', epoch: 2, except: SID, until };
+  const list = withEndings(NONE_ENDED, [session, user], start);
+
+  it('When sessions have ended, then it tells them, and not for how long', () => {
+    expect(toldOf(list, start)).toEqual([{ session_id: SID }, { user_id: 'u1', epoch: 2, except: SID }]);
+    expect(lengthOf(list)).toBe(2);
+  });
+
+  it('When the access tokens have expired, then it tells them no more, and the next write forgets them', () => {
+    expect(toldOf(list, after(3600 + 120))).toEqual([]);
+    const later: Ending = { session_id: OTHER_SID, until: until + 3600 };
+    expect(withEndings(list, [later], after(3600 + 120))).toEqual({
+      sessions: { [OTHER_SID]: until + 3600 },
+      users: {},
+    });
+  });
+
+  it.each([
+    ['a session again', session],
+    ['an epoch again', user],
+    ['an earlier epoch', { user_id: 'u1', epoch: 1, until: until + 1 }],
+    ['what has expired', { session_id: OTHER_SID, until: start.getTime() / 1000 }],
+  ])('When %s ends, then the list is the very same', (_case, ending) => {
+    expect(withEndings(list, [ending], start)).toBe(list);
+  });
+
+  it('When a later epoch ends, then it takes the place of the earlier one and of its exception', () => {
+    const next = withEndings(list, [{ user_id: 'u1', epoch: 3, until }], start);
+    expect(toldOf(next, start)).toEqual([{ session_id: SID }, { user_id: 'u1', epoch: 3 }]);
+  });
+
+  it('When two epochs end in one write, then the later one counts, whichever comes first', () => {
+    const [two, three] = [user, { user_id: 'u1', epoch: 3, until }];
+    for (const endings of [
+      [two, three],
+      [three, two],
+    ])
+      expect(toldOf(withEndings(NONE_ENDED, endings, start), start)).toEqual([{ user_id: 'u1', epoch: 3 }]);
+  });
+});

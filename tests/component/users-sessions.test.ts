@@ -1,0 +1,499 @@
+import { decodeJwt } from 'jose';
+import { randomUUID } from 'node:crypto';
+import request from 'supertest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createMetrics } from '../../services/shared/service.ts';
+import { createApp } from '../../services/users/app.ts';
+import { endedSessionsSchema } from '../../services/users/contract.ts';
+import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const DAY = 86_400;
+const TTL = 3600;
+const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' };
+
+let service: ServiceUnderTest;
+/** Two replicas over one store. */
+let doors: [ServiceUnderTest['door'], ServiceUnderTest['door']];
+let time: number;
+const pass = (seconds: number) => void (time += seconds * 1000);
+
+const ready = (door: ServiceUnderTest['door']) =>
+  vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
+
+beforeEach(async () => {
+  time = Date.parse('2026-03-01T00:00:00.000Z');
+  service = await startService((deps) => {
+    const replica = () =>
+      createApp({
+        ...deps,
+        metrics: createMetrics(),
+        tokenTtlSeconds: TTL,
+        refreshTtlSeconds: 30 * DAY,
+        keyRotationSeconds: 365 * DAY,
+        now: () => new Date(time),
+      });
+    const [one, other] = [replica(), replica()];
+    doors = [request(one), request(other)];
+    return one;
+  });
+  for (const door of doors) await ready(door);
+});
+afterEach(() => service.stop());
+
+interface Tokens {
+  access_token: string;
+  refresh_token: string;
+  expires_in: number;
+  refresh_expires_in: number;
+}
+
+/** A session as its owner holds it. */
+interface Held {
+  tokens: Tokens;
+  user: string;
+  session: string;
+  epoch: unknown;
+  /** How the gateway names the caller. */
+  caller: Record<string, string>;
+}
+
+function held(tokens: Tokens): Held {
+  const { sub, sid, role, epoch } = decodeJwt(tokens.access_token);
+  const [user, session] = [String(sub), String(sid)];
+  const caller = { ...as(user, role as 'customer'), 'x-caller-session': session };
+  return { tokens, user, session, epoch, caller };
+}
+
+const register = (more = {}) => service.door.post('/api/users/register').send({ ...ADA, ...more });
+
+async function logIn({ email, password } = ADA): Promise<Held> {
+  const response = await service.door.post('/api/users/login').send({ email, password });
+  expect(response.status).toBe(200);
+  return held(response.body as Tokens);
+}
+
+/** Registered, and logged in that many times. */
+async function sessionsOfAda<Count extends 1 | 2 | 3>(count: Count) {
+  await register();
+  const all: Held[] = [];
+  for (let nr = 0; nr < count; nr++) all.push(await logIn());
+  return all as [Held, Held, Held];
+}
+
+const refresh = (token: string, door = service.door) =>
+  door.post('/api/users/token').send({ refresh_token: token });
+const statusOf = async ({ tokens }: Held) => (await refresh(tokens.refresh_token)).status;
+const logOut = (caller: Record<string, string>, body?: object) =>
+  service.door.post('/api/users/logout').set(caller).send(body);
+const put = (user: string, body: object, caller: Record<string, string>) =>
+  service.door.put(`/api/users/${user}`).set(caller).send(body);
+const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
+
+const sorted = (statuses: number[]) => statuses.toSorted((one, other) => one - other);
+
+const endedAt = async (door = service.door) =>
+  endedSessionsSchema.parse((await door.get('/sessions/ended')).body).items;
+
+const audited = () => service.logs.filter((line) => line['audit'] !== undefined);
+
+async function counted(name: string): Promise<string[]> {
+  const { text } = await service.door.get('/metrics');
+  return text.split('\n').filter((line) => line.startsWith(name));
+}
+
+/** What the gateway makes of an access token, by the list. */
+async function isRefused({ user, session, epoch }: Held): Promise<boolean> {
+  return (await endedAt()).some((item) =>
+    'session_id' in item
+      ? item.session_id === session
+      : item.user_id === user && Number(epoch) < item.epoch && session !== item.except,
+  );
+}
+
+describe('POST /api/users/token', () => {
+  it('When the token is the newest, then new ones come, of the same session', async () => {
+    const [before] = await sessionsOfAda(1);
+    pass(DAY);
+    const response = await refresh(before.tokens.refresh_token);
+    expect([response.status, response.headers['cache-control']]).toEqual([200, 'no-store']);
+    expect(response.body).toMatchObject({
+      token_type: 'Bearer',
+      expires_in: TTL,
+      refresh_expires_in: 30 * DAY,
+    });
+    const after = held(response.body as Tokens);
+    expect(after.tokens.refresh_token).not.toBe(before.tokens.refresh_token);
+    expect([after.user, after.session]).toEqual([before.user, before.session]);
+    expect(decodeJwt(after.tokens.access_token).iat).toBe(time / 1000);
+    expect(await counted('users_tokens_refreshed_total')).toEqual(['users_tokens_refreshed_total 1']);
+  });
+
+  it('When it is refreshed again and again, then each new token works, at every replica', async () => {
+    let { tokens } = (await sessionsOfAda(1))[0];
+    for (const door of [...doors, ...doors]) {
+      const response = await refresh(tokens.refresh_token, door);
+      expect(response.status).toBe(200);
+      tokens = response.body as Tokens;
+    }
+  });
+
+  it('When the role has changed since, then the new access token has the new one', async () => {
+    const [{ tokens, user }] = await sessionsOfAda(1);
+    const document = service.sidecar.documents.get(`user:${user}`)!;
+    Object.assign(document.value as object, { role: 'admin' });
+    const { access_token: token } = (await refresh(tokens.refresh_token)).body as Tokens;
+    expect(decodeJwt(token)['role']).toBe('admin');
+  });
+
+  it('When a used token comes back, then its whole session ends and an audit line says so', async () => {
+    const [{ tokens, user, session }] = await sessionsOfAda(1);
+    const next = held((await refresh(tokens.refresh_token)).body as Tokens);
+    expect(slugOf(await refresh(tokens.refresh_token))).toBe('invalid-token');
+    expect(await statusOf(next)).toBe(401);
+    expect(await isRefused(next)).toBe(true);
+    expect(audited()).toMatchObject([
+      { level: 'warn', audit: 'refresh-token-reuse', user_id: user, session_id: session },
+    ]);
+    expect(await counted('users_sessions_ended_total')).toEqual([
+      'users_sessions_ended_total{reason="reuse"} 1',
+    ]);
+  });
+
+  it('When a session ends by a used token, then the others of the user go on', async () => {
+    const [stolen, other] = await sessionsOfAda(2);
+    await refresh(stolen.tokens.refresh_token);
+    await refresh(stolen.tokens.refresh_token);
+    expect(await isRefused(other)).toBe(false);
+    expect(await statusOf(other)).toBe(200);
+  });
+
+  it('When one token comes to two replicas at once, then one answer has tokens, and they are of no use', async () => {
+    const [{ tokens }] = await sessionsOfAda(1);
+    const responses = await Promise.all(doors.map((door) => refresh(tokens.refresh_token, door)));
+    expect(sorted(responses.map(({ status }) => status))).toEqual([200, 401]);
+    const won = held(responses.find(({ status }) => status === 200)!.body as Tokens);
+    expect(await isRefused(won)).toBe(true);
+    expect(await statusOf(won)).toBe(401);
+    expect(audited()).toHaveLength(1);
+  });
+
+  it('When the store fails, then 503, and the token works afterwards', async () => {
+    const [session] = await sessionsOfAda(1);
+    service.sidecar.fail('state', 2);
+    expect([await statusOf(session), await statusOf(session)]).toEqual([503, 503]);
+    expect(await statusOf(session)).toBe(200);
+  });
+
+  it('When the session has expired, then 401, though the store still has it', async () => {
+    const [session] = await sessionsOfAda(1);
+    pass(30 * DAY);
+    expect(await statusOf(session)).toBe(401);
+  });
+
+  it('When ninety days have passed since the login, then the session is over, and no token outlives it', async () => {
+    let [{ tokens }] = await sessionsOfAda(1);
+    for (const seconds of [29 * DAY, 29 * DAY, 29 * DAY, 3 * DAY - 60]) {
+      pass(seconds);
+      tokens = (await refresh(tokens.refresh_token)).body as Tokens;
+    }
+    expect([tokens.refresh_expires_in, tokens.expires_in]).toEqual([60, 60]);
+    expect(decodeJwt(tokens.access_token).exp).toBe(time / 1000 + 60);
+    pass(60);
+    expect((await refresh(tokens.refresh_token)).status).toBe(401);
+  });
+
+  it('When tokens are not valid, then the answers cannot be told apart, and nothing changes', async () => {
+    const [{ tokens }, ended] = await sessionsOfAda(2);
+    await logOut(ended.caller);
+    const [sid, generation, mac] = tokens.refresh_token.split('.');
+    const wrong = [
+      'garbage',
+      `${sid}.${generation}.${'A'.repeat(43)}`,
+      `${sid}.2.${mac}`,
+      `${randomUUID()}.${generation}.${mac}`,
+      tokens.access_token,
+      ended.tokens.refresh_token,
+    ];
+    const before = structuredClone(service.sidecar.documents);
+    const answers = await Promise.all(wrong.map(async (token) => refresh(token)));
+    const texts = answers.map(({ status, body }) => JSON.stringify([status, { ...body, request_id: '' }]));
+    expect(new Set(texts).size).toBe(1);
+    expect([answers[0]?.status, slugOf(answers[0]!)]).toEqual([401, 'invalid-token']);
+    expect(service.sidecar.documents).toEqual(before);
+    expect(audited()).toEqual([]);
+  });
+
+  it.each([
+    ['nothing', {}, ['refresh_token']],
+    ['an empty token', { refresh_token: '' }, ['refresh_token']],
+    ['a very long token', { refresh_token: 'x'.repeat(513) }, ['refresh_token']],
+    ['another grant', { refresh_token: 'x', grant_type: 'password' }, ['grant_type']],
+    ['a field too many', { refresh_token: 'x', scope: 'all' }, ['scope']],
+  ])('When the body has %s, then 422 names it', async (_case, body, fields) => {
+    const response = await service.door.post('/api/users/token').send(body);
+    expect(response.status).toBe(422);
+    const errors = (response.body as { errors: { field: string }[] }).errors;
+    expect(errors.map(({ field }) => field)).toEqual(fields);
+  });
+
+  it('When the grant type is named as in RFC 6749, then it is taken', async () => {
+    const [{ tokens }] = await sessionsOfAda(1);
+    const body = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token };
+    expect((await service.door.post('/api/users/token').send(body)).status).toBe(200);
+  });
+
+  it('When a session is stored, then neither of its tokens is, and it goes with its time', async () => {
+    const [{ tokens, session }] = await sessionsOfAda(1);
+    expect(service.sidecar.documents.has(`session:${session}`)).toBe(true);
+    const stored = JSON.stringify([...service.sidecar.documents]);
+    expect(stored).not.toContain(tokens.refresh_token.split('.')[2]);
+    expect(stored).not.toContain(tokens.access_token);
+  });
+});
+
+describe('POST /api/users/logout', () => {
+  it('When the caller logs out, then the session is over, at every replica, and the others are not', async () => {
+    const [gone, other] = await sessionsOfAda(2);
+    const response = await logOut(gone.caller);
+    expect([response.status, response.headers['cache-control']]).toEqual([204, 'no-store']);
+    expect(await statusOf(gone)).toBe(401);
+    for (const door of doors) expect(await endedAt(door)).toEqual([{ session_id: gone.session }]);
+    expect(await statusOf(other)).toBe(200);
+  });
+
+  it('When the caller logs out again, then 204, and it counts once', async () => {
+    const [{ caller }] = await sessionsOfAda(1);
+    expect((await logOut(caller)).status).toBe(204);
+    expect((await logOut(caller)).status).toBe(204);
+    expect(await counted('users_sessions_ended_total')).toEqual([
+      'users_sessions_ended_total{reason="logout"} 1',
+    ]);
+  });
+
+  it.each([
+    ['as it is', (token: string) => token, [true, true]],
+    ['forged', (token: string) => token.replace(/.{43}$/, 'A'.repeat(43)), [true, false]],
+    ['garbage', () => 'garbage', [true, false]],
+  ])(
+    "When another session's refresh token comes along, %s, then ended: %3$j",
+    async (_case, change, ended) => {
+      const [own, other] = await sessionsOfAda(2);
+      await logOut(own.caller, { refresh_token: change(other.tokens.refresh_token) });
+      expect([await isRefused(own), await isRefused(other)]).toEqual(ended);
+      expect([await statusOf(own), await statusOf(other)]).toEqual(ended.map((is) => (is ? 401 : 200)));
+    },
+  );
+
+  it("When somebody else's refresh token comes along, then 204, and theirs goes on", async () => {
+    const [own] = await sessionsOfAda(1);
+    await register({ email: 'eve@example.com' });
+    const other = await logIn({ ...ADA, email: 'eve@example.com' });
+    expect((await logOut(own.caller, { refresh_token: other.tokens.refresh_token })).status).toBe(204);
+    expect(await statusOf(other)).toBe(200);
+  });
+
+  it('When a refresh comes at the same time, then the session is over all the same', async () => {
+    const [session] = await sessionsOfAda(1);
+    const [out, refreshed] = await Promise.all([
+      logOut(session.caller),
+      refresh(session.tokens.refresh_token, doors[1]),
+    ]);
+    expect(out.status).toBe(204);
+    const newest = refreshed.status === 200 ? held(refreshed.body as Tokens) : session;
+    expect(await isRefused(newest)).toBe(true);
+    expect(await statusOf(newest)).toBe(401);
+  });
+
+  it('When many log out at once, at both replicas, then all are listed', async () => {
+    await register();
+    const all = await Promise.all(Array.from({ length: 10 }, () => logIn()));
+    await Promise.all(
+      all.map(({ caller }, nr) => doors[nr % 2 ? 1 : 0].post('/api/users/logout').set(caller)),
+    );
+    expect(await Promise.all(all.map(isRefused))).toEqual(all.map(() => true));
+  });
+
+  it('When the store fails, then 503 and nothing has ended; the next try ends it', async () => {
+    const [session] = await sessionsOfAda(1);
+    service.sidecar.fail('state');
+    expect((await logOut(session.caller)).status).toBe(503);
+    expect(await isRefused(session)).toBe(false);
+    expect((await logOut(session.caller)).status).toBe(204);
+    expect(await isRefused(session)).toBe(true);
+  });
+
+  it('When nobody calls, then 401', async () => {
+    expect((await logOut({})).status).toBe(401);
+  });
+});
+
+describe('GET /sessions/ended', () => {
+  it('When no session has ended, then the list is empty, and no cache keeps it', async () => {
+    const response = await service.door.get('/sessions/ended');
+    expect([response.status, response.body]).toEqual([200, { items: [] }]);
+    expect(response.headers['cache-control']).toBe('no-store');
+  });
+
+  it('When the access tokens must have expired, then the session is not told of any more', async () => {
+    const [session] = await sessionsOfAda(1);
+    await logOut(session.caller);
+    pass(TTL);
+    expect(await isRefused(session)).toBe(true);
+    pass(120);
+    expect(await endedAt()).toEqual([]);
+  });
+
+  it('When another session ends later, then the expired entries leave the store', async () => {
+    const [one, other] = await sessionsOfAda(2);
+    await logOut(one.caller);
+    pass(TTL + 120);
+    await logOut(other.caller);
+    const list = service.sidecar.documents.get('ended-sessions')!.value as { sessions: object };
+    expect(Object.keys(list.sessions)).toEqual([other.session]);
+  });
+});
+
+describe('Too many ended sessions', () => {
+  const entries = (until: number) =>
+    Object.fromEntries(Array.from({ length: 20_000 }, () => [randomUUID(), until]));
+  const listed = (until: number) =>
+    service.sidecar.documents.set('ended-sessions', {
+      value: { sessions: entries(until), users: {} },
+      etag: 'planted',
+    });
+
+  it('When the list is full, then a logout is answered 503, and the session goes on', async () => {
+    const [own] = await sessionsOfAda(1);
+    listed(time / 1000 + TTL);
+    expect((await logOut(own.caller)).status).toBe(503);
+    expect(await statusOf(own)).toBe(200);
+  });
+
+  it('When the list is full of what has expired, then there is room', async () => {
+    const [own] = await sessionsOfAda(1);
+    listed(time / 1000);
+    expect((await logOut(own.caller)).status).toBe(204);
+    expect(await endedAt()).toEqual([{ session_id: own.session }]);
+  });
+});
+
+describe('A new password', () => {
+  it('When the user changes it, then all other sessions end, and the one it was changed in goes on', async () => {
+    const [own, other] = await sessionsOfAda(2);
+    expect((await put(own.user, { password: 'new password' }, own.caller)).status).toBe(200);
+    expect(await endedAt()).toEqual([{ user_id: own.user, epoch: 1, except: own.session }]);
+    expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
+    expect(await statusOf(other)).toBe(401);
+    const next = held((await refresh(own.tokens.refresh_token)).body as Tokens);
+    expect(next.epoch).toBe(1);
+    expect(await isRefused(next)).toBe(false);
+    expect(await counted('users_sessions_ended_total')).toEqual([
+      'users_sessions_ended_total{reason="password"} 1',
+    ]);
+  });
+
+  it('When the user logs in afterwards, then that session works', async () => {
+    const [own] = await sessionsOfAda(1);
+    await put(own.user, { password: 'new password' }, own.caller);
+    const next = await logIn({ ...ADA, password: 'new password' });
+    expect([next.epoch, await isRefused(next), await statusOf(next)]).toEqual([1, false, 200]);
+  });
+
+  it('When an administrator changes it, then all sessions end', async () => {
+    const [one, other] = await sessionsOfAda(2);
+    const admin = { ...as(randomUUID(), 'admin'), 'x-caller-session': randomUUID() };
+    expect((await put(one.user, { password: 'new password' }, admin)).status).toBe(200);
+    expect(await endedAt()).toEqual([{ user_id: one.user, epoch: 1 }]);
+    expect([await statusOf(one), await statusOf(other)]).toEqual([401, 401]);
+  });
+
+  it('When it is changed in one session and then by an administrator, then that session ends too', async () => {
+    const [own] = await sessionsOfAda(1);
+    await put(own.user, { password: 'new password' }, own.caller);
+    const next = held((await refresh(own.tokens.refresh_token)).body as Tokens);
+    await put(own.user, { password: 'newer password' }, as(randomUUID(), 'admin'));
+    expect([await isRefused(own), await isRefused(next)]).toEqual([true, true]);
+    expect(await statusOf(next)).toBe(401);
+  });
+
+  it('When the same change is made again, then the session that made it still goes on', async () => {
+    const [own, other] = await sessionsOfAda(2);
+    for (let nr = 0; nr < 2; nr++)
+      expect((await put(own.user, { password: 'new password' }, own.caller)).status).toBe(200);
+    expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
+    expect([await statusOf(own), await statusOf(other)]).toEqual([200, 401]);
+  });
+
+  it.each([
+    ['by a new password', ({ caller, user }: Held) => put(user, { password: 'new password' }, caller)],
+    [
+      'by a logout',
+      ({ caller }: Held, other: Held) => logOut(caller, { refresh_token: other.tokens.refresh_token }),
+    ],
+  ])(
+    'When a session that has ended %s sets a password, then 401 and the password stays',
+    async (_case, end) => {
+      const [own, other] = await sessionsOfAda(2);
+      await end(own, other);
+      const response = await put(other.user, { password: 'stolen horse' }, other.caller);
+      expect([response.status, slugOf(response)]).toEqual([401, 'unauthenticated']);
+      const login = { email: ADA.email, password: 'stolen horse' };
+      expect((await service.door.post('/api/users/login').send(login)).status).toBe(401);
+    },
+  );
+
+  it('When two sessions set one at once, then one goes on', async () => {
+    const [one, other] = await sessionsOfAda(2);
+    const answers = await Promise.all([
+      put(one.user, { password: 'first password' }, one.caller),
+      put(one.user, { password: 'second password' }, other.caller),
+    ]);
+    expect(sorted(answers.map(({ status }) => status))).toEqual([200, 401]);
+    expect(sorted([await statusOf(one), await statusOf(other)])).toEqual([200, 401]);
+  });
+
+  it('When the account is of the time before there were sessions, then its epoch is 0', async () => {
+    const [own] = await sessionsOfAda(1);
+    const account = service.sidecar.documents.get(`user:${own.user}`)!.value;
+    expect(account).not.toHaveProperty('sessions_ended');
+    expect(own.epoch).toBe(0);
+  });
+
+  it('When the name or the address changes, then no session ends', async () => {
+    const [own, other] = await sessionsOfAda(2);
+    await put(own.user, { name: 'Ada L.', email: 'lovelace@example.com' }, own.caller);
+    expect(await endedAt()).toEqual([]);
+    expect([await statusOf(own), await statusOf(other)]).toEqual([200, 200]);
+  });
+
+  it('When the service dies before it lists the end, then the job lists it', async () => {
+    const [own, other] = await sessionsOfAda(2);
+    await put(own.user, { password: 'new password' }, own.caller);
+    service.sidecar.documents.delete('ended-sessions');
+    expect(await statusOf(other)).toBe(401);
+    const job = `/job/user-${own.user}-2`;
+    await service.door.post(job).send({ since: new Date(time).toISOString() });
+    expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
+  });
+});
+
+describe('A deleted account', () => {
+  it('When an account is deleted, then all its sessions end', async () => {
+    const [one, other] = await sessionsOfAda(2);
+    expect((await service.door.delete(`/api/users/${one.user}`).set(one.caller)).status).toBe(204);
+    expect(await endedAt()).toEqual([{ user_id: one.user, epoch: 1 }]);
+    expect([await statusOf(one), await statusOf(other)]).toEqual([401, 401]);
+    expect(await counted('users_sessions_ended_total')).toEqual([
+      'users_sessions_ended_total{reason="deleted"} 1',
+    ]);
+  });
+
+  it('When the service dies before it lists the end, then the job lists it', async () => {
+    const [own] = await sessionsOfAda(1);
+    await service.door.delete(`/api/users/${own.user}`).set(own.caller);
+    service.sidecar.documents.delete('ended-sessions');
+    const job = `/job/user-${own.user}-2`;
+    await service.door.post(job).send({ since: new Date(time).toISOString() });
+    expect(await isRefused(own)).toBe(true);
+  });
+});

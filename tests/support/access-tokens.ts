@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
+import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
+import type { FakeSidecar } from './fake-sidecar.ts';
+
+export interface Key {
+  privateKey: CryptoKey;
+  jwk: JWK;
+}
+
+export async function makeKey(kid: string, alg = 'ES256'): Promise<Key> {
+  const { privateKey, publicKey } = await generateKeyPair(alg);
+  return { privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
+}
+
+export interface Claims {
+  sub?: string;
+  role?: string | undefined;
+  iss?: string;
+  aud?: string;
+  exp?: number;
+  nbf?: number;
+  sid?: string;
+  epoch?: number | undefined;
+}
+
+/** An access token as users signs them, valid for an hour from now. */
+export function signToken({ privateKey, jwk }: Key, claims: Claims = {}): Promise<string> {
+  return new SignJWT({
+    sub: randomUUID(),
+    role: 'customer',
+    iss: TOKEN_ISSUER,
+    aud: TOKEN_AUDIENCE,
+    exp: Math.floor(Date.now() / 1000) + 3600,
+    sid: randomUUID(),
+    epoch: 0,
+    ...claims,
+  })
+    .setProtectedHeader({ alg: jwk.alg!, kid: jwk.kid! })
+    .sign(privateKey);
+}
+
+/** Makes the users behind a fake sidecar tell these keys and these ended sessions; all else is answered by `otherwise`. */
+export function answerAsUsers(
+  sidecar: FakeSidecar,
+  users: { keys: readonly Key[]; ended?: () => unknown[]; otherwise?: unknown },
+): void {
+  sidecar.answer('users', ({ path }) => ({
+    status: 200,
+    body:
+      path === '/.well-known/jwks.json'
+        ? { keys: users.keys.map(({ jwk }) => jwk) }
+        : path === '/sessions/ended'
+          ? { items: users.ended?.() ?? [] }
+          : (users.otherwise ?? {}),
+  }));
+}

@@ -1,0 +1,14 @@
+import { memoryHits } from '../../services/gateway/hit-store.ts';
+import type { GatewayDeps } from '../../services/gateway/app.ts';
+
+/** What a gateway needs beside the dependencies of every service; limits that no test reaches by the way. */
+export function gatewayOptions(): Omit<GatewayDeps, 'log' | 'sidecar' | 'metrics'> {
+  return {
+    now: () => new Date(),
+    hits: memoryHits(),
+    limits: { default: 1_000_000, api: 1_000_000, auth: 1_000_000 },
+    corsOrigins: [],
+    trustedProxies: [],
+    stopping: new AbortController().signal,
+  };
+}

@@ -1,0 +1,318 @@
+import { createClient as createRedis } from '@redis/client';
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { portsAt } from '../../deploy/local/ports.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { createClient } from '../../services/gateway/client.ts';
+import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
+import { asyncApiCheck, openApiCheck } from '../support/json-schema.ts';
+import { login, newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
+import { UNLIMITED } from '../support/unlimited.ts';
+import { until } from '../support/wait.ts';
+
+/** What is documented, held against a running system. */
+
+const OFFSET = 6_000;
+let system: RunningSystem;
+let admin: Caller;
+let grpcurl: string;
+const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-contracts-'));
+
+beforeAll(async () => {
+  grpcurl = await findOrBuildGrpcurl();
+  system = await startSystem({
+    dataDir,
+    portOffset: OFFSET,
+    env: {
+      gateway: UNLIMITED,
+      // Paid orders stay long enough to be cancelled, or shipped by hand.
+      fulfilment: { DISPATCH_AFTER_MS: '60000' },
+    },
+  });
+  admin = await login(system.urls.api, system.admin.email, system.admin.password);
+}, 300_000);
+afterAll(async () => {
+  await system?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+type Json = Record<string, unknown>;
+
+interface Operation {
+  operationId: string;
+  parameters?: { name: string; in: string; required: boolean }[];
+  requestBody?: { content: Record<string, { examples?: Record<string, { value: unknown }> }> };
+  responses: Record<string, { content?: Record<string, { schema: Json }> }>;
+}
+
+interface OpenApiDocument {
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, Json> };
+}
+
+interface AsyncApiDocument {
+  channels: Record<string, { address: string }>;
+  components: { messages: Record<string, { payload: Json }> };
+}
+
+const documentAt = async <Document>(path: string) =>
+  (await (await fetch(`${system.urls.api}${path}`)).json()) as Document;
+
+/** What stands in for the made-up parts of an example: ids, and what only a running system can give. */
+interface Real {
+  params?: Record<string, string>;
+  query?: string;
+  token?: string;
+  body?: (example: unknown) => unknown;
+}
+
+const tokenOf = ({ call }: Caller) => call.tokens()?.access_token ?? '';
+
+async function paidOrder(): Promise<Real> {
+  const { orderId } = await placeOrder(admin);
+  await untilStatus(admin, orderId, 'PAID');
+  return { params: { id: orderId, order_id: orderId } };
+}
+
+async function cancelledOrder(): Promise<Real> {
+  const real = await paidOrder();
+  await admin.call('POST /api/orders/:id/cancel', { params: { id: real.params?.['id'] ?? '' } });
+  return real;
+}
+
+async function somebody(): Promise<Real> {
+  const caller = await newCustomer(system.urls.api);
+  return { params: { id: caller.userId, customer_id: caller.userId }, token: tokenOf(caller) };
+}
+
+async function deadLetter(): Promise<Real> {
+  const sidecar = system.app('payments').daprHttpPort;
+  await fetch(`http://127.0.0.1:${sidecar}/v1.0/publish/pubsub/payment.failed`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/cloudevents+json' },
+    body: JSON.stringify({
+      specversion: '1.0',
+      id: randomUUID(),
+      source: 'test',
+      type: 'payment.failed',
+      data: {},
+    }),
+  });
+  const list = await until(
+    'it is among the dead letters',
+    () => admin.call('GET /api/admin/dead-letters'),
+    ({ ok, body }) => ok && body.items.length > 0,
+  );
+  return { params: { id: (list.ok && list.body.items[0]?.dead_letter_id) || '' } };
+}
+
+const REAL: Record<string, () => Promise<Real>> = {
+  getOrdersById: paidOrder,
+  getOrdersByIdEvents: paidOrder,
+  getOrdersByIdStream: cancelledOrder,
+  postOrdersByIdCancel: paidOrder,
+  putOrdersByIdStatus: paidOrder,
+  getPayments: async () => ({ query: `?order_id=${(await paidOrder()).params?.['order_id']}` }),
+  getPaymentsLedgerByOrderId: paidOrder,
+  postPaymentsByOrderIdRefund: paidOrder,
+  postUsersToken: async () => {
+    const caller = await newCustomer(system.urls.api);
+    const refresh_token = caller.call.tokens()?.refresh_token;
+    return { body: (example) => ({ ...(example as object), refresh_token }) };
+  },
+  postUsersLogout: somebody,
+  getUsersById: somebody,
+  putUsersById: somebody,
+  deleteUsersById: somebody,
+  getCustomersByCustomerIdTotals: somebody,
+  getAdminDeadLettersById: deadLetter,
+  postAdminDeadLettersByIdRedrive: deadLetter,
+};
+
+describe('the OpenAPI document', () => {
+  it('When every example in it is sent, then every answer is as documented', async () => {
+    const document = await documentAt<OpenApiDocument>('/openapi.json');
+    const check = openApiCheck(document);
+    const sent: string[] = [];
+    const failures: string[] = [];
+    for (const [path, operations] of Object.entries(document.paths))
+      for (const [method, operation] of Object.entries(operations)) {
+        const { operationId, requestBody, responses, parameters = [] } = operation;
+        const examples = Object.values(requestBody?.content['application/json']?.examples ?? {});
+        for (const example of examples.length > 0 ? examples : [undefined]) {
+          const real = (await REAL[operationId]?.()) ?? {};
+          const known: Record<string, string> = { product_id: 'mug-blue', ...real.params };
+          const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => known[name] ?? '');
+          const body = real.body ? real.body(example?.value) : example?.value;
+          const response = await fetch(`${system.urls.api}${filled}${real.query ?? ''}`, {
+            method: method.toUpperCase(),
+            headers: {
+              authorization: `Bearer ${real.token ?? tokenOf(admin)}`,
+              ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+              ...(parameters.some(({ name }) => name === 'Idempotency-Key')
+                ? { 'idempotency-key': randomUUID() }
+                : {}),
+            },
+            ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+            signal: AbortSignal.timeout(20_000),
+          });
+          const text = await response.text();
+          const documented = responses[String(response.status)];
+          const type = response.headers.get('content-type')?.split(';')[0] ?? '';
+          const schema = documented?.content?.[type]?.schema;
+          const wrong = schema && check(schema, type.includes('json') ? JSON.parse(text) : text);
+          const isAsDocumented =
+            response.ok && documented && (schema !== undefined) === (text !== '') && wrong === undefined;
+          if (!isAsDocumented) failures.push(`${operationId}: ${response.status} ${text} ${wrong ?? ''}`);
+          sent.push(operationId);
+        }
+      }
+    expect(failures).toEqual([]);
+    expect(new Set(sent).size).toBe(Object.values(document.paths).flatMap(Object.keys).length);
+    // Those that were to be replaced are all there.
+    expect(Object.keys(REAL).filter((id) => !sent.includes(id))).toEqual([]);
+  });
+});
+
+describe('the AsyncAPI document', () => {
+  it('When orders, accounts and stock change, then every event on the broker is as documented', async () => {
+    const { channels, components } = await documentAt<AsyncApiDocument>('/asyncapi.json');
+    const check = asyncApiCheck();
+    const customer = await newCustomer(system.urls.api);
+    const declined = await placeOrder(customer, { card: 'tok_chargeDeclined' });
+    const tooMany = await placeOrder(customer, { product: 'tea-green', quantity: 10_000 });
+    await untilStatus(customer, declined.orderId, 'PAYMENT_FAILED');
+    await untilStatus(customer, tooMany.orderId, 'REJECTED');
+
+    const redis = createRedis({ url: `redis://127.0.0.1:${portsAt(OFFSET).redis}` });
+    await redis.connect();
+    const seen: string[] = [];
+    const failures: string[] = [];
+    for (const [type, { address }] of Object.entries(channels)) {
+      const entries = (await redis.xRange(address, '-', '+')) ?? [];
+      const events = entries
+        .map(({ message }) => JSON.parse(message['data'] ?? '{}') as Json)
+        // What the test itself has put there.
+        .filter(({ source }) => source !== 'test');
+      for (const event of events) {
+        const wrong = check(components.messages[type]!.payload, event);
+        if (wrong) failures.push(`${wrong}: ${JSON.stringify(event)}`);
+      }
+      if (events.length > 0) seen.push(type);
+    }
+    redis.destroy();
+    expect(failures).toEqual([]);
+    expect(seen).toEqual(
+      expect.arrayContaining([
+        'orders.changed',
+        'order.created',
+        'payment.requested',
+        'order.paid',
+        'order.payment_failed',
+        'order.rejected',
+        'order.shipped',
+        'order.cancelled',
+        'inventory.reserved',
+        'inventory.rejected',
+        'payment.processed',
+        'payment.failed',
+        'shipment.stopped',
+        'user.registered',
+        'user.updated',
+        'user.deleted',
+      ]),
+    );
+  });
+});
+
+describe('the gRPC API, by grpcurl', () => {
+  interface Call {
+    code: number;
+    output: string;
+  }
+
+  async function call(...args: string[]): Promise<Call> {
+    const [options, [target, ...rest]] = [args.slice(0, -1), args.slice(-1)];
+    try {
+      const { stdout } = await promisify(execFile)(
+        grpcurl,
+        ['-plaintext', '-max-time', '15', ...options, system.urls.grpc, ...(target ? [target] : []), ...rest],
+        { timeout: 20_000 },
+      );
+      return { code: 0, output: stdout };
+    } catch (error) {
+      const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+      return { code, output: `${stdout}${stderr}` };
+    }
+  }
+  const asked = (method: string, token: string, message: unknown) =>
+    call(
+      '-H',
+      `authorization: Bearer ${token}`,
+      '-d',
+      JSON.stringify(message),
+      `sidecart.v1.OrderService/${method}`,
+    );
+  const parsed = ({ output }: Call) => JSON.parse(output) as Json;
+
+  it('When a stranger looks, then reflection and health tell what there is', async () => {
+    const listed = await call('list');
+    expect(listed.output.trim().split('\n')).toEqual(
+      expect.arrayContaining(['grpc.health.v1.Health', 'sidecart.v1.OrderService']),
+    );
+    await until(
+      'it serves',
+      () => call('-d', '{"service": "sidecart.v1.OrderService"}', 'grpc.health.v1.Health/Check'),
+      ({ output }) => output.includes('SERVING') && !output.includes('NOT_SERVING'),
+    );
+  });
+
+  it('When an order is placed, watched and cancelled, then it is the same order as by REST', async () => {
+    const customer = await newCustomer(system.urls.api);
+    const token = tokenOf(customer);
+    const created = parsed(
+      await asked('CreateOrder', token, {
+        items: [{ product_id: 'mug-blue', quantity: 2 }],
+        payment: { method: 'card', card_token: 'tok_visa' },
+      }),
+    );
+    const orderId = String(created['order_id']);
+    await untilStatus(customer, orderId, 'PAID');
+    const got = parsed(await asked('GetOrder', token, { order_id: orderId }));
+    expect(got).toMatchObject({
+      order_id: orderId,
+      status: 'ORDER_STATUS_PAID',
+      customer_id: customer.userId,
+    });
+    const watching = asked('WatchOrder', token, { order_id: orderId });
+    const cancelled = parsed(await asked('CancelOrder', token, { order_id: orderId, reason: 'enough mugs' }));
+    expect(cancelled).toMatchObject({ status: 'ORDER_STATUS_CANCELLED', reason: 'enough mugs' });
+    const { output } = await watching;
+    expect([...output.matchAll(/"type": "([\w.]+)"/g)].map(([, type]) => type)).toEqual([
+      'order.created',
+      'payment.requested',
+      'order.paid',
+      'order.cancelled',
+    ]);
+    const rest = await createClient(system.urls.api, { access_token: token })('GET /api/orders/:id', {
+      params: { id: orderId },
+    });
+    expect(rest.body).toMatchObject({ status: 'CANCELLED', total: Number(got['total']) });
+  });
+
+  it.each([
+    ['there is no token', '', { order_id: randomUUID() }, 'Code: Unauthenticated'],
+    ['the order is not the caller’s', undefined, { order_id: randomUUID() }, 'Code: NotFound'],
+    ['the order has no lines', undefined, { items: [] }, 'Code: InvalidArgument'],
+  ])('When %s, then the status says so, with details', async (_, token, message, code) => {
+    const method = 'items' in message ? 'CreateOrder' : 'GetOrder';
+    const { output } = await asked(method, token ?? tokenOf(admin), message);
+    expect(output).toContain(code);
+    expect(output).toContain('google.rpc.ErrorInfo');
+  });
+});

@@ -1,0 +1,262 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
+import { operationOf, recordKey } from '../../services/shared/idempotency.ts';
+import {
+  login,
+  newCustomer,
+  placeOrder,
+  productOf,
+  register,
+  untilStatus,
+  type Caller,
+} from '../support/shop.ts';
+import { until } from '../support/wait.ts';
+
+let system: RunningSystem;
+let admin: Caller;
+let customer: Caller;
+/** The APIs of both replicas of the gateway. */
+let apis: [string, string];
+const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-edge-'));
+
+beforeAll(async () => {
+  system = await startSystem({
+    dataDir,
+    portOffset: 16_000,
+    replicas: { gateway: 2 },
+    env: {
+      gateway: { RATE_LIMIT_AUTH: '100000', RATE_LIMIT_DEFAULT: '40', TRUSTED_PROXIES: 'loopback' },
+      orders: { ORDER_RECHECK_MS: '1000' },
+      fulfilment: { DISPATCH_AFTER_MS: '1000', DELIVER_AFTER_MS: '500' },
+    },
+  });
+  apis = [system.urls.api, `http://127.0.0.1:${system.app('gateway-2').appPort}`];
+  admin = await login(apis[0], system.admin.email, system.admin.password);
+  customer = await newCustomer(apis[0]);
+});
+afterAll(async () => {
+  await system?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** The same caller at the other replica. */
+const elsewhere = ({ call }: Caller): Client => createClient(apis[1], call.tokens());
+const isRefused = async (call: Client) => (await call('GET /api/inventory')).status === 401;
+/** What a client may wait for the news that a session has ended. Milliseconds. */
+const WITHIN = 6_000;
+
+describe('live updates', () => {
+  it('When an order goes on, then who watches at another replica sees every change within a second', async () => {
+    const { orderId } = await placeOrder(customer);
+    const seen: { type: string; late: number }[] = [];
+    for await (const { type, order } of elsewhere(customer).watch(orderId))
+      seen.push({ type, late: Date.now() - Date.parse(order.updated_at) });
+    expect(seen.map(({ type }) => type)).toEqual([
+      'order.created',
+      'payment.requested',
+      'order.paid',
+      'order.shipped',
+      'order.delivered',
+    ]);
+    expect(Math.max(...seen.map(({ late }) => late))).toBeLessThan(1_000);
+  });
+
+  it('When a replica is killed, then the client goes on at it where it was when it is back', async () => {
+    const { orderId } = await placeOrder(customer);
+    const replica = system.app('gateway-2');
+    const versions: number[] = [];
+    for await (const { order } of elsewhere(customer).watch(orderId)) {
+      versions.push(order.version);
+      if (order.status !== 'PAID') continue;
+      await replica.stopApp('SIGKILL');
+      await replica.startApp();
+    }
+    expect(versions).toEqual([1, 2, 3, 4, 5]);
+  });
+});
+
+describe('sessions', () => {
+  it('When a caller logs out at one replica, then all refuse the session’s tokens within seconds', async () => {
+    const caller = await newCustomer(apis[0]);
+    const other = elsewhere(caller);
+    expect(await isRefused(other)).toBe(false);
+    const kept = createClient(apis[1], caller.call.tokens());
+    expect((await caller.call.logOut()).status).toBe(204);
+    await until('it is refused', () => isRefused(other), Boolean, WITHIN);
+    expect((await kept('POST /api/users/token', { body: refreshOf(kept) })).status).toBe(401);
+  });
+
+  it('When a refresh token is used twice, then its session ends everywhere', async () => {
+    const caller = await newCustomer(apis[0]);
+    const body = refreshOf(caller.call);
+    const renewed = bodyOf(await caller.call('POST /api/users/token', { body }));
+    const thief = await createClient(apis[1])('POST /api/users/token', { body });
+    expect(thief.status).toBe(401);
+    const holder = createClient(apis[1], { access_token: renewed.access_token });
+    await until('it is refused', () => isRefused(holder), Boolean, WITHIN);
+    const again = await holder('POST /api/users/token', { body: { refresh_token: renewed.refresh_token } });
+    expect(again.status).toBe(401);
+  });
+
+  it('When the password changes, then the session it changed in goes on, and all others end', async () => {
+    const credentials = await register(createClient(apis[0]));
+    const [here, there] = [
+      await login(apis[0], credentials.email, credentials.password),
+      await login(apis[1], credentials.email, credentials.password),
+    ];
+    bodyOf(
+      await here.call('PUT /api/users/:id', {
+        params: { id: here.userId },
+        body: { password: 'another horse' },
+      }),
+    );
+    await until(
+      'the other is refused',
+      () => isRefused(createClient(apis[0], accessOf(there.call))),
+      Boolean,
+      WITHIN,
+    );
+    expect(await isRefused(createClient(apis[1], accessOf(here.call)))).toBe(false);
+  });
+
+  it('When somebody guesses at a password, then the account has to wait, and its owner soon gets in', async () => {
+    const { email, password } = await register(createClient(apis[0]));
+    const guess = (word: string) =>
+      createClient(apis[0])('POST /api/users/login', { body: { email, password: word } });
+    for (let count = 0; count < 5; count++) expect((await guess('wrong')).status).toBe(401);
+    const refused = await guess(password);
+    expect([refused.status, refused.headers['retry-after']]).toEqual([429, '1']);
+    await until(
+      'the owner gets in',
+      async () => (await guess(password)).status,
+      (status) => status === 200,
+    );
+  });
+});
+
+const refreshOf = (call: Client) => ({ refresh_token: call.tokens()?.refresh_token ?? '' });
+const accessOf = (call: Client) => ({ access_token: call.tokens()?.access_token ?? '' });
+
+describe('rate limits', () => {
+  it('When a caller comes by both replicas, then they count together', async () => {
+    const headers = { 'x-forwarded-for': '192.0.2.1' };
+    const ask = (api: string) => createClient(api)('GET /.well-known/jwks.json', { headers });
+    const statuses: number[] = [];
+    for (let count = 0; count < 42; count++) statuses.push((await ask(apis[count % 2]!)).status);
+    // A window may end meanwhile; then a few more fit, never twice as many.
+    expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(40);
+    await until(
+      'both refuse',
+      async () => [(await ask(apis[0])).status, (await ask(apis[1])).status],
+      (both) => both.every((status) => status === 429),
+    );
+    const refused = await ask(apis[0]);
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
+    const other = { headers: { 'x-forwarded-for': '192.0.2.2' } };
+    expect((await createClient(apis[0])('GET /.well-known/jwks.json', other)).status).toBe(200);
+  });
+});
+
+describe('idempotency keys', () => {
+  const restock = (key: string, quantity: number, productId: string) =>
+    admin.call('POST /api/inventory/:product_id/restock', {
+      params: { product_id: productId },
+      body: { quantity },
+      headers: { 'idempotency-key': key },
+    });
+
+  it('When a service is killed in between, then the same key still gives the same answer, and nothing twice', async () => {
+    const [key, body] = [randomUUID(), { product_id: 'mug-white', quantity: 1 }];
+    const place = () => customer.call('POST /api/orders', { body, headers: { 'idempotency-key': key } });
+    const first = bodyOf(await place());
+    const stocked = bodyOf(await restock(key, 7, 'tea-green'));
+    for (const app of [system.app('orders'), system.app('inventory')]) {
+      await app.stopApp('SIGKILL');
+      await app.startApp();
+    }
+    const again = await until('orders answers', place, ({ status }) => status !== 503);
+    expect([again.status, again.headers['idempotent-replayed'], again.body]).toEqual([201, 'true', first]);
+    const stockedAgain = await until(
+      'inventory answers',
+      () => restock(key, 7, 'tea-green'),
+      ({ status }) => status !== 503,
+    );
+    expect([stockedAgain.headers['idempotent-replayed'], stockedAgain.body]).toEqual(['true', stocked]);
+    expect((await productOf(customer, 'tea-green')).on_hand).toBe(stocked.on_hand);
+    expect((await restock(key, 8, 'tea-green')).status).toBe(422);
+  });
+
+  it('When an answer is kept, then for a day', async () => {
+    const key = randomUUID();
+    await restock(key, 1, 'tea-green');
+    const record = recordKey(operationOf(admin.userId, 'restock', key));
+    const sidecar = system.app('inventory').daprHttpPort;
+    const kept = await fetch(`http://127.0.0.1:${sidecar}/v1.0/state/statestore/${record}`);
+    const expires = Date.parse(kept.headers.get('metadata.ttlexpiretime') ?? '');
+    expect(Math.abs(expires - Date.now() - 24 * 3_600_000)).toBeLessThan(60_000);
+  });
+});
+
+describe('a service that is out', () => {
+  it('When the breaker before it opens, then health shows it, and that orders cannot be taken', async () => {
+    const inventory = system.app('inventory');
+    await inventory.stopApp('SIGKILL');
+    const order = { body: { product_id: 'mug-blue', quantity: 1 } };
+    const health = async () =>
+      (await createClient(apis[0]).raw('GET', '/health')) as { status: number; body: unknown };
+    const told = await until(
+      'the breaker shows',
+      async () => {
+        await customer.call('POST /api/orders', order);
+        return health();
+      },
+      ({ body }) => JSON.stringify(body).includes('open_breakers'),
+    );
+    expect(told.status).toBe(503);
+    await inventory.startApp();
+    await until(
+      'orders are taken again',
+      () => customer.call('POST /api/orders', order),
+      ({ ok }) => ok,
+    );
+    await until('health is good again', health, ({ status }) => status === 200);
+  });
+});
+
+describe('conditional requests', () => {
+  it('When an order has not changed, then 304; when it has, then the new one', async () => {
+    const { orderId } = await placeOrder(customer);
+    const read = (tag?: string) =>
+      customer.call('GET /api/orders/:id', {
+        params: { id: orderId },
+        ...(tag ? { headers: { 'if-none-match': tag } } : {}),
+      });
+    const first = await read();
+    const tag = String(first.headers['etag']);
+    await untilStatus(customer, orderId, 'DELIVERED');
+    expect(await read(tag)).toMatchObject({ ok: true, body: { status: 'DELIVERED' } });
+    expect((await read('"5"')).status).toBe(304);
+  });
+
+  it('When two administrators change a product that both have read, then one is told to read it again', async () => {
+    const product_id = `contested-${randomUUID().slice(0, 8)}`;
+    const put = (unit_price: number, headers = {}) =>
+      admin.call('PUT /api/inventory/:product_id', {
+        params: { product_id },
+        body: { name: 'A', unit_price },
+        headers,
+      });
+    const made = await put(100);
+    expect(made.status).toBe(201);
+    const seen = { 'if-match': String(made.headers['etag']) };
+    const answers = await Promise.all([put(200, seen), put(300, seen)]);
+    expect(answers.map(({ status }) => status)).toEqual(expect.arrayContaining([200, 412]));
+    const winner = answers.find(({ ok }) => ok);
+    expect(await productOf(customer, product_id)).toEqual(winner?.body);
+  });
+});
