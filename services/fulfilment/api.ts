@@ -17,7 +17,7 @@ export const fulfilmentApi = {
     params: z.object({ order_id: id }),
     body: stopShipmentBody,
     answer: shipmentStoppedSchema,
-    conflict: 'The parcel has left.',
+    problems: { 'already-dispatched': { status: 409, when: 'The parcel has left.' } },
     examples: { 'A cancelled order': { reason: 'cancelled by the customer' } },
     answered: { status: 'STOPPED' },
   },

@@ -36,6 +36,10 @@ export const gatewayApi = {
       },
     },
     mediaType: 'text/event-stream',
+    problems: {
+      'invalid-last-event-id': { status: 400, when: 'The Last-Event-ID is none of this stream.' },
+      'too-many-streams': { status: 429, when: 'The caller has too many streams open.' },
+    },
     answer: z.string(),
   },
   'GET /health': {

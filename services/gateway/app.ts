@@ -6,7 +6,7 @@ import { createService, type ServiceDeps } from '../shared/service.ts';
 import { accessTokens, type VerifyToken } from './auth.ts';
 import { docsPage, documents } from './docs.ts';
 import { edge } from './edge.ts';
-import { crossOrigin, securityHeaders } from './headers.ts';
+import { crossOrigin, dataHeaders } from './headers.ts';
 import { createGrpcServer, type GrpcServer } from './grpc/server.ts';
 import { health } from './health.ts';
 import type { HitStore } from './hit-store.ts';
@@ -52,7 +52,7 @@ export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Exp
     {
       unparsed: [
         liveUpdates({ log, live, appApiToken }),
-        securityHeaders(),
+        dataHeaders(),
         crossOrigin(deps.corsOrigins),
         compression({
           filter: (req, res) => !isStream(res.getHeader('content-type')) && compression.filter(req, res),

@@ -6,6 +6,7 @@ import { asyncApi } from '../shared/asyncapi.ts';
 import { openApi } from '../shared/openapi.ts';
 import { notFound } from '../shared/problem.ts';
 import { allowOnly, exactRouter } from './edge.ts';
+import { pageHeaders } from './headers.ts';
 
 /** The parts of Swagger UI that the page needs; the package has more, and an example of its own. */
 const ASSETS: ReadonlySet<string> = new Set(['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']);
@@ -52,6 +53,7 @@ function madeOnce(make: () => unknown): RequestHandler {
 /** `GET /docs`: a page that shows the API and can call it. */
 export function docsPage(): Router {
   const router = exactRouter();
+  router.use('/docs', pageHeaders());
   router.get('/docs', (_req, res) => void res.type('html').send(PAGE));
   router.get('/docs/start.js', (_req, res) => void res.type('js').send(START));
   router.get('/docs/:file', (req, res) => {

@@ -2,9 +2,35 @@ import cors from 'cors';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
-/** Headers that keep browsers from doing with our answers what was not meant (https://helmetjs.github.io). */
-export function securityHeaders(): RequestHandler {
+/** What neither data nor pages need: said for browsers of ten years ago, or by whoever ends TLS. */
+const NOT_SAID = {
+  strictTransportSecurity: false,
+  originAgentCluster: false,
+  xDnsPrefetchControl: false,
+  xDownloadOptions: false,
+  xPermittedCrossDomainPolicies: false,
+  xXssProtection: false,
+} as const;
+
+/**
+ * Headers that keep browsers from doing with data what was not meant (https://helmetjs.github.io, and
+ * https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers).
+ */
+export function dataHeaders(): RequestHandler {
   return helmet({
+    ...NOT_SAID,
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
+    xFrameOptions: { action: 'deny' },
+  });
+}
+
+/** The same for pages that the gateway serves. */
+export function pageHeaders(): RequestHandler {
+  return helmet({
+    ...NOT_SAID,
     contentSecurityPolicy: {
       directives: {
         // Swagger UI sets styles on its elements, and has its pictures in its style sheet.
@@ -13,8 +39,7 @@ export function securityHeaders(): RequestHandler {
         upgradeInsecureRequests: null,
       },
     },
-    // Said by whoever ends TLS, for the name that it ends it for.
-    strictTransportSecurity: false,
+    xFrameOptions: { action: 'deny' },
   });
 }
 

@@ -65,7 +65,7 @@ export const historyApi = {
     body: z.strictObject({}).optional(),
     status: 202,
     answer: deadLetterSchema,
-    conflict: 'The message is not an event of a known type.',
+    problems: { 'not-redrivable': { status: 409, when: 'The message is not an event of a known type.' } },
     answered: { ...deadLetter, redriven: 1 },
   },
 } satisfies ServiceApi;

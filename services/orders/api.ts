@@ -55,7 +55,12 @@ export const ordersApi = {
     body: z.union([cartBody, oneLineBody]),
     status: 201,
     answer: orderAcceptedSchema,
-    conflict: 'A price, the amount or the currency is not that of the shop.',
+    problems: {
+      'price-differs': { status: 409, when: 'A price, the amount or the currency is not that of the shop.' },
+      'unknown-product': { status: 422, when: 'The shop has no such product.' },
+      'mixed-currencies': { status: 422, when: 'The products have different currencies.' },
+      'unknown-customer': { status: 422, when: 'There is no such customer.' },
+    },
     examples: {
       'A cart': { items: [{ product_id: EXAMPLE.product, quantity: 2 }], payment },
       'One product': { product_id: EXAMPLE.product, quantity: 1 },
@@ -92,7 +97,9 @@ export const ordersApi = {
     idempotent: true,
     body: cancelBody.optional(),
     answer: orderSchema,
-    conflict: 'The order has been shipped, or has ended otherwise.',
+    problems: {
+      'not-cancellable': { status: 409, when: 'The order has been shipped, or has ended otherwise.' },
+    },
     examples: { 'With a reason': { reason: 'Found it at home' } },
     answered: example('CANCELLED', 4, { reason: 'Found it at home' }),
   },
@@ -103,7 +110,13 @@ export const ordersApi = {
     tagged: true,
     body: putStatusBody,
     answer: orderSchema,
-    conflict: 'The order cannot come into this status from the one it is in.',
+    problems: {
+      'illegal-transition': {
+        status: 409,
+        when: 'The order cannot come into this status from the one it is in.',
+      },
+      'not-cancellable': { status: 409, when: 'The order has been shipped, or has ended otherwise.' },
+    },
     examples: { 'Ship it': { status: 'SHIPPED' } },
     answered: example('SHIPPED', 4),
   },

@@ -50,7 +50,7 @@ export const paymentsApi = {
     idempotent: true,
     body: z.strictObject({}).optional(),
     answer: paymentSchema,
-    conflict: 'Nothing was captured that could be refunded.',
+    problems: { 'nothing-captured': { status: 409, when: 'Nothing was captured that could be refunded.' } },
     answered: { ...payment, status: 'REFUNDED', refunded: 2580 },
   },
 } satisfies ServiceApi;

@@ -42,12 +42,18 @@ export interface Operation {
   tagged?: true;
   /** More request headers, and what they do. */
   headers?: Readonly<Record<string, { description: string; pattern: string }>>;
-  /** Conflicts (409) that can happen, said for people. */
-  conflict?: string;
+  /** What can go wrong beside what follows from the rest, by the last part of the problem's type. */
+  problems?: Readonly<Record<string, PossibleProblem>>;
   /** Bodies to try, by what they show. */
   examples?: Readonly<Record<string, unknown>>;
   /** What is answered to the first of them. */
   answered?: unknown;
+}
+
+export interface PossibleProblem {
+  status: number;
+  /** A sentence. */
+  when: string;
 }
 
 /** What a service says: each type is also the name of its topic. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parted, type Operation, type ServiceDescription } from './api.ts';
-import { problemSchema } from './problem.ts';
+import { PROBLEM_TYPE, problemSchema } from './problem.ts';
 
 export type Json = Record<string, unknown>;
 
@@ -178,42 +178,59 @@ function responsesOf(operation: Operation, audience: Audience, named: Record<str
 /** Whether a body may be left out. */
 export const isOptional = (body: z.ZodType): boolean => body.safeParse(undefined).success;
 
-/** Every error that the parts of an operation can bring. */
+/** Every problem that an operation can bring, by status: what follows from its parts, and what it names itself. */
 function problemsOf(operation: Operation, audience: Audience): Json {
-  const { access, params, query, body, headers, idempotent, tagged, conflict } = operation;
+  const { access, limit, params, query, body, idempotent, tagged, problems = {} } = operation;
+  const isForWorld = audience === 'world';
+  const needsCaller = access === 'customer' || access === 'admin';
   const takesBody = body !== undefined;
-  const problems: [status: number, applies: boolean, when: string][] = [
+  const following: [applies: boolean, status: number, slug: string, when: string][] = [
+    [true, 400, 'bad-request', 'The request cannot be read.'],
+    [query !== undefined, 400, 'invalid-query', 'Parameters of the query are not valid.'],
+    [takesBody, 400, 'malformed-json', 'The body is not JSON.'],
+    [idempotent === true, 400, 'invalid-idempotency-key', 'The key is none.'],
+    [needsCaller || !isForWorld, 401, 'unauthenticated', 'There is no access token, or it is not valid.'],
+    [needsCaller, 403, 'forbidden', 'This is not for the caller.'],
+    [params !== undefined, 404, 'not-found', 'There is no such thing, or it is not the caller’s to see.'],
     [
-      400,
-      [query, body, headers, idempotent].some((part) => part !== undefined),
-      'The query, the JSON or a header is malformed.',
-    ],
-    [401, access !== 'public', 'There is no access token, or it is not valid.'],
-    [401, audience === 'sidecar', 'It comes from no sidecar, or names no caller.'],
-    [401, access === 'public' && takesBody, 'The credentials are wrong.'],
-    [403, access === 'admin' || access === 'customer', 'This is not for you.'],
-    [404, params !== undefined, 'There is no such thing, or it is not yours to see.'],
-    [
+      idempotent === true,
       409,
-      conflict !== undefined || idempotent === true,
-      conflict ?? 'The first request with this key is being worked on.',
+      'idempotency-key-in-use',
+      'The first request with this key is being worked on.',
     ],
-    [412, tagged === true && takesBody, 'It has changed since you read it.'],
-    [413, takesBody, 'The body is larger than 100 KB.'],
-    [415, takesBody, 'The body is not JSON.'],
-    [422, takesBody || idempotent === true, 'Fields are not valid, or the key was used for another request.'],
-    [429, audience === 'world', 'Too many requests: see Retry-After.'],
-    [503, true, 'It cannot be answered right now: see Retry-After.'],
+    [tagged === true && takesBody, 412, 'precondition-failed', 'It has changed since the caller read it.'],
+    [takesBody, 413, 'too-large', 'The body is larger than 100 KB.'],
+    [takesBody, 415, 'unsupported-media-type', 'The body is not sent as JSON.'],
+    [takesBody, 415, 'unsupported-encoding', 'The content encoding is not known.'],
+    [takesBody, 415, 'unsupported-charset', 'The charset is not UTF-8.'],
+    [takesBody, 422, 'invalid-input', 'Fields of the body are not valid.'],
+    [idempotent === true, 422, 'idempotency-key-reused', 'The key was used for another request.'],
+    [isForWorld && limit !== 'none', 429, 'too-many-requests', 'The caller asks too often.'],
+    [true, 503, 'unavailable', 'It cannot be answered right now.'],
   ];
+  const all = [
+    ...following.flatMap(([applies, status, slug, when]) => (applies ? [{ status, slug, when }] : [])),
+    ...Object.entries(problems).map(([slug, problem]) => ({ slug, ...problem })),
+  ];
+  const statuses = [...new Set(all.map(({ status }) => status))];
   return Object.fromEntries(
-    problems.filter(([, applies]) => applies).map(([status, , when]) => [status, problemResponse(when)]),
+    statuses.map((status) => [status, problemResponse(all.filter((problem) => problem.status === status))]),
   );
 }
 
-const problemResponse = (description: string) => ({
-  description,
-  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-});
+function problemResponse(problems: { slug: string; when: string }[]): Json {
+  const types = problems.map(({ slug }) => `${PROBLEM_TYPE}${slug}`);
+  return {
+    description: problems.map(({ slug, when }) => `\`${slug}\`: ${when}`).join(' '),
+    content: {
+      'application/problem+json': {
+        schema: {
+          allOf: [{ $ref: '#/components/schemas/Problem' }, { properties: { type: { enum: types } } }],
+        },
+      },
+    },
+  };
+}
 
 /** `GET /api/orders/:id/events` is `getOrdersByIdEvents`. */
 function operationId(method: string, path: string): string {

@@ -5,6 +5,9 @@ import { requestId } from './context.ts';
 import type { Logger } from './log.ts';
 import { ConflictError, SidecarError } from './sidecar-call.ts';
 
+/** What every problem's type begins with; its last part tells which it is. */
+export const PROBLEM_TYPE = 'urn:sidecart:problem:';
+
 /** RFC 9457 problem details, as every error of Sidecart is answered. */
 export const problemSchema = z.object({
   type: z.string(),
@@ -76,11 +79,11 @@ function toProblem(error: unknown): Problem {
 function sendProblem(res: Response, problem: Problem): void {
   res
     .status(problem.status)
-    .set(problem.headers)
+    .set({ 'cache-control': 'no-store', ...problem.headers })
     .type('application/problem+json')
     .send(
       JSON.stringify({
-        type: `urn:sidecart:problem:${problem.slug}`,
+        type: `${PROBLEM_TYPE}${problem.slug}`,
         title: STATUS_CODES[problem.status] ?? 'Error',
         status: problem.status,
         detail: problem.message,

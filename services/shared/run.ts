@@ -5,6 +5,7 @@ import { createServer, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './log.ts';
+import { PROBLEM_TYPE } from './problem.ts';
 
 /** How long a client may take for its headers and for its whole request, and how large its headers may be. */
 const SLOW_CLIENTS = {
@@ -27,7 +28,7 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'This is not an HTTP request.'];
   const title = STATUS_CODES[status] ?? 'Error';
   const body = JSON.stringify({
-    type: 'urn:sidecart:problem:bad-request',
+    type: `${PROBLEM_TYPE}bad-request`,
     title,
     status,
     detail,

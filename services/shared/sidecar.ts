@@ -60,6 +60,8 @@ export function createSidecar(options: {
     headersTimeout: CALL_TIMEOUT,
     bodyTimeout: CALL_TIMEOUT,
     connectTimeout: 3_000,
+    // The sidecar drops an idle connection after 60 s: it must be us who closes first.
+    keepAliveTimeout: 45_000,
   });
   const token: Record<string, string> = options.apiToken ? { 'dapr-api-token': options.apiToken } : {};
 

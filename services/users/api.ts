@@ -19,6 +19,7 @@ import {
 } from './contract.ts';
 
 const params = z.object({ id });
+const EMAIL_TAKEN = { status: 409, when: 'There is an account with this e-mail address.' };
 const password = 'correct horse';
 const user: User = {
   user_id: EXAMPLE.customer,
@@ -44,7 +45,7 @@ export const usersApi = {
     body: registerBody,
     status: 201,
     answer: userSchema,
-    conflict: 'There is an account with this e-mail address.',
+    problems: { 'email-taken': EMAIL_TAKEN },
     examples: { Ada: { email: user.email, password, name: user.name } },
     answered: user,
   },
@@ -53,6 +54,10 @@ export const usersApi = {
     limit: 'auth',
     summary: 'Begin a session: get an access token and a refresh token',
     body: loginBody,
+    problems: {
+      'wrong-credentials': { status: 401, when: 'The address or the password is wrong.' },
+      'too-many-attempts': { status: 429, when: 'Logging in has failed too often.' },
+    },
     answer: tokenSchema,
     examples: { Ada: { email: user.email, password } },
     answered: tokens,
@@ -61,6 +66,7 @@ export const usersApi = {
     access: 'public',
     summary: 'Get new tokens for a refresh token, which is used up by it',
     body: refreshBody,
+    problems: { 'invalid-token': { status: 401, when: 'The refresh token is not valid.' } },
     answer: tokenSchema,
     examples: { 'A refresh token': { grant_type: 'refresh_token', refresh_token: tokens.refresh_token } },
     answered: tokens,
@@ -111,7 +117,7 @@ export const usersApi = {
     tagged: true,
     body: putUserBody,
     answer: userSchema,
-    conflict: 'There is an account with this e-mail address.',
+    problems: { 'email-taken': EMAIL_TAKEN },
     examples: { 'A new name': { name: 'Ada L.' } },
     answered: { ...user, name: 'Ada L.' },
   },

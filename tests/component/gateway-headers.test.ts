@@ -34,10 +34,11 @@ describe('security headers', () => {
       const { headers } = await service.door.get(path);
       expect(headers).toMatchObject({
         'x-content-type-options': 'nosniff',
-        'x-frame-options': 'SAMEORIGIN',
+        'x-frame-options': 'DENY',
         'referrer-policy': 'no-referrer',
       });
-      expect(headers['content-security-policy']).toContain("script-src 'self';");
+      const policy = path === '/docs' ? "script-src 'self';" : "default-src 'none';frame-ancestors 'none'";
+      expect(headers['content-security-policy']).toContain(policy);
       expect(headers).not.toHaveProperty('x-powered-by');
     },
   );

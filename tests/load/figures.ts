@@ -4,6 +4,7 @@ import { atLeast, atMost, below, plain, unchanged, type Figure } from './report.
 
 /** Resident memory that a service may have in the end. Megabytes. */
 const MEMORY_LIMIT = 110;
+const STREAMS_MEMORY_LIMIT = 60;
 
 /** What was measured beside what it should be. */
 export function figuresOf(measured: Measured, processes: readonly Usage[]): Figure[] {
@@ -31,6 +32,13 @@ export function figuresOf(measured: Measured, processes: readonly Usage[]): Figu
     atLeast('completed orders', of(empty, 'completed'), '/s', chain, 0.1, 'chain'),
     atMost('one order alone until paid', mean(measured.singleMs), 'ms', receive, 12, 'publish and receive'),
     atLeast('completed orders, one product', mean(measured.hot), '/s', of(empty, 'completed'), 0.8, 'spread'),
+    below('memory of 1,000 event streams', measured.streams.memoryMb, 'MB', STREAMS_MEMORY_LIMIT),
+    unchanged(
+      'completed orders, 1,000 event streams open',
+      mean(measured.streams.open),
+      '/s',
+      mean(measured.streams.closed),
+    ),
     unchanged(`GET /api/orders/:id, ${many}`, adjusted('reads'), '/s', of(empty, 'reads')),
     unchanged(`POST /api/orders, ${many}`, adjusted('posts'), '/s', of(empty, 'posts')),
     unchanged(`completed orders, ${many}`, adjusted('completed'), '/s', of(empty, 'completed')),

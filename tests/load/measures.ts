@@ -2,6 +2,8 @@ import type { RunningSystem } from '../../deploy/local/system.ts';
 import type { Baselines } from './baselines.ts';
 import type { Load, Pace } from './closed-loop.ts';
 import { HOT, spread, type OrdersRun, type ShopFloor } from './shop-floor.ts';
+import { openStreams } from './open-streams.ts';
+import { usage } from './processes.ts';
 import { storeOrders } from './stored-orders.ts';
 
 /** What was measured in one round, the bare chain before and after. */
@@ -21,6 +23,13 @@ export interface Measured {
   singleMs: number[];
   empty: Round[];
   hot: number[];
+  streams: {
+    /** By how much 1,000 open event streams made the gateway's memory grow. Megabytes. */
+    memoryMb: number;
+    /** Completed orders a second, while they are open and while they are not. */
+    open: number[];
+    closed: number[];
+  };
   storedOrders: number;
   stored: Round[];
   /** Requests that were not answered with success, in all measurements together. */
@@ -31,6 +40,9 @@ export interface Measured {
 /** How long and how often, in seconds and rounds. */
 const FULL = { warmUp: 30, seconds: 6, rounds: 2, singles: 30, storedOrders: 100_000 };
 const QUICK = { warmUp: 16, seconds: 3, rounds: 1, singles: 15, storedOrders: 20_000 };
+
+/** Open event streams beside which orders are taken. */
+const STREAMS = 1_000;
 
 /** More failures than this are no bad luck, and the figures would be those of a broken system. */
 const TOO_MANY_FAILURES = 20;
@@ -113,6 +125,8 @@ export async function measure(options: {
     hot.push((await orders('orders of one product', () => HOT)).completedPerSecond);
   }
 
+  const streams = await measureStreams();
+
   const ids = await step(
     `storing ${storedOrders} orders`,
     () => storeOrders(system, storedOrders, 1000),
@@ -133,11 +147,31 @@ export async function measure(options: {
     singleMs,
     empty,
     hot,
+    streams,
     storedOrders,
     stored,
     failures,
     cpuMsPerOrder: meanOf(runs.map(({ cpuMsPerOrder }) => cpuMsPerOrder)),
   };
+
+  async function measureStreams(): Promise<Measured['streams']> {
+    const measured: Measured['streams'] = { memoryMb: 0, open: [], closed: [] };
+    const gatewayMb = () => usage().find(({ name }) => name === 'gateway')?.memoryMb ?? 0;
+    for (let count = 0; count < rounds; count++) {
+      measured.closed.push((await orders('orders, no streams', spread)).completedPerSecond);
+      const before = gatewayMb();
+      const opened = await step(
+        `opening ${STREAMS} streams, MB`,
+        () => openStreams(system, STREAMS),
+        () => gatewayMb() - before,
+      );
+      measured.memoryMb = Math.max(measured.memoryMb, gatewayMb() - before);
+      measured.open.push((await orders('orders, streams open', spread)).completedPerSecond);
+      measured.memoryMb = Math.max(measured.memoryMb, gatewayMb() - before);
+      await opened.close();
+    }
+    return measured;
+  }
 
   async function step<T>(what: string, run: () => Promise<T>, figure: (result: T) => number): Promise<T> {
     signal.throwIfAborted();

@@ -60,10 +60,36 @@ export async function storeOrders(
   return orders.map(({ order_id }) => order_id);
 }
 
-function delivered(customer_id: string, number: number): OrderEvent[] {
+/**
+ * Stores orders that have just been accepted and that nothing will ever happen to: no job looks after them.
+ *
+ * @returns their ids
+ */
+export async function storeWaitingOrders(
+  system: RunningSystem,
+  count: number,
+  customerId: string,
+): Promise<string[]> {
+  const ids = Array.from({ length: count }, () => uuidv7());
+  const payment = { method: 'card' as const, card_token: 'tok_visa' };
+  await writeBack(system, 'orders', async (state) => {
+    const store = orderStore(state);
+    for (const [number, order_id] of ids.entries()) {
+      const events = append([], [created(customerId, number)], new Date().toISOString());
+      await store.create({ order_id, events, payment, request_hash: 'stored' });
+    }
+  });
+  return ids;
+}
+
+function created(customer_id: string, number: number): NewEvent {
   const product = { product_id: `bench-${number % 1000}`, name: 'Product', quantity: 1, unit_price: 1290 };
+  return { type: 'order.created', data: { customer_id, items: [product], total: 1290, currency: 'EUR' } };
+}
+
+function delivered(customer_id: string, number: number): OrderEvent[] {
   const story: NewEvent[] = [
-    { type: 'order.created', data: { customer_id, items: [product], total: 1290, currency: 'EUR' } },
+    created(customer_id, number),
     { type: 'payment.requested', data: {} },
     { type: 'order.paid', data: { payment_id: uuidv7() } },
     { type: 'order.shipped', data: { tracking_number: 'SC000000000000000' } },
