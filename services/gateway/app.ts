@@ -3,16 +3,15 @@ import type { Express } from 'express';
 import { fileURLToPath } from 'node:url';
 import { unknownRoute } from '../shared/problem.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
-import { accessTokens, type VerifyToken } from './auth.ts';
 import { docsPage, documents } from './docs.ts';
 import { edge } from './edge.ts';
+import { createGate, type Gate } from './gate.ts';
 import { crossOrigin, dataHeaders } from './headers.ts';
 import { createGrpcServer, type GrpcServer } from './grpc/server.ts';
 import { health } from './health.ts';
 import type { HitStore } from './hit-store.ts';
-import { liveOrders, type LiveOrders } from './live-orders.ts';
 import { liveUpdates } from './live-updates.ts';
-import { rateLimits, type Limits, type RateLimits } from './limits.ts';
+import type { Limits } from './limits.ts';
 import { orderStream } from './order-stream.ts';
 import { DESCRIPTIONS, routes } from './routes.ts';
 
@@ -28,24 +27,9 @@ export interface GatewayDeps extends ServiceDeps {
   stopping: AbortSignal;
 }
 
-/** What both doors of the gateway, HTTP and gRPC, ask before they let anyone in. */
-export interface Gate {
-  verify: VerifyToken;
-  limits: RateLimits;
-  live: LiveOrders;
-}
-
-export function createGate(deps: GatewayDeps): Gate {
-  return {
-    verify: accessTokens(deps),
-    limits: rateLimits(deps.limits, deps.hits, deps.now),
-    live: liveOrders(deps.sidecar),
-  };
-}
-
 export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Express {
   const { log, sidecar, metrics, appApiToken, stopping } = deps;
-  const { verify, limits, live } = gate;
+  const { limits, live } = gate;
   // The world calls the gateway, not its sidecar: only what the sidecar brings has its token.
   const app = createService(
     { log, sidecar, metrics },
@@ -59,12 +43,11 @@ export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Exp
         }),
         edge(routes, {
           sidecar,
-          verify,
-          limits,
+          gate,
           own: {
             ...documents(DESCRIPTIONS),
             'GET /health': health(sidecar),
-            'GET /api/orders/:id/stream': orderStream({ live, verify, stopping }),
+            'GET /api/orders/:id/stream': orderStream({ gate, stopping }),
           },
         }),
         limits.handler('default'),
@@ -81,12 +64,10 @@ export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Exp
 const isStream = (type: unknown) => String(type).startsWith('text/event-stream');
 
 /** The other door. */
-export function createGrpc(deps: GatewayDeps, { verify, limits, live }: Gate): GrpcServer {
+export function createGrpc(deps: GatewayDeps, gate: Gate): GrpcServer {
   return createGrpcServer({
     ...deps,
-    verify,
-    limit: (caller) => limits.count('api', caller.id),
-    watch: live.watch,
+    gate,
     isReady: deps.sidecar.isReady,
     protoDir: fileURLToPath(new URL('grpc', import.meta.url)),
   });

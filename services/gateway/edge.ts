@@ -5,9 +5,9 @@ import { isOptional } from '../shared/openapi.ts';
 import { forbidden, Problem } from '../shared/problem.ts';
 import { BODY_LIMIT, onlyJson } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
-import type { VerifyToken } from './auth.ts';
 import { forwardTo } from './forward.ts';
-import { addressOf, type LimitClass, type RateLimits } from './limits.ts';
+import type { Gate } from './gate.ts';
+import { addressOf, type LimitClass } from './limits.ts';
 import type { Route } from './routes.ts';
 import { serverSpan } from './server-span.ts';
 
@@ -16,8 +16,7 @@ export const exactRouter = () => Router({ caseSensitive: true, strict: true });
 
 export interface EdgeDeps {
   sidecar: Pick<Sidecar, 'invoke'>;
-  verify: VerifyToken;
-  limits: RateLimits;
+  gate: Pick<Gate, 'identify' | 'limits'>;
   /** What the gateway answers itself, by method and path. */
   own: Readonly<Record<string, RequestHandler<never>>>;
 }
@@ -39,13 +38,13 @@ export function edge(routes: readonly Route[], deps: EdgeDeps): Router {
   return router;
 }
 
-function handlersOf(route: Route, { sidecar, verify, limits, own }: EdgeDeps): RequestHandler[] {
+function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHandler[] {
   const { method, path, service, access, params, body } = route;
   const limit = limitOf(route);
   return [
     serverSpan(method, path),
-    ...(access === 'customer' || access === 'admin' ? [authenticate(verify, limits)] : []),
-    ...(limit ? [limits.handler(limit)] : []),
+    ...(access === 'customer' || access === 'admin' ? [authenticate(gate)] : []),
+    ...(limit ? [gate.limits.handler(limit)] : []),
     ...(access === 'admin' ? [ADMINS_ONLY] : []),
     ...(params ? [matching(params)] : []),
     ...(method === 'GET' ? [] : RAW_BODY),
@@ -80,15 +79,9 @@ function matching(params: z.ZodType): RequestHandler {
   };
 }
 
-/** Who fails is counted by the address: there is no caller to count by. */
-function authenticate(verify: VerifyToken, limits: RateLimits): RequestHandler {
+function authenticate({ identify }: Pick<Gate, 'identify'>): RequestHandler {
   return async (req, res, next) => {
-    try {
-      res.locals['caller'] = await verify(req.headers.authorization);
-    } catch (error) {
-      if (!(error instanceof Problem && error.status === 401)) throw error;
-      throw (await limits.count('default', addressOf(req))) ?? error;
-    }
+    res.locals['caller'] = await identify(req.headers.authorization, addressOf(req));
     next();
   };
 }

@@ -1,5 +1,6 @@
-import { createApp, createGate, createGrpc } from './app.ts';
+import { createApp, createGrpc } from './app.ts';
 import { config as schema } from './config.ts';
+import { createGate } from './gate.ts';
 import { hitStore } from './hit-store.ts';
 import { loadConfig } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';

@@ -1,22 +1,18 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Caller } from '../shared/identity.ts';
 import { Problem, unavailable } from '../shared/problem.ts';
-import type { VerifyToken } from './auth.ts';
+import type { Gate } from './gate.ts';
 import type { LiveOrders } from './live-orders.ts';
 
 /** How often an open stream is written to, so that nothing on the way takes it for dead. Milliseconds. */
 const HEARTBEAT = 15_000;
 /** What a browser waits before it connects again. Milliseconds. */
 const RETRY = 2_000;
-/** Streams of one caller, and of this replica. */
-const MAX_OF_CALLER = 100;
-const MAX_STREAMS = 5_000;
 /** Bytes that may wait for a client that reads slowly; it goes on where it was when it connects again. */
 const MAX_WAITING = 64 * 1024;
 
 interface Stream {
   res: Response;
-  callerId: string;
   authorization: string | undefined;
 }
 
@@ -27,11 +23,11 @@ interface Stream {
  * with the token; 204 tells a browser not to come again.
  */
 export function orderStream(deps: {
-  live: LiveOrders;
-  verify: VerifyToken;
+  gate: Pick<Gate, 'live' | 'verify' | 'enterStream'>;
   stopping: AbortSignal;
 }): RequestHandler<{ id: string }> {
-  const { live, verify, stopping } = deps;
+  const { gate, stopping } = deps;
+  const { live, verify, enterStream } = gate;
   const streams = new Set<Stream>();
 
   const heartbeat = setInterval(() => streams.forEach((stream) => void beat(stream)), HEARTBEAT).unref();
@@ -49,25 +45,18 @@ export function orderStream(deps: {
     else res.end();
   }
 
-  function demandRoom(callerId: string): void {
-    if (stopping.aborted || streams.size >= MAX_STREAMS) throw unavailable('Too many streams are open.');
-    const open = [...streams].filter((stream) => stream.callerId === callerId).length;
-    if (open >= MAX_OF_CALLER)
-      throw new Problem(429, 'too-many-streams', `You have ${MAX_OF_CALLER} streams open. Close one.`, {
-        headers: { 'retry-after': '1' },
-      });
-  }
-
   return async (req, res) => {
     const caller = res.locals['caller'] as Caller;
     const { authorization } = req.headers;
     const after = lastEventId(req);
-    demandRoom(caller.id);
+    if (stopping.aborted) throw unavailable();
+    const leave = enterStream(caller.id);
     const closed = new AbortController();
-    const stream = { res, callerId: caller.id, authorization };
+    const stream = { res, authorization };
     streams.add(stream);
     res.once('close', () => {
       streams.delete(stream);
+      leave();
       closed.abort();
     });
     let changes: Awaited<ReturnType<LiveOrders['open']>>;

@@ -1,9 +1,15 @@
-import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import type { RequestHandler } from 'express';
+
+/** https://w3c.github.io/trace-context/#trace-context-http-response-headers-format */
+export function traceResponse(span: Span): string {
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+}
 
 /**
  * A span around all that follows, until the answer is sent: the root of the trace where the client sent none. Its ids
- * are told in `traceresponse` (https://w3c.github.io/trace-context/#trace-context-http-response-headers-format).
+ * are told in `traceresponse`.
  */
 export function serverSpan(method: string, path: string): RequestHandler {
   const name = `${method} ${path}`;
@@ -12,8 +18,7 @@ export function serverSpan(method: string, path: string): RequestHandler {
       kind: SpanKind.SERVER,
       attributes: { 'http.request.method': req.method, 'http.route': path, 'url.path': req.path },
     });
-    const { traceId, spanId, traceFlags } = span.spanContext();
-    res.setHeader('traceresponse', `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`);
+    res.setHeader('traceresponse', traceResponse(span));
     res.once('close', () => {
       span.setAttribute('http.response.status_code', res.statusCode);
       if (res.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });

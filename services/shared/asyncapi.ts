@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { EventDescription, ServiceDescription } from './api.ts';
-import type { Json } from './openapi.ts';
+import type { Json } from './openapi-problems.ts';
 
 const SPECIFICATION = 'https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md';
 

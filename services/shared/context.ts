@@ -8,6 +8,7 @@ import {
   type Context,
 } from '@opentelemetry/api';
 import { randomBytes } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
 
 /** What is known of the request in hand; every log line of the request carries it. */
 export interface RequestFields {
@@ -33,6 +34,11 @@ export function runInRequest<T>(
 /** Runs `fn` as part of the trace that these headers carry, still in the request in hand. */
 export function resumeTrace<T>(headers: Record<string, string>, fn: () => T): T {
   return context.with(propagation.extract(context.active(), headers), fn);
+}
+
+/** The id of a request: the caller's own where it is one that can stand in a log, else a new one. */
+export function requestIdFrom(given: string | undefined): string {
+  return given !== undefined && /^[\w.-]{1,64}$/.test(given) ? given : uuidv7();
 }
 
 /** Adds fields, such as the order's id, to all further log lines of this request. */

@@ -64,7 +64,8 @@ const BODY_ERRORS: Record<string, Problem> = {
   'charset.unsupported': new Problem(415, 'unsupported-charset', 'The charset is not supported; use UTF-8.'),
 };
 
-function toProblem(error: unknown): Problem {
+/** What may be told of an error; nothing of what is inside. */
+export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof SidecarError || error instanceof ConflictError) return unavailable();
   const { type, status } = (error ?? {}) as { type?: string; status?: number };
@@ -97,7 +98,7 @@ function sendProblem(res: Response, problem: Problem): void {
 /** The one error handler; it stands last. Only what is answered with a 5xx is logged as an error. */
 export function errorHandler(log: Logger): ErrorRequestHandler {
   return (error, _req, res, next) => {
-    const problem = toProblem(error);
+    const problem = problemOf(error);
     if (problem.status >= 500) log.error({ err: error }, 'request failed');
     if (res.headersSent) return next(error);
     sendProblem(res, problem);

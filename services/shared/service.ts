@@ -1,10 +1,9 @@
 import express, { type Express, type Request, type RequestHandler, type Router } from 'express';
 import { timingSafeEqual } from 'node:crypto';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
-import { v7 as uuidv7 } from 'uuid';
 import type { ServiceDescription } from './api.ts';
 import { asyncApi } from './asyncapi.ts';
-import { addRequestFields, resumeTrace, runInRequest } from './context.ts';
+import { addRequestFields, requestIdFrom, resumeTrace, runInRequest } from './context.ts';
 import type { Logger } from './log.ts';
 import { openApi } from './openapi.ts';
 import { errorHandler, Problem, unknownRoute } from './problem.ts';
@@ -97,8 +96,7 @@ function inRequest(log: Logger, metrics: Registry): RequestHandler {
   });
   return (req, res, next) => {
     const started = performance.now();
-    const given = req.get('x-request-id');
-    const requestId = given && /^[\w.-]{1,64}$/.test(given) ? given : uuidv7();
+    const requestId = requestIdFrom(req.get('x-request-id'));
     res.set('x-request-id', requestId);
     runInRequest(req.headers, { request_id: requestId }, () => {
       res.on('finish', () => {

@@ -18,6 +18,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createGate, type Gate } from '../../services/gateway/gate.ts';
 import { loadProtocol } from '../../services/gateway/grpc/protocol.ts';
 import { createGrpcServer, type GrpcDeps, type GrpcServer } from '../../services/gateway/grpc/server.ts';
 import type { Order, OrderChange } from '../../services/orders/contract.ts';
@@ -25,6 +26,8 @@ import type { Caller } from '../../services/shared/identity.ts';
 import { notFound, Problem } from '../../services/shared/problem.ts';
 import { createService } from '../../services/shared/service.ts';
 import { createSidecar } from '../../services/shared/sidecar.ts';
+import { answerAsUsers } from '../support/access-tokens.ts';
+import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { until } from '../support/wait.ts';
 
@@ -61,20 +64,30 @@ let watched: unknown[][];
 let refusal: Problem | undefined;
 let isReady: boolean;
 let token: string;
+let gate: Gate;
 
 beforeEach(async () => {
   [refusal, isReady, watched, token] = [undefined, true, [], 'Bearer ada'];
+  const verify = (authorization: string | undefined) =>
+    authorization === token
+      ? Promise.resolve(ADA)
+      : Promise.reject(new Problem(401, 'unauthenticated', 'This needs an access token.'));
   service = await startService((shared) => {
+    gate = createGate({ ...shared, ...gatewayOptions(), limits: { default: 3, api: 100, auth: 1 } });
     deps = {
       ...shared,
-      verify: (authorization) =>
-        authorization === token
-          ? Promise.resolve(ADA)
-          : Promise.reject(new Problem(401, 'unauthenticated', 'This needs an access token.')),
-      limit: () => Promise.resolve(refusal),
-      watch: (caller, orderId, after, signal) => {
-        watched.push([caller, orderId, after]);
-        return changes(signal);
+      gate: {
+        ...gate,
+        verify,
+        identify: verify,
+        limits: { ...gate.limits, count: () => Promise.resolve(refusal) },
+        live: {
+          ...gate.live,
+          watch: (caller, orderId, after, signal) => {
+            watched.push([caller, orderId, after]);
+            return changes(signal);
+          },
+        },
       },
       isReady: () => Promise.resolve(isReady),
       protoDir: PROTO_DIR,
@@ -219,6 +232,22 @@ async function startSilence() {
     },
   };
 }
+
+describe('tokens that are made up', () => {
+  it('When they come from one address, then it is refused in the end, whatever they are', async () => {
+    answerAsUsers(service.sidecar, { keys: [] });
+    await serveAgain({ gate });
+    const codes: status[] = [];
+    for (let count = 0; count < 4; count++) {
+      const madeUp = { authorization: `Bearer made-up-${count}` };
+      codes.push((await ask('GetOrder', { order_id: ORDER }, madeUp)).code);
+    }
+    expect(codes).toEqual([
+      ...Array.from({ length: 3 }, () => status.UNAUTHENTICATED),
+      status.RESOURCE_EXHAUSTED,
+    ]);
+  });
+});
 
 describe('an order', () => {
   it('When it is placed, then orders gets the body of the REST API and the caller', async () => {

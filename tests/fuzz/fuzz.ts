@@ -39,24 +39,28 @@ export async function fuzz(args: readonly string[]): Promise<number> {
 
     const pass = async (name: string, token: string, options: string[]) => {
       console.log(`\n${name}\n`);
-      return runProgram(program, [
-        ...options,
-        'run',
-        `${api}/openapi.json`,
-        `--header=Authorization: Bearer ${token}`,
-        `--exclude-checks=${NOT_ASKED}`,
-        // It would end the session that all others need.
-        '--exclude-operation-id=postUsersLogout',
-        '--phases=examples,coverage,fuzzing',
-        '--max-examples=40',
-        '--request-timeout=20',
-        '--continue-on-failure',
-        '--workers=2',
-        '--warnings=off',
-        `--report-dir=${join(dataDir, 'report')}`,
-        ...seed,
-        ...args,
-      ]);
+      return runProgram(
+        program,
+        [
+          ...options,
+          'run',
+          `${api}/openapi.json`,
+          `--header=Authorization: Bearer ${token}`,
+          `--exclude-checks=${NOT_ASKED}`,
+          // It would end the session that all others need.
+          '--exclude-operation-id=postUsersLogout',
+          '--phases=examples,coverage,fuzzing',
+          '--max-examples=40',
+          '--request-timeout=20',
+          '--continue-on-failure',
+          '--workers=2',
+          '--warnings=off',
+          `--report-dir=${join(dataDir, 'report')}`,
+          ...seed,
+          ...args,
+        ],
+        dataDir,
+      );
     };
     const outcomes = [
       await pass('As an administrator, ids made up', tokenOf(admin), []),
@@ -85,8 +89,9 @@ function knownIds({ order, user }: { order: string; user: string }): string {
   ].join('\n');
 }
 
-function runProgram(program: string, args: readonly string[]): Promise<number> {
-  const child = spawn(program, args, { stdio: 'inherit' });
+/** It leaves files where it runs. */
+function runProgram(program: string, args: readonly string[], cwd: string): Promise<number> {
+  const child = spawn(program, args, { cwd, stdio: 'inherit' });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 1));

@@ -1,12 +1,7 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { requestId } from '../../shared/context.ts';
-import { Problem, problemSchema, unavailable } from '../../shared/problem.ts';
-import {
-  ConflictError,
-  SidecarError,
-  sidecarError,
-  type SidecarResponse,
-} from '../../shared/sidecar-call.ts';
+import { Problem, problemSchema } from '../../shared/problem.ts';
+import { sidecarError, type SidecarResponse } from '../../shared/sidecar-call.ts';
 import type { Protocol } from './protocol.ts';
 
 /** How a call fails, as grpc-js takes it. */
@@ -69,13 +64,6 @@ function violations(errors: NonNullable<Problem['errors']>): { field: string; de
     field: field.replaceAll(/\.(\d+)(?=\.|$)/g, '[$1]'),
     description: message,
   }));
-}
-
-/** What may be told of an error; nothing of what is inside. */
-export function problemOf(error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  if (error instanceof SidecarError || error instanceof ConflictError) return unavailable();
-  return new Problem(500, 'internal-error', 'Something went wrong on our side.');
 }
 
 /** The error that a service has answered, or, where it was not the service that answered, that of the sidecar. */

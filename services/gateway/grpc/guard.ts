@@ -2,9 +2,9 @@ import type { handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc
 import { once, type EventEmitter } from 'node:events';
 import type { Caller } from '../../shared/identity.ts';
 import type { Logger } from '../../shared/log.ts';
-import { forbidden, Problem, unavailable } from '../../shared/problem.ts';
-import type { VerifyToken } from '../auth.ts';
-import { failureOf, problemOf, type Failure } from './failure.ts';
+import { forbidden, Problem, problemOf } from '../../shared/problem.ts';
+import type { Gate } from '../gate.ts';
+import { failureOf, type Failure } from './failure.ts';
 import type { Protocol } from './protocol.ts';
 
 /** `customer`: everyone with an access token; whose things these are is for the service behind to judge. */
@@ -20,9 +20,7 @@ export interface Asked<Request> {
 }
 
 export interface GuardDeps {
-  verify: VerifyToken;
-  /** Whether the caller has called too often; the answer to that. */
-  limit: (caller: Caller) => Promise<Problem | undefined>;
+  gate: Pick<Gate, 'verify' | 'identify' | 'limits' | 'enterStream'>;
   log: Logger;
   encode: Protocol['encode'];
 }
@@ -40,35 +38,21 @@ export interface Guard {
 
 /** A stream ends with its token; this is how often that is looked at. Milliseconds. */
 const VERIFY_EVERY = 15_000;
-/** Streams of one caller, and of this replica: as many as the REST API lets be open. */
-const MAX_OF_CALLER = 100;
-const MAX_STREAMS = 5_000;
 
 /**
  * The only way to make a handler, so that there is none without a word on who may call it: a method of the .proto that
  * has no handler is UNIMPLEMENTED. What handlers throw becomes a status here.
  */
-export function guard({ verify, limit, log, encode }: GuardDeps): Guard {
-  /** The callers of the streams that are open. */
-  const open: string[] = [];
+export function guard({ gate, log, encode }: GuardDeps): Guard {
+  const { verify, identify, limits, enterStream } = gate;
 
-  async function admit(metadata: Metadata, access: Access): Promise<Caller> {
-    const caller = await verify(textOf(metadata, 'authorization'));
+  async function admit(call: Call, access: Access): Promise<Caller> {
+    const address = call.getPeer().replace(/:\d+$/, '');
+    const caller = await identify(textOf(call.metadata, 'authorization'), address);
     if (access === 'admin' && caller.role !== 'admin') throw forbidden('This is for administrators.');
-    const refusal = await limit(caller);
+    const refusal = await limits.count('api', caller.id);
     if (refusal) throw refusal;
     return caller;
-  }
-
-  /** @throws Problem 429 or 503 @returns what to call when the stream has ended */
-  function enter(callerId: string): () => void {
-    if (open.length >= MAX_STREAMS) throw unavailable('Too many streams are open.');
-    if (open.filter((id) => id === callerId).length >= MAX_OF_CALLER)
-      throw new Problem(429, 'too-many-streams', `You have ${MAX_OF_CALLER} streams open. Close one.`, {
-        headers: { 'retry-after': '1' },
-      });
-    open.push(callerId);
-    return () => void open.splice(open.indexOf(callerId), 1);
   }
 
   function failure(error: unknown, signal: AbortSignal): Failure {
@@ -83,7 +67,7 @@ export function guard({ verify, limit, log, encode }: GuardDeps): Guard {
       const { request, metadata } = call;
       const signal = signalOf(call);
       try {
-        const caller = await admit(metadata, access);
+        const caller = await admit(call, access);
         const answered = await answer({ request, caller, metadata, signal });
         if (answered.metadata) call.sendMetadata(answered.metadata);
         callback(null, answered.message);
@@ -103,8 +87,8 @@ export function guard({ verify, limit, log, encode }: GuardDeps): Guard {
       }, VERIFY_EVERY).unref();
       let leave = () => {};
       try {
-        const caller = await admit(metadata, access);
-        leave = enter(caller.id);
+        const caller = await admit(call, access);
+        leave = enterStream(caller.id);
         for await (const message of messages({ request, caller, metadata, signal })) {
           if (signal.aborted) break;
           if (!call.write(message)) await once(call, 'drain', { signal });
@@ -121,6 +105,11 @@ export function guard({ verify, limit, log, encode }: GuardDeps): Guard {
       }
     },
   };
+}
+
+interface Call {
+  metadata: Metadata;
+  getPeer: () => string;
 }
 
 function signalOf(call: Pick<EventEmitter, 'once'>): AbortSignal {

@@ -1,9 +1,9 @@
 import { Metadata, ServerInterceptingCall, status, type ServerInterceptor } from '@grpc/grpc-js';
 import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import { Histogram, type Registry } from 'prom-client';
-import { v7 as uuidv7 } from 'uuid';
-import { captureContext, runInContext, runInRequest } from '../../shared/context.ts';
+import { captureContext, requestIdFrom, runInContext, runInRequest } from '../../shared/context.ts';
 import type { Logger } from '../../shared/log.ts';
+import { traceResponse } from '../server-span.ts';
 import { textOf } from './guard.ts';
 
 /** Health and reflection: asked all the time by machines, and no news. */
@@ -48,7 +48,7 @@ export function inRequest(log: Logger): ServerInterceptor {
       start: (next) =>
         next({
           onReceiveMetadata(metadata, proceed) {
-            const requestId = requestIdOf(metadata);
+            const requestId = requestIdFrom(textOf(metadata, 'x-request-id'));
             told.set('x-request-id', requestId);
             const traceHeaders = {
               traceparent: textOf(metadata, 'traceparent'),
@@ -122,21 +122,10 @@ function end(call: Call, tell: (code: status) => void): (code: status | undefine
   };
 }
 
-function requestIdOf(metadata: Metadata): string {
-  const given = textOf(metadata, 'x-request-id');
-  return given && /^[\w.-]{1,64}$/.test(given) ? given : uuidv7();
-}
-
 function serverSpan(method: string): Span {
   const [service = '', name = ''] = method.split('/');
   return trace.getTracer('sidecart').startSpan(method, {
     kind: SpanKind.SERVER,
     attributes: { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': name },
   });
-}
-
-/** https://w3c.github.io/trace-context/#trace-context-http-response-headers-format */
-function traceResponse(span: Span): string {
-  const { traceId, spanId, traceFlags } = span.spanContext();
-  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
 }

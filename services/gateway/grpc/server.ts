@@ -7,6 +7,7 @@ import type { Logger } from '../../shared/log.ts';
 import { unavailable } from '../../shared/problem.ts';
 import { BODY_LIMIT } from '../../shared/service.ts';
 import { failureOf } from './failure.ts';
+import type { Gate } from '../gate.ts';
 import { guard, type GuardDeps } from './guard.ts';
 import { inRequest, measured } from './interceptors.ts';
 import { openStreams } from './open-streams.ts';
@@ -14,7 +15,8 @@ import { orderService, type OrderServiceDeps } from './order-service.ts';
 import { loadProtocol, ORDER_SERVICE } from './protocol.ts';
 import { reflection } from './reflection.ts';
 
-export interface GrpcDeps extends Pick<GuardDeps, 'verify' | 'limit'>, OrderServiceDeps {
+export interface GrpcDeps extends Omit<OrderServiceDeps, 'watch'> {
+  gate: GuardDeps['gate'] & Pick<Gate, 'live'>;
   log: Logger;
   /** Where `grpc_server_handling_seconds` is counted. */
   metrics: Registry;
@@ -56,7 +58,10 @@ export function createGrpcServer(deps: GrpcDeps): GrpcServer {
     // From the wire to the handler.
     interceptors: [inRequest(log), measured(metrics), streams.interceptor],
   });
-  server.addService(definition, orderService(guard({ ...deps, encode }), deps));
+  server.addService(
+    definition,
+    orderService(guard({ ...deps, encode }), { ...deps, watch: deps.gate.live.watch }),
+  );
   reflection(definitions).addToServer(server);
   const health = new HealthImplementation();
   health.addToServer(server);
