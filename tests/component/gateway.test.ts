@@ -61,8 +61,8 @@ const bearer = async (claims?: Claims, signer?: Key) => ({
 const asAdmin = () => bearer({ role: 'admin' });
 
 /** What reached the services, without the questions for keys. */
-const QUESTIONS = ['/.well-known/jwks.json', '/sessions/ended'];
-const forwarded = () => service.sidecar.calls.filter(({ path }) => !QUESTIONS.includes(path));
+const QUESTIONS = new Set(['/.well-known/jwks.json', '/sessions/ended']);
+const forwarded = () => service.sidecar.calls.filter(({ path }) => !QUESTIONS.has(path));
 const keyFetches = () => service.sidecar.calls.filter(({ path }) => path === '/.well-known/jwks.json').length;
 const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
 
