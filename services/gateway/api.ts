@@ -58,6 +58,26 @@ export const gatewayApi = {
   },
 } satisfies ServiceApi;
 
+/** What stands at the top of the API's documentation, in Markdown. */
+export const ABOUT = `
+Orders, stock, payments and accounts of a shop.
+
+- **Sessions.** Register, log in, and send the access token as \`Authorization: Bearer\`. A refresh token is good for one
+  exchange; used twice, it ends its session.
+- **Repeating.** A POST with an \`Idempotency-Key\` may be sent again for a day: the same answer, marked
+  \`Idempotent-Replayed: true\`, and nothing done twice. The key with another request is a 422, while the first one is under
+  way a 409.
+- **Reading again.** What has an \`ETag\` answers \`If-None-Match\` with 304 where nothing changed, and a PUT with an
+  \`If-Match\` of something older with 412. Lists have \`Link: rel="next"\`.
+- **Live.** \`/api/orders/{id}/stream\` is Server-Sent Events, resumed by \`Last-Event-ID\`.
+- **Limits.** \`RateLimit\` and \`RateLimit-Policy\` are in every answer; beyond the limit it is 429 with \`Retry-After\`.
+- **Errors** are problem documents (RFC 9457). Their \`type\` tells which; each route lists its own.
+- **Tracing.** \`traceresponse\` and \`X-Request-Id\` name the request in Zipkin and in the logs; \`traceparent\` and
+  \`X-Request-Id\` are taken over.
+- **gRPC**: \`sidecart.v1.OrderService\` on a port of its own (50051), with reflection and health.
+- **Events**: [/asyncapi.json](/asyncapi.json).
+`.trim();
+
 export const gateway: ServiceDescription = {
   name: 'gateway',
   summary: 'The edge',

@@ -5,6 +5,7 @@ import type { ServiceDescription } from '../shared/api.ts';
 import { asyncApi } from '../shared/asyncapi.ts';
 import { openApi } from '../shared/openapi.ts';
 import { notFound } from '../shared/problem.ts';
+import { ABOUT } from './api.ts';
 import { allowOnly, exactRouter } from './edge.ts';
 import { pageHeaders } from './headers.ts';
 
@@ -36,7 +37,7 @@ export function documents(
   descriptions: readonly ServiceDescription[],
 ): Record<'GET /openapi.json' | 'GET /asyncapi.json', RequestHandler> {
   return {
-    'GET /openapi.json': madeOnce(() => openApi(descriptions, 'world')),
+    'GET /openapi.json': madeOnce(() => openApi(descriptions, 'world', ABOUT)),
     'GET /asyncapi.json': madeOnce(() => asyncApi(descriptions)),
   };
 }

@@ -22,12 +22,12 @@ export type Service = (typeof SERVICES)[number];
 
 /** All that the documents of the API tell of. */
 export const DESCRIPTIONS: readonly ServiceDescription[] = [
-  gateway,
   orders,
   inventory,
   payments,
   users,
   history,
+  gateway,
   fulfilment,
   notifications,
 ];

@@ -7,7 +7,11 @@ import { problemSchema } from './problem.ts';
  * The routes of these services as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1.html), made of the
  * schemas that validate. For the world, routes that only services call are left out.
  */
-export function openApi(services: readonly ServiceDescription[], audience: Audience): Json {
+export function openApi(
+  services: readonly ServiceDescription[],
+  audience: Audience,
+  about = services.map(({ summary }) => summary).join('. '),
+): Json {
   const paths: Record<string, Json> = {};
   const named: Record<string, z.ZodType> = { Problem: problemSchema };
   for (const { schemas } of services) Object.assign(named, schemas);
@@ -30,7 +34,7 @@ export function openApi(services: readonly ServiceDescription[], audience: Audie
     info: {
       title: audience === 'world' ? 'Sidecart' : `Sidecart: ${services.map(({ name }) => name).join(', ')}`,
       version: '1',
-      description: 'Orders, stock, payments and accounts of a shop.',
+      description: about,
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
