@@ -2,7 +2,7 @@ import { createApp, createGrpc } from './app.ts';
 import { config as schema } from './config.ts';
 import { createGate } from './gate.ts';
 import { hitStore } from './hit-store.ts';
-import { loadConfig } from '../shared/config.ts';
+import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
 import { listen, stopGracefully, stopSignal } from '../shared/run.ts';
 import { createMetrics } from '../shared/service.ts';
@@ -12,11 +12,7 @@ import { startTracing } from '../shared/tracing.ts';
 const config = loadConfig(schema, process.env);
 const log = createLogger('gateway', config.LOG_LEVEL);
 const stopTracing = startTracing('gateway', config.ZIPKIN_ENDPOINT);
-const sidecar = createSidecar({
-  port: config.DAPR_HTTP_PORT,
-  metricsPort: config.DAPR_METRICS_PORT,
-  apiToken: config.DAPR_API_TOKEN,
-});
+const sidecar = createSidecar(sidecarOptions(config));
 const hits = hitStore(config.RATE_LIMIT_REDIS_URL, log);
 const [metrics, now, stopping] = [createMetrics(), () => new Date(), stopSignal(process)];
 const deps = { ...config, log, sidecar, metrics, now, hits, stopping };

@@ -1,6 +1,6 @@
 import { createApp } from './app.ts';
 import { config as schema } from './config.ts';
-import { loadConfig } from '../shared/config.ts';
+import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
 import { listen, stopGracefully } from '../shared/run.ts';
 import { createMetrics } from '../shared/service.ts';
@@ -11,11 +11,7 @@ const SERVICE = 'history';
 const config = loadConfig(schema, process.env);
 const log = createLogger(SERVICE, config.LOG_LEVEL);
 const stopTracing = startTracing(SERVICE, config.ZIPKIN_ENDPOINT);
-const sidecar = createSidecar({
-  port: config.DAPR_HTTP_PORT,
-  metricsPort: config.DAPR_METRICS_PORT,
-  apiToken: config.DAPR_API_TOKEN,
-});
+const sidecar = createSidecar(sidecarOptions(config));
 const app = createApp({
   log,
   sidecar,

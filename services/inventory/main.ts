@@ -1,7 +1,7 @@
 import { createApp } from './app.ts';
 import { readCatalogue } from './catalogue.ts';
 import { config as schema } from './config.ts';
-import { loadConfig } from '../shared/config.ts';
+import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
 import { listen, stopGracefully } from '../shared/run.ts';
 import { createMetrics } from '../shared/service.ts';
@@ -12,11 +12,7 @@ const SERVICE = 'inventory';
 const config = loadConfig(schema, process.env);
 const log = createLogger(SERVICE, config.LOG_LEVEL);
 const stopTracing = startTracing(SERVICE, config.ZIPKIN_ENDPOINT);
-const sidecar = createSidecar({
-  port: config.DAPR_HTTP_PORT,
-  metricsPort: config.DAPR_METRICS_PORT,
-  apiToken: config.DAPR_API_TOKEN,
-});
+const sidecar = createSidecar(sidecarOptions(config));
 const catalogue = await readCatalogue(config.SEED_FILE);
 const app = createApp({
   log,

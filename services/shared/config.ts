@@ -20,6 +20,15 @@ export const baseConfig = z.object({
 
 export type BaseConfig = z.infer<typeof baseConfig>;
 
+/** Where the sidecar is, and what it wants to hear. */
+export function sidecarOptions(config: BaseConfig) {
+  return {
+    port: config.DAPR_HTTP_PORT,
+    metricsPort: config.DAPR_METRICS_PORT,
+    apiToken: config.DAPR_API_TOKEN,
+  };
+}
+
 /**
  * Reads the environment once, at start.
  *

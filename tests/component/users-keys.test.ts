@@ -1,40 +1,24 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify, type JSONWebKeySet } from 'jose';
-import request from 'supertest';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createMetrics } from '../../services/shared/service.ts';
-import { createApp } from '../../services/users/app.ts';
-import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ServiceUnderTest } from '../support/service-under-test.ts';
+import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse' };
 const ROTATION = 1000;
 const TTL = 60;
 
+let users: UsersUnderTest;
 let service: ServiceUnderTest;
-/** Two replicas over one store. */
-let doors: [ServiceUnderTest['door'], ServiceUnderTest['door']];
-let time: number;
-const pass = (seconds: number) => void (time += seconds * 1000);
-
-const ready = (door: ServiceUnderTest['door']) =>
-  vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
+let doors: UsersUnderTest['doors'];
+const pass = (seconds: number) => users.pass(seconds);
 
 beforeEach(async () => {
-  time = Date.parse('2026-03-01T00:00:00.000Z');
-  service = await startService((deps) => {
-    const replica = () =>
-      createApp({
-        ...deps,
-        metrics: createMetrics(),
-        tokenTtlSeconds: TTL,
-        refreshTtlSeconds: 86_400,
-        keyRotationSeconds: ROTATION,
-        now: () => new Date(time),
-      });
-    const [one, other] = [replica(), replica()];
-    doors = [request(one), request(other)];
-    return one;
+  users = await startUsers({
+    tokenTtlSeconds: TTL,
+    refreshTtlSeconds: 86_400,
+    keyRotationSeconds: ROTATION,
   });
-  for (const door of doors) await ready(door);
+  ({ service, doors } = users);
   await service.door.post('/api/users/register').send({ ...ADA, name: 'Ada' });
 });
 afterEach(() => service.stop());
@@ -74,10 +58,10 @@ describe('The signing keys', () => {
     const given: { token: string; at: number }[] = [];
     for (let step = 0; step < 60; step++) {
       const door = doors[step % 2 ? 1 : 0];
-      given.push({ token: await newToken(door), at: time });
-      for (const { token } of given.filter(({ at }) => time - at < TTL * 1000))
+      given.push({ token: await newToken(door), at: users.now().getTime() });
+      for (const { token } of given.filter(({ at }) => users.now().getTime() - at < TTL * 1000))
         for (const replica of doors)
-          await jwtVerify(token, createLocalJWKSet(await jwksOf(replica)), { currentDate: new Date(time) });
+          await jwtVerify(token, createLocalJWKSet(await jwksOf(replica)), { currentDate: users.now() });
       pass(29);
     }
     expect(new Set(given.map(({ token }) => decodeProtectedHeader(token).kid)).size).toBe(2);

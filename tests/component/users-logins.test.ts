@@ -1,43 +1,27 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import request from 'supertest';
-import { createMetrics } from '../../services/shared/service.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSidecar } from '../../services/shared/sidecar.ts';
-import { createApp } from '../../services/users/app.ts';
 import { loginThrottle } from '../../services/users/login-throttle-store.ts';
-import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import type { ServiceUnderTest } from '../support/service-under-test.ts';
+import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse' };
 const NOBODY = 'nobody@example.com';
 /** Passwords that are verified at once, in one replica. */
 const TURNS = 2;
 
+let users: UsersUnderTest;
 let service: ServiceUnderTest;
-/** Two replicas over one store. */
-let doors: [ServiceUnderTest['door'], ServiceUnderTest['door']];
-let time: number;
+let doors: UsersUnderTest['doors'];
 let ada: string;
-const pass = (seconds: number) => void (time += seconds * 1000);
-
-const ready = (door: ServiceUnderTest['door']) =>
-  vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
+const pass = (seconds: number) => users.pass(seconds);
 
 beforeEach(async () => {
-  time = Date.parse('2026-03-01T00:00:00.000Z');
-  service = await startService((deps) => {
-    const replica = () =>
-      createApp({
-        ...deps,
-        metrics: createMetrics(),
-        tokenTtlSeconds: 3600,
-        refreshTtlSeconds: 86_400,
-        keyRotationSeconds: 86_400,
-        now: () => new Date(time),
-      });
-    const [one, other] = [replica(), replica()];
-    doors = [request(one), request(other)];
-    return one;
+  users = await startUsers({
+    tokenTtlSeconds: 3600,
+    refreshTtlSeconds: 86_400,
+    keyRotationSeconds: 86_400,
   });
-  for (const door of doors) await ready(door);
+  ({ service, doors } = users);
   const response = await service.door.post('/api/users/register').send({ ...ADA, name: 'Ada' });
   ada = (response.body as { user_id: string }).user_id;
 });
@@ -145,7 +129,7 @@ describe('Attempts to log in at once', () => {
 
   it('When failures are counted at the same moment, then each one counts', async () => {
     const clients = [0, 1].map(() => createSidecar({ port: service.sidecar.port }));
-    const throttles = clients.map(({ state }) => loginThrottle({ state, now: () => new Date(time) }));
+    const throttles = clients.map(({ state }) => loginThrottle({ state, now: users.now }));
     await Promise.all([...throttles, ...throttles, ...throttles].map((one) => one.countFailure(NOBODY)));
     expect(failuresKept()).toEqual([6]);
     for (const client of clients) await client.close();

@@ -1,42 +1,26 @@
 import { decodeJwt } from 'jose';
 import { randomUUID } from 'node:crypto';
-import request from 'supertest';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createMetrics } from '../../services/shared/service.ts';
-import { createApp } from '../../services/users/app.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { endedSessionsSchema } from '../../services/users/contract.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { as, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
 
 const DAY = 86_400;
 const TTL = 3600;
 const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' };
 
+let users: UsersUnderTest;
 let service: ServiceUnderTest;
-/** Two replicas over one store. */
-let doors: [ServiceUnderTest['door'], ServiceUnderTest['door']];
-let time: number;
-const pass = (seconds: number) => void (time += seconds * 1000);
-
-const ready = (door: ServiceUnderTest['door']) =>
-  vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
+let doors: UsersUnderTest['doors'];
+const pass = (seconds: number) => users.pass(seconds);
 
 beforeEach(async () => {
-  time = Date.parse('2026-03-01T00:00:00.000Z');
-  service = await startService((deps) => {
-    const replica = () =>
-      createApp({
-        ...deps,
-        metrics: createMetrics(),
-        tokenTtlSeconds: TTL,
-        refreshTtlSeconds: 30 * DAY,
-        keyRotationSeconds: 365 * DAY,
-        now: () => new Date(time),
-      });
-    const [one, other] = [replica(), replica()];
-    doors = [request(one), request(other)];
-    return one;
+  users = await startUsers({
+    tokenTtlSeconds: TTL,
+    refreshTtlSeconds: 30 * DAY,
+    keyRotationSeconds: 365 * DAY,
   });
-  for (const door of doors) await ready(door);
+  ({ service, doors } = users);
 });
 afterEach(() => service.stop());
 
@@ -124,7 +108,7 @@ describe('POST /api/users/token', () => {
     const after = held(response.body as Tokens);
     expect(after.tokens.refresh_token).not.toBe(before.tokens.refresh_token);
     expect([after.user, after.session]).toEqual([before.user, before.session]);
-    expect(decodeJwt(after.tokens.access_token).iat).toBe(time / 1000);
+    expect(decodeJwt(after.tokens.access_token).iat).toBe(users.now().getTime() / 1000);
     expect(await counted('users_tokens_refreshed_total')).toEqual(['users_tokens_refreshed_total 1']);
   });
 
@@ -197,7 +181,7 @@ describe('POST /api/users/token', () => {
       tokens = (await refresh(tokens.refresh_token)).body as Tokens;
     }
     expect([tokens.refresh_expires_in, tokens.expires_in]).toEqual([60, 60]);
-    expect(decodeJwt(tokens.access_token).exp).toBe(time / 1000 + 60);
+    expect(decodeJwt(tokens.access_token).exp).toBe(users.now().getTime() / 1000 + 60);
     pass(60);
     expect((await refresh(tokens.refresh_token)).status).toBe(401);
   });
@@ -364,14 +348,14 @@ describe('Too many ended sessions', () => {
 
   it('When the list is full, then a logout is answered 503, and the session goes on', async () => {
     const [own] = await sessionsOfAda(1);
-    listed(time / 1000 + TTL);
+    listed(users.now().getTime() / 1000 + TTL);
     expect((await logOut(own.caller)).status).toBe(503);
     expect(await statusOf(own)).toBe(200);
   });
 
   it('When the list is full of what has expired, then there is room', async () => {
     const [own] = await sessionsOfAda(1);
-    listed(time / 1000);
+    listed(users.now().getTime() / 1000);
     expect((await logOut(own.caller)).status).toBe(204);
     expect(await endedAt()).toEqual([{ session_id: own.session }]);
   });
@@ -472,7 +456,7 @@ describe('A new password', () => {
     service.sidecar.documents.delete('ended-sessions');
     expect(await statusOf(other)).toBe(401);
     const job = `/job/user-${own.user}-2`;
-    await service.door.post(job).send({ since: new Date(time).toISOString() });
+    await service.door.post(job).send({ since: users.now().toISOString() });
     expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
   });
 });
@@ -493,7 +477,7 @@ describe('A deleted account', () => {
     await service.door.delete(`/api/users/${own.user}`).set(own.caller);
     service.sidecar.documents.delete('ended-sessions');
     const job = `/job/user-${own.user}-2`;
-    await service.door.post(job).send({ since: new Date(time).toISOString() });
+    await service.door.post(job).send({ since: users.now().toISOString() });
     expect(await isRefused(own)).toBe(true);
   });
 });

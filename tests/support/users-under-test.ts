@@ -1,0 +1,33 @@
+import request from 'supertest';
+import { expect, vi } from 'vitest';
+import { createMetrics } from '../../services/shared/service.ts';
+import { createApp, type UsersDeps } from '../../services/users/app.ts';
+import { startService, type ServiceUnderTest } from './service-under-test.ts';
+
+/** Two replicas of users over one store, and a clock that stands still until it is moved. */
+export interface UsersUnderTest {
+  /** The first replica. */
+  service: ServiceUnderTest;
+  doors: [ServiceUnderTest['door'], ServiceUnderTest['door']];
+  now: () => Date;
+  pass: (seconds: number) => void;
+}
+
+type Lifetimes = Pick<UsersDeps, 'tokenTtlSeconds' | 'refreshTtlSeconds' | 'keyRotationSeconds'>;
+
+/** Resolves when both are ready. */
+export async function startUsers(lifetimes: Lifetimes): Promise<UsersUnderTest> {
+  let time = Date.parse('2026-03-01T00:00:00.000Z');
+  const now = () => new Date(time);
+  let doors: UsersUnderTest['doors'] | undefined;
+  const service = await startService((deps) => {
+    const replica = () => createApp({ ...deps, ...lifetimes, metrics: createMetrics(), now });
+    const [one, other] = [replica(), replica()];
+    doors = [request(one), request(other)];
+    return one;
+  });
+  if (!doors) throw new Error('there are no replicas');
+  for (const door of doors)
+    await vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
+  return { service, doors, now, pass: (seconds) => void (time += seconds * 1000) };
+}
