@@ -36,6 +36,7 @@ export const gatewayApi = {
       },
     },
     mediaType: 'text/event-stream',
+    mayBeEmpty: true,
     problems: {
       'invalid-last-event-id': { status: 400, when: 'The Last-Event-ID is none of this stream.' },
       'too-many-streams': { status: 429, when: 'The caller has too many streams open.' },
@@ -70,7 +71,7 @@ Orders, stock, payments and accounts of a shop.
 - **Reading again.** What has an \`ETag\` answers \`If-None-Match\` with 304 where nothing changed, and a PUT with an
   \`If-Match\` of something older with 412. Lists have \`Link: rel="next"\`.
 - **Live.** \`/api/orders/{id}/stream\` is Server-Sent Events, resumed by \`Last-Event-ID\`.
-- **Limits.** \`RateLimit\` and \`RateLimit-Policy\` are in every answer; beyond the limit it is 429 with \`Retry-After\`.
+- **Limits.** \`RateLimit\` and \`RateLimit-Policy\` tell what is left; beyond the limit it is 429 with \`Retry-After\`.
 - **Errors** are problem documents (RFC 9457). Their \`type\` tells which; each route lists its own.
 - **Tracing.** \`traceresponse\` and \`X-Request-Id\` name the request in Zipkin and in the logs; \`traceparent\` and
   \`X-Request-Id\` are taken over.

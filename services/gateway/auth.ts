@@ -1,13 +1,14 @@
-import { createLocalJWKSet, errors, jwtVerify, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { hash } from 'node:crypto';
 import { z } from 'zod';
+import { outOfTrace } from '../shared/context.ts';
 import type { Caller } from '../shared/identity.ts';
 import type { Logger } from '../shared/log.ts';
 import { Problem, unavailable } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { id } from '../shared/types.ts';
-import { TOKEN_AUDIENCE, TOKEN_ISSUER, userRole } from '../users/contract.ts';
+import { jwksSchema, TOKEN_AUDIENCE, TOKEN_ISSUER, userRole } from '../users/contract.ts';
 import { endedSessions } from './ended-sessions.ts';
 
 interface AuthDeps {
@@ -24,14 +25,14 @@ interface AuthDeps {
 export type VerifyToken = (authorization: string | undefined) => Promise<Caller>;
 
 const claims = z.object({ sub: id, role: userRole, exp: z.number(), sid: id, epoch: z.int() });
-type Claims = z.infer<typeof claims>;
+type Claims = z.infer<typeof claims> & { kid: string };
 
 /** Verifying a signature costs more than all else that the gateway does, so what it said is kept for these many. */
 const KEPT_TOKENS = 10_000;
 
 /** Verifies access tokens by the public keys of users, and that their sessions have not ended. */
 export function accessTokens({ sidecar, log, now }: AuthDeps): VerifyToken {
-  // By the token's hash: who reads the memory must find no tokens in it.
+  // By the token's hash: none is kept for longer than its request or its stream.
   const verified = new LRUCache<string, Claims>({ max: KEPT_TOKENS });
   const keys = publicKeys({ sidecar, now });
   const hasEnded = endedSessions({ sidecar, log, now });
@@ -41,7 +42,7 @@ export function accessTokens({ sidecar, log, now }: AuthDeps): VerifyToken {
     if (!token) throw unauthenticated('This needs an access token.', 'Bearer');
     const key = hash('sha256', token, 'base64');
     let known = verified.get(key);
-    if (!known || known.exp * 1000 <= now().getTime()) {
+    if (!known || known.exp * 1000 <= now().getTime() || !keys.has(known.kid)) {
       known = await verify(token);
       verified.set(key, known);
     }
@@ -51,13 +52,13 @@ export function accessTokens({ sidecar, log, now }: AuthDeps): VerifyToken {
 
   async function verify(token: string): Promise<Claims> {
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const { payload, protectedHeader } = await jwtVerify(token, keys.find, {
         algorithms: ['ES256', 'EdDSA'],
         issuer: TOKEN_ISSUER,
         audience: TOKEN_AUDIENCE,
         currentDate: now(),
       });
-      return claims.parse(payload);
+      return { ...claims.parse(payload), kid: String(protectedHeader.kid) };
     } catch (error) {
       if (error instanceof errors.JOSEError || error instanceof z.ZodError) throw invalidToken();
       throw error;
@@ -72,35 +73,50 @@ const invalidToken = () => unauthenticated('The access token is not valid.', 'Be
 
 /** A token may name a key that is newer than ours; whoever makes such names up does not get users asked more often. */
 const ASK_AGAIN_AFTER_MS = 5_000;
+/** As long as users says that its answer is good for. */
+const KEPT_FOR_MS = 60_000;
 
-function publicKeys({ sidecar, now }: Omit<AuthDeps, 'log'>): JWTVerifyGetKey {
-  let known: Promise<JWTVerifyGetKey> | undefined;
-  let askedAt = 0;
+interface PublicKeys {
+  find: JWTVerifyGetKey;
+  /** Whether there is still a key of this name. */
+  has: (kid: string) => boolean;
+}
 
-  async function ask(): Promise<JWTVerifyGetKey> {
+function publicKeys({ sidecar, now }: Omit<AuthDeps, 'log'>): PublicKeys {
+  let known: { find: JWTVerifyGetKey; kids: ReadonlySet<string> } | undefined;
+  let asking: Promise<void> | undefined;
+  let askedAt = -Infinity;
+
+  async function ask(): Promise<void> {
     const response = await sidecar.invoke('users', { method: 'GET', path: '/.well-known/jwks.json' });
     if (response.status !== 200) throw unavailable();
-    return createLocalJWKSet(JSON.parse(response.body.toString()) as JSONWebKeySet);
+    const jwks = jwksSchema.parse(JSON.parse(response.body.toString()));
+    known = {
+      find: createLocalJWKSet(jwks),
+      kids: new Set(jwks.keys.map(({ kid }) => kid)),
+    };
   }
 
-  /** All who need the keys meanwhile wait for the same answer; where it fails, what was known before stays. */
-  function fetchKeys(): Promise<JWTVerifyGetKey> {
-    const before = known;
+  /** All who need the keys meanwhile wait for the same answer; what is known stays until there is one. */
+  function askOnce(): Promise<void> {
+    if (asking) return asking;
     askedAt = now().getTime();
-    const asked = ask();
-    known = asked;
-    asked.catch(() => (known = before));
-    return asked;
+    asking = ask().finally(() => (asking = undefined));
+    return asking;
   }
 
-  return async (header, token) => {
-    const find = await (known ?? fetchKeys());
-    try {
-      return await find(header, token);
-    } catch (error) {
-      const isNew = error instanceof errors.JWKSNoMatchingKey;
-      if (!isNew || now().getTime() - askedAt < ASK_AGAIN_AFTER_MS) throw error;
-      return (await fetchKeys())(header, token);
-    }
+  return {
+    has(kid) {
+      // Nobody waits for this: a key that users has taken back is forgotten a moment later.
+      if (now().getTime() - askedAt > KEPT_FOR_MS) outOfTrace(askOnce).catch(() => {});
+      return known?.kids.has(kid) ?? false;
+    },
+    async find(header, token) {
+      if (!known) await askOnce();
+      if (!known) throw unavailable();
+      const isNew = !known.kids.has(String(header.kid));
+      if (isNew && now().getTime() - askedAt >= ASK_AGAIN_AFTER_MS) await askOnce();
+      return known.find(header, token);
+    },
   };
 }

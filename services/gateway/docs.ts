@@ -5,6 +5,7 @@ import type { ServiceDescription } from '../shared/api.ts';
 import { asyncApi } from '../shared/asyncapi.ts';
 import { openApi } from '../shared/openapi.ts';
 import { notFound } from '../shared/problem.ts';
+import { documentMadeOnce } from '../shared/service.ts';
 import { ABOUT } from './api.ts';
 import { allowOnly, exactRouter } from './edge.ts';
 import { pageHeaders } from './headers.ts';
@@ -37,17 +38,8 @@ export function documents(
   descriptions: readonly ServiceDescription[],
 ): Record<'GET /openapi.json' | 'GET /asyncapi.json', RequestHandler> {
   return {
-    'GET /openapi.json': madeOnce(() => openApi(descriptions, 'world', ABOUT)),
-    'GET /asyncapi.json': madeOnce(() => asyncApi(descriptions)),
-  };
-}
-
-/** Made when it is first asked for: nobody should pay for it at every start. */
-function madeOnce(make: () => unknown): RequestHandler {
-  let made: string | undefined;
-  return (_req, res) => {
-    made ??= JSON.stringify(make());
-    res.type('json').send(made);
+    'GET /openapi.json': documentMadeOnce(() => openApi(descriptions, 'world', ABOUT)),
+    'GET /asyncapi.json': documentMadeOnce(() => asyncApi(descriptions)),
   };
 }
 
@@ -62,6 +54,6 @@ export function docsPage(): Router {
     if (!ASSETS.has(file)) throw notFound('file');
     res.sendFile(file, { root: ASSETS_FOLDER, maxAge: '1d' });
   });
-  for (const path of ['/docs', '/docs/:file']) allowOnly(router, path, ['GET']);
+  for (const path of ['/docs', '/docs/:file']) allowOnly(router, path, { methods: ['GET'] });
   return router;
 }

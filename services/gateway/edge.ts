@@ -29,11 +29,10 @@ export function edge(routes: readonly Route[], deps: EdgeDeps): Router {
     const address = router.route(path);
     for (const route of here)
       address[route.method.toLowerCase() as Lowercase<Method>](...handlersOf(route, deps));
-    allowOnly(
-      router,
-      path,
-      here.map((route) => route.method),
-    );
+    allowOnly(router, path, {
+      methods: here.map((route) => route.method),
+      limit: deps.gate.limits.handler('default'),
+    });
   }
   return router;
 }
@@ -49,8 +48,16 @@ function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHand
     ...(params ? [matching(params)] : []),
     ...(method === 'GET' ? [] : RAW_BODY),
     ...(body && !isOptional(body) ? [BODY_NEEDED] : []),
-    (own[`${method} ${path}`] as RequestHandler | undefined) ?? forwardTo(service, sidecar),
+    handlerOf(route, own) ?? forwardTo(service, sidecar),
   ];
+}
+
+/** @throws Error at start where the gateway has a route and nothing to answer it with */
+function handlerOf({ method, path, service }: Route, own: EdgeDeps['own']): RequestHandler | undefined {
+  if (service !== 'gateway') return undefined;
+  const handler = own[`${method} ${path}`];
+  if (!handler) throw new Error(`nothing answers ${method} ${path}`);
+  return handler as RequestHandler;
 }
 
 function limitOf({ limit, access }: Route): LimitClass | undefined {
@@ -92,9 +99,14 @@ const ADMINS_ONLY: RequestHandler = (_req, res, next) => {
 };
 
 /** Stands after the handlers of `path`: answers OPTIONS, and other methods with a 405 that says which there are. */
-export function allowOnly(router: Router, path: string, methods: readonly Method[]): void {
+export function allowOnly(
+  router: Router,
+  path: string,
+  { methods, limit }: { methods: readonly Method[]; limit?: RequestHandler },
+): void {
   const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
   const address = router.route(path);
+  if (limit) address.all(limit);
   address.options((_req, res) => void res.status(204).set('allow', allow).end());
   address.all(() => {
     throw new Problem(405, 'method-not-allowed', `This address takes ${allow}.`, { headers: { allow } });

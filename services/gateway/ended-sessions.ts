@@ -23,8 +23,9 @@ interface Ended {
 const FRESH_FOR = 1_000;
 /** A list of this age is not used any more, if there is a newer one to be had. Milliseconds. */
 const USED_FOR = 4_000;
-/** Milliseconds to wait for it. */
+/** Milliseconds to wait for it, and after a failure until the next try. */
 const ANSWER_WITHIN = 1_000;
+const ASK_AGAIN_AFTER = 2_000;
 
 /**
  * Asks users which sessions have ended, when there are requests and no more than once a second: a token is refused five
@@ -40,7 +41,7 @@ export function endedSessions(deps: {
   let known: Ended | undefined;
   let knownAt = -Infinity;
   let asking: Promise<void> | undefined;
-  let askedAt = -Infinity;
+  let failedAt = -Infinity;
 
   async function ask(): Promise<void> {
     const started = time();
@@ -60,18 +61,21 @@ export function endedSessions(deps: {
 
   function askOnce(): Promise<void> {
     if (asking) return asking;
-    // Even where it fails: whoever comes meanwhile is not made to wait for the next failure.
-    if (time() - askedAt < FRESH_FOR) return Promise.resolve();
-    askedAt = time();
+    // Whoever comes after a failure is not made to wait for the next one.
+    if (time() - failedAt < ASK_AGAIN_AFTER) return Promise.resolve();
     asking = ask()
-      .catch((err: unknown) => log.warn({ err }, 'ended sessions could not be asked for'))
+      .catch((err: unknown) => {
+        failedAt = time();
+        log.warn({ err }, 'ended sessions could not be asked for');
+      })
       .finally(() => (asking = undefined));
     return asking;
   }
 
   return async ({ sub, sid, epoch }) => {
     const age = time() - knownAt;
-    if (age > USED_FOR) await askOnce();
+    // A clock that was set back must not make an old list a new one.
+    if (age > USED_FOR || age < 0) await askOnce();
     else if (age > FRESH_FOR) void askOnce();
     if (!known) throw unavailable();
     const ended = known.users.get(sub);

@@ -19,28 +19,45 @@ export interface Gate {
   limits: RateLimits;
   live: LiveOrders;
   /**
-   * Lets a stream of this caller be open, until what is returned is called.
+   * Lets a stream of this caller be open until it is left, or its token is refused.
    *
    * @throws Problem 429 where the caller has too many, 503 where this replica has
    */
-  enterStream: (callerId: string) => () => void;
+  enterStream: (caller: Caller, authorization: string | undefined) => OpenStream;
 }
 
-/** Streams of one caller, and of this replica. */
-const MAX_OF_CALLER = 100;
-const MAX_STREAMS = 5_000;
+export interface OpenStream {
+  /** Aborted, with the Problem 401 as the reason, when the token has expired or its session has ended. */
+  refused: AbortSignal;
+  leave: () => void;
+}
 
-export function createGate(deps: {
-  sidecar: Sidecar;
-  log: Logger;
-  limits: Limits;
-  hits: HitStore;
-  now: () => Date;
-}): Gate {
-  const verify = accessTokens(deps);
+/** Streams of one caller, and of this replica: each takes some 20 KB of a heap of 96 MB. */
+const MAX_OF_CALLER = 100;
+const MAX_STREAMS = 1_500;
+/** How often the tokens of open streams are looked at. Milliseconds. */
+const VERIFY_EVERY = 5_000;
+
+export function createGate(
+  deps: {
+    sidecar: Sidecar;
+    log: Logger;
+    limits: Limits;
+    hits: HitStore;
+    now: () => Date;
+  },
+  verify: VerifyToken = accessTokens(deps),
+): Gate {
   const limits = rateLimits(deps.limits, deps.hits, deps.now);
-  const open = new Map<string, number>();
-  let streams = 0;
+  const ofCaller = new Map<string, number>();
+  const open = new Set<{ authorization: string | undefined; refused: AbortController }>();
+
+  setInterval(() => {
+    for (const { authorization, refused } of open)
+      verify(authorization).catch((error: unknown) => {
+        if (error instanceof Problem && error.status === 401) refused.abort(error);
+      });
+  }, VERIFY_EVERY).unref();
 
   return {
     verify,
@@ -56,20 +73,24 @@ export function createGate(deps: {
       }
     },
 
-    enterStream(callerId) {
-      const ofCaller = open.get(callerId) ?? 0;
-      if (streams >= MAX_STREAMS) throw unavailable('Too many streams are open.');
-      if (ofCaller >= MAX_OF_CALLER)
+    enterStream({ id }, authorization) {
+      const count = ofCaller.get(id) ?? 0;
+      if (open.size >= MAX_STREAMS) throw unavailable('Too many streams are open.');
+      if (count >= MAX_OF_CALLER)
         throw new Problem(429, 'too-many-streams', `You have ${MAX_OF_CALLER} streams open. Close one.`, {
           headers: { 'retry-after': '1' },
         });
-      streams += 1;
-      open.set(callerId, ofCaller + 1);
-      return () => {
-        streams -= 1;
-        const left = (open.get(callerId) ?? 1) - 1;
-        if (left > 0) open.set(callerId, left);
-        else open.delete(callerId);
+      const stream = { authorization, refused: new AbortController() };
+      open.add(stream);
+      ofCaller.set(id, count + 1);
+      return {
+        refused: stream.refused.signal,
+        leave() {
+          if (!open.delete(stream)) return;
+          const left = (ofCaller.get(id) ?? 1) - 1;
+          if (left > 0) ofCaller.set(id, left);
+          else ofCaller.delete(id);
+        },
       };
     },
   };

@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { outOfTrace } from '../shared/context.ts';
+import { keptFor } from '../shared/kept-for.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import type { Health } from './api.ts';
 import { SERVICES, type Service } from './routes.ts';
@@ -18,16 +19,7 @@ const readinessSchema = z.object({ open_breakers: z.array(z.string()).optional()
 
 /** `GET /health`: how all the services are. */
 export function health(sidecar: Pick<Sidecar, 'invoke'>): RequestHandler {
-  let latest: { health: Promise<Health>; until: number } | undefined;
-
-  function current(): Promise<Health> {
-    if (latest && latest.until > performance.now()) return latest.health;
-    const asked = askAll();
-    const kept = { health: asked, until: Infinity };
-    latest = kept;
-    void asked.then(() => (kept.until = performance.now() + KEPT_FOR));
-    return asked;
-  }
+  const current = keptFor(KEPT_FOR, askAll);
 
   async function askAll(): Promise<Health> {
     const answers = await Promise.all(SERVICES.map(async (name) => [name, await ask(name)] as const));

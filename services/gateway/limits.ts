@@ -3,7 +3,7 @@ import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 import type { Caller } from '../shared/identity.ts';
 import { Problem } from '../shared/problem.ts';
 import type { HitStore } from './hit-store.ts';
-import { wait, type Window } from './sliding-window.ts';
+import { estimate, wait, type Window } from './sliding-window.ts';
 
 /** Requests a minute of one caller, by what is asked for. */
 export interface Limits {
@@ -37,7 +37,7 @@ export function rateLimits(limits: Limits, hits: HitStore, now: () => Date): Rat
     const at = now().getTime();
     const window = windowOf(name);
     const counted = await hits.hit(`${name}:${key}`, at, window);
-    const used = counted.allowed ? Math.ceil(counted.current) : window.limit + 1;
+    const used = counted.allowed ? Math.ceil(estimate(counted, at, window)) : window.limit + 1;
     const until = counted.allowed ? MINUTE - (at % MINUTE) : Math.max(1_000, wait(counted, at, window));
     return { allowed: counted.allowed, used, until };
   }

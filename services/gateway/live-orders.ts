@@ -26,6 +26,9 @@ export interface LiveOrders {
   changed: (orderId: string, version: number) => void;
 }
 
+/** News may get lost; nobody waits for longer than this for what has happened. Milliseconds. */
+const LOOK_AGAIN = 120_000;
+
 /** Of the order's own events; whoever watches learns of each of them. */
 type Listener = (version: number) => void;
 
@@ -69,7 +72,11 @@ export function liveOrders(sidecar: Pick<Sidecar, 'invoke'>): LiveOrders {
       heard = Math.max(heard, version);
       wake();
     });
-    const aborted = () => wake();
+    const aborted = () => {
+      // What is made here may never be read, and then not end by itself.
+      stop();
+      wake();
+    };
     signal.addEventListener('abort', aborted);
     const end = () => {
       stop();
@@ -96,7 +103,11 @@ export function liveOrders(sidecar: Pick<Sidecar, 'invoke'>): LiveOrders {
           if (found.ended) return;
           if (heard <= seen && !signal.aborted)
             await new Promise<void>((resolve) => {
-              wake = resolve;
+              const timer = setTimeout(resolve, LOOK_AGAIN).unref();
+              wake = () => {
+                clearTimeout(timer);
+                resolve();
+              };
             });
           if (signal.aborted) return;
           const told = heard;

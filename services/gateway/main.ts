@@ -4,7 +4,7 @@ import { createGate } from './gate.ts';
 import { hitStore } from './hit-store.ts';
 import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
-import { listen, stopGracefully, stopSignal } from '../shared/run.ts';
+import { closeServer, listen, stopGracefully, stopSignal } from '../shared/run.ts';
 import { createMetrics } from '../shared/service.ts';
 import { createSidecar } from '../shared/sidecar.ts';
 import { startTracing } from '../shared/tracing.ts';
@@ -21,4 +21,4 @@ const server = await listen(createApp(deps, gate), config.APP_PORT, config.APP_H
 const grpc = createGrpc(deps, gate);
 await grpc.listen(config.GRPC_PORT, config.APP_HOST);
 log.info({ port: config.APP_PORT, grpc_port: config.GRPC_PORT }, 'listening');
-stopGracefully(process, server, log, grpc.stop, stopTracing, hits.close, sidecar.close);
+stopGracefully(process, [() => closeServer(server), grpc.stop], log, stopTracing, hits.close, sidecar.close);

@@ -2,7 +2,6 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Caller } from '../shared/identity.ts';
 import { Problem, unavailable } from '../shared/problem.ts';
 import type { Gate } from './gate.ts';
-import type { LiveOrders } from './live-orders.ts';
 
 /** How often an open stream is written to, so that nothing on the way takes it for dead. Milliseconds. */
 const HEARTBEAT = 15_000;
@@ -11,11 +10,6 @@ const RETRY = 2_000;
 /** Bytes that may wait for a client that reads slowly; it goes on where it was when it connects again. */
 const MAX_WAITING = 64 * 1024;
 
-interface Stream {
-  res: Response;
-  authorization: string | undefined;
-}
-
 /**
  * `GET /api/orders/:id/stream`: an order's changes as Server-Sent Events
  * (https://html.spec.whatwg.org/multipage/server-sent-events.html). Each event has the order's version as its id, the
@@ -23,49 +17,35 @@ interface Stream {
  * with the token; 204 tells a browser not to come again.
  */
 export function orderStream(deps: {
-  gate: Pick<Gate, 'live' | 'verify' | 'enterStream'>;
+  gate: Pick<Gate, 'live' | 'enterStream'>;
   stopping: AbortSignal;
 }): RequestHandler<{ id: string }> {
   const { gate, stopping } = deps;
-  const { live, verify, enterStream } = gate;
-  const streams = new Set<Stream>();
+  const streams = new Set<Response>();
 
-  const heartbeat = setInterval(() => streams.forEach((stream) => void beat(stream)), HEARTBEAT).unref();
+  const heartbeat = setInterval(() => streams.forEach((res) => send(res, ':\n\n')), HEARTBEAT).unref();
   stopping.addEventListener('abort', () => {
     clearInterval(heartbeat);
-    for (const { res } of streams) res.end();
+    for (const res of streams) res.end();
   });
-
-  async function beat({ res, authorization }: Stream): Promise<void> {
-    const stillValid = await verify(authorization).then(
-      () => true,
-      (error: unknown) => !(error instanceof Problem && error.status === 401),
-    );
-    if (stillValid) send(res, ':\n\n');
-    else res.end();
-  }
 
   return async (req, res) => {
     const caller = res.locals['caller'] as Caller;
-    const { authorization } = req.headers;
     const after = lastEventId(req);
     if (stopping.aborted) throw unavailable();
-    const leave = enterStream(caller.id);
-    const closed = new AbortController();
-    const stream = { res, authorization };
-    streams.add(stream);
+    // Who has left while the request was looked at would never be heard leaving.
+    if (res.closed) return;
+    const { refused, leave } = gate.enterStream(caller, req.headers.authorization);
+    const over = new AbortController();
     res.once('close', () => {
-      streams.delete(stream);
+      streams.delete(res);
       leave();
-      closed.abort();
+      over.abort();
     });
-    let changes: Awaited<ReturnType<LiveOrders['open']>>;
-    try {
-      changes = await live.open(caller, req.params.id, after, closed.signal);
-    } catch (error) {
-      if (closed.signal.aborted) return;
-      throw error;
-    }
+    refused.addEventListener('abort', () => res.end(), { once: true });
+
+    const changes = await gate.live.open(caller, req.params.id, after, over.signal);
+    if (res.closed || res.writableEnded) return;
     if (!changes) return void res.status(204).end();
     res.set({
       'content-type': 'text/event-stream',
@@ -74,6 +54,7 @@ export function orderStream(deps: {
       'x-accel-buffering': 'no',
     });
     if (req.method === 'HEAD') return void res.end();
+    streams.add(res);
     send(res, `retry: ${RETRY}\n\n`);
     try {
       for await (const { type, order } of changes)

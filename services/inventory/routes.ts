@@ -37,8 +37,9 @@ export function inventoryRoutes(stock: StockStore, once: Once): Router {
     requireAdmin(req);
     const product_id = productIdOf(req.params);
     const { quantity } = parseBody(restockBody, req.body);
-    await once(req, res, 'restock', async (operation) => {
-      const command = { kind: 'restock', product_id, quantity, operation } as const;
+    await once(req, res, 'restock', async (operation, mayBeRepeated) => {
+      const named = mayBeRepeated ? { operation } : {};
+      const command = { kind: 'restock', product_id, quantity, ...named } as const;
       const { after } = await stock.applyToProduct(command);
       return { status: 200, body: toProduct(existing(after)) };
     });

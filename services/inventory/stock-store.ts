@@ -65,7 +65,8 @@ export function stockStore(state: StateStore): StockStore {
         isOrderCommand(command) ? reservations.get(command.order_id) : products.get(command.product_id);
       const before = documentOf();
       if (demand && !isOrderCommand(command)) demand(products.get(command.product_id));
-      if (command.kind === 'restock') demandSame(command, restocks.get(command.operation));
+      if (command.kind === 'restock' && command.operation !== undefined)
+        demandSame(command, restocks.get(command.operation));
       const changes = applyCommand({ products, reservations, restocks }, command);
       for (const product of changes.products) {
         products.set(product.product_id, product);
@@ -158,7 +159,9 @@ function keysOf(command: Command): string[] {
   if (!isOrderCommand(command))
     return [
       productKey(command.product_id),
-      ...(command.kind === 'restock' ? [restockKey(command.operation)] : []),
+      ...(command.kind === 'restock' && command.operation !== undefined
+        ? [restockKey(command.operation)]
+        : []),
     ];
   const { order_id, lines } = command;
   return [reservationKey(order_id), ...lines.map(({ product_id }) => productKey(product_id))];

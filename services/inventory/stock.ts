@@ -46,7 +46,7 @@ export type NewProduct = Omit<StockedProduct, 'reserved' | 'sold' | 'stocked' | 
 export type ProductCommand =
   | (NewProduct & { kind: 'add' })
   | { kind: 'put'; product_id: string; name: string; unit_price: number; currency?: string | undefined }
-  | { kind: 'restock'; product_id: string; quantity: number; operation: string };
+  | { kind: 'restock'; product_id: string; quantity: number; operation?: string };
 
 /** What stays of a restock, so that it is done once. */
 export interface Restock {
@@ -181,11 +181,11 @@ function editProduct({ products, restocks }: Stock, command: ProductCommand): Ch
     }
     case 'restock': {
       const { operation, product_id, quantity } = command;
-      if (!product || restocks.has(operation)) return UNCHANGED;
+      if (!product || (operation !== undefined && restocks.has(operation))) return UNCHANGED;
       const { on_hand, stocked } = product;
       return {
         products: [revised(product, { on_hand: on_hand + quantity, stocked: stocked + quantity })],
-        restock: { operation, product_id, quantity },
+        ...(operation === undefined ? {} : { restock: { operation, product_id, quantity } }),
       };
     }
   }

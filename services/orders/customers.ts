@@ -1,4 +1,4 @@
-import { CALLER_ID, CALLER_ROLE, type Caller } from '../shared/identity.ts';
+import { headersOf, type Caller } from '../shared/identity.ts';
 import { Problem, unavailable } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 
@@ -11,7 +11,7 @@ export function customers(sidecar: Sidecar): DemandCustomer {
     const { status } = await sidecar.invoke('users', {
       method: 'GET',
       path: `/api/users/${customerId}`,
-      headers: { [CALLER_ID]: caller.id, [CALLER_ROLE]: caller.role },
+      headers: headersOf(caller),
     });
     if (status === 404)
       throw new Problem(422, 'unknown-customer', 'There is no such customer.', {

@@ -88,6 +88,6 @@ export function orderPlacer(deps: {
   }
 }
 
-function hash({ wish, payment }: OrderRequest): string {
-  return createHash('sha256').update(JSON.stringify({ wish, payment })).digest('base64url');
+function hash({ customerId, wish, payment }: OrderRequest): string {
+  return createHash('sha256').update(JSON.stringify({ customerId, wish, payment })).digest('base64url');
 }

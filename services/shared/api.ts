@@ -36,6 +36,8 @@ export interface Operation {
   failures?: Readonly<Record<number, z.ZodType>>;
   /** Takes an `Idempotency-Key`. */
   idempotent?: true;
+  /** Answers 204 where there is nothing to tell. */
+  mayBeEmpty?: true;
   /** Answers 201 where it made what it answers. */
   creates?: true;
   /** Has an `ETag`: a GET answers 304 to `If-None-Match`, a PUT 412 to an `If-Match` that is out of date. */

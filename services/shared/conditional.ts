@@ -5,12 +5,15 @@ import { Problem } from './problem.ts';
 export const versionTag = (version: number): string => `"${version}"`;
 
 /**
- * Stands where a change is decided, against what it would replace (RFC 9110, 13.1.1). Without `If-Match` everything goes.
+ * Stands where a change is decided, against what it would replace (RFC 9110, 13.1.1 and 13.1.2): `If-Match`, and
+ * `If-None-Match: *` for what must not exist yet. Without them everything goes.
  *
  * @param etag undefined: there is nothing yet
- * @throws Problem 412 where the caller has seen another version
+ * @throws Problem 412 where the caller has seen another version, or none
  */
 export function demandMatch(req: Request, etag: string | undefined): void {
+  if (req.get('if-none-match')?.trim() === '*' && etag !== undefined)
+    throw new Problem(412, 'precondition-failed', 'It exists already.');
   const expected = req.get('if-match');
   if (expected === undefined || (expected.trim() === '*' && etag !== undefined)) return;
   const tags = expected.split(',').map((tag) => tag.trim());

@@ -89,7 +89,10 @@ const toExamples = (examples: Readonly<Record<string, unknown>>) =>
 const SAME_AGAIN = 'The same key again gives the same answer, and nothing is done twice.';
 const VISIBLE = { type: 'string', pattern: '^[!-~]{1,255}$' };
 
-function parametersOf({ params, query, idempotent, tagged, body, access, headers }: Operation, to: Audience) {
+function parametersOf(
+  { params, query, idempotent, tagged, creates, body, access, headers }: Operation,
+  to: Audience,
+) {
   const text = { type: 'string' };
   const header = (name: string, description: string, required = false, schema: Json = text) => ({
     name,
@@ -108,6 +111,7 @@ function parametersOf({ params, query, idempotent, tagged, body, access, headers
     ...(tagged && body
       ? [header('If-Match', 'An ETag: answered with 412 where it is not that one any more.')]
       : []),
+    ...(creates ? [header('If-None-Match', '`*`: answered with 412 where there is one already.')] : []),
     ...Object.entries(headers ?? {}).map(([name, { description, pattern }]) =>
       header(name, description, false, { type: 'string', pattern }),
     ),
@@ -160,6 +164,7 @@ function responsesOf(operation: Operation, audience: Audience, named: Record<str
   };
   return {
     [status]: success,
+    ...(operation.mayBeEmpty ? { 204: { description: 'There is nothing left to tell' } } : {}),
     ...(creates ? { 201: { ...success, description: 'Made' } } : {}),
     ...(tagged && !body ? { 304: { description: 'It is still the one that you have' } } : {}),
     ...problemsOf(operation, audience),

@@ -76,8 +76,8 @@ export function problemOf(error: unknown): Problem {
   return new Problem(500, 'internal-error', 'Something went wrong on our side.');
 }
 
-/** Sends a problem document (`application/problem+json`). */
-function sendProblem(res: Response, problem: Problem): void {
+/** Sends a problem document (`application/problem+json`), with members of its own if `more` has any. */
+export function sendProblem(res: Response, problem: Problem, more: Record<string, unknown> = {}): void {
   res
     .status(problem.status)
     .set({ 'cache-control': 'no-store', ...problem.headers })
@@ -91,6 +91,7 @@ function sendProblem(res: Response, problem: Problem): void {
         instance: res.req.originalUrl.split('?')[0],
         request_id: requestId() ?? '',
         ...(problem.errors ? { errors: problem.errors } : {}),
+        ...more,
       }),
     );
 }

@@ -1,7 +1,7 @@
-import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import type { RequestListener } from 'node:http';
 import { createServer, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './log.ts';
@@ -23,7 +23,8 @@ const CLIENT_ERRORS: Record<string, [status: number, detail: string]> = {
 };
 
 /** What is no HTTP request does not reach the app; it is answered with a problem document all the same. */
-function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+function refuse(error: NodeJS.ErrnoException, stream: Duplex): void {
+  const socket = stream as Socket;
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
   const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'This is not an HTTP request.'];
   const title = STATUS_CODES[status] ?? 'Error';
@@ -35,10 +36,12 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
     instance: '',
     request_id: '',
   });
-  socket.end(
+  socket.write(
     `HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
+  // An end alone would leave the connection to a client that never ends its own half.
+  socket.destroySoon();
 }
 
 /** Listens; resolves when connections are taken. */
@@ -55,22 +58,31 @@ export async function listen(app: RequestListener, port: number, host: string): 
 /** Aborted on SIGTERM and SIGINT: for what would never end by itself, such as a stream. Comes before `stopGracefully`. */
 export function stopSignal(process: NodeJS.Process): AbortSignal {
   const stopping = new AbortController();
-  // Each stream that is open listens.
-  setMaxListeners(0, stopping.signal);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort());
   return stopping.signal;
+}
+
+/** How often a server that is closing looks for connections that have become idle. Milliseconds. */
+const LOOK_FOR_IDLE = 50;
+
+/** Takes no new connections, and resolves when what is in flight is answered. */
+export async function closeServer(server: Server): Promise<void> {
+  // Kept connections do not end by themselves, and those in use now become idle later.
+  const looking = setInterval(() => server.closeIdleConnections(), LOOK_FOR_IDLE);
+  await new Promise((resolve) => void server.close(resolve));
+  clearInterval(looking);
 }
 
 /** What is under way may take this long to end after SIGTERM. Milliseconds. */
 const STOP_TIMEOUT = 10_000;
 
 /**
- * On SIGTERM or SIGINT: takes no new connections, lets what is in flight finish, then runs `closers` in their order.
- * Exits 0; 1 where that took longer than ten seconds.
+ * On SIGTERM or SIGINT: closes all `doors` at once, so that nothing new comes in and what is in flight can finish, then
+ * runs `closers` in their order. Exits 0; 1 where that took longer than ten seconds.
  */
 export function stopGracefully(
   process: NodeJS.Process,
-  server: Server,
+  doors: readonly (() => Promise<unknown>)[],
   log: Logger,
   ...closers: (() => Promise<unknown>)[]
 ): void {
@@ -80,10 +92,7 @@ export function stopGracefully(
     stopping = true;
     log.info({ signal }, 'stopping');
     setTimeout(() => process.exit(1), STOP_TIMEOUT).unref();
-    await new Promise((resolve) => {
-      server.close(resolve);
-      server.closeIdleConnections();
-    });
+    await Promise.all(doors.map((close) => close()));
     for (const close of closers) await close().catch((err: unknown) => log.warn({ err }, 'closing failed'));
     process.exit(0);
   };

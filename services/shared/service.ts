@@ -5,8 +5,9 @@ import type { ServiceDescription } from './api.ts';
 import { asyncApi } from './asyncapi.ts';
 import { addRequestFields, requestIdFrom, resumeTrace, runInRequest } from './context.ts';
 import type { Logger } from './log.ts';
+import { keptFor } from './kept-for.ts';
 import { openApi } from './openapi.ts';
-import { errorHandler, Problem, unknownRoute } from './problem.ts';
+import { errorHandler, Problem, sendProblem, unavailable, unknownRoute } from './problem.ts';
 import type { Sidecar } from './sidecar.ts';
 
 /** What every service is made of; each adds its own collaborators. */
@@ -54,14 +55,14 @@ export function createService(
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(inRequest(log, metrics));
+  // A sidecar's metrics are a long page.
+  const openBreakers = keptFor(1_000, sidecar.openBreakers);
   app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }));
   app.get('/readyz', async (_req, res) => {
-    const [hasSidecar, breakers] = await Promise.all([sidecar.isReady(), sidecar.openBreakers()]);
-    const ready = isReady() && hasSidecar;
-    res.status(ready ? 200 : 503).json({
-      status: ready ? 'ready' : 'starting',
-      ...(breakers.length > 0 ? { open_breakers: breakers } : {}),
-    });
+    const [hasSidecar, breakers] = await Promise.all([sidecar.isReady(), openBreakers()]);
+    const more = breakers.length > 0 ? { open_breakers: breakers } : {};
+    if (isReady() && hasSidecar) res.json({ status: 'ready', ...more });
+    else sendProblem(res, unavailable('The service is starting, or its sidecar is out.'), more);
   });
   app.get('/metrics', async (_req, res) => void res.type(metrics.contentType).send(await metrics.metrics()));
   if (description) app.use(documents(description));
@@ -77,12 +78,26 @@ export function createService(
   return app;
 }
 
-/** Made when they are first asked for: nobody should pay for them at every start. */
 function documents(description: ServiceDescription): Router {
   const router = express.Router();
-  router.get('/openapi.json', (_req, res) => void res.json(openApi([description], 'sidecar')));
-  router.get('/asyncapi.json', (_req, res) => void res.json(asyncApi([description])));
+  router.get(
+    '/openapi.json',
+    documentMadeOnce(() => openApi([description], 'sidecar')),
+  );
+  router.get(
+    '/asyncapi.json',
+    documentMadeOnce(() => asyncApi([description])),
+  );
   return router;
+}
+
+/** Answers with a JSON document that is made when it is first asked for: nobody should pay for it at every start. */
+export function documentMadeOnce(make: () => unknown): RequestHandler {
+  let made: string | undefined;
+  return (_req, res) => {
+    made ??= JSON.stringify(make());
+    res.type('json').send(made);
+  };
 }
 
 /** Puts each request into a context of its own, and tells of it when it ends. */
@@ -99,14 +114,16 @@ function inRequest(log: Logger, metrics: Registry): RequestHandler {
     const requestId = requestIdFrom(req.get('x-request-id'));
     res.set('x-request-id', requestId);
     runInRequest(req.headers, { request_id: requestId }, () => {
-      res.on('finish', () => {
+      // Also where the caller left before the end.
+      res.once('close', () => {
         const seconds = (performance.now() - started) / 1000;
         const route = routeOf(req);
         duration.observe({ method: req.method, route, status: res.statusCode }, seconds);
         if (PROBES.has(route)) return;
         const path = req.originalUrl.split('?')[0];
         const ms = Math.round(seconds * 10_000) / 10;
-        log.info({ method: req.method, path, status: res.statusCode, ms }, 'request');
+        const left = res.writableFinished ? {} : { left: true };
+        log.info({ method: req.method, path, status: res.statusCode, ms, ...left }, 'request');
       });
       next();
     });

@@ -2,7 +2,7 @@ import { createApp } from './app.ts';
 import { config as schema } from './config.ts';
 import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
-import { listen, stopGracefully } from '../shared/run.ts';
+import { closeServer, listen, stopGracefully } from '../shared/run.ts';
 import { createMetrics } from '../shared/service.ts';
 import { createSidecar } from '../shared/sidecar.ts';
 import { startTracing } from '../shared/tracing.ts';
@@ -23,4 +23,4 @@ const app = createApp({
 });
 const server = await listen(app, config.APP_PORT, config.APP_HOST);
 log.info({ port: config.APP_PORT }, 'listening');
-stopGracefully(process, server, log, stopTracing, () => sidecar.close());
+stopGracefully(process, [() => closeServer(server)], log, stopTracing, () => sidecar.close());

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { recordKey } from '../shared/idempotency.ts';
 import { pagedIndex } from '../shared/paged-index.ts';
 import type { StateStore, Stored, Write } from '../shared/state.ts';
 import { isErased, type Account, type UserDocument } from './user.ts';
@@ -46,6 +47,13 @@ export function userStore(state: StateStore): UserStore {
     return found ? [{ op: 'delete', key: emailKey(email), etag: found.etag }] : [];
   }
 
+  /** The answer to the registration, which tells of the person: the operation's id is the account's. */
+  async function forgetRegistration(userId: string): Promise<Write[]> {
+    const key = recordKey(userId);
+    const found = await state.get(key);
+    return found ? [{ op: 'delete', key, etag: found.etag }] : [];
+  }
+
   return {
     load: (userId) => state.get<UserDocument>(userKey(userId)),
 
@@ -63,6 +71,7 @@ export function userStore(state: StateStore): UserStore {
       const email = isErased(next) ? undefined : next.email;
       const writes: Write[] = [{ op: 'put', key: userKey(next.user_id), value: next, etag }];
       if (email !== old) writes.push(...(await releaseEmail(old)));
+      if (isErased(next)) writes.push(...(await forgetRegistration(next.user_id)));
       if (email !== undefined && email !== old) writes.push(claimEmail(email, next.user_id));
       await state.write(...writes);
     },

@@ -137,6 +137,16 @@ describe('a product', () => {
     },
   );
 
+  it('When it is there and If-None-Match is *, then 412 and it stays as it is', async () => {
+    const before = stored();
+    const answer = await service.door
+      .put('/api/inventory/mug')
+      .set({ ...ADMIN, 'if-none-match': '*' })
+      .send({ name: 'Another', unit_price: 1 });
+    expect(answer.status).toBe(412);
+    expect(stored()).toEqual(before);
+  });
+
   it('When ten change the same version at once, then one of them does', async () => {
     const old = await tag();
     const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => put(2000 + n, old)));

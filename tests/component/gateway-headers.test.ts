@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -8,6 +9,7 @@ import { listen } from '../../services/shared/run.ts';
 import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { until } from '../support/wait.ts';
 
 let key: Key;
 let service: ServiceUnderTest;
@@ -113,6 +115,20 @@ describe('what is no proper request', () => {
     server.close();
     return answer;
   }
+
+  it('When the client keeps its own half of the connection open, then it is closed all the same', async () => {
+    const server = await listen((_req, res) => void res.end('reached'), 0, '127.0.0.1');
+    const { port } = server.address() as AddressInfo;
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+    const told = once(socket, 'data');
+    socket.write('hello\r\n\r\n');
+    await told;
+    const connections = () =>
+      new Promise<number>((resolve) => void server.getConnections((_, count) => resolve(count)));
+    expect(await until('it is closed', connections, (count) => count === 0, 3_000)).toBe(0);
+    socket.destroy();
+    server.close();
+  });
 
   it.each([
     ['the headers are huge', `GET / HTTP/1.1\r\nhost: a\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],

@@ -67,6 +67,19 @@ describe('rate limits', () => {
     expect(response.headers).not.toHaveProperty('x-ratelimit-limit');
   });
 
+  it('When the window that ended was full, then what is told to be left is what gets through', async () => {
+    const ada = await tokenOf(randomUUID());
+    await statuses(3, () => order(ada));
+    now = new Date(now.getTime() + 80_000);
+    const { headers } = await order(ada);
+    expect(headers['ratelimit']).toMatch(/^"api"; r=0;/);
+    expect((await order(ada)).status).toBe(429);
+  });
+
+  it('When methods are tried that are not there, then they are counted too', async () => {
+    expect(await statuses(5, () => service.door.delete('/api/orders'))).toEqual([405, 405, 405, 405, 429]);
+  });
+
   it('When somebody logs in or registers, then the address is counted, for both together', async () => {
     expect(await statuses(2, () => logIn('192.0.2.1'))).toEqual([200, 200]);
     const register = service.door.post('/api/users/register').set('x-forwarded-for', '192.0.2.1').send({});

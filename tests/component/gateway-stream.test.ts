@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Express } from 'express';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp, type GatewayDeps } from '../../services/gateway/app.ts';
+import { memoryHits, type HitStore } from '../../services/gateway/hit-store.ts';
 import { createGate, type Gate } from '../../services/gateway/gate.ts';
 import { createMetrics } from '../../services/shared/service.ts';
 import type { Order } from '../../services/orders/contract.ts';
@@ -31,14 +33,25 @@ let stopping: AbortController;
 /** How far the order has come: as many of TYPES have happened. */
 let version: number;
 let ended: unknown[];
+/** How long counting takes, as with a store elsewhere. Milliseconds. */
+let slowLimit: number;
 
 beforeEach(async () => {
   stopping = new AbortController();
   version = 1;
   ended = [];
+  slowLimit = 0;
   let app: Express | undefined;
   service = await startService((deps) => {
-    const options = { ...deps, ...gatewayOptions(), stopping: stopping.signal };
+    const memory = memoryHits();
+    const hits: HitStore = {
+      ...memory,
+      async hit(...args) {
+        if (slowLimit > 0) await delay(slowLimit);
+        return memory.hit(...args);
+      },
+    };
+    const options = { ...deps, ...gatewayOptions(), hits, stopping: stopping.signal };
     gateOptions = () => ({ ...options, metrics: createMetrics() });
     gate = createGate(options);
     return (app = createApp(options, gate));
@@ -205,6 +218,37 @@ describe('GET /api/orders/:id/stream', () => {
     expect(service.sidecar.calls.length - before).toBeLessThan(5);
   });
 
+  it('When clients leave before they are let in, then they take nobody’s room', async () => {
+    const { port } = server.address() as AddressInfo;
+    const token = await signToken(key, { sub: ADA, sid: SESSION });
+    const request = `GET ${new URL(url).pathname} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${token}\r\n\r\n`;
+    slowLimit = 20;
+    for (let count = 0; count < 120; count++) {
+      const socket = connect(port, '127.0.0.1');
+      await new Promise<void>((resolve) => void socket.write(request, () => resolve()));
+      socket.destroy();
+    }
+    await until(
+      'all are gone',
+      () => new Promise<number>((resolve) => void server.getConnections((_, count) => resolve(count))),
+      (count) => count === 0,
+    );
+    slowLimit = 0;
+    expect((await watch()).status).toBe(200);
+  });
+
+  it('When only the head is asked for, then it is answered, and nothing is left of it', async () => {
+    const authorization = `Bearer ${await signToken(key, { sub: ADA, sid: SESSION })}`;
+    const response = await fetch(url, { method: 'HEAD', headers: { authorization } });
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      200,
+      'text/event-stream; charset=utf-8',
+    ]);
+    const before = service.sidecar.calls.length;
+    await moveTo(3);
+    expect(service.sidecar.calls.length).toBe(before);
+  });
+
   it('When the service stops, then the stream ends so that it can', async () => {
     const watching = await watch();
     expect(await untilIds(watching, [1])).toEqual([1]);
@@ -229,7 +273,8 @@ describe('a stream that stays open', () => {
   it('When nothing happens, then heartbeats come; when the session ends, then the stream does', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
-      const watcher = createApp({ ...gateOptions(), stopping: stopping.signal }, gate);
+      const options = { ...gateOptions(), stopping: stopping.signal };
+      const watcher = createApp(options, createGate(options));
       const other = createServer(watcher);
       await new Promise<void>((resolve) => void other.listen(0, '127.0.0.1', resolve));
       url = url.replace(/:\d+\//, `:${(other.address() as AddressInfo).port}/`);

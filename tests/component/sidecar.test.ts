@@ -1,3 +1,5 @@
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { cloudEvent } from '../../services/shared/events.ts';
 import { publisher } from '../../services/shared/publisher.ts';
@@ -11,6 +13,7 @@ import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
 import { stateStore } from '../../services/shared/state.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
 import { startService } from '../support/service-under-test.ts';
+import { until } from '../support/wait.ts';
 
 let fake: FakeSidecar;
 let sidecar: Sidecar;
@@ -162,8 +165,39 @@ describe('circuit breakers', () => {
     onTestFinished(() => service.stop());
     expect((await service.door.get('/readyz')).body).toEqual({ status: 'ready' });
     service.sidecar.metrics = metric('app_inventory', 'open', 1);
-    const { status, body } = await service.door.get('/readyz');
+    const { status, body } = await until(
+      'it shows',
+      () => service.door.get('/readyz'),
+      (answer) => 'open_breakers' in answer.body,
+    );
     expect([status, body]).toEqual([200, { status: 'ready', open_breakers: ['app_inventory'] }]);
+  });
+
+  it('When the service is not ready, then the breakers are told all the same', async () => {
+    const service = await startService((deps) => createService(deps, { routers: [], isReady: () => false }));
+    onTestFinished(() => service.stop());
+    service.sidecar.metrics = metric('pubsub', 'open', 1);
+    const { status, body } = await service.door.get('/readyz');
+    expect([status, body]).toMatchObject([
+      503,
+      { type: 'urn:sidecart:problem:unavailable', open_breakers: ['pubsub'] },
+    ]);
+  });
+});
+
+describe('a sidecar that takes its time', () => {
+  it('When it begins an answer and does not end it, then the call is given up in time', async () => {
+    const slow = createServer((_req, res) => void res.writeHead(200).write('half'));
+    await new Promise<void>((resolve) => void slow.listen(0, '127.0.0.1', resolve));
+    const { port } = slow.address() as AddressInfo;
+    const waiting = createSidecar({ port });
+    const started = performance.now();
+    await expect(waiting.invoke('orders', { method: 'GET', path: '/', timeout: 200 })).rejects.toThrow(
+      'SIDECAR_UNREACHABLE',
+    );
+    expect(performance.now() - started).toBeLessThan(2_000);
+    slow.closeAllConnections();
+    slow.close();
   });
 });
 

@@ -1,14 +1,12 @@
+import { ipKeyGenerator } from 'express-rate-limit';
 import type { handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc/grpc-js';
 import { once, type EventEmitter } from 'node:events';
 import type { Caller } from '../../shared/identity.ts';
 import type { Logger } from '../../shared/log.ts';
-import { forbidden, Problem, problemOf } from '../../shared/problem.ts';
-import type { Gate } from '../gate.ts';
+import { problemOf } from '../../shared/problem.ts';
+import type { Gate, OpenStream } from '../gate.ts';
 import { failureOf, type Failure } from './failure.ts';
 import type { Protocol } from './protocol.ts';
-
-/** `customer`: everyone with an access token; whose things these are is for the service behind to judge. */
-export type Access = 'customer' | 'admin';
 
 /** A call of somebody who may make it. */
 export interface Asked<Request> {
@@ -20,36 +18,30 @@ export interface Asked<Request> {
 }
 
 export interface GuardDeps {
-  gate: Pick<Gate, 'verify' | 'identify' | 'limits' | 'enterStream'>;
+  gate: Pick<Gate, 'identify' | 'limits' | 'enterStream'>;
   log: Logger;
   encode: Protocol['encode'];
 }
 
 export interface Guard {
   unary: <Request, Response>(
-    access: Access,
     answer: (asked: Asked<Request>) => Promise<{ message: Response; metadata?: Metadata }>,
   ) => handleUnaryCall<Request, Response>;
   stream: <Request, Response>(
-    access: Access,
     messages: (asked: Asked<Request>) => AsyncIterable<Response>,
   ) => handleServerStreamingCall<Request, Response>;
 }
 
-/** A stream ends with its token; this is how often that is looked at. Milliseconds. */
-const VERIFY_EVERY = 15_000;
-
 /**
- * The only way to make a handler, so that there is none without a word on who may call it: a method of the .proto that
- * has no handler is UNIMPLEMENTED. What handlers throw becomes a status here.
+ * The only way to make a handler, so that there is none for those without an access token; whose things these are is for the
+ * service behind to judge. A method of the .proto that has no handler is UNIMPLEMENTED. What handlers throw becomes a status here.
  */
 export function guard({ gate, log, encode }: GuardDeps): Guard {
-  const { verify, identify, limits, enterStream } = gate;
+  const { identify, limits, enterStream } = gate;
 
-  async function admit(call: Call, access: Access): Promise<Caller> {
-    const address = call.getPeer().replace(/:\d+$/, '');
+  async function admit(call: Call): Promise<Caller> {
+    const address = ipKeyGenerator(call.getPeer().replace(/:\d+$/, ''));
     const caller = await identify(textOf(call.metadata, 'authorization'), address);
-    if (access === 'admin' && caller.role !== 'admin') throw forbidden('This is for administrators.');
     const refusal = await limits.count('api', caller.id);
     if (refusal) throw refusal;
     return caller;
@@ -63,11 +55,11 @@ export function guard({ gate, log, encode }: GuardDeps): Guard {
   }
 
   return {
-    unary: (access, answer) => async (call, callback) => {
+    unary: (answer) => async (call, callback) => {
       const { request, metadata } = call;
       const signal = signalOf(call);
       try {
-        const caller = await admit(call, access);
+        const caller = await admit(call);
         const answered = await answer({ request, caller, metadata, signal });
         if (answered.metadata) call.sendMetadata(answered.metadata);
         callback(null, answered.message);
@@ -75,33 +67,27 @@ export function guard({ gate, log, encode }: GuardDeps): Guard {
         callback(failure(error, signal));
       }
     },
-    stream: (access, messages) => async (call) => {
+    stream: (messages) => async (call) => {
       const { request, metadata } = call;
       const cancelled = signalOf(call);
-      const expired = new AbortController();
-      const signal = AbortSignal.any([cancelled, expired.signal]);
-      const stillAdmitted = setInterval(() => {
-        verify(textOf(metadata, 'authorization')).catch((error: unknown) => {
-          if (error instanceof Problem && error.status === 401) expired.abort(error);
-        });
-      }, VERIFY_EVERY).unref();
-      let leave = () => {};
+      let stream: OpenStream | undefined;
       try {
-        const caller = await admit(call, access);
-        leave = enterStream(caller.id);
+        const caller = await admit(call);
+        if (cancelled.aborted) return;
+        stream = enterStream(caller, textOf(metadata, 'authorization'));
+        const signal = AbortSignal.any([cancelled, stream.refused]);
         for await (const message of messages({ request, caller, metadata, signal })) {
           if (signal.aborted) break;
           if (!call.write(message)) await once(call, 'drain', { signal });
         }
-        expired.signal.throwIfAborted();
+        stream.refused.throwIfAborted();
         call.end();
       } catch (error) {
-        const reason: unknown = expired.signal.aborted ? expired.signal.reason : error;
+        const reason: unknown = stream?.refused.aborted ? stream.refused.reason : error;
         // The library's way to end a stream with a status.
         if (!cancelled.aborted) call.emit('error', failure(reason, cancelled));
       } finally {
-        clearInterval(stillAdmitted);
-        leave();
+        stream?.leave();
       }
     },
   };

@@ -59,26 +59,26 @@ export function orderService(
   }
 
   return {
-    CreateOrder: unary<CreateOrderRequest, CreateOrderResponse>('customer', async (asked) => {
+    CreateOrder: unary<CreateOrderRequest, CreateOrderResponse>(async (asked) => {
       const target = { method: 'POST', path: '/api/orders' } as const;
       // The message is the body, field by field; orders says what is wrong with it.
       const { answer, metadata } = await ask(asked, target, orderAcceptedSchema, asked.request);
       return { message: { ...answer, status: statusName(answer.status) }, metadata };
     }),
 
-    GetOrder: unary<GetOrderRequest, OrderMessage>('customer', async (asked) => {
+    GetOrder: unary<GetOrderRequest, OrderMessage>(async (asked) => {
       const target = { method: 'GET', path: `/api/orders/${orderIdOf(asked)}` } as const;
       const { answer, metadata } = await ask(asked, target, orderSchema);
       return { message: orderMessage(answer), metadata };
     }),
 
-    CancelOrder: unary<CancelOrderRequest, OrderMessage>('customer', async (asked) => {
+    CancelOrder: unary<CancelOrderRequest, OrderMessage>(async (asked) => {
       const target = { method: 'POST', path: `/api/orders/${orderIdOf(asked)}/cancel` } as const;
       const { answer, metadata } = await ask(asked, target, orderSchema, { reason: asked.request.reason });
       return { message: orderMessage(answer), metadata };
     }),
 
-    WatchOrder: stream<WatchOrderRequest, OrderEventMessage>('customer', async function* events(asked) {
+    WatchOrder: stream<WatchOrderRequest, OrderEventMessage>(async function* events(asked) {
       const { caller, request, signal } = asked;
       const after = Math.max(0, request.after_version);
       for await (const { type, order } of watch(caller, orderIdOf(asked), after, signal))

@@ -10,7 +10,7 @@ import { failureOf } from './failure.ts';
 import type { Gate } from '../gate.ts';
 import { guard, type GuardDeps } from './guard.ts';
 import { inRequest, measured } from './interceptors.ts';
-import { openStreams } from './open-streams.ts';
+import { openCalls } from './open-calls.ts';
 import { orderService, type OrderServiceDeps } from './order-service.ts';
 import { loadProtocol, ORDER_SERVICE } from './protocol.ts';
 import { reflection } from './reflection.ts';
@@ -34,7 +34,7 @@ export interface GrpcServer {
 
 const OPTIONS = {
   'grpc.max_receive_message_length': BODY_LIMIT,
-  'grpc.max_concurrent_streams': 1_000,
+  'grpc.max_concurrent_streams': 200,
   // A connection whose other end is gone is found out, and one that nobody uses is given up. Milliseconds.
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 10_000,
@@ -52,11 +52,11 @@ const LOOK_EVERY = 5_000;
 export function createGrpcServer(deps: GrpcDeps): GrpcServer {
   const { log, metrics, isReady, protoDir } = deps;
   const { orderService: definition, encode, definitions } = loadProtocol(protoDir);
-  const streams = openStreams();
+  const calls = openCalls(() => failureOf(unavailable('Too many calls are open.'), encode));
   const server = new Server({
     ...OPTIONS,
     // From the wire to the handler.
-    interceptors: [inRequest(log), measured(metrics), streams.interceptor],
+    interceptors: [inRequest(log), measured(metrics), calls.interceptor],
   });
   server.addService(
     definition,
@@ -89,7 +89,7 @@ export function createGrpcServer(deps: GrpcDeps): GrpcServer {
       isStopping = true;
       clearInterval(looking);
       tell('NOT_SERVING');
-      streams.end(failureOf(unavailable('The server is stopping. Please call again.'), encode));
+      calls.endStreams(failureOf(unavailable('The server is stopping. Please call again.'), encode));
       const stopped = promisify(server.tryShutdown.bind(server))();
       await Promise.race([stopped, delay(STOP_TIMEOUT, undefined, { ref: false })]);
       server.forceShutdown();
