@@ -1,4 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express';
+import type { OrderChange } from '../orders/contract.ts';
 import type { Caller } from '../shared/identity.ts';
 import { Problem, unavailable } from '../shared/problem.ts';
 import type { Gate } from './gate.ts';
@@ -44,8 +45,9 @@ export function orderStream(deps: {
     });
     refused.addEventListener('abort', () => res.end(), { once: true });
 
-    const changes = await gate.live.open(caller, req.params.id, after, over.signal);
+    const changes = await unlessOver(gate.live.open(caller, req.params.id, after, over.signal));
     if (res.closed || res.writableEnded) return;
+    if (stopping.aborted) throw unavailable();
     if (!changes) return void res.status(204).end();
     res.set({
       'content-type': 'text/event-stream',
@@ -56,14 +58,26 @@ export function orderStream(deps: {
     if (req.method === 'HEAD') return void res.end();
     streams.add(res);
     send(res, `retry: ${RETRY}\n\n`);
-    try {
-      for await (const { type, order } of changes)
-        send(res, `id: ${order.version}\nevent: ${type}\ndata: ${JSON.stringify(order)}\n\n`);
-    } finally {
-      // Also where the order cannot be read any more: the client connects again.
-      res.end();
+    await unlessOver(tell(res, changes));
+
+    /** What fails because nobody waits for it has not failed. */
+    async function unlessOver<T>(work: Promise<T>): Promise<T | undefined> {
+      return work.catch((error: unknown) => {
+        if (!over.signal.aborted) throw error;
+        return undefined;
+      });
     }
   };
+}
+
+async function tell(res: Response, changes: AsyncIterable<OrderChange>): Promise<void> {
+  try {
+    for await (const { type, order } of changes)
+      send(res, `id: ${order.version}\nevent: ${type}\ndata: ${JSON.stringify(order)}\n\n`);
+  } finally {
+    // Also where the order cannot be read any more: the client connects again.
+    res.end();
+  }
 }
 
 function send(res: Response, text: string): void {

@@ -205,6 +205,7 @@ describe('GET /api/orders/:id/stream', () => {
     const watching = await watch();
     expect(await untilIds(watching, [1])).toEqual([1]);
     watching.leave();
+    expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
     const before = service.sidecar.calls.length;
     await until(
       'it is forgotten',
