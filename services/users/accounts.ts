@@ -153,6 +153,8 @@ export function accounts(deps: {
     find: async (userId) => (await loadAccount(userId)).value,
 
     async change(userId, { email, name, password }, { session, demand }) {
+      // Before a hash is made for it: that costs more than all else here.
+      if (password !== undefined) demand((await loadAccount(userId)).value);
       const changes = {
         email,
         name,
