@@ -44,8 +44,9 @@ export function sessions(deps: {
 }): Sessions {
   const { store, users, tokens, counters, log, now, refreshTtlSeconds } = deps;
 
-  async function tokensOf(session: Session, account: Account): Promise<TokenAnswer> {
-    const left = secondsLeft(session, now());
+  /** @param at when the session came to be as it is: what is left of it is told from then on */
+  async function tokensOf(session: Session, account: Account, at: Date): Promise<TokenAnswer> {
+    const left = secondsLeft(session, at);
     const { token, expiresIn } = await tokens.issue(account, session, left);
     return {
       access_token: token,
@@ -80,8 +81,9 @@ export function sessions(deps: {
   return {
     async begin(account) {
       const names = { session_id: uuidv7(), key: randomBytes(32).toString('base64url') };
-      const session = begun(names, account, now(), refreshTtlSeconds);
-      const answer = await tokensOf(session, account);
+      const at = now();
+      const session = begun(names, account, at, refreshTtlSeconds);
+      const answer = await tokensOf(session, account, at);
       await store.add(session);
       return answer;
     },
@@ -95,12 +97,13 @@ export function sessions(deps: {
         const session = loaded.value;
         addRequestFields({ user_id: session.user_id });
         const account = await loadAccount(session.user_id);
-        const decision = decide(session, presented.generation, account, now());
+        const at = now();
+        const decision = decide(session, presented.generation, account, at);
         if (decision === 'reuse') await endReused(session);
         if (decision !== 'rotate' || !account) throw invalidToken();
-        const next = rotated(session, account, now(), refreshTtlSeconds);
+        const next = rotated(session, account, at, refreshTtlSeconds);
         // Signed before it is written: who gets no answer because of the key can come again with the same token.
-        const answer = await tokensOf(next, account);
+        const answer = await tokensOf(next, account, at);
         await store.replace(loaded, next);
         counters.refreshes.inc();
         return answer;
