@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import { bench } from '../../tests/load/bench.ts';
+import { portOffset } from './ports.ts';
 import { prepare } from './prepare.ts';
 
 /** `npm run bench`: measures a system of its own, on ports of its own. `-- --quick` for a short look. */
@@ -9,7 +10,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 await prepare(tmpdir());
 await bench({
   quick: process.argv.includes('--quick'),
-  portOffset: Number(process.env['PORT_OFFSET'] ?? 5_000),
+  portOffset: portOffset(5_000),
   signal: interrupted.signal,
 }).catch((error: unknown) => {
   if (!interrupted.signal.aborted) throw error;

@@ -51,13 +51,17 @@ export function renderTemplate(options: { offset: number; ports: Ports; dataDir:
 } {
   const { offset, ports, dataDir } = options;
   const rendered = join(dataDir, 'rendered');
-  copyResources(rendered, [
+  const { rewrite, demandAllUsed } = rewriter([
     ['localhost:6379', `localhost:${ports.redis}`],
     ["'1025'", `'${ports.smtp}'`],
     ['localhost:9411', `localhost:${ports.zipkin}`],
+    ['50051', String(ports.grpc)],
     ['.sidecart/', `${dataDir}/`],
     ['components/secrets/', `${join(root, 'components/secrets')}/`],
   ]);
+  const rewriteEnv = (env: Record<string, string>) =>
+    Object.fromEntries(Object.entries(env).map(([name, value]) => [name, rewrite(value)]));
+  copyResources(rendered, rewrite);
   const committed = readTemplate();
   const template: Template = {
     ...committed,
@@ -66,7 +70,7 @@ export function renderTemplate(options: { offset: number; ports: Ports; dataDir:
       resourcesPaths: committed.common.resourcesPaths.map((path) => join(rendered, path)),
       configFilePath: join(rendered, committed.common.configFilePath),
       schedulerHostAddress: `localhost:${ports.scheduler}`,
-      env: { ...committed.common.env, ZIPKIN_ENDPOINT: `http://localhost:${ports.zipkin}/api/v2/spans` },
+      env: rewriteEnv(committed.common.env),
     },
     apps: committed.apps.map((app) => ({
       ...app,
@@ -76,36 +80,38 @@ export function renderTemplate(options: { offset: number; ports: Ports; dataDir:
       daprGRPCPort: app.daprGRPCPort + offset,
       daprInternalGRPCPort: app.daprInternalGRPCPort + offset,
       metricsPort: app.metricsPort + offset,
-      ...(app.env ? { env: shifted(app.env, ports) } : {}),
+      ...(app.env ? { env: rewriteEnv(app.env) } : {}),
     })),
   };
+  demandAllUsed();
   const file = join(rendered, 'dapr.yaml');
   writeFileSync(file, stringify(template));
   return { template, file };
 }
 
-function shifted(env: Record<string, string>, ports: Ports): Record<string, string> {
-  const replaced = Object.entries(env).map(([name, value]) => [
-    name,
-    value.replace('localhost:6379', `localhost:${ports.redis}`).replace(/^50051$/, String(ports.grpc)),
-  ]);
-  return Object.fromEntries(replaced) as Record<string, string>;
+/** Replaces what is meant for the one system that the committed files describe. */
+function rewriter(replacements: readonly (readonly [from: string, to: string])[]) {
+  const unused = new Set(replacements.map(([from]) => from));
+  return {
+    rewrite: (text: string): string =>
+      replacements.reduce((rewritten, [from, to]) => {
+        if (rewritten.includes(from)) unused.delete(from);
+        return rewritten.replaceAll(from, to);
+      }, text),
+    /** @throws Error where a value to be replaced is nowhere: the files have changed, and this has to follow */
+    demandAllUsed: (): void => {
+      if (unused.size > 0)
+        throw new Error(`dapr.yaml and components/ have nowhere: ${[...unused].join(', ')}`);
+    },
+  };
 }
 
-/** @throws Error where a value to be replaced is nowhere: the components have changed, and this has to follow */
-function copyResources(rendered: string, replacements: [from: string, to: string][]): void {
+function copyResources(rendered: string, rewrite: (text: string) => string): void {
   const components = join(root, 'components');
-  const unused = new Set(replacements.map(([from]) => from));
   for (const name of readdirSync(components, { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.yaml')) continue;
-    let text = readFileSync(join(components, name), 'utf8');
-    for (const [from, to] of replacements) {
-      if (text.includes(from)) unused.delete(from);
-      text = text.replaceAll(from, to);
-    }
     const target = join(rendered, 'components', name);
     mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, text);
+    writeFileSync(target, rewrite(readFileSync(join(components, name), 'utf8')));
   }
-  if (unused.size > 0) throw new Error(`components/ has nowhere: ${[...unused].join(', ')}`);
 }

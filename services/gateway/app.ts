@@ -50,7 +50,7 @@ export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Exp
             'GET /api/orders/:id/stream': orderStream({ gate, stopping }),
           },
         }),
-        limits.handler('default'),
+        limits.handlers.default,
         docsPage(),
         unknownRoute,
       ],

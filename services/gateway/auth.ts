@@ -8,6 +8,7 @@ import type { Logger } from '../shared/log.ts';
 import { Problem, unavailable } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { id } from '../shared/types.ts';
+import { parseAnswer } from '../shared/validate.ts';
 import { jwksSchema, TOKEN_AUDIENCE, TOKEN_ISSUER, userRole } from '../users/contract.ts';
 import { endedSessions } from './ended-sessions.ts';
 
@@ -89,8 +90,7 @@ function publicKeys({ sidecar, now }: Omit<AuthDeps, 'log'>): PublicKeys {
 
   async function ask(): Promise<void> {
     const response = await sidecar.invoke('users', { method: 'GET', path: '/.well-known/jwks.json' });
-    if (response.status !== 200) throw unavailable();
-    const jwks = jwksSchema.parse(JSON.parse(response.body.toString()));
+    const jwks = parseAnswer(jwksSchema, response);
     known = {
       find: createLocalJWKSet(jwks),
       kids: new Set(jwks.keys.map(({ kid }) => kid)),

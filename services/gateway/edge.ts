@@ -31,7 +31,7 @@ export function edge(routes: readonly Route[], deps: EdgeDeps): Router {
       address[route.method.toLowerCase() as Lowercase<Method>](...handlersOf(route, deps));
     allowOnly(router, path, {
       methods: here.map((route) => route.method),
-      limit: deps.gate.limits.handler('default'),
+      limit: deps.gate.limits.handlers.default,
     });
   }
   return router;
@@ -43,7 +43,7 @@ function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHand
   return [
     serverSpan(method, path),
     ...(access === 'customer' || access === 'admin' ? [authenticate(gate)] : []),
-    ...(limit ? [gate.limits.handler(limit)] : []),
+    ...(limit ? [gate.limits.handlers[limit]] : []),
     ...(access === 'admin' ? [ADMINS_ONLY] : []),
     ...(params ? [matching(params)] : []),
     ...(method === 'GET' ? [] : RAW_BODY),

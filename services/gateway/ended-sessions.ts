@@ -2,6 +2,7 @@ import { outOfTrace } from '../shared/context.ts';
 import type { Logger } from '../shared/log.ts';
 import { unavailable } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
+import { parseAnswer } from '../shared/validate.ts';
 import { endedSessionsSchema } from '../users/contract.ts';
 
 /** What an access token says of its session. */
@@ -48,8 +49,7 @@ export function endedSessions(deps: {
     const response = await outOfTrace(() =>
       sidecar.invoke('users', { method: 'GET', path: '/sessions/ended', timeout: ANSWER_WITHIN }),
     );
-    if (response.status !== 200) throw unavailable();
-    const { items } = endedSessionsSchema.parse(JSON.parse(response.body.toString()));
+    const { items } = parseAnswer(endedSessionsSchema, response);
     const sessions = new Set<string>();
     const users = new Map<string, { epoch: number; except?: string | undefined }>();
     for (const item of items)

@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express';
 import { headersOf, type Caller } from '../shared/identity.ts';
 import { Problem } from '../shared/problem.ts';
-import { sidecarError, type SidecarRequest, type SidecarResponse } from '../shared/sidecar-call.ts';
+import { isProblem, sidecarError, type SidecarRequest } from '../shared/sidecar-call.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 
 /** Nothing but these passes; request id and trace context go along by themselves. */
@@ -44,9 +44,4 @@ export function forwardTo(service: string, sidecar: Pick<Sidecar, 'invoke'>): Re
     if (response.body.length > 0) res.setHeader('content-length', response.body.length);
     res.status(response.status).end(response.body);
   };
-}
-
-/** Every error of a service is one. What is not comes from the sidecars between, and may tell of what is inside. */
-function isProblem(response: SidecarResponse): boolean {
-  return String(response.headers['content-type']).startsWith('application/problem+json');
 }

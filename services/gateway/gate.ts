@@ -9,7 +9,6 @@ import { liveOrders, type LiveOrders } from './live-orders.ts';
 
 /** What both doors of the gateway, HTTP and gRPC, ask before they let anyone in. */
 export interface Gate {
-  verify: VerifyToken;
   /**
    * Who calls. Who fails is counted by the address: there is no caller to count by.
    *
@@ -60,7 +59,6 @@ export function createGate(
   }, VERIFY_EVERY).unref();
 
   return {
-    verify,
     limits,
     live: liveOrders(deps.sidecar),
 

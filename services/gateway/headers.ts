@@ -2,8 +2,9 @@ import cors from 'cors';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
-/** What neither data nor pages need: said for browsers of ten years ago, or by whoever ends TLS. */
-const NOT_SAID = {
+/** Of both, data and pages. What is not said is for browsers of ten years ago, or for whoever ends TLS to say. */
+const ALWAYS = {
+  xFrameOptions: { action: 'deny' },
   strictTransportSecurity: false,
   originAgentCluster: false,
   xDnsPrefetchControl: false,
@@ -18,19 +19,18 @@ const NOT_SAID = {
  */
 export function dataHeaders(): RequestHandler {
   return helmet({
-    ...NOT_SAID,
+    ...ALWAYS,
     contentSecurityPolicy: {
       useDefaults: false,
       directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
     },
-    xFrameOptions: { action: 'deny' },
   });
 }
 
 /** The same for pages that the gateway serves. */
 export function pageHeaders(): RequestHandler {
   return helmet({
-    ...NOT_SAID,
+    ...ALWAYS,
     contentSecurityPolicy: {
       directives: {
         // Swagger UI sets styles on its elements, and has its pictures in its style sheet.
@@ -39,7 +39,6 @@ export function pageHeaders(): RequestHandler {
         upgradeInsecureRequests: null,
       },
     },
-    xFrameOptions: { action: 'deny' },
   });
 }
 

@@ -19,7 +19,7 @@ export type LimitClass = keyof Limits;
 
 export interface RateLimits {
   /** Counts a request; answers 429 with `Retry-After` where it is one too many, `RateLimit` headers always. */
-  handler: (name: LimitClass) => RequestHandler;
+  handlers: Readonly<Record<LimitClass, RequestHandler>>;
   /** The same for what is no Express request. @returns the problem to answer with, where it is one too many */
   count: (name: LimitClass, key: string) => Promise<Problem | undefined>;
 }
@@ -64,7 +64,7 @@ export function rateLimits(limits: Limits, hits: HitStore, now: () => Date): Rat
     });
 
   return {
-    handler: handlerOf,
+    handlers: { default: handlerOf('default'), api: handlerOf('api'), auth: handlerOf('auth') },
     async count(name, key) {
       const { allowed, until } = await hit(name, key);
       return allowed ? undefined : tooMany(Math.ceil(until / 1000));

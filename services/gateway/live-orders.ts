@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import { orderChangesSchema, type OrderChange } from '../orders/contract.ts';
 import { headersOf, type Caller } from '../shared/identity.ts';
-import { notFound, unavailable } from '../shared/problem.ts';
+import { notFound } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { id } from '../shared/types.ts';
+import { parseAnswer } from '../shared/validate.ts';
 
 /**
  * The changes of an order after version `after`: those that were, then those to come, until it has ended or `signal` is
@@ -57,8 +58,7 @@ export function liveOrders(sidecar: Pick<Sidecar, 'invoke'>): LiveOrders {
       signal,
     });
     if (response.status === 404) throw notFound('order');
-    if (response.status !== 200) throw unavailable();
-    return orderChangesSchema.parse(JSON.parse(response.body.toString()));
+    return parseAnswer(orderChangesSchema, response);
   }
 
   const open: LiveOrders['open'] = async (caller, orderId, after, signal) => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { orderListSchema, orderSchema } from '../orders/contract.ts';
 import { EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
-import { id } from '../shared/types.ts';
+import { id, noBody } from '../shared/types.ts';
 import {
   customerTotalsSchema,
   deadLetterId,
@@ -62,7 +62,7 @@ export const historyApi = {
     summary: 'Send such a message again',
     params,
     idempotent: true,
-    body: z.strictObject({}).optional(),
+    body: noBody.optional(),
     status: 202,
     answer: deadLetterSchema,
     problems: { 'not-redrivable': { status: 409, when: 'The message is not an event of a known type.' } },

@@ -1,5 +1,4 @@
 import { Router } from 'express';
-import { z } from 'zod';
 import type { Once } from '../shared/idempotency.ts';
 import { callerOf, mayRead, requireAdmin } from '../shared/identity.ts';
 import type { Logger } from '../shared/log.ts';
@@ -7,14 +6,12 @@ import { sendPage } from '../shared/paged-index.ts';
 import { notFound, Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { inSpan } from '../shared/tracing.ts';
-import { id as customerIdSchema } from '../shared/types.ts';
+import { id as customerIdSchema, noBody } from '../shared/types.ts';
 import { parseBody, parseQuery } from '../shared/validate.ts';
 import { deadLetterId, deadLetterListQuery, orderListQuery, type DeadLetter } from './contract.ts';
 import type { DeadLetterStore } from './dead-letter-store.ts';
 import { redrivable, shown } from './dead-letter.ts';
 import type { ReadModelStore } from './read-model-store.ts';
-
-const noBody = z.strictObject({});
 
 export function routes(deps: {
   log: Logger;

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { productsSchema, type Product } from '../inventory/contract.ts';
 import type { Logger } from '../shared/log.ts';
 import { keyReused } from '../shared/idempotency.ts';
-import { unavailable } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { ConflictError } from '../shared/sidecar-call.ts';
+import { parseAnswer } from '../shared/validate.ts';
 import type { Order, PaymentMethod } from './contract.ts';
 import { append, replay, type OrderCreated } from './order.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
@@ -68,8 +68,7 @@ export function orderPlacer(deps: {
   async function fetchProducts(wish: Wish): Promise<Product[]> {
     const ids = [...new Set(wish.lines.map((line) => line.product_id))].join(',');
     const response = await sidecar.invoke('inventory', { method: 'GET', path: `/products?ids=${ids}` });
-    if (response.status !== 200) throw unavailable();
-    return productsSchema.parse(JSON.parse(response.body.toString())).items;
+    return parseAnswer(productsSchema, response).items;
   }
 
   function newDocument(

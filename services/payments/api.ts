@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
-import { id } from '../shared/types.ts';
+import { id, noBody } from '../shared/types.ts';
 import {
   ledgerSchema,
   paymentFailedData,
@@ -48,7 +48,7 @@ export const paymentsApi = {
     summary: 'Give the money of an order back',
     params,
     idempotent: true,
-    body: z.strictObject({}).optional(),
+    body: noBody.optional(),
     answer: paymentSchema,
     problems: { 'nothing-captured': { status: 409, when: 'Nothing was captured that could be refunded.' } },
     answered: { ...payment, status: 'REFUNDED', refunded: 2580 },

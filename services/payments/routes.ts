@@ -1,11 +1,10 @@
 import { Router } from 'express';
-import { z } from 'zod';
 import type { Once } from '../shared/idempotency.ts';
 import { callerOf, mayRead, requireAdmin } from '../shared/identity.ts';
 import { sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
-import { id } from '../shared/types.ts';
+import { id, noBody } from '../shared/types.ts';
 import { parseBody, parseQuery } from '../shared/validate.ts';
 import type { Cashier } from './cashier.ts';
 import { paymentListQuery } from './contract.ts';
@@ -13,7 +12,6 @@ import type { PaymentStore } from './payment-store.ts';
 import { publicPayment } from './payment.ts';
 import type { BoundedProvider, Movement } from './provider.ts';
 
-const noBody = z.strictObject({});
 const total = (movements: Movement[]) => movements.reduce((sum, { amount }) => sum + amount, 0);
 
 /** The public addresses under `/api/payments`. */

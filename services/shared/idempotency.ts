@@ -20,8 +20,8 @@ export interface Reply {
  * (https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header-07).
  *
  * `act` gets the id of the operation: the same for the same caller, key and `what` (and whether there is a key at all).
- * Whatever it does must be done once for an id, because a crash between its last write and the keeping of the answer, or a second replica, makes it run again.
- * What it throws is not kept: the key may be tried again.
+ * Whatever it does must be done once for an id, because a crash between its last write and the keeping of the answer, or a
+ * second replica, makes it run again. What it throws is not kept: the key may be tried again.
  *
  * @param what the kind of operation, so that a key used for another kind is another key
  * @throws Problem 400 for a malformed key, 409 while the first request is being carried out, 422 where the key came with

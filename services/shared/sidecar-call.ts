@@ -31,6 +31,11 @@ export interface SidecarRequest {
   signal?: AbortSignal;
 }
 
+/** Services answer errors as problem documents; anything else comes from the sidecars between, and may tell of what is inside. */
+export function isProblem({ headers }: SidecarResponse): boolean {
+  return String(headers['content-type']).startsWith('application/problem+json');
+}
+
 /** The error for an answer that is not a success. Only Dapr's error code is kept: messages may quote data. */
 export function sidecarError(what: string, response: SidecarResponse): SidecarError {
   return new SidecarError(what, response.status, errorCode(response.body));

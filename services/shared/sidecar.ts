@@ -3,7 +3,13 @@ import { Pool, request as requestOnce } from 'undici';
 import { openBreakersIn } from './breakers.ts';
 import { outgoingHeaders } from './context.ts';
 import type { CloudEvent } from './events.ts';
-import { sidecarError, SidecarError, type SidecarRequest, type SidecarResponse } from './sidecar-call.ts';
+import {
+  isProblem,
+  sidecarError,
+  SidecarError,
+  type SidecarRequest,
+  type SidecarResponse,
+} from './sidecar-call.ts';
 import { publisher } from './publisher.ts';
 import { stateStore, type StateStore } from './state.ts';
 
@@ -106,7 +112,7 @@ export function createSidecar(options: {
     broadcast: publisher(request, 'broadcast'),
     async invoke(appId, call) {
       const response = await request({ ...call, headers: { ...call.headers, 'dapr-app-id': appId } });
-      if (response.status >= 500 && isFromSidecar(response)) throw sidecarError(`invoke ${appId}`, response);
+      if (response.status >= 500 && !isProblem(response)) throw sidecarError(`invoke ${appId}`, response);
       return response;
     },
     async schedule(name, job) {
@@ -153,9 +159,4 @@ export function createSidecar(options: {
     },
     close: () => pool.close(),
   };
-}
-
-/** Services answer errors as problem documents; a bare JSON error with an `errorCode` is the sidecar's own. */
-function isFromSidecar(response: SidecarResponse): boolean {
-  return !String(response.headers['content-type']).startsWith('application/problem+json');
 }

@@ -8,5 +8,7 @@ export const currency = z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code
 export const timestamp = z.iso.datetime();
 /** Ids of products are the shop's own words: `mug-blue`. */
 export const productId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -');
+/** The body of a request that needs none. */
+export const noBody = z.strictObject({});
 /** Ids that Sidecart gives: UUIDv7, or a derived UUIDv8 / v5. */
 export const id = z.uuid();

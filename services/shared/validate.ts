@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { Problem, type FieldError } from './problem.ts';
+import { Problem, unavailable, type FieldError } from './problem.ts';
+import type { SidecarResponse } from './sidecar-call.ts';
 
 function fieldErrors(error: z.ZodError): FieldError[] {
   return error.issues.flatMap((issue) =>
@@ -33,4 +34,17 @@ export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: unkn
   throw new Problem(400, 'invalid-query', 'The query has parameters that are not valid.', {
     errors: fieldErrors(result.error),
   });
+}
+
+/**
+ * What another service answered, as its schema has it.
+ *
+ * @throws Problem 503 where it is no 200
+ */
+export function parseAnswer<Schema extends z.ZodType>(
+  schema: Schema,
+  { status, body }: SidecarResponse,
+): z.infer<Schema> {
+  if (status !== 200) throw unavailable();
+  return schema.parse(JSON.parse(body.toString()));
 }

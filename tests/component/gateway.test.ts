@@ -13,7 +13,7 @@ import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
 import { answerAsUsers, makeKey, signToken, type Claims, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { until } from '../support/wait.ts';
-import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const START = new Date('2026-01-01T00:00:00Z');
 const ADA = randomUUID();
@@ -64,7 +64,6 @@ const asAdmin = () => bearer({ role: 'admin' });
 const QUESTIONS = new Set(['/.well-known/jwks.json', '/sessions/ended']);
 const forwarded = () => service.sidecar.calls.filter(({ path }) => !QUESTIONS.has(path));
 const keyFetches = () => service.sidecar.calls.filter(({ path }) => path === '/.well-known/jwks.json').length;
-const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
 
 /** An address that the route could have. */
 const example = (path: string) =>

@@ -6,7 +6,7 @@ import { createMetrics } from '../../services/shared/service.ts';
 import { createLogger } from '../../services/shared/log.ts';
 import { createSidecar } from '../../services/shared/sidecar.ts';
 import request from 'supertest';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { slugOf, as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = uuid();
 const BOB = uuid();
@@ -35,7 +35,6 @@ function buildOrder(more: Partial<Order> = {}): Order {
 const buildEvent = (order: Order) => ({ id: order.order_id, type: 'order.created', data: { order } });
 const deliver = (order: Order, type = 'order.created') => service.deliver(type, { order });
 const get = (path: string, caller: Record<string, string>) => service.door.get(path).set(caller);
-const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
 
 async function list(
   query: string,

@@ -7,7 +7,7 @@ import { createApp as ordersApp } from '../../services/orders/app.ts';
 import { idempotency, type Reply } from '../../services/shared/idempotency.ts';
 import { notFound, Problem } from '../../services/shared/problem.ts';
 import { createService } from '../../services/shared/service.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { slugOf, as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const CALLER = as(randomUUID());
 const ADMIN = as(randomUUID(), 'admin');
@@ -16,7 +16,6 @@ const KEY = { 'idempotency-key': 'key-1' };
 let service: ServiceUnderTest;
 afterEach(() => service.stop());
 
-const slugOf = ({ body }: Response) => (body as { type: string }).type.split(':').at(-1);
 const isReplayed = ({ headers }: Response) => headers['idempotent-replayed'] === 'true';
 const records = () => [...service.sidecar.documents].filter(([key]) => key.startsWith('idempotency:'));
 

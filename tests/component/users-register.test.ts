@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/users/app.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { slugOf, as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' };
 const LONG_AGO = '2026-01-01T00:00:00.000Z';
@@ -30,7 +30,6 @@ const get = (id: string) => service.door.get(`/api/users/${id}`).set(as(id));
 const put = (id: string, body: object) => service.door.put(`/api/users/${id}`).set(as(id)).send(body);
 const erase = (id: string) => service.door.delete(`/api/users/${id}`).set(as(id));
 const fireJob = (name: string, since = LONG_AGO) => service.door.post(`/job/${name}`).send({ since });
-const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
 const fieldsOf = (response: { body: unknown }) =>
   (response.body as { errors: { field: string }[] }).errors.map(({ field }) => field);
 const loggedAt = (level: string) => service.logs.filter((line) => line['level'] === level);

@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { endedSessionsSchema } from '../../services/users/contract.ts';
-import { as, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { slugOf, as, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
 
 const DAY = 86_400;
@@ -71,7 +71,6 @@ const logOut = (caller: Record<string, string>, body?: object) =>
   service.door.post('/api/users/logout').set(caller).send(body);
 const put = (user: string, body: object, caller: Record<string, string>) =>
   service.door.put(`/api/users/${user}`).set(caller).send(body);
-const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
 
 const sorted = (statuses: number[]) => statuses.toSorted((one, other) => one - other);
 

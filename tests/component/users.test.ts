@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/users/app.ts';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { slugOf, as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' };
 
@@ -32,7 +32,6 @@ const get = (id: string, caller = as(id)) => service.door.get(`/api/users/${id}`
 const put = (id: string, body: object, caller = as(id)) =>
   service.door.put(`/api/users/${id}`).set(caller).send(body);
 const erase = (id: string, caller = as(id)) => service.door.delete(`/api/users/${id}`).set(caller);
-const slugOf = (response: { body: unknown }) => (response.body as { type: string }).type.split(':').at(-1);
 const fieldsOf = (response: { body: unknown }) =>
   (response.body as { errors: { field: string }[] }).errors.map(({ field }) => field);
 

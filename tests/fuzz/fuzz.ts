@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { portOffset } from '../../deploy/local/ports.ts';
 import { findOrInstallSchemathesis } from '../../deploy/local/schemathesis.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
@@ -23,7 +24,7 @@ export async function fuzz(args: readonly string[]): Promise<number> {
   try {
     system = await startSystem({
       dataDir,
-      portOffset: Number(process.env['PORT_OFFSET'] ?? 8_000),
+      portOffset: portOffset(8_000),
       env: {
         gateway: UNLIMITED,
         fulfilment: { DISPATCH_AFTER_MS: '200', DELIVER_AFTER_MS: '200' },

@@ -73,3 +73,7 @@ const now = () => new Date().toISOString();
 export function as(id: string, role: 'customer' | 'admin' = 'customer'): Record<string, string> {
   return { 'x-caller-id': id, 'x-caller-role': role };
 }
+
+/** Which problem it is that was answered: the last part of its type. */
+export const slugOf = (response: { body: unknown }): string | undefined =>
+  (response.body as { type: string }).type.split(':').at(-1);

@@ -1,7 +1,7 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { requestId } from '../../shared/context.ts';
 import { Problem, problemSchema } from '../../shared/problem.ts';
-import { sidecarError, type SidecarResponse } from '../../shared/sidecar-call.ts';
+import { isProblem, sidecarError, type SidecarResponse } from '../../shared/sidecar-call.ts';
 import type { Protocol } from './protocol.ts';
 
 /** How a call fails, as grpc-js takes it. */
@@ -69,8 +69,7 @@ function violations(errors: NonNullable<Problem['errors']>): { field: string; de
 /** The error that a service has answered, or, where it was not the service that answered, that of the sidecar. */
 export function answeredError(service: string, response: SidecarResponse): Error {
   const { headers, body } = response;
-  if (!String(headers['content-type']).startsWith('application/problem+json'))
-    return sidecarError(`invoke ${service}`, response);
+  if (!isProblem(response)) return sidecarError(`invoke ${service}`, response);
   const { status: http, type, detail, errors } = problemSchema.parse(JSON.parse(body.toString()));
   const retryAfter = headers['retry-after'];
   return new Problem(http, type.split(':').at(-1) ?? '', detail, {
