@@ -26,15 +26,17 @@ export function partsOf(options: {
   dataDir: string;
   logDir: string;
   zipkinJar: string | undefined;
+  /** Where other hosts reach this one; not given: there are none. */
+  address?: string | undefined;
 }): Part[] {
-  const { dapr, ports, dataDir, logDir, zipkinJar } = options;
+  const { dapr, ports, dataDir, logDir, zipkinJar, address } = options;
   const using = async (what: string, port: number, is: (port: number) => Promise<boolean>) =>
     (await is(port)) ? `using the ${what} on port ${port}` : undefined;
   const parts: Part[] = [
     {
       title: 'Redis',
       found: () => using('Redis', ports.redis, speaksRedis),
-      start: () => startRedis({ port: ports.redis, dataDir, logDir }),
+      start: () => startRedis({ port: ports.redis, dataDir, logDir, address }),
     },
     {
       title: 'Dapr scheduler',

@@ -38,10 +38,13 @@ export async function startRedis(options: {
   port: number;
   dataDir: string;
   logDir: string;
+  /** One more address to listen at, for other hosts. */
+  address?: string | undefined;
 }): Promise<Running> {
-  const { port, dataDir, logDir } = options;
+  const { port, dataDir, logDir, address } = options;
   await demandFree(port, 'Redis');
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--appendonly', 'yes', '--save', ''];
+  const bind = ['--bind', '127.0.0.1', ...(address ? [address, '--protected-mode', 'no'] : [])];
+  const args = ['--port', String(port), ...bind, '--appendonly', 'yes', '--save', ''];
   const running = start('redis', 'redis-server', [...args, '--dir', folder(dataDir, 'redis')], { logDir });
   await waitFor('Redis', () => speaksRedis(port), { process: running });
   return running;

@@ -73,8 +73,8 @@ describe('live updates', () => {
     for await (const { order } of elsewhere(customer).watch(orderId)) {
       versions.push(order.version);
       if (order.status !== 'PAID') continue;
-      await replica.stopApp('SIGKILL');
-      await replica.startApp();
+      await replica.service.stop('SIGKILL');
+      await replica.service.start();
     }
     expect(versions).toEqual([1, 2, 3, 4, 5]);
   });
@@ -176,8 +176,8 @@ describe('idempotency keys', () => {
     const first = bodyOf(await place());
     const stocked = bodyOf(await restock(key, 7, 'tea-green'));
     for (const app of [system.app('orders'), system.app('inventory')]) {
-      await app.stopApp('SIGKILL');
-      await app.startApp();
+      await app.service.stop('SIGKILL');
+      await app.service.start();
     }
     const again = await until('orders answers', place, ({ status }) => status !== 503);
     expect([again.status, again.headers['idempotent-replayed'], again.body]).toEqual([201, 'true', first]);
@@ -205,7 +205,7 @@ describe('idempotency keys', () => {
 describe('a service that is out', () => {
   it('When the breaker before it opens, then health shows it, and that orders cannot be taken', async () => {
     const inventory = system.app('inventory');
-    await inventory.stopApp('SIGKILL');
+    await inventory.service.stop('SIGKILL');
     const order = { body: { product_id: 'mug-blue', quantity: 1 } };
     const health = async () =>
       (await createClient(apis[0]).raw('GET', '/health')) as { status: number; body: unknown };
@@ -218,7 +218,7 @@ describe('a service that is out', () => {
       ({ body }) => JSON.stringify(body).includes('open_breakers'),
     );
     expect(told.status).toBe(503);
-    await inventory.startApp();
+    await inventory.service.start();
     await until(
       'orders are taken again',
       () => customer.call('POST /api/orders', order),

@@ -43,8 +43,8 @@ describe('a service that is restarted', () => {
       const customer = await newCustomer(system.urls.api);
       const app = system.app(id);
       const early = await Promise.all(Array.from({ length: 5 }, () => placeOrder(customer)));
-      await app.stopApp('SIGKILL');
-      await app.startApp();
+      await app.service.stop('SIGKILL');
+      await app.service.start();
       const late = await placeOrder(customer);
       for (const { orderId } of [...early, late]) {
         const order = await untilStatus(customer, orderId, 'DELIVERED', 45_000);
@@ -55,11 +55,11 @@ describe('a service that is restarted', () => {
 
   it('When payments is down until the deadline, then the order expires and nothing is kept', async () => {
     const customer = await newCustomer(system.urls.api);
-    await system.app('payments').stopApp('SIGKILL');
+    await system.app('payments').service.stop('SIGKILL');
     const { orderId } = await placeOrder(customer);
     const order = await untilStatus(customer, orderId, 'EXPIRED', 30_000);
     expect(order.reason).toBe('not paid in time');
-    await system.app('payments').startApp();
+    await system.app('payments').service.start();
     await until(
       'stock is free',
       () => productOf(customer, 'mug-blue'),

@@ -1,0 +1,146 @@
+import type { Dapr } from './dapr.ts';
+import { SIDECAR_ENV } from './infrastructure.ts';
+import { root } from './paths.ts';
+import { start, waitFor, type Running } from './processes.ts';
+import type { App, Template } from './template.ts';
+
+/** A process that can be stopped and started again, the same each time. */
+export interface Unit {
+  /** The process id; -1 where it has never run. */
+  pid: () => number;
+  /** Whether nothing of it runs. */
+  hasEnded: () => boolean;
+  stop: (signal?: NodeJS.Signals) => Promise<void>;
+  /** Resolves when it answers that it is ready. @throws Error where it ends before that, or takes too long */
+  start: () => Promise<void>;
+}
+
+/** A service and its sidecar, each of which can be stopped and started by itself. */
+export interface RunningApp {
+  appPort: number;
+  daprHttpPort: number;
+  service: Unit;
+  sidecar: Unit;
+}
+
+/** Another host, as a replica sees it: a network namespace of this one, for instance. */
+export interface Host {
+  /** Its address, at which sidecars find those that run there. */
+  address: string;
+  /** The command that runs what follows it there; `localhost` must lead from there to this host. */
+  enter: readonly string[];
+}
+
+/** @param bring starts the process, hands it over, and resolves when it is ready */
+export function unit(bring: (keep: (started: Running) => void) => Promise<unknown>): Unit {
+  let running: Running | undefined;
+  return {
+    pid: () => running?.pid ?? -1,
+    hasEnded: () => running?.hasEnded() ?? true,
+    stop: async (signal) => running?.stop(signal),
+    async start() {
+      await bring((started) => (running = started));
+    },
+  };
+}
+
+/** By how much the ports of one replica are shifted against those of the one before. */
+const BETWEEN_REPLICAS = 10;
+
+/** The replicas of an app: `orders`, `orders-2` and so on, each with ports of its own. */
+export function replicasOf(app: App, count: number): { name: string; app: App }[] {
+  return Array.from({ length: count }, (_, index) => {
+    const shift = index * BETWEEN_REPLICAS;
+    const grpc = app.env?.['GRPC_PORT'];
+    return {
+      name: index === 0 ? app.appID : `${app.appID}-${index + 1}`,
+      app: {
+        ...app,
+        appPort: app.appPort + shift,
+        daprHTTPPort: app.daprHTTPPort + shift,
+        daprGRPCPort: app.daprGRPCPort + shift,
+        daprInternalGRPCPort: app.daprInternalGRPCPort + shift,
+        metricsPort: app.metricsPort + shift,
+        ...(grpc ? { env: { ...app.env, GRPC_PORT: String(Number(grpc) + shift) } } : {}),
+      },
+    };
+  });
+}
+
+export interface AppOptions {
+  name: string;
+  app: App;
+  template: Template;
+  dapr: Dapr;
+  env: Record<string, string>;
+  logDir: string;
+  /** Where the compiled services are. */
+  dist: string;
+  /** At which port the sidecar finds its service. */
+  portForSidecar: number;
+  /** The address of this host where there are others. */
+  address: string | undefined;
+  /** Where it runs, if not here. */
+  host: Host | undefined;
+}
+
+export function appProcesses(options: AppOptions): RunningApp {
+  const { name, app, template, dapr, logDir, dist, host } = options;
+  const hostIp = host?.address ?? options.address;
+  const env = {
+    ...template.common.env,
+    ...app.env,
+    ...options.env,
+    APP_PORT: String(app.appPort),
+    DAPR_HTTP_PORT: String(app.daprHTTPPort),
+    DAPR_METRICS_PORT: String(app.metricsPort),
+    ...(host ? { APP_HOST: '0.0.0.0' } : {}),
+  };
+  const isReady = async () => {
+    const response = await fetch(`http://${host?.address ?? '127.0.0.1'}:${app.appPort}/readyz`, {
+      signal: AbortSignal.timeout(2_000),
+    }).catch(() => undefined);
+    return response?.ok === true;
+  };
+  const runs = (title: string, command: readonly string[], environment: Record<string, string>) =>
+    unit(async (keep) => {
+      const [program = '', ...args] = [...(host?.enter ?? []), ...command];
+      const running = start(title, program, args, { logDir, cwd: root, env: environment });
+      keep(running);
+      await waitFor(`${name} is ready`, isReady, { process: running });
+    });
+
+  const [program = process.execPath, ...args] = app.command;
+  const code = args.map((arg) => arg.replace(/^dist(?=\/)/, dist));
+  const sidecarEnv = { ...env, ...SIDECAR_ENV, ...(hostIp ? { DAPR_HOST_IP: hostIp } : {}) };
+  return {
+    appPort: app.appPort,
+    daprHttpPort: app.daprHTTPPort,
+    service: runs(name, [program, ...code], env),
+    sidecar: runs(`${name}-sidecar`, [dapr.daprd, ...daprdArgs(options)], sidecarEnv),
+  };
+}
+
+/** What `dapr run` passes to daprd for an app of the template. */
+function daprdArgs({ app, template: { common }, portForSidecar }: AppOptions): string[] {
+  const flags = {
+    'app-id': app.appID,
+    'app-port': portForSidecar,
+    'dapr-http-port': app.daprHTTPPort,
+    'dapr-grpc-port': app.daprGRPCPort,
+    'dapr-internal-grpc-port': app.daprInternalGRPCPort,
+    'metrics-port': app.metricsPort,
+    config: common.configFilePath,
+    'scheduler-host-address': common.schedulerHostAddress,
+    'placement-host-address': '',
+    'app-health-check-path': common.appHealthCheckPath,
+    'app-health-probe-interval': common.appHealthProbeInterval,
+    'app-health-probe-timeout': common.appHealthProbeTimeout,
+    'app-health-threshold': common.appHealthThreshold,
+  };
+  return [
+    ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`),
+    '--enable-app-health-check',
+    ...common.resourcesPaths.flatMap((path) => ['--resources-path', path]),
+  ];
+}
