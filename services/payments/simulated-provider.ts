@@ -8,7 +8,7 @@ import { ProviderError, type PaymentProvider, type Statement, type Verdict } fro
 interface Ledger extends Statement {
   /** When `tok_slow` was first asked about: later calls join that one. */
   started_at?: string;
-  /** How often `tok_flaky` was asked about. */
+  /** How often `tok_flaky` and `tok_yes_after_no` were asked about. */
   tries?: number;
   voided_at?: string;
 }
@@ -30,6 +30,9 @@ const total = (movements: Statement['captures']) => movements.reduce((sum, { amo
  * | `tok_slow` | approved, `slowMs` after it was first asked |
  * | `tok_flaky` | unreachable twice, then approved |
  * | `tok_timeout` | captured, but the answer never arrives |
+ * | `tok_late` | as `tok_timeout`, and captured only when nobody waits any more; the next call finds that |
+ * | `tok_twice` | approved; whatever is asked reaches the provider twice at once |
+ * | `tok_yes_after_no` | declined; approved where it is asked again |
  */
 export function simulatedProvider(deps: {
   state: StateStore;
@@ -59,10 +62,24 @@ export function simulatedProvider(deps: {
     return APPROVED;
   }
 
-  async function atTheThirdTry(orderId: string): Promise<Verdict> {
+  async function tryNumber(orderId: string): Promise<number> {
     const { tries = 0 } = await edit(orderId, (known) => ({ ...known, tries: (known.tries ?? 0) + 1 }));
-    if (tries < 3) throw new ProviderError('provider unreachable');
-    return APPROVED;
+    return tries;
+  }
+
+  /** Takes the amount, unless it was taken before or the authorization is void. */
+  async function book(orderId: string, amount: number): Promise<Ledger> {
+    const capture: Ledger = { ...EMPTY, captures: [{ amount, at: at() }] };
+    // Most orders have no ledger yet: creating it needs no reading, and of two captures only one can create it.
+    return state.write({ op: 'put', key: keyOf(orderId), value: capture }).then(
+      () => capture,
+      (error: unknown) => {
+        if (!(error instanceof ConflictError)) throw error;
+        return edit(orderId, (known) =>
+          known.captures.length > 0 || known.voided_at ? known : { ...known, captures: capture.captures },
+        );
+      },
+    );
   }
 
   return {
@@ -70,11 +87,16 @@ export function simulatedProvider(deps: {
       switch (card_token) {
         case 'tok_visa':
         case 'tok_timeout':
+        case 'tok_late':
+        case 'tok_twice':
           return APPROVED;
         case 'tok_slow':
           return slowly(order_id, signal);
         case 'tok_flaky':
-          return atTheThirdTry(order_id);
+          if ((await tryNumber(order_id)) < 3) throw new ProviderError('provider unreachable');
+          return APPROVED;
+        case 'tok_yes_after_no':
+          return (await tryNumber(order_id)) === 1 ? declined('card declined') : APPROVED;
         case 'tok_chargeDeclined':
           return declined('card declined');
         case 'tok_chargeDeclinedInsufficientFunds':
@@ -85,16 +107,14 @@ export function simulatedProvider(deps: {
     },
 
     async capture({ order_id, amount, card_token }, signal) {
-      const capture: Ledger = { ...EMPTY, captures: [{ amount, at: at() }] };
-      // Most orders have no ledger yet: creating it needs no reading, and of two captures only one can create it.
-      const ledger = await state.write({ op: 'put', key: keyOf(order_id), value: capture }).then(
-        () => capture,
-        (error: unknown) => {
-          if (!(error instanceof ConflictError)) throw error;
-          return edit(order_id, (known) =>
-            known.captures.length > 0 || known.voided_at ? known : { ...known, captures: capture.captures },
-          );
-        },
+      if (card_token === 'tok_late' && !(await state.get<Ledger>(keyOf(order_id)))) {
+        if (!signal.aborted) await once(signal, 'abort');
+        await book(order_id, amount);
+        throw new ProviderError('provider timeout');
+      }
+      const requests = card_token === 'tok_twice' ? 2 : 1;
+      const [ledger = EMPTY] = await Promise.all(
+        Array.from({ length: requests }, () => book(order_id, amount)),
       );
       if (ledger.voided_at) return declined('authorization voided');
       if (card_token === 'tok_timeout' && !signal.aborted) await once(signal, 'abort');

@@ -234,6 +234,32 @@ describe('a provider that does not answer', () => {
     ]);
   });
 
+  it('When it captures only after nobody waits any more, then the next delivery finds that and captures no more', async () => {
+    const answers = [await requestPayment('tok_late'), await requestPayment('tok_late')];
+
+    expect([answers, (await ledger())?.captures.length, (await payment())?.status]).toEqual([
+      ['RETRY', 'SUCCESS'],
+      1,
+      'CAPTURED',
+    ]);
+  });
+
+  it('When everything reaches it twice, then it captures once', async () => {
+    const answers = [await requestPayment('tok_twice')];
+
+    expect([answers, (await ledger())?.captures.length]).toEqual([['SUCCESS'], 1]);
+  });
+
+  it('When it would say yes after no, then no it is, and nothing is charged', async () => {
+    const answers = [await requestPayment('tok_yes_after_no'), await requestPayment('tok_yes_after_no')];
+
+    expect([answers, (await payment())?.status, (await ledger())?.captured ?? 0]).toEqual([
+      ['SUCCESS', 'SUCCESS'],
+      'FAILED',
+      0,
+    ]);
+  });
+
   it('When it is never reached, then the payment fails and nothing is charged', async () => {
     await service.stop();
     await start(() => ({ authorize: () => Promise.reject(new ProviderError('provider unreachable')) }));

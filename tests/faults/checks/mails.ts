@@ -1,0 +1,48 @@
+import type { OrderEventType } from '../../../services/orders/contract.ts';
+import type { Mail } from '../../support/mails.ts';
+import type { Check } from './check.ts';
+
+/** The subject of the mail that tells of an event. */
+const SUBJECT: Partial<Record<OrderEventType, string>> = {
+  'order.paid': 'Your order is confirmed',
+  'order.payment_failed': 'Your payment did not go through',
+  'order.shipped': 'Your order is on its way',
+  'order.cancelled': 'Your order is cancelled',
+  'order.rejected': 'We cannot fill your order',
+  'order.expired': 'Your order has expired',
+};
+
+export const mailsAreSent: Check = {
+  name: 'mails',
+  promise:
+    'Of every event that concerns its customer one e-mail was sent, at most two, to that customer, and none of what did not happen.',
+  async verify({ mails, orders, people }) {
+    const response = await fetch(`${mails}/email`, { signal: AbortSignal.timeout(60_000) });
+    const sent = new Map<string, number>();
+    const violations: string[] = [];
+    const addressOf = new Map(people.customers.map(({ userId, email }) => [userId, email]));
+    for (const { subject, html, to } of (await response.json()) as Mail[]) {
+      const id = /Order ([0-9a-f-]{36})/.exec(html)?.[1];
+      if (id === undefined) continue; // a welcome
+      const about = orders.get(id)?.order;
+      const recipient = about && addressOf.get(about.customer_id);
+      if (!recipient || to.length !== 1 || to[0]?.address !== recipient)
+        violations.push(`"${subject}" about order ${id} was sent to somebody else`);
+      const kind = `${id} ${subject}`;
+      sent.set(kind, (sent.get(kind) ?? 0) + 1);
+    }
+    let verified = 0;
+    for (const [id, { events }] of orders)
+      for (const type of events) {
+        const subject = SUBJECT[type];
+        if (subject === undefined) continue;
+        const kind = `${id} ${subject}`;
+        const times = sent.get(kind) ?? 0;
+        verified += 1;
+        if (times < 1 || times > 2) violations.push(`"${subject}" about order ${id} was sent ${times} times`);
+        sent.delete(kind);
+      }
+    for (const kind of sent.keys()) violations.push(`a mail tells of what did not happen: ${kind}`);
+    return { verified, violations };
+  },
+};

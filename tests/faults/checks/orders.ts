@@ -1,0 +1,61 @@
+import { bodyOf } from '../../../services/gateway/client.ts';
+import { FINAL_STATUSES, type OrderEventType } from '../../../services/orders/contract.ts';
+import { replay, type OrderEvent } from '../../../services/orders/order.ts';
+import { each, type Check, type Scene } from './check.ts';
+
+/** What may follow what in the life of an order. */
+const MAY_FOLLOW: Record<OrderEventType, readonly OrderEventType[]> = {
+  'order.created': [
+    'payment.requested',
+    'order.paid',
+    'order.payment_failed',
+    'order.rejected',
+    'order.cancelled',
+    'order.expired',
+  ],
+  'payment.requested': ['order.paid', 'order.payment_failed', 'order.cancelled', 'order.expired'],
+  'order.paid': ['order.shipped', 'order.cancelled'],
+  'order.shipped': ['order.delivered'],
+  'order.delivered': [],
+  'order.rejected': [],
+  'order.payment_failed': [],
+  'order.cancelled': [],
+  'order.expired': [],
+};
+
+export const ordersEnd: Check = {
+  name: 'orders',
+  promise:
+    'Every order that was answered with 201 is in a final state, by lawful steps, with the total it was accepted for.',
+  verify: (scene) => each(scene.journal.accepted.keys(), (id) => verifyOrder(scene, id)),
+};
+
+async function verifyOrder({ people, journal, orders }: Scene, id: string): Promise<string | undefined> {
+  // Nothing happens to a final order any more; that it is shown to nobody in an older version is checked by the load.
+  if (!orders.has(id)) {
+    const answer = await people.admin('GET /api/orders/:id/events', { params: { id } });
+    if (answer.status === 404) return `order ${id} was accepted and is not there`;
+    const { items } = bodyOf(answer);
+    const order = replay(id, items as OrderEvent[]);
+    const events = items.map(({ type }) => type);
+    if (!FINAL_STATUSES.has(order.status)) return `order ${id} is still ${order.status}`;
+    orders.set(id, { order, events });
+  }
+  const told = orders.get(id);
+  const accepted = journal.accepted.get(id);
+  if (!told || !accepted) return `order ${id} is not known`;
+  const { order, events } = told;
+  if (events[0] !== 'order.created') return `order ${id} begins with ${events[0]}`;
+  const jump = events.findIndex(
+    (type, place) => place > 0 && !MAY_FOLLOW[events[place - 1] ?? type].includes(type),
+  );
+  if (jump > 0) return `order ${id}: ${events[jump - 1]} was followed by ${events[jump]}`;
+  if (order.version !== events.length)
+    return `order ${id} has version ${order.version} after ${events.length} events`;
+  const lines = order.items.reduce((sum, { quantity, unit_price }) => sum + quantity * unit_price, 0);
+  if (order.total !== accepted.answer.total || order.total !== lines)
+    return `order ${id} was accepted for ${accepted.answer.total}, its total is ${order.total}, its lines come to ${lines}`;
+  if (journal.cancelled.has(id) && order.status !== 'CANCELLED')
+    return `order ${id} was cancelled and is ${order.status}`;
+  return undefined;
+}

@@ -1,0 +1,266 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Answer, Client } from '../../services/gateway/client.ts';
+import { chance, zipf, type Chance } from './chance.ts';
+import { accept, count, type Journal, type Restock, type Wanted } from './journal.ts';
+import { HOT, PRODUCTS, UNIT_PRICE, type People } from './shop-floor.ts';
+
+/** What customers and the shop do, by how often. */
+const ACTIONS = { order: 66, 'order again': 7, cancel: 7, read: 12, list: 3, restock: 3, price: 2 };
+type Action = keyof typeof ACTIONS;
+
+/** How payments go: most well, and in every way in which a provider can misbehave. */
+const CARDS = {
+  tok_visa: 82,
+  tok_chargeDeclined: 4,
+  tok_flaky: 3,
+  tok_slow: 1,
+  tok_timeout: 2,
+  tok_twice: 3,
+  tok_late: 2,
+  tok_yes_after_no: 3,
+};
+/** Cards with which an order is not done at once, whatever the system does. */
+export const SLOW_CARDS = new Set(['tok_flaky', 'tok_slow', 'tok_timeout', 'tok_late']);
+
+const productByRank = zipf(PRODUCTS.length);
+/** Of an order's lines: on the product that everybody wants, on one of few that many want, on any. */
+const SPREAD = { hot: 25, zipf: 45, any: 30 };
+
+/** So often a request is tried before its outcome is left open for later. */
+const TRIES = 4;
+
+export interface Load {
+  /** Ends the load; resolves when every request has ended. */
+  stop: () => Promise<void>;
+  /** Asks again for all that has no answer yet, until it has one. @throws Error where that takes too long */
+  settle: (deadlineMs: number) => Promise<void>;
+}
+
+export interface LoadOptions {
+  people: People;
+  journal: Journal;
+  seed: string;
+  /** Milliseconds that a client rests between two requests, at most. */
+  restMs: number;
+}
+
+/** Every customer does one thing after the other, as chance has it, until the load is stopped. */
+export function startLoad({ people, journal, seed, restMs }: LoadOptions): Load {
+  let going = true;
+  const open = new Set<Wanted | Restock>();
+  async function live(customer: number, source: Chance): Promise<void> {
+    while (going) {
+      await ACT[source.weighted<Action>(ACTIONS)](customer, source);
+      await delay(source.between(0, restMs));
+    }
+  }
+
+  const ACT: Record<Action, (customer: number, source: Chance) => Promise<void>> = {
+    async order(customer, source) {
+      const wanted = wish(customer, source, journal.wanted.length);
+      journal.wanted.push(wanted);
+      await ask('order', wanted, () => placeOrder(people, journal, wanted), isAnswered);
+    },
+
+    async 'order again'(customer, source) {
+      const mine = journal.wanted
+        .filter((wanted) => wanted.customer === customer && wanted.answer)
+        .slice(-50);
+      if (mine.length > 0) await orderAgain(people, journal, source.pick(mine));
+    },
+
+    async cancel(customer, source) {
+      const { call } = callerOf(customer);
+      const mine = [...journal.accepted.values()]
+        .slice(-200)
+        .filter((wanted) => wanted.customer === customer);
+      const wanted = mine.at(-source.between(1, 3));
+      if (!wanted) return;
+      const id = wanted.answer.order_id;
+      const answer = await attempt(() => call('POST /api/orders/:id/cancel', { params: { id } }));
+      count(journal, 'cancel', answer?.ok === true || answer?.status === 409, answer);
+      if (answer?.ok) journal.cancelled.add(id);
+    },
+
+    async read(customer, source) {
+      const mine = [...journal.accepted.values()]
+        .slice(-300)
+        .filter((wanted) => wanted.customer === customer);
+      if (mine.length === 0) return;
+      const id = source.pick(mine).answer.order_id;
+      const floor = journal.seen.get(id) ?? 0;
+      const answer = await attempt(() => callerOf(customer).call('GET /api/orders/:id', { params: { id } }));
+      count(journal, 'read', answer?.ok === true, answer);
+      if (!answer?.ok) {
+        if (answer?.status === 404) violated('orders', `order ${id} was accepted and is not there`);
+        return;
+      }
+      const { version } = answer.body;
+      if (version < floor) violated('orders', `order ${id} went back from version ${floor} to ${version}`);
+      journal.seen.set(id, Math.max(version, journal.seen.get(id) ?? 0));
+    },
+
+    async list(customer) {
+      const answer = await attempt(() =>
+        callerOf(customer).call('GET /api/inventory', { query: { limit: 100 } }),
+      );
+      count(journal, 'list', answer?.ok === true, answer);
+      if (!answer?.ok) return;
+      for (const { product_id, reserved, on_hand } of answer.body.items)
+        if (reserved < 0 || reserved > on_hand)
+          violated('stock', `${product_id}: ${reserved} reserved of ${on_hand} on hand`);
+    },
+
+    async restock(customer, source) {
+      const restock: Restock = {
+        key: `restock-${seed}-${customer}-${journal.restocks.length}-${source.between(0, 1e9)}`,
+        product_id: source.happens(0.3) ? HOT : source.pick(PRODUCTS),
+        quantity: source.between(10, 80),
+        done: false,
+      };
+      journal.restocks.push(restock);
+      await ask(
+        'restock',
+        restock,
+        () => refill(people.admin, restock),
+        ({ done }) => done,
+      );
+    },
+
+    async price(_customer, source) {
+      const product_id = source.pick(PRODUCTS);
+      const body = { name: `Product ${product_id}`, unit_price: UNIT_PRICE + source.between(-200, 200) };
+      const answer = await attempt(() =>
+        people.admin('PUT /api/inventory/:product_id', { params: { product_id }, body }),
+      );
+      count(journal, 'price', answer?.ok === true, answer);
+    },
+  };
+
+  function callerOf(customer: number) {
+    const caller = people.customers[customer];
+    if (!caller) throw new Error(`there is no customer ${customer}`);
+    return caller;
+  }
+
+  const violated = (check: string, what: string) => void journal.violations.push({ check, what });
+
+  /** Tries a few times; what then has no answer stays open. */
+  async function ask<T extends Wanted | Restock>(
+    what: string,
+    one: T,
+    request: () => Promise<Answer<unknown> | undefined>,
+    isSettled: (one: T) => boolean,
+  ): Promise<void> {
+    for (let tries = 0; tries < TRIES && going; tries++) {
+      const answer = await request();
+      if (tries === 0) count(journal, what, isSettled(one), answer);
+      if (isSettled(one)) return;
+      await delay(300 * (tries + 1));
+    }
+    if (!isSettled(one)) open.add(one);
+  }
+
+  // An error of this code is told when the load is stopped.
+  const running = Promise.allSettled(
+    people.customers.map((_, customer) => live(customer, chance(seed).of(`customer ${customer}`))),
+  );
+
+  return {
+    async stop() {
+      going = false;
+      for (const ended of await running) if (ended.status === 'rejected') throw ended.reason;
+    },
+    async settle(deadlineMs) {
+      const deadline = Date.now() + deadlineMs;
+      while (open.size > 0) {
+        if (Date.now() > deadline)
+          throw new Error(`${open.size} requests got no answer within ${deadlineMs} ms`);
+        await Promise.all(
+          [...open].slice(0, 20).map(async (one) => {
+            if ('product_id' in one) await refill(people.admin, one);
+            else await placeOrder(people, journal, one);
+            if ('product_id' in one ? one.done : isAnswered(one)) open.delete(one);
+          }),
+        );
+        if (open.size > 0) await delay(200);
+      }
+    },
+  };
+}
+
+const isAnswered = ({ answer }: Wanted) => answer !== undefined;
+
+/** The answer, or undefined where none came. */
+export async function attempt<Body>(request: () => Promise<Answer<Body>>): Promise<Answer<Body> | undefined> {
+  return request().catch(() => undefined);
+}
+
+function wish(customer: number, source: Chance, number: number): Wanted {
+  const lines = source.weighted({ 1: 70, 2: 20, 3: 10 });
+  const items = Array.from({ length: Number(lines) }, () => ({
+    product_id: productFor(source),
+    quantity: source.between(1, 3),
+  }));
+  const card_token = source.weighted(CARDS);
+  return {
+    customer,
+    key: `order-${customer}-${number}-${source.between(0, 1e9)}`,
+    body: { items, payment: { method: 'card', card_token } },
+  };
+}
+
+function productFor(source: Chance): string {
+  const how = source.weighted(SPREAD);
+  if (how === 'hot') return HOT;
+  return how === 'zipf' ? (PRODUCTS[productByRank(source)] ?? HOT) : source.pick(PRODUCTS);
+}
+
+/** Sends an order with its key; notes the answer where it is one that will not change. */
+export async function placeOrder(people: People, journal: Journal, wanted: Wanted) {
+  const answer = await sendOrder(people, wanted);
+  if (answer?.ok) {
+    const { order_id, total } = answer.body;
+    wanted.answer = { status: answer.status, order_id, total };
+    accept(journal, wanted, { status: answer.status, order_id, total });
+  } else if (answer && [400, 409, 422].includes(answer.status) && !answer.body.type.endsWith('in-use'))
+    wanted.answer = { status: answer.status };
+  return answer;
+}
+
+/** Sends an order that has its answer once more: it must get the same. */
+export async function orderAgain(people: People, journal: Journal, wanted: Wanted): Promise<boolean> {
+  const answer = await sendOrder(people, wanted);
+  const first = wanted.answer;
+  // A refusal may have become possible since; an order stays one.
+  if (first?.status !== 201) return true;
+  count(journal, 'order again', answer?.ok === true, answer);
+  if (!answer?.ok) return false;
+  const { order_id, total } = answer.body;
+  if (order_id !== first.order_id || total !== first.total)
+    journal.violations.push({
+      check: 'keys',
+      what: `key ${wanted.key} was answered with order ${first.order_id} (${first.total}), then with ${order_id} (${total})`,
+    });
+  accept(journal, wanted, { status: answer.status, order_id, total });
+  return true;
+}
+
+/** Sends it as its customer, with its key. */
+export async function sendOrder({ customers }: People, { customer, key, body }: Wanted) {
+  const call = customers[customer]?.call;
+  return call && attempt(() => call('POST /api/orders', { body, headers: { 'idempotency-key': key } }));
+}
+
+async function refill(admin: Client, restock: Restock) {
+  const { key, product_id, quantity } = restock;
+  const answer = await attempt(() =>
+    admin('POST /api/inventory/:product_id/restock', {
+      params: { product_id },
+      body: { quantity },
+      headers: { 'idempotency-key': key },
+    }),
+  );
+  if (answer?.ok) restock.done = true;
+  return answer;
+}

@@ -1,0 +1,127 @@
+import { cpus } from 'node:os';
+import type { Checked } from './checks/checks.ts';
+import type { Told } from './checks/check.ts';
+import type { Journal } from './journal.ts';
+import type { Recovered } from './recovery.ts';
+
+/** What a run came to. */
+export interface Report {
+  seed: string;
+  mode: string;
+  profile: string;
+  date: string;
+  machine: string;
+  /** Seconds of load. */
+  seconds: number;
+  faults: Recovered[];
+  /** Kinds that this machine does not allow. */
+  missing: string[];
+  /** Processes that ended though no fault was on them; they were started again. */
+  endedByItself: Record<string, number>;
+  requests: Record<string, { sent: number; failed: number }>;
+  /** The failed ones, by what was asked and answered. */
+  failures: Record<string, number>;
+  /** Of all first tries, those that were answered as they should. */
+  succeeded: number;
+  orders: Record<string, number>;
+  /** Milliseconds from the load's end until every promise held. */
+  quietAfter: number;
+  checks: Checked[];
+  /** Whether the run says anything; why not. */
+  vacuous: string[];
+}
+
+/** Of the first tries, so many have to succeed: else the checks have little to look at. */
+export const LEAST_SUCCEEDED = 0.7;
+
+export function machine(): string {
+  return `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}`;
+}
+
+export const isGood = ({ checks, vacuous }: Report): boolean =>
+  vacuous.length === 0 && checks.every(({ violations }) => violations.length === 0);
+
+export const succeededOf = ({ tries }: Pick<Journal, 'tries'>): number => {
+  const all = [...tries.values()];
+  const sent = all.reduce((sum, one) => sum + one.sent, 0);
+  return sent === 0 ? 0 : 1 - all.reduce((sum, one) => sum + one.failed, 0) / sent;
+};
+
+export function byStatus(orders: ReadonlyMap<string, Told>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { order } of orders.values()) counts[order.status] = (counts[order.status] ?? 0) + 1;
+  return counts;
+}
+
+/** Violations of one promise that are written out. */
+const SHOWN = 12;
+
+/** The report to be read. */
+export function readable(report: Report): string {
+  const { faults, requests, orders, checks } = report;
+  const kinds = [...new Set(faults.map(({ kind }) => kind))].toSorted();
+  const rows = kinds.map((kind) => {
+    const these = faults.filter((fault) => fault.kind === kind);
+    return row(kind, these.length, ...felt(these));
+  });
+  const faultTable = [
+    row('', 'times', 'over after', 'at worst'),
+    ...rows,
+    row('all', faults.length, ...felt(faults)),
+  ];
+  const requestTable = Object.entries(requests).map(([what, { sent, failed }]) =>
+    row(what, sent, `${percent(failed / sent)} failed at first`),
+  );
+  const orderTable = Object.entries(orders)
+    .toSorted()
+    .map(([status, times]) => row(status, times));
+  const checkTable = checks.map(({ name, verified, violations }) =>
+    row(name, verified, violations.length === 0 ? 'holds' : `${violations.length} violations`),
+  );
+  const wrong = checks
+    .filter(({ violations }) => violations.length > 0)
+    .flatMap(({ promise, violations }) => [
+      `\n${promise}`,
+      ...violations.slice(0, SHOWN).map((violation) => `  - ${violation}`),
+      ...(violations.length > SHOWN ? [`  - and ${violations.length - SHOWN} more`] : []),
+    ]);
+  return [
+    `Seed ${report.seed}, ${report.mode}, ${report.profile}, ${Math.round(report.seconds)} s of load, ${report.machine}`,
+    section('Faults', faultTable),
+    section('Requests', requestTable),
+    section(
+      'Failed at first',
+      Object.entries(report.failures).map(([what, times]) => row(what, times)),
+    ),
+    section('Orders', orderTable),
+    section('Checks', checkTable),
+    '',
+    `${percent(report.succeeded)} of the first tries succeeded; all was quiet ${seconds(report.quietAfter)} after the load's end.`,
+    ...(report.missing.length > 0 ? [`Not possible on this machine: ${report.missing.join(', ')}.`] : []),
+    ...Object.entries(report.endedByItself).map(([name, times]) => `${name} ended by itself ${times} times.`),
+    ...report.vacuous.map((why) => `Says nothing: ${why}`),
+    ...wrong,
+    '',
+    isGood(report) ? 'Every promise held.' : 'NOT GOOD.',
+  ].join('\n');
+}
+
+const section = (title: string, lines: string[]) => `\n${title}\n${lines.join('\n')}`;
+const row = (first: string, ...rest: (string | number)[]) =>
+  `  ${first.padEnd(30)}${rest.map((one) => String(one).padStart(18)).join('')}`;
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const seconds = (ms: number | undefined) => (ms === undefined ? '-' : `${(ms / 1000).toFixed(1)} s`);
+
+/** The median and the worst of what was felt after these faults. */
+export function feltAfter(faults: readonly Recovered[]): {
+  median: number | undefined;
+  worst: number | undefined;
+} {
+  const felt = faults.flatMap(({ recovery }) => recovery ?? []).toSorted((a, b) => a - b);
+  return { median: felt[Math.floor(felt.length / 2)], worst: felt.at(-1) };
+}
+
+function felt(faults: readonly Recovered[]): [string, string] {
+  const { median, worst } = feltAfter(faults);
+  return [seconds(median), seconds(worst)];
+}
