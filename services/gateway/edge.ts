@@ -16,7 +16,7 @@ export const exactRouter = () => Router({ caseSensitive: true, strict: true });
 
 export interface EdgeDeps {
   sidecar: Pick<Sidecar, 'invoke'>;
-  gate: Pick<Gate, 'identify' | 'limits'>;
+  gate: Pick<Gate, 'identify' | 'limits' | 'inFlight'>;
   /** What the gateway answers itself, by method and path. */
   own: Readonly<Record<string, RequestHandler<never>>>;
 }
@@ -40,15 +40,18 @@ export function edge(routes: readonly Route[], deps: EdgeDeps): Router {
 function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHandler[] {
   const { method, path, service, access, params, body } = route;
   const limit = limitOf(route);
+  // What the gateway answers itself asks for little, and its streams have a bound of their own.
+  const isForwarded = service !== 'gateway';
   return [
     serverSpan(method, path),
-    ...(access === 'customer' || access === 'admin' ? [authenticate(gate)] : []),
+    ...(access === 'customer' || access === 'admin' ? [authenticate(gate, isForwarded)] : []),
     ...(limit ? [gate.limits.handlers[limit]] : []),
     ...(access === 'admin' ? [ADMINS_ONLY] : []),
     ...(params ? [matching(params)] : []),
+    ...(isForwarded ? [roomNeeded(gate)] : []),
     ...(method === 'GET' ? [] : RAW_BODY),
     ...(body && !isOptional(body) ? [BODY_NEEDED] : []),
-    handlerOf(route, own) ?? forwardTo(service, sidecar),
+    handlerOf(route, own) ?? forwardTo(service, sidecar, gate.inFlight),
   ];
 }
 
@@ -86,9 +89,22 @@ function matching(params: z.ZodType): RequestHandler {
   };
 }
 
-function authenticate({ identify }: Pick<Gate, 'identify'>): RequestHandler {
+/** To know a token may take a call, and nobody waits for one where there is no room for what comes after. */
+function authenticate(
+  { identify, inFlight }: Pick<Gate, 'identify' | 'inFlight'>,
+  isCounted: boolean,
+): RequestHandler {
   return async (req, res, next) => {
-    res.locals['caller'] = await identify(req.headers.authorization, addressOf(req));
+    const verify = () => identify(req.headers.authorization, addressOf(req));
+    res.locals['caller'] = await (isCounted ? inFlight.run(verify) : verify());
+    next();
+  };
+}
+
+/** Stands before the body. While that comes, a request is not counted: slow clients must not take the room of others. */
+function roomNeeded({ inFlight }: Pick<Gate, 'inFlight'>): RequestHandler {
+  return (_req, _res, next) => {
+    inFlight.demandRoom();
     next();
   };
 }

@@ -1,9 +1,10 @@
 import type { Caller } from '../shared/identity.ts';
 import type { Logger } from '../shared/log.ts';
-import { Problem, unavailable } from '../shared/problem.ts';
+import { Overload, Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { accessTokens, type VerifyToken } from './auth.ts';
 import type { HitStore } from './hit-store.ts';
+import { inFlight, type InFlight } from './in-flight.ts';
 import { rateLimits, type Limits, type RateLimits } from './limits.ts';
 import { liveOrders, type LiveOrders } from './live-orders.ts';
 
@@ -16,6 +17,7 @@ export interface Gate {
    */
   identify: (authorization: string | undefined, address: string) => Promise<Caller>;
   limits: RateLimits;
+  inFlight: InFlight;
   live: LiveOrders;
   /**
    * Lets a stream of this caller be open until it is left, or its token is refused.
@@ -60,6 +62,7 @@ export function createGate(
 
   return {
     limits,
+    inFlight: inFlight(),
     live: liveOrders(deps.sidecar),
 
     async identify(authorization, address) {
@@ -73,11 +76,9 @@ export function createGate(
 
     enterStream({ id }, authorization) {
       const count = ofCaller.get(id) ?? 0;
-      if (open.size >= MAX_STREAMS) throw unavailable('Too many streams are open.');
+      if (open.size >= MAX_STREAMS) throw new Overload('Too many streams are open.');
       if (count >= MAX_OF_CALLER)
-        throw new Problem(429, 'too-many-streams', `You have ${MAX_OF_CALLER} streams open. Close one.`, {
-          headers: { 'retry-after': '1' },
-        });
+        throw new Problem(429, 'too-many-streams', `You have ${MAX_OF_CALLER} streams open. Close one.`);
       const stream = { authorization, refused: new AbortController() };
       open.add(stream);
       ofCaller.set(id, count + 1);

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { outOfTrace } from '../shared/context.ts';
 import { keptFor } from '../shared/kept-for.ts';
+import { retryHeaders } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import type { Health } from './api.ts';
 import { SERVICES, type Service } from './routes.ts';
@@ -46,9 +47,10 @@ export function health(sidecar: Pick<Sidecar, 'invoke'>): RequestHandler {
 
   return async (_req, res) => {
     const answer = await current();
+    const status = answer.status === 'unavailable' ? 503 : 200;
     res
-      .status(answer.status === 'unavailable' ? 503 : 200)
-      .set('cache-control', 'no-store')
+      .status(status)
+      .set({ 'cache-control': 'no-store', ...retryHeaders(status) })
       .json(answer);
   };
 }

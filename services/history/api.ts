@@ -3,13 +3,16 @@ import { orderListSchema, orderSchema } from '../orders/contract.ts';
 import { EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
 import { id, noBody } from '../shared/types.ts';
 import {
+  adminOrderListQuery,
   customerTotalsSchema,
   deadLetterId,
   deadLetterListQuery,
   deadLetterListSchema,
   deadLetterSchema,
   orderListQuery,
+  rebuildSchema,
   type DeadLetter,
+  type Rebuild,
 } from './contract.ts';
 
 const params = z.object({ id: deadLetterId });
@@ -22,12 +25,21 @@ const deadLetter: DeadLetter = {
   event: { specversion: '1.0', type: 'payment.failed', data: { order_id: EXAMPLE.order } },
 };
 
+const rebuild: Rebuild = { status: 'running', started_at: '2026-01-05T09:30:00.000Z', orders: 1200 };
+
 /** The history service's routes. */
 export const historyApi = {
   'GET /api/orders': {
     access: 'customer',
     summary: 'Orders, newest first',
     query: orderListQuery,
+    answer: orderListSchema,
+    answered: { items: [], next_cursor: null },
+  },
+  'GET /api/admin/orders': {
+    access: 'admin',
+    summary: 'All orders, newest first; with `stuck`, those that do not go on, the longest idle first',
+    query: adminOrderListQuery,
     answer: orderListSchema,
     answered: { items: [], next_cursor: null },
   },
@@ -68,6 +80,21 @@ export const historyApi = {
     problems: { 'not-redrivable': { status: 409, when: 'The message is not an event of a known type.' } },
     answered: { ...deadLetter, redriven: 1 },
   },
+  'GET /api/admin/history/rebuild': {
+    access: 'admin',
+    summary: 'How the last rebuild of the lists and totals goes',
+    answer: rebuildSchema,
+    answered: { ...rebuild, status: 'done', finished_at: '2026-01-05T09:31:00.000Z' },
+  },
+  'POST /api/admin/history/rebuild': {
+    access: 'admin',
+    summary: 'Make the lists and totals anew from the orders, or join who does',
+    idempotent: true,
+    body: noBody.optional(),
+    status: 202,
+    answer: rebuildSchema,
+    answered: { ...rebuild, orders: 0 },
+  },
 } satisfies ServiceApi;
 
 export const history: ServiceDescription = {
@@ -81,5 +108,6 @@ export const history: ServiceDescription = {
     CustomerTotals: customerTotalsSchema,
     DeadLetter: deadLetterSchema,
     DeadLetterList: deadLetterListSchema,
+    Rebuild: rebuildSchema,
   },
 };

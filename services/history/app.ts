@@ -4,6 +4,8 @@ import { createService, type ServiceDeps } from '../shared/service.ts';
 import { history as description } from './api.ts';
 import { deadLetterStore } from './dead-letter-store.ts';
 import { readModelStore } from './read-model-store.ts';
+import { historyRebuild } from './rebuild-history.ts';
+import { totalsRecounter } from './recount-totals.ts';
 import { routes } from './routes.ts';
 import { deadLetterSubscription, orderSubscriptions } from './subscriptions.ts';
 
@@ -14,10 +16,14 @@ export interface HistoryDeps extends ServiceDeps {
 export function createApp(deps: HistoryDeps): Express {
   const readModel = readModelStore(deps.sidecar.state);
   const deadLetters = deadLetterStore(deps.sidecar.state);
+  const rebuild = historyRebuild({ ...deps, readModel, recountTotals: totalsRecounter(deps.sidecar.state) });
   const once = idempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
     description,
     unparsed: [deadLetterSubscription({ ...deps, deadLetters })],
-    routers: [orderSubscriptions({ ...deps, readModel }), routes({ ...deps, readModel, deadLetters, once })],
+    routers: [
+      orderSubscriptions({ ...deps, readModel }),
+      routes({ ...deps, readModel, deadLetters, rebuild, once }),
+    ],
   });
 }

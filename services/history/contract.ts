@@ -9,6 +9,25 @@ export const orderListQuery = pageQuery.extend({
   status: orderStatus.optional(),
 });
 
+/**
+ * `GET /api/admin/orders`: with `stuck`, the orders that are not final and whose last event is more than `idle_seconds` old,
+ * the longest idle first.
+ */
+export const adminOrderListQuery = orderListQuery.extend({
+  stuck: z.enum(['true', 'false']).default('false'),
+  idle_seconds: z.coerce.number().int().min(0).max(86_400).default(120),
+});
+
+/** `/api/admin/history/rebuild`: how the last rebuild of the read model goes. */
+export const rebuildSchema = z.object({
+  status: z.enum(['none', 'running', 'done']),
+  started_at: timestamp.optional(),
+  finished_at: timestamp.optional(),
+  /** Replayed so far. */
+  orders: z.int().min(0),
+});
+export type Rebuild = z.infer<typeof rebuildSchema>;
+
 /** `GET /api/customers/:customer_id/totals`: how many orders are in which status, and what was paid and kept. */
 export const customerTotalsSchema = z.object({
   customer_id: id,

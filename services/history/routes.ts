@@ -8,19 +8,29 @@ import type { Sidecar } from '../shared/sidecar.ts';
 import { inSpan } from '../shared/tracing.ts';
 import { id as customerIdSchema, noBody } from '../shared/types.ts';
 import { parseBody, parseQuery } from '../shared/validate.ts';
-import { deadLetterId, deadLetterListQuery, orderListQuery, type DeadLetter } from './contract.ts';
+import {
+  adminOrderListQuery,
+  deadLetterId,
+  deadLetterListQuery,
+  orderListQuery,
+  type DeadLetter,
+} from './contract.ts';
 import type { DeadLetterStore } from './dead-letter-store.ts';
 import { redrivable, shown } from './dead-letter.ts';
 import type { ReadModelStore } from './read-model-store.ts';
+import { REBUILD_JOB, type HistoryRebuild } from './rebuild-history.ts';
+import { stuckPage } from './stuck-orders.ts';
 
 export function routes(deps: {
   log: Logger;
   sidecar: Sidecar;
   readModel: ReadModelStore;
   deadLetters: DeadLetterStore;
+  rebuild: HistoryRebuild;
   once: Once;
+  now: () => Date;
 }): Router {
-  const { log, sidecar, readModel, deadLetters, once } = deps;
+  const { log, sidecar, readModel, deadLetters, rebuild, once, now } = deps;
   const router = Router();
 
   router.get('/api/orders', async (req, res) => {
@@ -35,6 +45,21 @@ export function routes(deps: {
     sendPage(req, res, { items, nextCursor });
   });
 
+  router.get('/api/admin/orders', async (req, res) => {
+    const { id: caller_id } = requireAdmin(req);
+    const { stuck, idle_seconds, ...query } = parseQuery(adminOrderListQuery, req.query);
+    const { customer_id: customerId, status, cursor, limit } = query;
+    if (stuck === 'false')
+      return sendPage(req, res, await readModel.list({ customerId, status, cursor, limit }));
+    const open = (await readModel.open()).filter(
+      (order) =>
+        order.customer_id === (customerId ?? order.customer_id) && order.status === (status ?? order.status),
+    );
+    const page = stuckPage(open, now().getTime() - idle_seconds * 1000, { cursor, limit });
+    log.info({ audit: 'list-stuck-orders', caller_id, idle_seconds }, 'stuck orders listed');
+    sendPage(req, res, page);
+  });
+
   router.get('/api/customers/:customer_id/totals', async (req, res) => {
     const caller = callerOf(req);
     const { customer_id } = req.params;
@@ -44,15 +69,19 @@ export function routes(deps: {
   });
 
   router.get('/api/admin/dead-letters', async (req, res) => {
-    requireAdmin(req);
+    const { id: caller_id } = requireAdmin(req);
     const { cursor, limit } = parseQuery(deadLetterListQuery, req.query);
     const { items, nextCursor } = await deadLetters.list(cursor, limit);
+    log.info({ audit: 'list-dead-letters', caller_id }, 'dead letters listed');
     sendPage(req, res, { items: items.map(shown), nextCursor });
   });
 
   router.get('/api/admin/dead-letters/:id', async (req, res) => {
-    requireAdmin(req);
-    res.set('cache-control', 'no-store').json(shown(await load(req.params.id)));
+    const { id: caller_id } = requireAdmin(req);
+    const letter = await load(req.params.id);
+    const { dead_letter_id } = letter;
+    log.info({ audit: 'read-dead-letter', caller_id, dead_letter_id }, 'dead letter read');
+    res.set('cache-control', 'no-store').json(shown(letter));
   });
 
   router.post('/api/admin/dead-letters/:id/redrive', async (req, res) => {
@@ -70,6 +99,26 @@ export function routes(deps: {
       );
       return { status: 202, body: shown((await deadLetters.countRedrive(dead_letter_id)) ?? letter) };
     });
+  });
+
+  router.get('/api/admin/history/rebuild', async (req, res) => {
+    requireAdmin(req);
+    res.set('cache-control', 'no-store').json(await rebuild.state());
+  });
+
+  router.post('/api/admin/history/rebuild', async (req, res) => {
+    const { id: caller_id } = requireAdmin(req);
+    parseBody(noBody, req.body);
+    await once(req, res, 'rebuild history', async () => {
+      const { rebuild: body, isNew } = await rebuild.start();
+      log.info({ audit: 'rebuild', caller_id, joined: !isNew }, 'rebuild of the read model asked for');
+      return { status: 202, body };
+    });
+  });
+
+  router.post(`/job/${REBUILD_JOB}`, async (_req, res) => {
+    await rebuild.goOn();
+    res.json({});
   });
 
   async function load(id: string): Promise<DeadLetter> {

@@ -10,8 +10,10 @@ import {
   orderChangesSchema,
   orderEventData,
   orderEventListSchema,
+  orderListSchema,
   orderSchema,
   ordersChangedData,
+  ordersQuery,
   paymentRequestedData,
   putStatusBody,
   type Order,
@@ -127,6 +129,13 @@ export const ordersApi = {
     query: orderChangesQuery,
     answer: orderChangesSchema,
   },
+  'GET /orders': {
+    access: 'internal',
+    summary: 'Orders off their streams: those that are final, oldest first, or some by their ids',
+    query: ordersQuery,
+    answer: orderListSchema,
+    answered: { items: [example('DELIVERED', 5)], next_cursor: '100' },
+  },
 } satisfies ServiceApi;
 
 const ended = (status: OrderStatus, version: number, reason: string) => ({
@@ -189,5 +198,5 @@ export const orders: ServiceDescription = {
   summary: 'Orders and how they go',
   api: ordersApi,
   events: ordersEvents,
-  schemas: { Order: orderSchema, OrderAccepted: orderAcceptedSchema },
+  schemas: { Order: orderSchema, OrderList: orderListSchema, OrderAccepted: orderAcceptedSchema },
 };

@@ -5,6 +5,8 @@ import { orders as description } from './api.ts';
 import { orderCanceller } from './cancel-order.ts';
 import { changeFeed } from './change-feed.ts';
 import { customers } from './customers.ts';
+import { finishedOrders } from './finished-orders.ts';
+import { intake } from './intake.ts';
 import { orderMover } from './move-order.ts';
 import { orderStore } from './order-store.ts';
 import { sayer } from './say.ts';
@@ -16,22 +18,34 @@ import { watchOrder } from './watch-order.ts';
 export interface OrdersDeps extends ServiceDeps {
   recheckMs: number;
   expireMs: number;
+  /** Not set: no order is refused because others wait. */
+  maxLagMs?: number;
   now: () => Date;
 }
 
 export function createApp(deps: OrdersDeps): Express {
   const store = orderStore(deps.sidecar.state);
+  const finished = finishedOrders(deps.sidecar.state);
   const say = sayer(deps.sidecar, changeFeed(deps));
-  const move = orderMover({ ...deps, store, say });
-  const placeOrder = orderPlacer({ ...deps, store, say });
+  const door = intake(deps.maxLagMs ?? Infinity, deps.now().getTime());
+  const move = orderMover({ ...deps, store, say, intake: door });
+  const placeOrder = orderPlacer({ ...deps, store, say, intake: door });
   const cancelOrder = orderCanceller({ ...deps, move });
   const once = idempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
     description,
     routers: [
-      routes({ store, demandCustomer: customers(deps.sidecar), placeOrder, cancelOrder, move, once }),
+      routes({
+        store,
+        finished,
+        demandCustomer: customers(deps.sidecar),
+        placeOrder,
+        cancelOrder,
+        move,
+        once,
+      }),
       subscriptions({ ...deps, move }),
-      watchOrder({ ...deps, store, say, move }),
+      watchOrder({ ...deps, store, finished, say, move }),
     ],
   });
 }

@@ -8,4 +8,6 @@ export const config = baseConfig.extend({
   ORDER_RECHECK_MS: milliseconds.default(15_000),
   /** An order that is not paid by then expires. */
   ORDER_EXPIRE_MS: milliseconds.default(15 * 60_000),
+  /** New orders are refused while they would wait for longer than this until they are paid or not. */
+  ORDER_MAX_LAG_MS: milliseconds.default(5_000),
 });

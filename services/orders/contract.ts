@@ -85,6 +85,23 @@ export type OrderChange = z.infer<typeof orderChangeSchema>;
 export const orderChangesSchema = z.object({ items: z.array(orderChangeSchema), ended: z.boolean() });
 
 /**
+ * `GET /orders`, for history only: orders as their streams have them. Those of `ids`, in their order, without any that do not
+ * exist; or else all that are final, oldest first, in pages. One that the page has twice is one that was listed twice.
+ */
+export const ordersQuery = z.object({
+  ids: z
+    .string()
+    .transform((ids) => [...new Set(ids.split(','))])
+    .pipe(z.array(id).max(100))
+    .optional(),
+  cursor: z
+    .string()
+    .regex(/^\d{1,15}$/, 'must be a next_cursor of this list')
+    .optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(100),
+});
+
+/**
  * `orders.changed`, on the broadcast component: these orders have come to these versions. Every gateway hears it, and reads
  * what its clients watch; one that misses it hears of the order again, at the latest when its job looks after it.
  */

@@ -19,6 +19,7 @@ const app = createApp({
   appApiToken: config.APP_API_TOKEN,
   recheckMs: config.ORDER_RECHECK_MS,
   expireMs: config.ORDER_EXPIRE_MS,
+  maxLagMs: config.ORDER_MAX_LAG_MS,
   now: () => new Date(),
 });
 const server = await listen(app, config.APP_PORT, config.APP_HOST);

@@ -2,6 +2,7 @@ import { Counter, type Registry } from 'prom-client';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
 import type { Order } from './contract.ts';
+import type { Intake } from './intake.ts';
 import { append, replay } from './order.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
 import { decide, type Message } from './saga.ts';
@@ -25,10 +26,11 @@ export interface MoveOrder {
 export function orderMover(deps: {
   store: OrderStore;
   say: Say;
+  intake: Pick<Intake, 'moved'>;
   metrics: Registry;
   now: () => Date;
 }): MoveOrder {
-  const { store, say, now } = deps;
+  const { store, say, intake, now } = deps;
   const moved = new Counter({
     name: 'orders_moved_total',
     help: 'Events appended to orders, by type',
@@ -51,6 +53,7 @@ export function orderMover(deps: {
     if (message.type === 'ship by hand') await say(loaded.value, order.version);
     const document = await store.save(loaded, append(before, decision.events, now().toISOString()));
     for (const event of document.events.slice(before.length)) {
+      intake.moved(event.type, Date.parse(order.created_at), Date.parse(event.time));
       await say(document, event.version);
       moved.inc({ type: event.type });
     }

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
+import { Counter, type Registry } from 'prom-client';
 import { productsSchema, type Product } from '../inventory/contract.ts';
 import type { Logger } from '../shared/log.ts';
 import { keyReused } from '../shared/idempotency.ts';
+import { Overload } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { ConflictError } from '../shared/sidecar-call.ts';
 import { parseAnswer } from '../shared/validate.ts';
 import type { Order, PaymentMethod } from './contract.ts';
+import type { Intake } from './intake.ts';
 import { append, replay, type OrderCreated } from './order.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
 import { price, type Wish } from './pricing.ts';
@@ -29,19 +32,35 @@ export function orderPlacer(deps: {
   store: OrderStore;
   sidecar: Sidecar;
   say: Say;
+  intake: Pick<Intake, 'accepted' | 'withdrawn' | 'refusal'>;
   log: Logger;
+  metrics: Registry;
   recheckMs: number;
   now: () => Date;
 }): PlaceOrder {
-  const { store, sidecar, say, log, recheckMs, now } = deps;
+  const { store, sidecar, say, intake, log, recheckMs, now } = deps;
+  const refused = new Counter({
+    name: 'orders_refused_total',
+    help: 'New orders refused because those before them wait too long',
+    registers: [deps.metrics],
+  });
 
   return async (request) => {
-    const { orderId, wish, mayBeRepeated } = request;
+    const { orderId, mayBeRepeated } = request;
     aboutOrder(orderId);
     const requestHash = hash(request);
     // Before anything else: prices may have changed since.
     const repeated = mayBeRepeated ? await existing(orderId, requestHash) : undefined;
     if (repeated) return repeated;
+    const at = demandRoom();
+    return take(request, requestHash).catch((error: unknown) => {
+      intake.withdrawn(at);
+      throw error;
+    });
+  };
+
+  async function take(request: OrderRequest, requestHash: string): Promise<Order> {
+    const { orderId, wish } = request;
     const priced = price(wish, await fetchProducts(wish));
     const document = newDocument(requestHash, request, priced);
     // From here on the order cannot be forgotten: the job looks after it until it is final.
@@ -56,7 +75,19 @@ export function orderPlacer(deps: {
     }
     await sayCreated(document);
     return replay(orderId, document.events);
-  };
+  }
+
+  /** Gives the time at which the order is accepted: what is under way counts, too. */
+  function demandRoom(): number {
+    const at = now().getTime();
+    const seconds = intake.refusal(at);
+    if (seconds !== undefined) {
+      refused.inc();
+      throw new Overload('Too many orders are waiting. Retry-After says when to try again.', seconds);
+    }
+    intake.accepted(at);
+    return at;
+  }
 
   async function existing(orderId: string, requestHash: string) {
     const found = await store.load(orderId);

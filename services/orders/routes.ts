@@ -12,11 +12,13 @@ import {
   cartBody,
   oneLineBody,
   orderChangesQuery,
+  ordersQuery,
   putStatusBody,
   type Order,
   type PaymentMethod,
 } from './contract.ts';
 import type { DemandCustomer } from './customers.ts';
+import type { FinishedOrders } from './finished-orders.ts';
 import type { MoveOrder } from './move-order.ts';
 import { isFinal, replay } from './order.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
@@ -29,13 +31,14 @@ const DEFAULT_CARD: PaymentMethod = { method: 'card', card_token: 'tok_visa' };
 
 export function routes(deps: {
   store: OrderStore;
+  finished: FinishedOrders;
   demandCustomer: DemandCustomer;
   placeOrder: PlaceOrder;
   cancelOrder: CancelOrder;
   move: MoveOrder;
   once: Once;
 }): Router {
-  const { store, demandCustomer, placeOrder, cancelOrder, move, once } = deps;
+  const { store, finished, demandCustomer, placeOrder, cancelOrder, move, once } = deps;
   const router = Router();
 
   router.post('/api/orders', async (req, res) => {
@@ -98,6 +101,17 @@ export function routes(deps: {
       order: replay(order_id, events.slice(0, version)),
     }));
     res.json({ items, ended: isFinal(replay(order_id, events)) });
+  });
+
+  // For rebuilds of the read model; not under /api either.
+  router.get('/orders', async (req, res) => {
+    const { ids, cursor = '0', limit } = parseQuery(ordersQuery, req.query);
+    const page = ids ? { ids, next: null } : await finished.page(Number(cursor), limit);
+    const found = await Promise.all(page.ids.map(store.load));
+    const items = found.flatMap((stored) =>
+      stored ? [replay(stored.value.order_id, stored.value.events)] : [],
+    );
+    res.json({ items, next_cursor: page.next === null ? null : String(page.next) });
   });
 
   async function loadFor(caller: Caller, orderId: string): Promise<OrderDocument> {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { aboutOrder } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { timestamp } from '../shared/types.ts';
+import type { FinishedOrders } from './finished-orders.ts';
 import { lastEvent, type MoveOrder } from './move-order.ts';
 import { isFinal, replay } from './order.ts';
 import type { OrderStore } from './order-store.ts';
@@ -22,6 +23,7 @@ const NEVER_WRITTEN_AFTER = 120_000;
  */
 export function watchOrder(deps: {
   store: OrderStore;
+  finished: FinishedOrders;
   sidecar: Sidecar;
   say: Say;
   move: MoveOrder;
@@ -29,7 +31,7 @@ export function watchOrder(deps: {
   expireMs: number;
   now: () => Date;
 }): Router {
-  const { store, sidecar, say, move, expireMs, now } = deps;
+  const { store, finished, sidecar, say, move, expireMs, now } = deps;
   const router = Router();
   const timeSince = (time: string) => now().getTime() - Date.parse(time);
 
@@ -50,6 +52,8 @@ export function watchOrder(deps: {
     const order = replay(orderId, loaded.value.events);
     if (isFinal(order)) {
       await say(loaded.value, order.version);
+      // Whoever rebuilds what was made of the messages finds it here when nothing says it any more.
+      await finished.add(orderId);
       return sidecar.unschedule(jobOf(orderId));
     }
     const created = timeSince(order.created_at);

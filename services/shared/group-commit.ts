@@ -1,10 +1,12 @@
 import type { Context } from '@opentelemetry/api';
 import { captureContext, runInContext } from './context.ts';
-import { unavailable } from './problem.ts';
+import { Overload } from './problem.ts';
 
 interface Waiting<Item, Result> {
   item: Item;
   context: Context;
+  /** By `performance.now()`. */
+  until: number;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
 }
@@ -15,14 +17,16 @@ interface Waiting<Item, Result> {
  *
  * @param commit decides and writes a batch; gives a result for each item, in their order. What it throws is thrown to
  *   every waiter of the batch.
- * @throws Problem 503 at once when `maxWaiting` items wait already
+ * @throws Overload at once when `maxWaiting` items wait already, and after `maxWait` milliseconds without a turn: nothing
+ *   of the item has been done then
  */
 export function groupCommit<Item, Result>(
   commit: (items: Item[]) => Promise<Result[]>,
-  { maxBatch = 64, maxWaiting = 10_000 } = {},
+  { maxBatch = 64, maxWaiting = 2_000, maxWait = 3_000 } = {},
 ): (item: Item) => Promise<Result> {
   const waiting: Waiting<Item, Result>[] = [];
   let running = false;
+  let expiry: NodeJS.Timeout | undefined;
 
   async function drain(): Promise<void> {
     running = true;
@@ -40,10 +44,22 @@ export function groupCommit<Item, Result>(
     running = false;
   }
 
+  function refuseLate(): void {
+    const now = performance.now();
+    const inTime = waiting.findIndex(({ until }) => until > now);
+    const late = waiting.splice(0, inTime < 0 ? waiting.length : inTime);
+    for (const { reject } of late) reject(tooMany());
+    const [next] = waiting;
+    expiry = next && setTimeout(refuseLate, next.until - now).unref();
+  }
+
   return (item) =>
     new Promise((resolve, reject) => {
-      if (waiting.length >= maxWaiting) return reject(unavailable('Too many requests are waiting.'));
-      waiting.push({ item, context: captureContext(), resolve, reject });
-      if (!running) void drain();
+      if (waiting.length >= maxWaiting) return reject(tooMany());
+      waiting.push({ item, context: captureContext(), until: performance.now() + maxWait, resolve, reject });
+      if (running) expiry ??= setTimeout(refuseLate, maxWait).unref();
+      else void drain();
     });
 }
+
+const tooMany = () => new Overload('Too many requests are waiting.');

@@ -47,14 +47,25 @@ export class Problem extends Error {
     this.status = status;
     this.slug = slug;
     this.errors = more.errors;
-    this.headers = more.headers ?? {};
+    this.headers = { ...retryHeaders(status), ...more.headers };
+  }
+}
+
+/** For an answer that may soon be another one: `Retry-After` in seconds (RFC 9110, 10.2.3; RFC 6585, 4). */
+export const retryHeaders = (status: number): Record<string, string> =>
+  status === 429 || status === 503 ? { 'retry-after': '1' } : {};
+
+/** Refused because there is too much to do: nothing is broken, and nothing was done. */
+export class Overload extends Problem {
+  constructor(detail: string, retryAfterSeconds = 1) {
+    super(503, 'unavailable', detail, { headers: { 'retry-after': String(retryAfterSeconds) } });
   }
 }
 
 export const notFound = (what: string) => new Problem(404, 'not-found', `There is no such ${what}.`);
 export const forbidden = (detail: string) => new Problem(403, 'forbidden', detail);
 export const unavailable = (detail = 'The service cannot answer right now. Please try again.') =>
-  new Problem(503, 'unavailable', detail, { headers: { 'retry-after': '1' } });
+  new Problem(503, 'unavailable', detail);
 
 /** The same for the errors of Express's own body parser: https://github.com/expressjs/body-parser#errors. */
 const BODY_ERRORS: Record<string, Problem> = {
@@ -96,11 +107,11 @@ export function sendProblem(res: Response, problem: Problem, more: Record<string
     );
 }
 
-/** The one error handler; it stands last. Only what is answered with a 5xx is logged as an error. */
+/** The one error handler; it stands last. Only what is answered with a 5xx is logged as an error, and no refusal. */
 export function errorHandler(log: Logger): ErrorRequestHandler {
   return (error, _req, res, next) => {
     const problem = problemOf(error);
-    if (problem.status >= 500) log.error({ err: error }, 'request failed');
+    if (problem.status >= 500 && !(problem instanceof Overload)) log.error({ err: error }, 'request failed');
     if (res.headersSent) return next(error);
     sendProblem(res, problem);
   };

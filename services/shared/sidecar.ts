@@ -45,6 +45,9 @@ export interface Sidecar {
   close: () => Promise<void>;
 }
 
+const CONNECTIONS = 256;
+/** Calls under way, those that wait for a connection included; more fail at once, so that what waits has a bound. */
+const MAX_CALLS = 2_048;
 /** No call takes longer than this, for a free connection, its answer and the last byte of it. Milliseconds. */
 const CALL_TIMEOUT = 15_000;
 const METRICS_TIMEOUT = 1_000;
@@ -63,15 +66,19 @@ export function createSidecar(options: {
   apiToken?: string | undefined;
 }): Sidecar {
   const pool = new Pool(`http://127.0.0.1:${options.port}`, {
-    connections: 256,
+    connections: CONNECTIONS,
     connectTimeout: 3_000,
     // The sidecar drops an idle connection after 60 s: it must be us who closes first.
     keepAliveTimeout: 45_000,
   });
+  let calls = 0;
   const token: Record<string, string> = options.apiToken ? { 'dapr-api-token': options.apiToken } : {};
 
   async function request(call: SidecarRequest): Promise<SidecarResponse> {
     const { method, path, headers, body, timeout = CALL_TIMEOUT, signal } = call;
+    const what = `${method} ${path.split('?')[0]}`;
+    if (calls >= MAX_CALLS) throw new SidecarError(what, 503, 'TOO_MANY_CALLS');
+    calls += 1;
     // Undici takes an EventEmitter too; an AbortController would cost a call half as much again.
     const ending = new EventEmitter();
     const end = () => void ending.emit('abort');
@@ -92,8 +99,9 @@ export function createSidecar(options: {
         body: Buffer.from(await response.body.arrayBuffer()),
       };
     } catch (error) {
-      throw new SidecarError(`${method} ${path.split('?')[0]}`, 503, 'SIDECAR_UNREACHABLE', { cause: error });
+      throw new SidecarError(what, 503, 'SIDECAR_UNREACHABLE', { cause: error });
     } finally {
+      calls -= 1;
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
     }

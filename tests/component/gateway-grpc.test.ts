@@ -496,6 +496,7 @@ describe('errors', () => {
     expect(detailsOf(outcome)).toEqual({
       ErrorInfo: { reason: slug.toUpperCase().replaceAll('-', '_'), domain: 'sidecart', metadata: {} },
       RequestInfo: { request_id: 'r-2', serving_data: '' },
+      ...(http === 429 || http === 503 ? { RetryInfo: { retry_delay: { seconds: 1, nanos: 0 } } } : {}),
     });
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CustomerTotals } from '../../services/history/contract.ts';
-import { newestOf, noTotals, project } from '../../services/history/read-model.ts';
+import { newestOf, noTotals, project, totalsOf as counted } from '../../services/history/read-model.ts';
 import type { Order, OrderStatus } from '../../services/orders/contract.ts';
 
 const CUSTOMER = '0198a000-0000-7000-8000-00000000000a';
@@ -108,9 +108,79 @@ describe('project', () => {
     expect(project(known, batch).totals).toEqual([totalsOf({ PAID: 3 }, { EUR: 1300, USD: 5 }, 3)]);
   });
 
+  it.each([
+    ['an older one', 4, []],
+    ['the same, and it is another', 3, [totalsOf({ PAID: 1 }, { EUR: 1200 })]],
+    ['a newer one', 2, [totalsOf({ PAID: 1 }, { EUR: 1200 })]],
+  ])(
+    'When what comes from the stream is %s, then the newer holds, and of equal ones the stream',
+    (_, version, totals) => {
+      const known = knowing(buildOrder({ version }), totalsOf({ PENDING: 1 }, {}));
+      const order = buildOrder({ version: 3, status: 'PAID' });
+      expect(project(known, [order], new Set([order.order_id]))).toEqual({
+        orders: totals.length > 0 ? [order] : [],
+        firstSeen: [],
+        totals,
+      });
+    },
+  );
+
+  it('When what comes from the stream is known as it is, then nothing changes', () => {
+    const order = buildOrder();
+    const known = knowing(order, totalsOf({ PENDING: 1 }, {}));
+    expect(project(known, [structuredClone(order)], new Set([order.order_id]))).toEqual({
+      orders: [],
+      firstSeen: [],
+      totals: [],
+    });
+  });
+
+  describe('while the totals are counted anew', () => {
+    const counting = (changed: object) => ({
+      ...totalsOf({ PENDING: 1 }, {}),
+      recount: { by: 'somebody', changed: changed as Record<string, never> },
+    });
+
+    it('When an order changes, then it is noted as it counts now, once', () => {
+      const before = buildOrder();
+      const { order_id } = before;
+      const moved = buildOrder({ version: 3, status: 'PAID' });
+      const paid = { status: 'PAID', currency: 'EUR', total: 1200 };
+      const noted = { pending: { ...paid, status: 'PENDING' }, [order_id]: { ...paid, status: 'PENDING' } };
+      expect(project(knowing(before, counting(noted)), [moved]).totals).toMatchObject([
+        { by_status: { PAID: 1 }, recount: { by: 'somebody', changed: { ...noted, [order_id]: paid } } },
+      ]);
+    });
+
+    it('When too many have changed, then the count is given up', () => {
+      const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`order-${n}`, {}]));
+      const { totals } = project(knowing(buildOrder(), counting(many)), [buildOrder({ version: 2 })]);
+      expect(totals).toEqual([totalsOf({ PENDING: 1 }, {})]);
+    });
+  });
+
   it('When a version is applied twice, then what is known is not changed in place', () => {
     const totals = noTotals(CUSTOMER);
     project({ ...nothing, totals: new Map([[CUSTOMER, totals]]) }, [buildOrder()]);
     expect(totals).toEqual(noTotals(CUSTOMER));
+  });
+});
+
+describe('totalsOf', () => {
+  it.each<[string, Partial<Order>[], CustomerTotals]>([
+    ['no orders', [], totalsOf({}, {}, 0)],
+    ['one that is not paid', [{}], totalsOf({ PENDING: 1 }, {})],
+    [
+      'several',
+      [
+        { status: 'PAID' },
+        { status: 'DELIVERED', currency: 'USD' },
+        { status: 'PAID' },
+        { status: 'EXPIRED' },
+      ],
+      totalsOf({ PAID: 2, DELIVERED: 1, EXPIRED: 1 }, { EUR: 2400, USD: 1200 }, 4),
+    ],
+  ])('When a customer has %s, then the totals follow from them', (_, orders, totals) => {
+    expect(counted(CUSTOMER, orders.map(buildOrder))).toEqual(totals);
   });
 });

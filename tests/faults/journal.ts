@@ -48,7 +48,7 @@ export interface Journal {
   violations: Violation[];
 }
 
-export function journal(): Journal {
+export function newJournal(): Journal {
   return {
     wanted: [],
     accepted: new Map(),

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, Client } from '../../services/gateway/client.ts';
 import { chance, zipf, type Chance } from './chance.ts';
 import { accept, count, type Journal, type Restock, type Wanted } from './journal.ts';
-import { HOT, PRODUCTS, UNIT_PRICE, type People } from './shop-floor.ts';
+import type { People } from './people.ts';
+import { UNIT_PRICE, type Shelf } from './shelf.ts';
 
 /** What customers and the shop do, by how often. */
 const ACTIONS = { order: 66, 'order again': 7, cancel: 7, read: 12, list: 3, restock: 3, price: 2 };
@@ -22,7 +23,6 @@ const CARDS = {
 /** Cards with which an order is not done at once, whatever the system does. */
 export const SLOW_CARDS = new Set(['tok_flaky', 'tok_slow', 'tok_timeout', 'tok_late']);
 
-const productByRank = zipf(PRODUCTS.length);
 /** Of an order's lines: on the product that everybody wants, on one of few that many want, on any. */
 const SPREAD = { hot: 25, zipf: 45, any: 30 };
 
@@ -39,17 +39,21 @@ export interface Load {
 export interface LoadOptions {
   people: People;
   journal: Journal;
+  shelf: Shelf;
   seed: string;
   /** Milliseconds that a client rests between two requests, at most. */
   restMs: number;
 }
 
 /** Every customer does one thing after the other, as chance has it, until the load is stopped. */
-export function startLoad({ people, journal, seed, restMs }: LoadOptions): Load {
-  let going = true;
+export function startLoad({ people, journal, shelf, seed, restMs }: LoadOptions): Load {
+  const stopped = new AbortController();
+  const isGoing = () => !stopped.signal.aborted;
+  const { hot, others } = shelf;
+  const byRank = zipf(others.length);
   const open = new Set<Wanted | Restock>();
   async function live(customer: number, source: Chance): Promise<void> {
-    while (going) {
+    while (isGoing()) {
       await ACT[source.weighted<Action>(ACTIONS)](customer, source);
       await delay(source.between(0, restMs));
     }
@@ -57,7 +61,7 @@ export function startLoad({ people, journal, seed, restMs }: LoadOptions): Load 
 
   const ACT: Record<Action, (customer: number, source: Chance) => Promise<void>> = {
     async order(customer, source) {
-      const wanted = wish(customer, source, journal.wanted.length);
+      const wanted = wish(customer, source);
       journal.wanted.push(wanted);
       await ask('order', wanted, () => placeOrder(people, journal, wanted), isAnswered);
     },
@@ -114,7 +118,7 @@ export function startLoad({ people, journal, seed, restMs }: LoadOptions): Load 
     async restock(customer, source) {
       const restock: Restock = {
         key: `restock-${seed}-${customer}-${journal.restocks.length}-${source.between(0, 1e9)}`,
-        product_id: source.happens(0.3) ? HOT : source.pick(PRODUCTS),
+        product_id: source.happens(0.3) ? hot : source.pick(others),
         quantity: source.between(10, 80),
         done: false,
       };
@@ -128,7 +132,7 @@ export function startLoad({ people, journal, seed, restMs }: LoadOptions): Load 
     },
 
     async price(_customer, source) {
-      const product_id = source.pick(PRODUCTS);
+      const product_id = source.pick(others);
       const body = { name: `Product ${product_id}`, unit_price: UNIT_PRICE + source.between(-200, 200) };
       const answer = await attempt(() =>
         people.admin('PUT /api/inventory/:product_id', { params: { product_id }, body }),
@@ -136,6 +140,23 @@ export function startLoad({ people, journal, seed, restMs }: LoadOptions): Load 
       count(journal, 'price', answer?.ok === true, answer);
     },
   };
+
+  function wish(customer: number, source: Chance): Wanted {
+    const lines = Number(source.weighted({ 1: 70, 2: 20, 3: 10 }));
+    const items = Array.from({ length: lines }, () => ({
+      product_id: productFor(source),
+      quantity: source.between(1, 3),
+    }));
+    const card_token = source.weighted(CARDS);
+    const key = `order-${customer}-${journal.wanted.length}-${source.between(0, 1e9)}`;
+    return { customer, key, body: { items, payment: { method: 'card', card_token } } };
+  }
+
+  function productFor(source: Chance): string {
+    const how = source.weighted(SPREAD);
+    if (how === 'hot') return hot;
+    return how === 'zipf' ? (others[byRank(source)] ?? hot) : source.pick(others);
+  }
 
   function callerOf(customer: number) {
     const caller = people.customers[customer];
@@ -152,7 +173,7 @@ export function startLoad({ people, journal, seed, restMs }: LoadOptions): Load 
     request: () => Promise<Answer<unknown> | undefined>,
     isSettled: (one: T) => boolean,
   ): Promise<void> {
-    for (let tries = 0; tries < TRIES && going; tries++) {
+    for (let tries = 0; tries < TRIES && isGoing(); tries++) {
       const answer = await request();
       if (tries === 0) count(journal, what, isSettled(one), answer);
       if (isSettled(one)) return;
@@ -168,7 +189,7 @@ export function startLoad({ people, journal, seed, restMs }: LoadOptions): Load 
 
   return {
     async stop() {
-      going = false;
+      stopped.abort();
       for (const ended of await running) if (ended.status === 'rejected') throw ended.reason;
     },
     async settle(deadlineMs) {
@@ -194,26 +215,6 @@ const isAnswered = ({ answer }: Wanted) => answer !== undefined;
 /** The answer, or undefined where none came. */
 export async function attempt<Body>(request: () => Promise<Answer<Body>>): Promise<Answer<Body> | undefined> {
   return request().catch(() => undefined);
-}
-
-function wish(customer: number, source: Chance, number: number): Wanted {
-  const lines = source.weighted({ 1: 70, 2: 20, 3: 10 });
-  const items = Array.from({ length: Number(lines) }, () => ({
-    product_id: productFor(source),
-    quantity: source.between(1, 3),
-  }));
-  const card_token = source.weighted(CARDS);
-  return {
-    customer,
-    key: `order-${customer}-${number}-${source.between(0, 1e9)}`,
-    body: { items, payment: { method: 'card', card_token } },
-  };
-}
-
-function productFor(source: Chance): string {
-  const how = source.weighted(SPREAD);
-  if (how === 'hot') return HOT;
-  return how === 'zipf' ? (PRODUCTS[productByRank(source)] ?? HOT) : source.pick(PRODUCTS);
 }
 
 /** Sends an order with its key; notes the answer where it is one that will not change. */

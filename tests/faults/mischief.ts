@@ -9,8 +9,8 @@ const LATEST = 3_000;
 
 /** What stands between a sidecar and its service, and does mischief with the messages. */
 export interface Mischief {
-  /** Messages that were delivered, each of them twice. */
-  messages: () => number;
+  /** Off, everything is passed on as it is. */
+  set: (on: boolean) => void;
   close: () => Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export interface Mischief {
  */
 export async function doMischief(port: number, appPort: number, source: Chance): Promise<Mischief> {
   const service = new Pool(`http://127.0.0.1:${appPort}`, { connections: 256 });
-  let messages = 0;
+  let on = false;
 
   async function forward(req: IncomingMessage, body: Buffer) {
     const { host: _host, connection: _connection, 'transfer-encoding': _encoding, ...headers } = req.headers;
@@ -43,9 +43,7 @@ export async function doMischief(port: number, appPort: number, source: Chance):
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const body = await buffer(req);
-    const isMessage = req.url?.startsWith('/events/') === true;
-    if (isMessage) messages += 1;
-    const answer = await (isMessage
+    const answer = await (on && req.url?.startsWith('/events/')
       ? Promise.any([deliver(req, body), deliver(req, body)])
       : forward(req, body));
     res.writeHead(answer.status, withoutFraming(answer.headers)).end(answer.body);
@@ -58,7 +56,7 @@ export async function doMischief(port: number, appPort: number, source: Chance):
   server.keepAliveTimeout = 75_000;
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
-    messages: () => messages,
+    set: (to) => (on = to),
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -73,7 +73,7 @@ export function readable(report: Report): string {
     row(what, sent, `${percent(failed / sent)} failed at first`),
   );
   const orderTable = Object.entries(orders)
-    .toSorted()
+    .toSorted(([a], [b]) => a.localeCompare(b))
     .map(([status, times]) => row(status, times));
   const checkTable = checks.map(({ name, verified, violations }) =>
     row(name, verified, violations.length === 0 ? 'holds' : `${violations.length} violations`),
@@ -117,8 +117,8 @@ export function feltAfter(faults: readonly Recovered[]): {
   median: number | undefined;
   worst: number | undefined;
 } {
-  const felt = faults.flatMap(({ recovery }) => recovery ?? []).toSorted((a, b) => a - b);
-  return { median: felt[Math.floor(felt.length / 2)], worst: felt.at(-1) };
+  const after = faults.flatMap(({ recovery }) => recovery ?? []).toSorted((a, b) => a - b);
+  return { median: after[Math.floor(after.length / 2)], worst: after.at(-1) };
 }
 
 function felt(faults: readonly Recovered[]): [string, string] {

@@ -3,7 +3,7 @@ import type { handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc
 import { once, type EventEmitter } from 'node:events';
 import type { Caller } from '../../shared/identity.ts';
 import type { Logger } from '../../shared/log.ts';
-import { problemOf } from '../../shared/problem.ts';
+import { Overload, problemOf } from '../../shared/problem.ts';
 import type { Gate, OpenStream } from '../gate.ts';
 import { failureOf, type Failure } from './failure.ts';
 import type { Protocol } from './protocol.ts';
@@ -18,7 +18,7 @@ export interface Asked<Request> {
 }
 
 export interface GuardDeps {
-  gate: Pick<Gate, 'identify' | 'limits' | 'enterStream'>;
+  gate: Pick<Gate, 'identify' | 'limits' | 'inFlight' | 'enterStream'>;
   log: Logger;
   encode: Protocol['encode'];
 }
@@ -37,7 +37,7 @@ export interface Guard {
  * service behind to judge. A method of the .proto that has no handler is UNIMPLEMENTED. What handlers throw becomes a status here.
  */
 export function guard({ gate, log, encode }: GuardDeps): Guard {
-  const { identify, limits, enterStream } = gate;
+  const { identify, limits, inFlight, enterStream } = gate;
 
   async function admit(call: Call): Promise<Caller> {
     const address = ipKeyGenerator(call.getPeer().replace(/:\d+$/, ''));
@@ -50,7 +50,8 @@ export function guard({ gate, log, encode }: GuardDeps): Guard {
   function failure(error: unknown, signal: AbortSignal): Failure {
     const problem = problemOf(error);
     // What ends because nobody waits for it has not failed.
-    if (problem.status >= 500 && !signal.aborted) log.error({ err: error }, 'request failed');
+    const isFault = problem.status >= 500 && !(problem instanceof Overload);
+    if (isFault && !signal.aborted) log.error({ err: error }, 'request failed');
     return failureOf(problem, encode);
   }
 
@@ -59,8 +60,9 @@ export function guard({ gate, log, encode }: GuardDeps): Guard {
       const { request, metadata } = call;
       const signal = signalOf(call);
       try {
-        const caller = await admit(call);
-        const answered = await answer({ request, caller, metadata, signal });
+        const answered = await inFlight.run(async () =>
+          answer({ request, caller: await admit(call), metadata, signal }),
+        );
         if (answered.metadata) call.sendMetadata(answered.metadata);
         callback(null, answered.message);
       } catch (error) {

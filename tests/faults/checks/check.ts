@@ -1,7 +1,8 @@
 import pLimit from 'p-limit';
 import type { Order, OrderEventType } from '../../../services/orders/contract.ts';
 import type { Journal } from '../journal.ts';
-import type { People } from '../shop-floor.ts';
+import type { People } from '../people.ts';
+import type { Shelf } from '../shelf.ts';
 
 /** An order as its own stream tells it. */
 export interface Told {
@@ -13,6 +14,9 @@ export interface Told {
 export interface Scene {
   people: People;
   journal: Journal;
+  shelf: Shelf;
+  /** When it began; what was before is not looked at. Milliseconds. */
+  began: number;
   /** The mail catcher. */
   mails: string;
   /** Every accepted order, by the check that comes first. */

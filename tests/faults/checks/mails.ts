@@ -21,9 +21,11 @@ export const mailsAreSent: Check = {
     const sent = new Map<string, number>();
     const violations: string[] = [];
     const addressOf = new Map(people.customers.map(({ userId, email }) => [userId, email]));
+    const addresses = new Set(addressOf.values());
     for (const { subject, html, to } of (await response.json()) as Mail[]) {
       const id = /Order ([0-9a-f-]{36})/.exec(html)?.[1];
-      if (id === undefined) continue; // a welcome
+      const isOurs = to.some(({ address }) => addresses.has(address));
+      if (id === undefined || !isOurs) continue; // a welcome, or of another act
       const about = orders.get(id)?.order;
       const recipient = about && addressOf.get(about.customer_id);
       if (!recipient || to.length !== 1 || to[0]?.address !== recipient)

@@ -1,12 +1,13 @@
 import { bodyOf } from '../../../services/gateway/client.ts';
-import { onHandAtFirst } from '../shop-floor.ts';
+import { onHandAtFirst } from '../shelf.ts';
 import { allOf, type Check } from './check.ts';
 
 export const stockAddsUp: Check = {
   name: 'stock',
   promise:
     'Of every product, what was there and what was restocked is on hand or sold, and nothing is reserved any more.',
-  async verify({ people, journal, orders }) {
+  async verify({ people, journal, shelf, orders }) {
+    const atFirst = onHandAtFirst(shelf);
     const products = await allOf(async (cursor) =>
       bodyOf(await people.admin('GET /api/inventory', { query: { cursor, limit: 100 } })),
     );
@@ -20,7 +21,9 @@ export const stockAddsUp: Check = {
       if (done) restocked.set(product_id, (restocked.get(product_id) ?? 0) + quantity);
 
     const violations = products.flatMap(({ product_id, on_hand, reserved, available }) => {
-      const put = onHandAtFirst(product_id) + (restocked.get(product_id) ?? 0);
+      const first = atFirst.get(product_id);
+      if (first === undefined) return [];
+      const put = first + (restocked.get(product_id) ?? 0);
       const gone = sold.get(product_id) ?? 0;
       return [
         ...(reserved === 0 ? [] : [`${product_id}: ${reserved} still reserved`]),
@@ -30,6 +33,6 @@ export const stockAddsUp: Check = {
           : [`${product_id}: ${available} available`]),
       ];
     });
-    return { verified: products.length, violations };
+    return { verified: atFirst.size, violations };
   },
 };

@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import { Counter, type Registry } from 'prom-client';
+import { orderListSchema, type Order } from '../orders/contract.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Sidecar } from '../shared/sidecar.ts';
+import { ConflictError } from '../shared/sidecar-call.ts';
+import { retryOnConflict } from '../shared/state.ts';
+import { inSpan } from '../shared/tracing.ts';
+import { parseAnswer } from '../shared/validate.ts';
+import type { Rebuild } from './contract.ts';
+import { isOpen } from './open-orders.ts';
+import type { ReadModelStore } from './read-model-store.ts';
+import type { RecountTotals } from './recount-totals.ts';
+
+export interface HistoryRebuild {
+  /** Starts a rebuild, or joins the one that runs. */
+  start: () => Promise<{ rebuild: Rebuild; isNew: boolean }>;
+  state: () => Promise<Rebuild>;
+  /** Goes on for some seconds with the one that runs. */
+  goOn: () => Promise<void>;
+}
+
+/** The rebuild as it is kept: where it is, so that whoever goes on knows. */
+interface KeptRebuild extends Rebuild {
+  id: string;
+  status: 'running' | 'done';
+  /** First what orders has, then what is known here. */
+  stage: 'replaying' | 'counting';
+  /** Of the stage's list; null at its beginning. */
+  cursor: string | null;
+}
+
+const KEY = 'rebuild';
+export const REBUILD_JOB = 'rebuild-history';
+
+/** A job ticks on until it is removed: whatever a crash leaves undone is done at the next tick. */
+const TICK = { dueTime: '100ms', schedule: '@every 5s' };
+/** How long one tick works, beside the page in hand; and how long it waits for an answer. Milliseconds. */
+const WORK = 4_000;
+const ANSWER_TIMEOUT = 5_000;
+const PAGE = 100;
+const CUSTOMERS_AT_ONCE = 10;
+
+/**
+ * Rebuilds the read model from the orders' own streams while events are recorded as ever. All of its steps may be done
+ * twice, by two replicas at once as well: the place is kept by its ETag, and who is second there stops.
+ */
+export function historyRebuild(deps: {
+  sidecar: Sidecar;
+  readModel: ReadModelStore;
+  recountTotals: RecountTotals;
+  log: Logger;
+  metrics: Registry;
+  now: () => Date;
+}): HistoryRebuild {
+  const { sidecar, readModel, recountTotals, log, now } = deps;
+  const { state } = sidecar;
+  const replayed = new Counter({
+    name: 'orders_replayed_total',
+    help: 'Orders that a rebuild has taken from their streams',
+    registers: [deps.metrics],
+  });
+  const load = () => state.get<KeptRebuild>(KEY);
+
+  async function work(): Promise<void> {
+    const until = now().getTime() + WORK;
+    do {
+      const loaded = await load();
+      if (loaded?.value.status !== 'running') return end();
+      const { stage } = loaded.value;
+      const value = await inSpan(`rebuild: ${stage}`, {}, () =>
+        stage === 'replaying' ? replayPage(loaded.value) : countPage(loaded.value),
+      );
+      await state.write({ op: 'put', key: KEY, value, etag: loaded.etag });
+      if (value.status === 'done') log.info({ orders: value.orders }, 'the read model is rebuilt');
+    } while (now().getTime() < until);
+  }
+
+  async function end(): Promise<void> {
+    await sidecar.unschedule(REBUILD_JOB);
+    // The next one may have been started since, and the job that is gone may be its own.
+    if ((await load())?.value.status === 'running') await sidecar.schedule(REBUILD_JOB, TICK);
+  }
+
+  /** Orders that are final, so that those that are not known come back; all others say their last event again, by their jobs. */
+  async function replayPage(rebuild: KeptRebuild): Promise<KeptRebuild> {
+    const page = await askOrders({
+      limit: String(PAGE),
+      ...(rebuild.cursor ? { cursor: rebuild.cursor } : {}),
+    });
+    await replay(page.items);
+    const orders = rebuild.orders + page.items.length;
+    const stage = page.next_cursor === null ? 'counting' : 'replaying';
+    return { ...rebuild, orders, stage, cursor: page.next_cursor };
+  }
+
+  /**
+   * Every order that is known, so that the open ones are put right as well, and then its customer. The totals of a
+   * customer whose orders come later are right from the start.
+   */
+  async function countPage(rebuild: KeptRebuild): Promise<KeptRebuild> {
+    const { ids, orders, nextCursor } = await readModel.all(rebuild.cursor ?? undefined, PAGE);
+    // Final ones, too: what is known of an order may be wrong in that.
+    const { items } = ids.length > 0 ? await askOrders({ ids: [...new Set(ids)].join(',') }) : { items: [] };
+    await replay(items);
+    const customers = new Set([...orders, ...items].map(({ customer_id }) => customer_id));
+    const left = [...customers];
+    while (left.length > 0)
+      await Promise.all(
+        left.splice(0, CUSTOMERS_AT_ONCE).map((customer) => recountTotals(customer, rebuild.id)),
+      );
+    const done = { status: 'done', finished_at: now().toISOString() } as const;
+    return {
+      ...rebuild,
+      // The final ones have been counted before.
+      orders: rebuild.orders + items.filter(isOpen).length,
+      cursor: nextCursor,
+      ...(nextCursor === null ? done : {}),
+    };
+  }
+
+  async function askOrders(query: Record<string, string>) {
+    const path = `/orders?${new URLSearchParams(query).toString()}`;
+    const response = await sidecar.invoke('orders', { method: 'GET', path, timeout: ANSWER_TIMEOUT });
+    return parseAnswer(orderListSchema, response);
+  }
+
+  async function replay(orders: readonly Order[]): Promise<void> {
+    await Promise.all(orders.map(readModel.replay));
+    replayed.inc(orders.length);
+  }
+
+  return {
+    async start() {
+      const { kept, isNew } = await retryOnConflict(async () => {
+        const loaded = await load();
+        if (loaded?.value.status === 'running') return { kept: loaded.value, isNew: false };
+        const fresh: KeptRebuild = {
+          id: randomUUID(),
+          status: 'running',
+          started_at: now().toISOString(),
+          orders: 0,
+          stage: 'replaying',
+          cursor: null,
+        };
+        await state.write({ op: 'put', key: KEY, value: fresh, etag: loaded?.etag });
+        return { kept: fresh, isNew: true };
+      });
+      // Also for one that runs: a crash may have come between the two.
+      await sidecar.schedule(REBUILD_JOB, TICK);
+      return { rebuild: shown(kept), isNew };
+    },
+
+    async state() {
+      const loaded = await load();
+      return loaded ? shown(loaded.value) : { status: 'none', orders: 0 };
+    },
+
+    goOn: () =>
+      work().catch((error: unknown) => {
+        if (!(error instanceof ConflictError)) throw error;
+        log.debug({ err: error }, 'another tick is at the rebuild');
+      }),
+  };
+}
+
+function shown({ status, started_at, finished_at, orders }: KeptRebuild): Rebuild {
+  return { status, started_at, ...(finished_at === undefined ? {} : { finished_at }), orders };
+}

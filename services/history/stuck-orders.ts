@@ -1,0 +1,53 @@
+import type { Order } from '../orders/contract.ts';
+import { Problem } from '../shared/problem.ts';
+import { isOpen } from './open-orders.ts';
+
+/** Where an order stands in the list: by the time of its last event (milliseconds since the epoch), among equals by its id. */
+interface Position {
+  lastEvent: number;
+  orderId: string;
+}
+
+const positionOf = ({ order_id, updated_at }: Order): Position => ({
+  lastEvent: Date.parse(updated_at),
+  orderId: order_id,
+});
+
+const compare = (a: Position, b: Position) =>
+  a.lastEvent - b.lastEvent || (a.orderId < b.orderId ? -1 : Number(a.orderId > b.orderId));
+
+/**
+ * A page of those orders to which something should have happened long ago, the longest idle first.
+ *
+ * @param before the last event of a stuck order was before this time (milliseconds since the epoch)
+ * @throws Problem 400 for a cursor that this list did not give
+ */
+export function stuckPage(
+  orders: readonly Order[],
+  before: number,
+  { cursor, limit }: { cursor?: string | undefined; limit: number },
+): { items: Order[]; nextCursor: string | null } {
+  const after = cursor === undefined ? undefined : decode(cursor);
+  const left = orders
+    .filter((order) => isOpen(order) && Date.parse(order.updated_at) < before)
+    .filter((order) => !after || compare(positionOf(order), after) > 0)
+    .toSorted((a, b) => compare(positionOf(a), positionOf(b)));
+  const items = left.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextCursor: last && left.length > limit ? encode(positionOf(last)) : null };
+}
+
+/** A cursor has 64 characters at most: so the id goes without its hyphens. */
+const encode = ({ lastEvent, orderId }: Position) =>
+  Buffer.from(`${lastEvent}:${orderId.replaceAll('-', '')}`).toString('base64url');
+
+function decode(cursor: string): Position {
+  const [, time, ...id] =
+    /^(\d{1,13}):(\w{8})(\w{4})(\w{4})(\w{4})(\w{12})$/.exec(Buffer.from(cursor, 'base64url').toString()) ??
+    [];
+  if (time === undefined)
+    throw new Problem(400, 'invalid-query', 'The cursor is not one of this list.', {
+      errors: [{ field: 'cursor', message: 'must be a next_cursor of this list' }],
+    });
+  return { lastEvent: Number(time), orderId: id.join('-') };
+}

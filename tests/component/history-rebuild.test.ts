@@ -1,0 +1,576 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/history/app.ts';
+import type { CustomerTotals, Rebuild } from '../../services/history/contract.ts';
+import { OPEN_KEYS, openKeyOf } from '../../services/history/open-orders.ts';
+import { FINAL_STATUSES, type Order, type OrderStatus } from '../../services/orders/contract.ts';
+import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const ADA = randomUUID();
+const BOB = randomUUID();
+const admin = as(randomUUID(), 'admin');
+const STARTED = '2026-01-01T00:00:00.000Z';
+
+let clock: Date;
+let service: ServiceUnderTest;
+/** What the orders service has: every order as its stream has it, and the list of those that are final. */
+let streams: Map<string, Order>;
+let finished: string[];
+/** Is called before each of its answers. */
+let asked: (query: URLSearchParams) => void | Promise<void>;
+
+beforeEach(async () => {
+  clock = new Date(STARTED);
+  streams = new Map();
+  finished = [];
+  asked = () => {};
+  service = await startService((deps) => createApp({ ...deps, now: () => clock }));
+  service.sidecar.answer('orders', async ({ path }) => {
+    const query = new URL(path, 'http://orders').searchParams;
+    await asked(query);
+    const ids = query.get('ids')?.split(',');
+    const [start, limit] = [Number(query.get('cursor') ?? 0), Number(query.get('limit') ?? 100)];
+    const items = (ids ?? finished.slice(start, start + limit)).flatMap((id) => streams.get(id) ?? []);
+    const next_cursor = !ids && start + limit < finished.length ? String(start + limit) : null;
+    return { status: 200, body: { items, next_cursor } };
+  });
+});
+afterEach(() => service.stop());
+
+/** Brings an order to a version in the orders service; history has not heard of it. */
+function happened(more: Partial<Order> = {}): Order {
+  const order: Order = {
+    order_id: randomUUID(),
+    customer_id: ADA,
+    status: 'DELIVERED',
+    items: [{ product_id: 'mug', name: 'Mug', quantity: 1, unit_price: 1200 }],
+    total: 1200,
+    currency: 'EUR',
+    version: 5,
+    created_at: STARTED,
+    updated_at: STARTED,
+    ...more,
+  };
+  streams.set(order.order_id, order);
+  if (FINAL_STATUSES.has(order.status)) finished.push(order.order_id);
+  return order;
+}
+const tell = async (order: Order) =>
+  expect(await service.deliver('order.created', { order })).toBe('SUCCESS');
+/** The same, and history has heard of it. */
+async function told(more: Partial<Order> = {}): Promise<Order> {
+  const order = happened(more);
+  await tell(order);
+  return order;
+}
+
+const path = '/api/admin/history/rebuild';
+const start = (headers: Record<string, string> = {}) =>
+  service.door
+    .post(path)
+    .set({ ...admin, ...headers })
+    .send({});
+const state = async () => (await service.door.get(path).set(admin)).body as Rebuild;
+const tick = () => service.fire('rebuild-history');
+
+async function rebuilt(): Promise<void> {
+  expect((await start()).status).toBe(202);
+  expect(await tick()).toBe(200);
+  expect(await state()).toMatchObject({ status: 'done' });
+}
+
+const documents = () => service.sidecar.documents;
+/** Puts a document where the service has another one, as a mistake would. */
+const spoil = (key: string, value: unknown) => void documents().set(key, { value, etag: `spoilt-${key}` });
+
+async function listed(customer?: string): Promise<Order[]> {
+  const query = customer ? `&customer_id=${customer}` : '';
+  const response = await service.door.get(`/api/orders?limit=100${query}`).set(admin);
+  return (response.body as { items: Order[] }).items;
+}
+async function totalsOf(customer: string): Promise<CustomerTotals> {
+  return (await service.door.get(`/api/customers/${customer}/totals`).set(admin)).body as CustomerTotals;
+}
+/** The ids in all sets of open orders; what is no set counts for none. */
+const openIds = () =>
+  OPEN_KEYS.flatMap((key) => documents().get(key)?.value)
+    .filter((id) => typeof id === 'string')
+    .toSorted((a, b) => a.localeCompare(b));
+
+/** What the totals of a customer should be, counted in another way than the service does. */
+function expectedTotals(customer: string): CustomerTotals {
+  const own = [...streams.values()].filter(({ customer_id }) => customer_id === customer);
+  const of = (statuses: OrderStatus[]) => own.filter(({ status }) => statuses.includes(status));
+  const spent = of(['PAID', 'SHIPPED', 'DELIVERED']).reduce((sum, { total }) => sum + total, 0);
+  return {
+    customer_id: customer,
+    orders: own.length,
+    by_status: Object.fromEntries(own.map(({ status }) => [status, of([status]).length])),
+    spent: spent > 0 ? { EUR: spent } : {},
+  };
+}
+
+interface Model {
+  orders: Order[];
+  byCustomer: Record<string, { orders: Order[]; totals: CustomerTotals }>;
+  open: string[];
+}
+const byId = (orders: Order[]) => orders.toSorted((a, b) => a.order_id.localeCompare(b.order_id));
+const customers = () => new Set([...streams.values()].map(({ customer_id }) => customer_id));
+
+/** What history shows of all orders and customers. */
+async function model(): Promise<Model> {
+  const byCustomer: Model['byCustomer'] = {};
+  for (const customer of customers())
+    byCustomer[customer] = { orders: byId(await listed(customer)), totals: await totalsOf(customer) };
+  return { orders: byId(await listed()), byCustomer, open: openIds() };
+}
+
+/** What it should show: the streams, and nothing else. */
+function streamed(): Model {
+  const orders = byId([...streams.values()]);
+  const byCustomer: Model['byCustomer'] = {};
+  for (const customer of customers()) {
+    const own = orders.filter(({ customer_id }) => customer_id === customer);
+    byCustomer[customer] = { orders: own, totals: expectedTotals(customer) };
+  }
+  const open = orders.filter(({ status }) => !FINAL_STATUSES.has(status));
+  return { orders, byCustomer, open: open.map(({ order_id }) => order_id) };
+}
+
+/** Records an order at another replica: this one may wait for the very call in which it comes. */
+async function tellAnother(order: Order): Promise<void> {
+  const event = { id: order.order_id, type: 'order.created', data: { order } };
+  const { body } = await service.replica().post('/events/order.created').send(event);
+  expect(body).toEqual({ status: 'SUCCESS' });
+}
+
+/** Runs `act` once, before the first call for state that is like this. */
+function before(op: 'read' | 'write', key: string, act: () => Promise<void>): () => boolean {
+  let acted = false;
+  service.sidecar.beforeState(async (call) => {
+    if (acted || call.op !== op || !call.keys.includes(key)) return;
+    acted = true;
+    await act();
+  });
+  return () => acted;
+}
+
+describe('/api/admin/history/rebuild', () => {
+  it('When none was started, then there is none', async () => {
+    expect(await state()).toEqual({ status: 'none', orders: 0 });
+  });
+
+  it('When one is started, then it runs, and its job is set', async () => {
+    const response = await start();
+    expect([response.status, response.body]).toEqual([
+      202,
+      { status: 'running', started_at: STARTED, orders: 0 },
+    ]);
+    expect(await state()).toEqual(response.body);
+    expect(service.sidecar.jobs.get('rebuild-history')).toMatchObject({ schedule: '@every 5s' });
+  });
+
+  it('When it is through, then it says so, and the job is gone', async () => {
+    for (let count = 0; count < 3; count++) await told();
+    await told({ status: 'PAID', version: 3 });
+    await start();
+    clock = new Date(Date.parse(STARTED) + 2_000);
+    expect(await tick()).toBe(200);
+    expect(await state()).toEqual({
+      status: 'done',
+      started_at: STARTED,
+      finished_at: '2026-01-01T00:00:02.000Z',
+      orders: 4,
+    });
+    expect(service.sidecar.jobs.has('rebuild-history')).toBe(false);
+    expect(await model()).toEqual(streamed());
+    expect((await service.door.get('/metrics')).text).toMatch(/^orders_replayed_total [1-9]/m);
+  });
+
+  it('When one runs, then a second start joins it, and its job is set again', async () => {
+    const first = await start();
+    service.sidecar.jobs.clear();
+    clock = new Date(Date.parse(STARTED) + 1_000);
+    const second = await start();
+    expect([second.status, second.body]).toEqual([202, first.body]);
+    expect(service.sidecar.jobs.has('rebuild-history')).toBe(true);
+  });
+
+  it('When two start at once at two replicas, then there is one', async () => {
+    const other = service.replica();
+    const answers = await Promise.all([start(), other.post(path).set(admin).send({})]);
+    expect(answers.map(({ status }) => status)).toEqual([202, 202]);
+    const joined = service.logs.filter((line) => line['audit']).map((line) => line['joined']);
+    expect([joined.length, joined.filter(Boolean).length]).toEqual([2, 1]);
+  });
+
+  it('When one is done, then the next begins anew', async () => {
+    await told();
+    await rebuilt();
+    clock = new Date(Date.parse(STARTED) + 1_000);
+    const { body } = await start();
+    expect(body).toEqual({ status: 'running', started_at: clock.toISOString(), orders: 0 });
+    spoil(`totals:${ADA}`, { customer_id: ADA, orders: 7, by_status: {}, spent: {} });
+    await tick();
+    expect(await model()).toEqual(streamed());
+  });
+
+  it('When it is started twice with one key, then the first answer comes again', async () => {
+    const key = { 'idempotency-key': 'rebuild-1' };
+    const first = await start(key);
+    await tick();
+    const second = await start(key);
+    expect([second.status, second.body]).toEqual([202, first.body]);
+    expect(second.headers['idempotent-replayed']).toBe('true');
+    expect(await state()).toMatchObject({ status: 'done' });
+  });
+
+  it('When it is started, then an audit line says by whom', async () => {
+    await start();
+    expect(service.logs.filter((line) => line['audit'])).toMatchObject([
+      { audit: 'rebuild', caller_id: admin['x-caller-id'], joined: false },
+    ]);
+  });
+
+  it('When no administrator asks, then 403 and nothing begins', async () => {
+    expect((await service.door.post(path).set(as(ADA)).send({})).status).toBe(403);
+    expect((await service.door.get(path).set(as(ADA))).status).toBe(403);
+    expect((await service.door.get(path)).status).toBe(401);
+    expect(documents().size + service.sidecar.jobs.size).toBe(0);
+  });
+
+  it('When the body says something, then 422', async () => {
+    const response = await service.door.post(path).set(admin).send({ since: 'yesterday' });
+    expect([response.status, slugOf(response)]).toEqual([422, 'invalid-input']);
+  });
+
+  it('When the scheduler is away, then 503, and who asks again sets it going', async () => {
+    service.sidecar.fail('schedule');
+    expect((await start()).status).toBe(503);
+    expect((await start()).status).toBe(202);
+    expect(service.sidecar.jobs.has('rebuild-history')).toBe(true);
+  });
+
+  it('When a job fires and none runs, then the job ends', async () => {
+    service.sidecar.jobs.set('rebuild-history', { dueTime: '1s' });
+    expect(await tick()).toBe(200);
+    expect(service.sidecar.jobs.has('rebuild-history')).toBe(false);
+  });
+});
+
+describe('what is put right', () => {
+  it.each<[string, (order: Order) => void]>([
+    [
+      'an order',
+      ({ order_id }) => spoil(`order:${order_id}`, { ...streams.get(order_id), total: 1, currency: 'USD' }),
+    ],
+    [
+      'the status of an order',
+      ({ order_id }) => spoil(`order:${order_id}`, { ...streams.get(order_id), status: 'CANCELLED' }),
+    ],
+    ['an order so that it is none', ({ order_id }) => spoil(`order:${order_id}`, 'nonsense')],
+    ['an order so that it is empty', ({ order_id }) => spoil(`order:${order_id}`, {})],
+    [
+      'an order that is behind',
+      ({ order_id }) =>
+        spoil(`order:${order_id}`, { ...streams.get(order_id), version: 2, status: 'PENDING' }),
+    ],
+    [
+      'the totals',
+      ({ customer_id }) =>
+        spoil(`totals:${customer_id}`, {
+          customer_id,
+          orders: -3,
+          by_status: { PAID: 9 },
+          spent: { USD: 1 },
+        }),
+    ],
+    [
+      'the totals so that there are none',
+      ({ customer_id }) => void documents().delete(`totals:${customer_id}`),
+    ],
+    ['the totals so that they are nonsense', ({ customer_id }) => spoil(`totals:${customer_id}`, 'nonsense')],
+    [
+      'the set of open orders',
+      ({ order_id }) =>
+        spoil(openKeyOf(order_id), streams.get(order_id)?.status === 'PAID' ? [] : [order_id]),
+    ],
+    ['the set of open orders so that it is nonsense', ({ order_id }) => spoil(openKeyOf(order_id), 7)],
+  ])('When %s was wrong, then it is as the stream says, final or not', async (_what, spoilt) => {
+    for (const status of ['DELIVERED', 'PAID', 'REJECTED'] as const) await told({ status, version: 3 });
+    const [final, open] = [await told({ customer_id: BOB }), await told({ status: 'PAID', version: 3 })];
+    await told({ customer_id: BOB, status: 'SHIPPED', version: 4 });
+    spoilt(final);
+    spoilt(open);
+    await rebuilt();
+    expect(await model()).toEqual(streamed());
+  });
+
+  it('When history knows a newer version than it is given, then that stays', async () => {
+    const order = await told({ status: 'PAID', version: 3 });
+    const shipped: Order = { ...order, status: 'SHIPPED', version: 4 };
+    asked = async (query) => {
+      // The answer is made before the order moves on, and comes after.
+      if (!query.has('ids')) return;
+      await tell(shipped);
+    };
+    await rebuilt();
+    streams.set(order.order_id, shipped);
+    expect(await model()).toEqual(streamed());
+  });
+
+  it('When all was right, then no document of the model is written but the totals', async () => {
+    await told();
+    await told({ status: 'PAID', version: 3 });
+    await start();
+    const written: string[] = [];
+    service.sidecar.beforeState(({ op, keys }) => void (op === 'write' && written.push(...keys)));
+    await tick();
+    expect(new Set(written)).toEqual(new Set(['rebuild', `totals:${ADA}`]));
+  });
+
+  it('When the database was wiped, then what is final comes back in its order, and the rest as it is said again', async () => {
+    for (let count = 0; count < 250; count++) happened({ customer_id: count % 3 ? ADA : BOB });
+    const open = happened({ status: 'PAID', version: 3 });
+    await rebuilt();
+    await tell(open);
+    expect(await state()).toMatchObject({ orders: 250 });
+    const ids = [...streams.keys()].toReversed();
+    const seen: string[] = [];
+    let cursor = '';
+    do {
+      const response = await service.door
+        .get(`/api/orders?limit=100${cursor && `&cursor=${cursor}`}`)
+        .set(admin);
+      const { items, next_cursor } = response.body as { items: Order[]; next_cursor: string | null };
+      seen.push(...items.map(({ order_id }) => order_id));
+      cursor = next_cursor ?? '';
+    } while (cursor !== '');
+    expect(seen).toEqual(ids);
+    for (const customer of [ADA, BOB]) expect(await totalsOf(customer)).toEqual(expectedTotals(customer));
+    expect(openIds()).toEqual([open.order_id]);
+  });
+
+  it('When an order is listed twice by orders, then once here', async () => {
+    const order = happened();
+    finished.push(order.order_id);
+    await rebuilt();
+    expect(await model()).toEqual(streamed());
+  });
+
+  it('When a customer has orders over many pages, then all are counted, and once', async () => {
+    for (let count = 0; count < 230; count++) happened({ status: count % 2 ? 'DELIVERED' : 'EXPIRED' });
+    await rebuilt();
+    spoil(`totals:${ADA}`, { customer_id: ADA, orders: 1, by_status: {}, spent: {} });
+    await rebuilt();
+    expect(await totalsOf(ADA)).toEqual(expectedTotals(ADA));
+  });
+
+  it('When totals are shown, then nothing of the counting shows', async () => {
+    await told();
+    await rebuilt();
+    expect(Object.keys(await totalsOf(ADA)).toSorted()).toEqual([
+      'by_status',
+      'customer_id',
+      'orders',
+      'spent',
+    ]);
+  });
+});
+
+describe('what is recorded meanwhile', () => {
+  const wrong = () =>
+    spoil(`totals:${ADA}`, { customer_id: ADA, orders: 50, by_status: { PAID: 50 }, spent: {} });
+
+  it.each<['read' | 'write', string, string]>([
+    ['read', 'before the totals are read', 'totals'],
+    ['write', 'before it is marked that they are counted', 'totals'],
+    ['read', 'before the list is read', 'index'],
+    ['read', 'before the orders of the list are read', 'order'],
+  ])(
+    'When (at a %s) an order moves and a new one comes %s, then both are counted',
+    async (op, _when, kind) => {
+      const order = await told({ status: 'PAID', version: 3 });
+      await told({ status: 'PAID', version: 3 });
+      wrong();
+      await start();
+      let counting = false;
+      const key = {
+        totals: `totals:${ADA}`,
+        index: `index:customer:${ADA}`,
+        order: `order:${order.order_id}`,
+      }[kind]!;
+      let acted = false;
+      service.sidecar.beforeState(async (call) => {
+        counting ||= call.op === 'read' && call.keys.length === 1 && call.keys[0] === `totals:${ADA}`;
+        if (!counting || acted || call.op !== op || !call.keys.includes(key)) return;
+        acted = true;
+        await tellAnother(happened({ ...order, status: 'DELIVERED', version: 5 }));
+        await tellAnother(happened({ status: 'PENDING', version: 1 }));
+      });
+      await tick();
+      expect(acted).toBe(true);
+      expect(await model()).toEqual(streamed());
+    },
+  );
+
+  it('When an order moves between the reading of the orders and the writing of the totals, then it is counted as it is', async () => {
+    const order = await told({ status: 'PAID', version: 3 });
+    wrong();
+    await start();
+    const moves: Order[] = [
+      { ...order, status: 'SHIPPED', version: 4 },
+      { ...order, status: 'DELIVERED', version: 5 },
+    ];
+    let reads = 0;
+    service.sidecar.beforeState(async ({ op, keys }) => {
+      // The second time that the totals are read alone is the end of the count; then the first write is late.
+      if (op !== 'read' || keys.length !== 1 || keys[0] !== `totals:${ADA}`) return;
+      reads += 1;
+      if (reads !== 2) return;
+      await tellAnother(moves[0]!);
+      await tellAnother(happened({ status: 'CANCELLED', version: 2 }));
+      before('write', `totals:${ADA}`, () => tellAnother(happened(moves[1])));
+    });
+    await tick();
+    expect(await state()).toMatchObject({ status: 'done' });
+    expect(await model()).toEqual(streamed());
+  });
+
+  it('When an order becomes final between the reading and the writing of its replay, then it is not open', async () => {
+    const order = await told({ status: 'PAID', version: 3 });
+    spoil(openKeyOf(order.order_id), []);
+    await start();
+    const acted = before('write', openKeyOf(order.order_id), () =>
+      tellAnother(happened({ ...order, status: 'DELIVERED', version: 5 })),
+    );
+    await tick();
+    expect(acted()).toBe(true);
+    expect(await model()).toEqual(streamed());
+  });
+
+  it('When orders go on at two replicas all the while, then the model is what the streams say', async () => {
+    const statuses: OrderStatus[] = ['PENDING', 'RESERVED', 'PAID', 'SHIPPED', 'DELIVERED'];
+    for (let count = 0; count < 60; count++) happened({ customer_id: count % 2 ? ADA : BOB });
+    for (let count = 0; count < 20; count++) await told({ customer_id: count % 2 ? ADA : BOB });
+    wrong();
+    await start();
+    const doors = [service.door, service.replica()];
+    const moving = Array.from({ length: 12 }, async (_, n) => {
+      let order = happened({ customer_id: n % 2 ? ADA : BOB, status: 'PENDING', version: 1 });
+      for (const [at, status] of statuses.entries()) {
+        order = { ...order, status, version: at + 1 };
+        streams.set(order.order_id, order);
+        if (FINAL_STATUSES.has(status)) finished.push(order.order_id);
+        for (let answer = ''; answer !== 'SUCCESS';) {
+          const event = { id: order.order_id, type: 'order.created', data: { order } };
+          const response = await doors[n % 2]!.post('/events/order.created').send(event);
+          answer = (response.body as { status: string }).status;
+        }
+      }
+    });
+    const ticks = doors.map((door) => door.post('/job/rebuild-history').send({}));
+    await Promise.all([...moving, ...ticks]);
+    while ((await state()).status === 'running') expect(await tick()).toBe(200);
+    expect(await model()).toEqual(streamed());
+  });
+});
+
+describe('a rebuild that is interrupted', () => {
+  it('When the work of one tick is done, then the next goes on where it was', async () => {
+    for (let count = 0; count < 250; count++) happened();
+    await start();
+    const cursors: (string | null)[] = [];
+    asked = (query) => {
+      if (!query.has('ids')) cursors.push(query.get('cursor'));
+      clock = new Date(clock.getTime() + 4_000);
+    };
+    expect(await tick()).toBe(200);
+    expect([cursors, await state()]).toMatchObject([[null], { status: 'running', orders: 100 }]);
+    expect(service.sidecar.jobs.has('rebuild-history')).toBe(true);
+    for (let count = 0; count < 6; count++) await tick();
+    expect(cursors).toEqual([null, '100', '200']);
+    expect(await state()).toMatchObject({ status: 'done', orders: 250 });
+    expect(await totalsOf(ADA)).toEqual(expectedTotals(ADA));
+  });
+
+  it.each([0, 1, 2, 3, 5, 8, 13, 21])(
+    'When it crashes at its write number %d, then another replica brings it to its end',
+    async (number) => {
+      for (let count = 0; count < 120; count++) happened({ customer_id: count % 2 ? ADA : BOB });
+      await told({ status: 'PAID', version: 3 });
+      spoil(`totals:${ADA}`, { customer_id: ADA, orders: 9, by_status: {}, spent: {} });
+      await start();
+      let writes = 0;
+      service.sidecar.beforeState(({ op }) => {
+        if (op === 'write' && writes++ >= number) throw new Error('crashed');
+      });
+      await tick();
+      service.sidecar.beforeState(() => {});
+      expect((await service.replica().post('/job/rebuild-history').send({})).status).toBe(200);
+      expect(await state()).toMatchObject({ status: 'done' });
+      for (const customer of [ADA, BOB]) expect(await totalsOf(customer)).toEqual(expectedTotals(customer));
+      expect(openIds()).toHaveLength(1);
+    },
+  );
+
+  it('When it crashed while it counted, then what was recorded since is counted', async () => {
+    const order = await told({ status: 'PAID', version: 3 });
+    await start();
+    service.sidecar.beforeState(({ op, keys }) => {
+      // The mark is set, and the list cannot be read.
+      if (op === 'read' && keys[0] === `index:customer:${ADA}`) throw new Error('crashed');
+    });
+    expect(await tick()).toBe(503);
+    service.sidecar.beforeState(() => {});
+    await tell(happened({ ...order, status: 'DELIVERED', version: 5 }));
+    await told({ status: 'PENDING', version: 1 });
+    await tick();
+    expect(await model()).toEqual(streamed());
+  });
+
+  it('When orders is away, then the tick fails, and the job stays for the next', async () => {
+    happened();
+    await start();
+    service.sidecar.fail('invoke');
+    expect(await tick()).toBe(503);
+    expect(await state()).toMatchObject({ status: 'running' });
+    expect(service.sidecar.jobs.has('rebuild-history')).toBe(true);
+    await tick();
+    expect(await model()).toEqual(streamed());
+  });
+
+  it('When two replicas get the tick, then one stops, and the end is the same', async () => {
+    for (let count = 0; count < 150; count++) happened({ customer_id: count % 2 ? ADA : BOB });
+    await start();
+    const other = service.replica();
+    const answers = await Promise.all([
+      service.door.post('/job/rebuild-history').send({}),
+      other.post('/job/rebuild-history').send({}),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    while ((await state()).status === 'running') expect(await tick()).toBe(200);
+    for (const customer of [ADA, BOB]) expect(await totalsOf(customer)).toEqual(expectedTotals(customer));
+    expect(await state()).toMatchObject({ orders: 150 });
+  });
+
+  it('When the next rebuild starts while the job of the last one is being removed, then it has a job', async () => {
+    await start();
+    await tick();
+    let starting = false;
+    service.sidecar.beforeState(async ({ op, keys }) => {
+      // The tick that finds the last one done reads it twice: before it removes the job, and after.
+      if (starting || op !== 'read' || keys[0] !== 'rebuild') return;
+      starting = true;
+      service.sidecar.beforeState(async () => {
+        service.sidecar.beforeState(() => {});
+        expect((await service.replica().post(path).set(admin).send({})).status).toBe(202);
+        service.sidecar.jobs.clear();
+      });
+    });
+    await tick();
+    expect(await state()).toMatchObject({ status: 'running' });
+    expect(service.sidecar.jobs.has('rebuild-history')).toBe(true);
+  });
+});

@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/orders/app.ts';
+import { orderListSchema, type Order } from '../../services/orders/contract.ts';
+import type { OrderDocument } from '../../services/orders/order-store.ts';
+import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const TIME = '2026-01-01T00:00:00.000Z';
+
+let service: ServiceUnderTest;
+beforeEach(async () => {
+  service = await startService((deps) =>
+    createApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => new Date(TIME) }),
+  );
+});
+afterEach(() => service.stop());
+
+/** An order that is final, and whose job has not looked since. */
+function ended(): string {
+  const order_id = randomUUID();
+  const created = {
+    customer_id: randomUUID(),
+    items: [{ product_id: 'mug', name: 'Mug', quantity: 1, unit_price: 1200 }],
+    total: 1200,
+    currency: 'EUR',
+  };
+  const document: OrderDocument = {
+    order_id,
+    events: [
+      { type: 'order.created', data: created, version: 1, time: TIME },
+      { type: 'order.rejected', data: { reason: 'out of stock' }, version: 2, time: TIME },
+    ],
+    payment: { method: 'card', card_token: 'tok_visa' },
+    request_hash: 'hash',
+  };
+  service.sidecar.documents.set(`order:${order_id}`, { value: document, etag: `first-${order_id}` });
+  service.sidecar.jobs.set(`order-${order_id}`, { dueTime: '1s' });
+  return order_id;
+}
+
+const look = async (orderId: string) =>
+  (await service.door.post(`/job/order-${orderId}`).send({ since: TIME })).status;
+/** Orders that were looked at, one after the other. */
+async function finished(count: number): Promise<string[]> {
+  const ids = Array.from({ length: count }, ended);
+  for (const id of ids) expect(await look(id)).toBe(200);
+  return ids;
+}
+
+interface Page {
+  items: Order[];
+  next_cursor: string | null;
+}
+async function list(query = ''): Promise<Page> {
+  const response = await service.door.get(`/orders${query}`);
+  expect(response.status).toBe(200);
+  return orderListSchema.parse(response.body);
+}
+const idsOf = ({ items }: Page) => items.map(({ order_id }) => order_id);
+
+describe('GET /orders', () => {
+  it('When orders have ended, then they are listed as their streams have them, oldest first', async () => {
+    const ids = await finished(3);
+    const page = await list();
+    expect(idsOf(page)).toEqual(ids);
+    expect(page).toMatchObject({
+      items: [{ status: 'REJECTED', version: 2, reason: 'out of stock' }, {}, {}],
+      next_cursor: null,
+    });
+    expect(JSON.stringify(page)).not.toContain('tok_');
+  });
+
+  it('When there are none, then the list is empty', async () => {
+    expect(await list()).toEqual({ items: [], next_cursor: null });
+    expect(await list('?cursor=500')).toEqual({ items: [], next_cursor: null });
+  });
+
+  it.each([1, 3, 4, 7, 8, 100])(
+    'When the pages are followed by %d, then each comes once, in order',
+    async (limit) => {
+      const ids = await finished(7);
+      const seen: string[] = [];
+      let cursor: string | null = '0';
+      for (let pages = 0; cursor !== null && pages < 10; pages++) {
+        const page: Page = await list(`?limit=${limit}&cursor=${cursor}`);
+        seen.push(...idsOf(page));
+        cursor = page.next_cursor;
+      }
+      expect([seen, cursor]).toEqual([ids, null]);
+    },
+  );
+
+  it('When the list is longer than a page of the store, then it is read over its seams', async () => {
+    const ids = Array.from({ length: 130 }, ended);
+    await Promise.all(ids.map(look));
+    const first = await list('?limit=90');
+    const second = await list(`?limit=90&cursor=${first.next_cursor}`);
+    const seen = [first, second].flatMap(idsOf);
+    expect(seen.toSorted()).toEqual(ids.toSorted());
+    expect(second.next_cursor).toBeNull();
+  });
+
+  it('When orders end while it is read, then they come at its end', async () => {
+    const ids = await finished(2);
+    const first = await list('?limit=2');
+    ids.push(...(await finished(1)));
+    expect([...idsOf(first), ...idsOf(await list(`?limit=2&cursor=${first.next_cursor}`))]).toEqual(ids);
+  });
+
+  it('When ids are given, then those orders that exist, final or not, in this order', async () => {
+    const [first, second] = [ended(), ended()];
+    const page = await list(`?ids=${second},${randomUUID()},${first},${second}`);
+    expect([idsOf(page), page.next_cursor]).toEqual([[second, first], null]);
+  });
+
+  it.each([
+    ['cursor=-1', 'cursor'],
+    ['cursor=next', 'cursor'],
+    ['limit=101', 'limit'],
+    ['limit=0', 'limit'],
+    ['ids=x', 'ids.0'],
+    [`ids=${Array.from({ length: 101 }, () => randomUUID()).join()}`, 'ids'],
+  ])('When the query is %s, then 400 names the parameter', async (query, field) => {
+    const response = await service.door.get(`/orders?${query}`);
+    expect([response.status, slugOf(response)]).toEqual([400, 'invalid-query']);
+    expect(response.body).toMatchObject({ errors: [{ field }] });
+  });
+});
+
+describe('the job of an order that has ended', () => {
+  it('When it looks, then the order is said, listed, and only then left alone', async () => {
+    const [orderId] = [ended()];
+    const steps: string[] = [];
+    service.sidecar.beforeState(({ op, keys }) => {
+      if (op === 'write' && keys.includes('index:finished'))
+        steps.push(`said ${service.said('order.rejected').length}, watched ${service.sidecar.jobs.size}`);
+    });
+    await look(orderId);
+    expect(steps).toEqual(['said 1, watched 1']);
+    expect(service.sidecar.jobs.size).toBe(0);
+  });
+
+  it('When it cannot be said, then it is neither listed nor left alone', async () => {
+    const orderId = ended();
+    service.sidecar.fail('publish');
+    expect(await look(orderId)).toBe(503);
+    expect([(await list()).items, service.sidecar.jobs.size]).toEqual([[], 1]);
+  });
+
+  it('When it cannot be listed, then it is not left alone, and the next look lists it', async () => {
+    const orderId = ended();
+    service.sidecar.beforeState(({ op }) => {
+      if (op === 'write') throw new Error('the store is away');
+    });
+    expect(await look(orderId)).toBe(503);
+    expect(service.sidecar.jobs.size).toBe(1);
+    service.sidecar.beforeState(() => {});
+    expect(await look(orderId)).toBe(200);
+    expect([idsOf(await list()), service.sidecar.jobs.size]).toEqual([[orderId], 0]);
+  });
+
+  it('When two replicas look at many, then all of them are listed', async () => {
+    const other = service.replica();
+    const ids = Array.from({ length: 40 }, ended);
+    await Promise.all(
+      ids.map((id, n) => (n % 2 ? other : service.door).post(`/job/order-${id}`).send({ since: TIME })),
+    );
+    for (const id of ids) if (service.sidecar.jobs.has(`order-${id}`)) await look(id);
+    expect(new Set(idsOf(await list()))).toEqual(new Set(ids));
+  });
+});

@@ -1,0 +1,264 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/orders/app.ts';
+import type { OrderEventType } from '../../services/orders/contract.ts';
+import { intake, type Intake } from '../../services/orders/intake.ts';
+import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const MAX_LAG = 5_000;
+
+/** Accepts `orders` in ten seconds, one after the other; gives when. */
+function acceptedIn10s(door: Intake, orders: number): number[] {
+  const times = Array.from({ length: orders }, (_, position) => Math.floor((position * 10_000) / orders));
+  for (const time of times) door.accepted(time);
+  return times;
+}
+
+describe('the rule', () => {
+  /** At 10 s the oldest `left` of 400 orders have just left, one in 50 ms. */
+  function refusalAfter(left: number, event: OrderEventType = 'order.paid', at = 10_000) {
+    const door = intake(MAX_LAG, 0);
+    const created = acceptedIn10s(door, 400).slice(0, left);
+    created.forEach((time, position) => door.moved(event, time, 10_000 - (left - 1 - position) * 50));
+    return door.refusal(at);
+  }
+
+  it.each<[string, number, OrderEventType, number | undefined]>([
+    ['nothing has left', 0, 'order.paid', undefined],
+    ['too few have left to tell', 9, 'order.paid', undefined],
+    // 390 wait, and 10 a second leave.
+    ['ten are late when they are paid', 10, 'order.paid', 30],
+    ['ten are late when their payment fails', 10, 'order.payment_failed', 30],
+    ['ten are late when they are reserved', 10, 'payment.requested', 30],
+    ['ten are late when they are rejected', 10, 'order.rejected', 30],
+    // 300 wait, and 20 a second leave.
+    ['a hundred are late', 100, 'order.paid', 15],
+    ['late ones are cancelled', 100, 'order.cancelled', undefined],
+    ['late ones expire', 100, 'order.expired', undefined],
+    ['late ones are delivered', 100, 'order.delivered', undefined],
+    ['fewer wait than are worked on at once', 336, 'order.paid', undefined],
+  ])('When %s, then new orders are refused accordingly', (_what, left, event, seconds) => {
+    expect(refusalAfter(left, event)).toBe(seconds);
+  });
+
+  it('When the news is old, then it refuses nobody', () => {
+    expect(refusalAfter(100, 'order.paid', 19_400)).toBeGreaterThan(0);
+    expect(refusalAfter(100, 'order.paid', 20_000)).toBeUndefined();
+  });
+
+  it('When one of the last ten was quick, then the others were slow for reasons of their own', () => {
+    const door = intake(MAX_LAG, 0);
+    const created = acceptedIn10s(door, 400);
+    for (const time of created.slice(0, 9)) door.moved('order.paid', time, 10_000);
+    for (let count = 0; count < 100; count++) door.accepted(9_900);
+    door.moved('order.paid', created[380]!, 10_000);
+    expect(door.refusal(10_000)).toBeUndefined();
+  });
+
+  it('When orders are rejected at once and payments are late, then it is the payments that count', () => {
+    const door = intake(MAX_LAG, 0);
+    const created = acceptedIn10s(door, 400);
+    for (const time of created.slice(0, 20)) door.moved('order.paid', time, 10_000);
+    for (const time of created.slice(380)) door.moved('order.rejected', time, 10_000);
+    expect(door.refusal(10_000)).toBe(19);
+  });
+
+  it('When few orders a second come and are paid at once, then a rush of them is taken', () => {
+    const door = intake(MAX_LAG, 0);
+    for (const time of acceptedIn10s(door, 20)) door.moved('order.paid', time, time + 100);
+    for (let count = 0; count < 1_000; count++) door.accepted(10_000);
+    expect(door.refusal(10_000)).toBeUndefined();
+  });
+
+  it('When what waits was accepted before the start, then the lag alone tells, and only while it is there', () => {
+    const door = intake(MAX_LAG, 30_000);
+    for (let count = 0; count < 10; count++) door.moved('order.paid', 20_000 + count, 32_500);
+    expect(door.refusal(32_500)).toBe(13);
+    for (let count = 0; count < 10; count++) door.moved('order.paid', 29_000, 33_500);
+    expect(door.refusal(33_500)).toBeUndefined();
+  });
+
+  it('When an order is not written after all, then it is not waited for', () => {
+    const door = intake(MAX_LAG, 0);
+    for (const time of acceptedIn10s(door, 10)) door.moved('order.paid', time, 11_000);
+    for (let count = 0; count < 100; count++) door.accepted(10_000);
+    expect(door.refusal(11_000)).toBe(10);
+    for (let count = 0; count < 40; count++) door.withdrawn(10_000);
+    expect(door.refusal(11_000)).toBeUndefined();
+  });
+});
+
+/** Orders that are paid one after the other, `perSecond` of them while `isOpen`; and what the intake makes of it. */
+function runShop(options: {
+  seconds: number;
+  perSecond: number;
+  asked: (second: number) => number;
+  isOpen?: (second: number) => boolean;
+}) {
+  const { seconds, perSecond, asked, isOpen = () => true } = options;
+  const STEP = 10;
+  const door = intake(MAX_LAG, 0);
+  const waiting: number[] = [];
+  const ticks: { at: number; lag: number | undefined; accepted: number; refused: number }[] = [];
+  let [toAsk, toPay] = [0, 0];
+  for (let at = 0; at < seconds * 1_000; at += STEP) {
+    const second = at / 1_000;
+    const tick = { at: second, lag: undefined as number | undefined, accepted: 0, refused: 0 };
+    for (toAsk += (asked(second) * STEP) / 1_000; toAsk >= 1; toAsk--) {
+      if (door.refusal(at) === undefined) {
+        door.accepted(at);
+        waiting.push(at);
+        tick.accepted += 1;
+      } else tick.refused += 1;
+    }
+    toPay = isOpen(second) ? Math.min(toPay + (perSecond * STEP) / 1_000, 5) : 0;
+    // Nothing is quicker than a tenth of a second.
+    while (toPay >= 1 && waiting[0] !== undefined && at - waiting[0] >= 100) {
+      const created = waiting.shift()!;
+      door.moved('order.paid', created, at);
+      tick.lag = at - created;
+      toPay -= 1;
+    }
+    ticks.push(tick);
+  }
+  const between = (from: number, to: number) => ticks.filter(({ at }) => at >= from && at < to);
+  return {
+    worstLag: (from: number, to: number) => Math.max(...between(from, to).map(({ lag }) => lag ?? 0)),
+    accepted: (from: number, to: number) =>
+      between(from, to).reduce((sum, { accepted }) => sum + accepted, 0),
+    refused: (from: number, to: number) => between(from, to).reduce((sum, { refused }) => sum + refused, 0),
+    waiting: waiting.length,
+  };
+}
+
+describe('a minute of it', () => {
+  it.each([30, 300])(
+    'When five times as many orders come as the %i a second that it can do, then it goes on at its own pace',
+    (perSecond) => {
+      const asked = (second: number) => (second < 40 ? 5 : 0.5) * perSecond;
+      const shop = runShop({ seconds: 60, perSecond, asked });
+      expect(shop.worstLag(0, 60)).toBeLessThan(2 * MAX_LAG);
+      expect(shop.worstLag(15, 40)).toBeLessThan(1.2 * MAX_LAG);
+      expect(shop.accepted(15, 40) / 25).toBeGreaterThan(0.9 * perSecond);
+      expect(shop.refused(15, 40) / 25).toBeGreaterThan(3.9 * perSecond);
+      expect(shop.worstLag(55, 60)).toBe(100);
+      expect(shop.refused(42, 60)).toBe(0);
+    },
+  );
+
+  it('When as many come as it can do, then none is refused', () => {
+    const shop = runShop({ seconds: 60, perSecond: 30, asked: () => 29 });
+    expect([shop.refused(0, 60), shop.worstLag(0, 60)]).toEqual([0, 100]);
+  });
+
+  it('When payments were out for half a minute, then orders are taken meanwhile, and soon after', () => {
+    const isOpen = (second: number) => second < 20 || second >= 50;
+    const shop = runShop({ seconds: 120, perSecond: 60, asked: () => 20, isOpen });
+    expect(shop.refused(0, 50)).toBe(0);
+    expect(shop.refused(75, 120)).toBe(0);
+    expect(shop.waiting).toBeLessThan(5);
+  });
+});
+
+describe('POST /api/orders while orders wait', () => {
+  const CUSTOMER = randomUUID();
+  const CART = {
+    items: [{ product_id: 'mug-blue', quantity: 1 }],
+    payment: { method: 'card', card_token: 'tok_visa' },
+  };
+  const MUG = { product_id: 'mug-blue', name: 'Mug', unit_price: 1250, currency: 'EUR' };
+  const STOCK = { on_hand: 9, reserved: 0, available: 9 };
+
+  let clock: number;
+  let service: ServiceUnderTest;
+  beforeEach(async () => {
+    clock = Date.parse('2026-01-01T00:00:00.000Z');
+    service = await startService((deps) =>
+      createApp({
+        ...deps,
+        recheckMs: 1_000,
+        expireMs: 60_000,
+        maxLagMs: MAX_LAG,
+        now: () => new Date(clock),
+      }),
+    );
+    service.sidecar.answer('inventory', () => ({ status: 200, body: { items: [{ ...MUG, ...STOCK }] } }));
+  });
+  afterEach(() => service.stop());
+
+  const post = (key?: string, body: object = CART) =>
+    service.door
+      .post('/api/orders')
+      .set(as(CUSTOMER))
+      .set(key === undefined ? {} : { 'idempotency-key': key })
+      .send(body);
+
+  /** 90 orders, of which the first ten are reserved after six seconds: 80 wait, and ten a second leave. */
+  async function backlog(): Promise<string[]> {
+    const place = async (count: number) =>
+      ((await post(`key-${count}`)).body as { order_id: string }).order_id;
+    const numbers = Array.from({ length: 90 }, (_, count) => count);
+    const first = await Promise.all(numbers.slice(0, 10).map(place));
+    clock += 1;
+    const ids = [...first, ...(await Promise.all(numbers.slice(10).map(place)))];
+    clock += 6_000;
+    await Promise.all(first.map((order_id) => service.deliver('inventory.reserved', { order_id })));
+    return ids;
+  }
+
+  it('When one comes, then 503 says when to try again, and nothing is read or written', async () => {
+    await backlog();
+    const { calls, documents, jobs, published } = service.sidecar;
+    const before = [calls.length, documents.size, jobs.size, published.length];
+    let reads = 0;
+    service.sidecar.beforeState(() => void (reads += 1));
+    const response = await post();
+    expect([response.status, slugOf(response), response.headers['retry-after']]).toEqual([
+      503,
+      'unavailable',
+      '8',
+    ]);
+    expect([calls.length, documents.size, jobs.size, published.length]).toEqual(before);
+    expect(reads).toBe(0);
+  });
+
+  it('When they are refused, then the metric counts them, and no error is logged', async () => {
+    await backlog();
+    await Promise.all([post(), post(), post('a-new-key')]);
+    const { text } = await service.door.get('/metrics');
+    expect(text).toContain('\norders_refused_total 3\n');
+    expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('When an accepted one is repeated, then it is answered as before', async () => {
+    const ids = await backlog();
+    const repeated = await post('key-50');
+    expect([repeated.status, repeated.body]).toMatchObject([201, { order_id: ids[50] }]);
+    expect(repeated.headers['idempotent-replayed']).toBe('true');
+    // Also where its answer was not kept.
+    for (const key of service.sidecar.documents.keys())
+      if (key.startsWith('idempotency:')) service.sidecar.documents.delete(key);
+    expect([(await post('key-50')).status, (await post('key-50')).body]).toMatchObject([
+      201,
+      { order_id: ids[50] },
+    ]);
+  });
+
+  it('When a refused one is sent again after those before it have gone on, then it is taken', async () => {
+    const ids = await backlog();
+    expect((await post('later')).status).toBe(503);
+    clock += 4_000;
+    await Promise.all(ids.slice(10).map((order_id) => service.deliver('inventory.reserved', { order_id })));
+    expect((await post('later')).status).toBe(201);
+  });
+
+  it('When orders cannot be written, then they do not count as waiting', async () => {
+    const ids: string[] = [];
+    for (let count = 0; count < 10; count++) ids.push(((await post()).body as { order_id: string }).order_id);
+    clock += 6_000;
+    const unknown = { ...CART, items: [{ product_id: 'nope', quantity: 1 }] };
+    for (let count = 0; count < 80; count++) expect((await post(undefined, unknown)).status).toBe(422);
+    for (const order_id of ids) await service.deliver('inventory.reserved', { order_id });
+    expect((await post()).status).toBe(201);
+  });
+});

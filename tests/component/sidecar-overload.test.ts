@@ -1,0 +1,125 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { groupCommit } from '../../services/shared/group-commit.ts';
+import { ProviderError } from '../../services/payments/provider.ts';
+import { notFound, Overload, Problem, unavailable } from '../../services/shared/problem.ts';
+import { createService } from '../../services/shared/service.ts';
+import { createSidecar } from '../../services/shared/sidecar.ts';
+import { ConflictError, SidecarError } from '../../services/shared/sidecar-call.ts';
+import { startService } from '../support/service-under-test.ts';
+
+/** A commit that ends when it is told to, and notes what it was given. */
+function heldCommit() {
+  const batches: number[][] = [];
+  const ends: (() => void)[] = [];
+  const commit = (items: number[]) => {
+    batches.push(items);
+    return new Promise<number[]>((done) => ends.push(() => done(items)));
+  };
+  return { batches, commit, endNext: () => ends.shift()?.() };
+}
+
+describe('work that waits for a shared call', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it('When its turn does not come in time, then it is refused and never done', async () => {
+    const { batches, commit, endNext } = heldCommit();
+    const work = groupCommit(commit);
+    const first = work(1);
+    const waiting = Promise.allSettled([work(2), work(3)]);
+    vi.advanceTimersByTime(3_000);
+    for (const outcome of await waiting)
+      expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(Overload) as unknown });
+    endNext();
+    expect(await first).toBe(1);
+    const later = work(4);
+    endNext();
+    expect(await later).toBe(4);
+    expect(batches).toEqual([[1], [4]]);
+  });
+
+  it('When some wait for longer than others, then each is refused at its own time', async () => {
+    const { batches, commit, endNext } = heldCommit();
+    const work = groupCommit(commit);
+    const first = work(1);
+    const early = work(2).catch((error: unknown) => error);
+    vi.advanceTimersByTime(1_000);
+    const later = work(3).catch((error: unknown) => error);
+    vi.advanceTimersByTime(1_000);
+    const last = work(4);
+    vi.advanceTimersByTime(1_000);
+    expect(await early).toBeInstanceOf(Overload);
+    vi.advanceTimersByTime(1_000);
+    expect(await later).toBeInstanceOf(Overload);
+    endNext();
+    await first;
+    endNext();
+    expect(await last).toBe(4);
+    expect(batches).toEqual([[1], [4]]);
+  });
+
+  it('When as much waits as may, then more is refused at once', async () => {
+    const { commit, endNext } = heldCommit();
+    const work = groupCommit(commit, { maxWaiting: 2 });
+    const taken = [work(1), work(2), work(3)];
+    await expect(work(4)).rejects.toThrow(Overload);
+    endNext();
+    await taken[0];
+    endNext();
+    expect(await Promise.all(taken)).toEqual([1, 2, 3]);
+  });
+});
+
+describe('a sidecar that does not answer', () => {
+  it('When as many calls wait for it as may, then more fail at once, until some have ended', async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
+    const sidecar = createSidecar({ port: (silent.address() as AddressInfo).port });
+    const ask = () => sidecar.invoke('orders', { method: 'GET', path: '/', timeout: 500 });
+    const waiting = Promise.allSettled(Array.from({ length: 2_048 }, ask));
+    await expect(ask()).rejects.toMatchObject({ status: 503, code: 'TOO_MANY_CALLS' });
+    await waiting;
+    await expect(ask()).rejects.toMatchObject({ code: 'SIDECAR_UNREACHABLE' });
+    silent.closeAllConnections();
+    silent.close();
+    await sidecar.close();
+  });
+});
+
+describe('what may be otherwise a moment later', () => {
+  it.each<[string, Error, number, string | undefined, boolean]>([
+    ['a service is not able to', unavailable(), 503, '1', true],
+    ['there is too much to do', new Overload('Too much.'), 503, '1', false],
+    ['there is far too much to do', new Overload('Too much.', 12), 503, '12', false],
+    ['the sidecar fails', new SidecarError('read', 500, 'ERR_STATE_GET'), 503, '1', true],
+    ['the sidecar refuses', new SidecarError('read', 429, 'UNKNOWN'), 503, '1', true],
+    ['every race is lost', new ConflictError('lost'), 503, '1', true],
+    ['the payment provider is out', new ProviderError('provider unreachable'), 503, '1', true],
+    ['somebody asks too often', new Problem(429, 'too-many-requests', 'Slower.'), 429, '1', false],
+    ['something does not exist', notFound('order'), 404, undefined, false],
+    ['it is our fault', new Error('oops'), 500, undefined, true],
+  ])('When %s, then the answer says so', async (_what, error, status, retryAfter, isLogged) => {
+    const service = await startService((deps) =>
+      createService(deps, {
+        routers: [
+          () => {
+            throw error;
+          },
+        ],
+      }),
+    );
+    onTestFinished(() => service.stop());
+    const response = await service.door.get('/');
+    expect([response.status, response.headers['retry-after']]).toEqual([status, retryAfter]);
+    expect(service.logs.some(({ level }) => level === 'error')).toBe(isLogged);
+  });
+
+  it('When a service is not ready, then its probe says so', async () => {
+    const service = await startService((deps) => createService(deps, { routers: [], isReady: () => false }));
+    onTestFinished(() => service.stop());
+    const { status, headers } = await service.door.get('/readyz');
+    expect([status, headers['retry-after']]).toEqual([503, '1']);
+  });
+});

@@ -1,0 +1,104 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { verifyAll, type Checked } from './checks/checks.ts';
+import type { Scene } from './checks/check.ts';
+import { inflict, supervise, type Done } from './inflict.ts';
+import { newJournal, type Journal } from './journal.ts';
+import { bringUp, type FaultKind } from './kinds.ts';
+import { startLoad } from './load.ts';
+import { letIn } from './people.ts';
+import { schedule, type Fault } from './schedule.ts';
+import type { Shelf } from './shelf.ts';
+import type { Stage } from './stage.ts';
+import { lastRequests } from './tail.ts';
+
+export interface ActOptions {
+  /** What load and faults follow from. */
+  seed: string;
+  /** Seconds of load and faults. */
+  seconds: number;
+  shelf: Shelf;
+  kinds: readonly FaultKind[];
+  customers: number;
+  /** Milliseconds that a customer rests between two requests, at most. */
+  restMs: number;
+  /** After what was stopped is up again, before the last requests: what a platform's probes would take. Milliseconds. */
+  settleMs: number;
+  /** After the load's end, until every promise has to hold. Milliseconds. */
+  quietMs: number;
+  signal: AbortSignal;
+  tell: (line: string) => void;
+}
+
+/** What an act came to. */
+export interface Act {
+  journal: Journal;
+  scene: Scene;
+  plan: Fault[];
+  faults: Done[];
+  /** Processes that ended though no fault was on them; they were started again. */
+  endedByItself: string[];
+  checks: Checked[];
+  /** Milliseconds from the load's end until every promise held, or was given up. */
+  quietAfter: number;
+}
+
+/** Puts a system under load and faults, waits until it is quiet, and checks every promise. */
+export async function act(stage: Stage, options: ActOptions): Promise<Act> {
+  const { seed, seconds, shelf, kinds, signal, tell } = options;
+  const { system, units } = stage;
+  const journal = newJournal();
+  const plan = schedule({ seed, forMs: seconds * 1000, kinds });
+  const people = await letIn(system.urls.api, system.admin, options.customers);
+  const held = holds(kinds);
+  const supervisor = supervise(units, held.isHeld);
+  const began = Date.now();
+  try {
+    tell(`${plan.length} faults of ${kinds.length} kinds in ${seconds} s of load.`);
+    const load = startLoad({ people, journal, shelf, seed, restMs: options.restMs });
+    const end = delay(seconds * 1000, undefined, { signal });
+    const faults = await inflict(plan, kinds, {
+      signal,
+      during(fault, doIt) {
+        const after = ((Date.now() - began) / 1000).toFixed(1).padStart(6);
+        tell(
+          `${after} s, ${journal.accepted.size} orders; ${fault.kind}: ${fault.target}, ${fault.lasts} ms`,
+        );
+        return held.during(fault, doIt);
+      },
+    });
+    await end;
+    await load.stop();
+    const loadEnded = Date.now();
+
+    tell(`The load has ended: ${journal.accepted.size} orders. Waiting for quiet ...`);
+    await Promise.all([...units.values()].map(bringUp));
+    await delay(options.settleMs, undefined, { signal });
+    const last = await lastRequests(people, journal, shelf);
+    await load.settle(60_000);
+    const scene: Scene = { people, journal, shelf, began, mails: system.urls.mails, orders: new Map() };
+    const checks = await verifyAll(scene, { deadlineMs: options.quietMs, signal });
+    const quietAfter = Date.now() - loadEnded;
+    const { endedByItself } = supervisor;
+    return { journal, scene, plan, faults, endedByItself, checks: [last, ...checks], quietAfter };
+  } finally {
+    supervisor.stop();
+    await people.close();
+  }
+}
+
+/** Which processes a fault is on: they are its own to start again. */
+function holds(kinds: readonly FaultKind[]) {
+  const held = new Map<string, number>();
+  const add = (names: readonly string[], by: 1 | -1) => {
+    for (const name of names) held.set(name, (held.get(name) ?? 0) + by);
+  };
+  return {
+    isHeld: (name: string) => (held.get(name.replace(/-sidecar$/, '')) ?? 0) > 0,
+    async during({ kind, target }: Fault, doIt: () => Promise<void>): Promise<void> {
+      const targets = kinds.find(({ name }) => name === kind)?.targets ?? [];
+      const touches = targets.find(({ name }) => name === target)?.touches ?? [];
+      add(touches, 1);
+      await doIt().finally(() => add(touches, -1));
+    },
+  };
+}

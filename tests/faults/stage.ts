@@ -1,0 +1,153 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Unit } from '../../deploy/local/app-processes.ts';
+import { root } from '../../deploy/local/paths.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { UNLIMITED } from '../support/unlimited.ts';
+import { chance } from './chance.ts';
+import { makeSmallDisk } from './disks.ts';
+import { makeFarHost } from './far-host.ts';
+import { kindsOf, REPLICAS, type FaultKind } from './kinds.ts';
+import { doMischief } from './mischief.ts';
+import { catalogue, type Shelf } from './shelf.ts';
+
+/** A running system, and all that can be done to it. */
+export interface Stage {
+  system: RunningSystem;
+  kinds: FaultKind[];
+  /** Kinds of fault that this machine does not allow. */
+  missing: string[];
+  /** Everything that can be stopped and started, by name. */
+  units: ReadonlyMap<string, Unit>;
+  /** Switches the mischief with messages on or off. */
+  mischief: (on: boolean) => void;
+  close: () => Promise<void>;
+}
+
+export interface StageOptions {
+  portOffset: number;
+  /** Everything is kept in a folder of its own in here. */
+  scratch: string;
+  shelves: readonly Shelf[];
+  /** Whether proxies stand between sidecars and services, which can do mischief; then all runs on one host. */
+  proxies: boolean;
+  /** What the proxies' chance follows from. */
+  seed: string;
+  /** Where the compiled services are; not given: those of this project. */
+  dist?: string;
+}
+
+const FAR = ['orders-2', 'inventory-2', 'payments-2'];
+const CLOCK = 'payments-2';
+const SMALL_DISK = 'payments';
+
+/** Starts a system with replicas. @throws Error where it does not start; nothing is left running then */
+export async function startStage(options: StageOptions): Promise<Stage> {
+  const { portOffset, scratch, proxies } = options;
+  const dataDir = mkdtempSync(join(scratch, 'system-'));
+  const clock = { replica: CLOCK, file: join(dataDir, 'clock') };
+  const farHost = proxies ? undefined : makeFarHost(portOffset / 1000);
+  const smallDisk = makeSmallDisk(dataDir, SMALL_DISK);
+  const mischief = proxies ? await startProxies(options) : [];
+  const closing: (() => Promise<unknown> | void)[] = [
+    () => rmSync(dataDir, { recursive: true, force: true }),
+    () => smallDisk?.remove(),
+    () => farHost?.remove(),
+    () => Promise.all(mischief.map((one) => one.close())),
+  ];
+  const close = async () => {
+    for (const one of closing.toReversed()) await one();
+  };
+  try {
+    const system = await start();
+    closing.push(system.stop);
+    return {
+      system,
+      kinds: kindsOf(system, {
+        dataDir,
+        farHost,
+        farReplicas: FAR,
+        smallDisk: smallDisk && { of: SMALL_DISK, disk: smallDisk },
+        clock,
+      }),
+      missing: [...(farHost || proxies ? [] : ['network cut']), ...(smallDisk ? [] : ['disk full'])],
+      units: unitsOf(system),
+      mischief: (on) => mischief.forEach((one) => one.set(on)),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  function start(): Promise<RunningSystem> {
+    const seedFile = join(dataDir, 'catalogue.json');
+    writeFileSync(seedFile, JSON.stringify(catalogue(options.shelves)));
+    writeFileSync(clock.file, '0');
+    const clockModule = pathToFileURL(join(root, 'dist/tests/faults/clock.js')).href;
+    return startSystem({
+      dataDir,
+      portOffset,
+      replicas: { orders: 2, inventory: 2, payments: 2 },
+      env: {
+        gateway: UNLIMITED,
+        inventory: { SEED_FILE: seedFile },
+        // Messages that are late on purpose are no sign of too many orders.
+        orders: proxies ? { ORDER_MAX_LAG_MS: '60000' } : {},
+        payments: { PAYMENT_TIMEOUT_MS: '1000', SLOW_CARD_MS: '2500' },
+        fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
+        [clock.replica]: { CLOCK_FILE: clock.file, NODE_OPTIONS: `--import=${clockModule}` },
+      },
+      ...(options.dist ? { dist: options.dist } : {}),
+      ...(proxies ? { portForSidecar: (_name, port) => port + PROXY } : {}),
+      ...(farHost
+        ? {
+            network: {
+              address: farHost.address,
+              hosts: Object.fromEntries(FAR.map((name) => [name, farHost.host])),
+            },
+          }
+        : {}),
+    });
+  }
+}
+
+/** By how much the port at which a sidecar finds its service is shifted, where a proxy stands between. */
+const PROXY = 100;
+
+function startProxies({ portOffset, seed }: StageOptions) {
+  const source = chance(seed).of('mischief');
+  return Promise.all(
+    portsOfServices(portOffset).map((port) => doMischief(port + PROXY, port, source.of(String(port)))),
+  );
+}
+
+/** Where the services listen. */
+function portsOfServices(offset: number): number[] {
+  const inOrder = [
+    'gateway',
+    'users',
+    'inventory',
+    'orders',
+    'payments',
+    'fulfilment',
+    'notifications',
+    'history',
+  ];
+  return Object.keys(REPLICAS).map((name) => {
+    const [id = '', number = '1'] = name.split('-');
+    return 8080 + offset + inOrder.indexOf(id) + 10 * (Number(number) - 1);
+  });
+}
+
+function unitsOf(system: RunningSystem): Map<string, Unit> {
+  const parts = ['Redis', 'Dapr scheduler', 'Mail catcher', 'Zipkin'];
+  return new Map([
+    ...parts.map((title) => [title, system.part(title)] as const),
+    ...Object.keys(REPLICAS).flatMap((name) => [
+      [name, system.app(name).service] as const,
+      [`${name}-sidecar`, system.app(name).sidecar] as const,
+    ]),
+  ]);
+}
