@@ -8,6 +8,7 @@ import { customers } from './customers.ts';
 import { finishedOrders } from './finished-orders.ts';
 import { intake } from './intake.ts';
 import { orderMover } from './move-order.ts';
+import { orderJob } from './order-job.ts';
 import { orderStore } from './order-store.ts';
 import { sayer } from './say.ts';
 import { orderPlacer } from './place-order.ts';
@@ -28,8 +29,9 @@ export function createApp(deps: OrdersDeps): Express {
   const finished = finishedOrders(deps.sidecar.state);
   const say = sayer(deps.sidecar, changeFeed(deps));
   const door = intake(deps.maxLagMs ?? Infinity, deps.now().getTime());
-  const move = orderMover({ ...deps, store, say, intake: door });
-  const placeOrder = orderPlacer({ ...deps, store, say, intake: door });
+  const job = orderJob(deps.sidecar);
+  const move = orderMover({ ...deps, store, say, job, intake: door });
+  const placeOrder = orderPlacer({ ...deps, store, say, job, intake: door });
   const cancelOrder = orderCanceller({ ...deps, move });
   const once = idempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
@@ -45,7 +47,7 @@ export function createApp(deps: OrdersDeps): Express {
         once,
       }),
       subscriptions({ ...deps, move }),
-      watchOrder({ ...deps, store, finished, say, move }),
+      watchOrder({ ...deps, store, finished, say, job, move }),
     ],
   });
 }

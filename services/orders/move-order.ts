@@ -4,6 +4,7 @@ import { inSpan } from '../shared/tracing.ts';
 import type { Order } from './contract.ts';
 import type { Intake } from './intake.ts';
 import { append, replay } from './order.ts';
+import type { OrderJob } from './order-job.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
 import { decide, type Message } from './saga.ts';
 import type { Say } from './say.ts';
@@ -26,11 +27,13 @@ export interface MoveOrder {
 export function orderMover(deps: {
   store: OrderStore;
   say: Say;
+  job: Pick<OrderJob, 'set'>;
   intake: Pick<Intake, 'moved'>;
+  recheckMs: number;
   metrics: Registry;
   now: () => Date;
 }): MoveOrder {
-  const { store, say, intake, now } = deps;
+  const { store, say, job, intake, recheckMs, now } = deps;
   const moved = new Counter({
     name: 'orders_moved_total',
     help: 'Events appended to orders, by type',
@@ -45,20 +48,28 @@ export function orderMover(deps: {
     const order = replay(orderId, before);
     demand?.(order);
     const decision = decide(order, lastEvent(loaded).type, message);
-    if (decision.events.length === 0) {
+    const [next, ...later] = decision.events;
+    if (!next) {
       if (decision.sayAgain) await say(loaded.value, order.version);
       return { order, changed: false };
     }
-    // A person can overtake what the order has not come to say: inventory and fulfilment must hear of the payment.
-    if (message.type === 'ship by hand') await say(loaded.value, order.version);
-    const document = await store.save(loaded, append(before, decision.events, now().toISOString()));
-    for (const event of document.events.slice(before.length)) {
-      intake.moved(event.type, Date.parse(order.created_at), Date.parse(event.time));
-      await say(document, event.version);
-      moved.inc({ type: event.type });
-    }
+    if (decision.sayFirst) await say.once(loaded.value, order.version);
+    const at = now().toISOString();
+    const watched = await watch(loaded.value, at);
+    const document = await store.save({ ...loaded, value: watched }, append(before, [next], at));
+    intake.moved(next.type, Date.parse(order.created_at), Date.parse(at));
+    await say(document, order.version + 1);
+    moved.inc({ type: next.type });
+    if (later.length > 0) return attempt(orderId, message, demand);
     return { order: replay(orderId, document.events), changed: true };
   };
+
+  /** An order that has no job yet gets it before it goes on: from here on nothing else may come for it. */
+  async function watch(document: OrderDocument, at: string): Promise<OrderDocument> {
+    const { unwatched, ...watched } = document;
+    if (unwatched) await job.set(document.order_id, recheckMs, at);
+    return watched;
+  }
 
   return (orderId, message, demand) =>
     inSpan(`order: ${message.type}`, { 'order.id': orderId }, () =>

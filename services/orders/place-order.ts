@@ -11,10 +11,10 @@ import { parseAnswer } from '../shared/validate.ts';
 import type { Order, PaymentMethod } from './contract.ts';
 import type { Intake } from './intake.ts';
 import { append, replay, type OrderCreated } from './order.ts';
+import type { OrderJob } from './order-job.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
 import { price, type Wish } from './pricing.ts';
 import type { Say } from './say.ts';
-import { watch } from './watch-order.ts';
 
 export interface OrderRequest {
   customerId: string;
@@ -32,13 +32,14 @@ export function orderPlacer(deps: {
   store: OrderStore;
   sidecar: Sidecar;
   say: Say;
+  job: Pick<OrderJob, 'set'>;
   intake: Pick<Intake, 'accepted' | 'withdrawn' | 'refusal'>;
   log: Logger;
   metrics: Registry;
   recheckMs: number;
   now: () => Date;
 }): PlaceOrder {
-  const { store, sidecar, say, intake, log, recheckMs, now } = deps;
+  const { store, sidecar, say, job, intake, log, recheckMs, now } = deps;
   const refused = new Counter({
     name: 'orders_refused_total',
     help: 'New orders refused because those before them wait too long',
@@ -61,10 +62,16 @@ export function orderPlacer(deps: {
 
   async function take(request: OrderRequest, requestHash: string): Promise<Order> {
     const { orderId, wish } = request;
-    const priced = price(wish, await fetchProducts(wish));
-    const document = newDocument(requestHash, request, priced);
+    const priced = newDocument(requestHash, request, price(wish, await fetchProducts(wish)));
     // From here on the order cannot be forgotten: the job looks after it until it is final.
-    await watch(sidecar, orderId, recheckMs, now().toISOString());
+    const isWatched = await job.set(orderId, recheckMs, now().toISOString()).then(
+      () => true,
+      (err: unknown) => {
+        log.warn({ err }, 'the job of an order is not set yet');
+        return false;
+      },
+    );
+    const document = { ...priced, ...(isWatched ? {} : { unwatched: true as const }) };
     try {
       await store.create(document);
     } catch (error) {
@@ -75,6 +82,17 @@ export function orderPlacer(deps: {
     }
     await sayCreated(document);
     return replay(orderId, document.events);
+  }
+
+  /**
+   * The order is accepted even while the broker is out of reach: its job will say it. And even while the scheduler is: what
+   * the broker has goes on until it can be watched. Without both it is not.
+   */
+  async function sayCreated(document: OrderDocument): Promise<void> {
+    await say(document, 1).catch((err: unknown) => {
+      if (document.unwatched) throw err;
+      log.warn({ err }, 'order.created not said yet');
+    });
   }
 
   /** Gives the time at which the order is accepted: what is under way counts, too. */
@@ -93,6 +111,8 @@ export function orderPlacer(deps: {
     const found = await store.load(orderId);
     if (!found) return undefined;
     if (found.value.request_hash !== requestHash) throw keyReused();
+    // Perhaps nobody came to say it, and no job will.
+    if (found.value.unwatched) await say.once(found.value, 1);
     return replay(orderId, found.value.events.slice(0, 1));
   }
 
@@ -110,11 +130,6 @@ export function orderPlacer(deps: {
     const created = { type: 'order.created' as const, data: { customer_id: customerId, ...priced } };
     const events = append([], [created], now().toISOString());
     return { order_id: orderId, events, payment, request_hash: requestHash };
-  }
-
-  /** The order is accepted even while the broker is out of reach: the job will say it. */
-  async function sayCreated(document: OrderDocument): Promise<void> {
-    await say(document, 1).catch((err: unknown) => log.warn({ err }, 'order.created not said yet'));
   }
 }
 

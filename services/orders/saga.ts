@@ -16,14 +16,25 @@ export type Message =
   | { type: 'deadline passed' };
 
 export interface Decision {
-  /** To be appended to the stream and then said, in this order. */
+  /** To be appended to the stream and then said, one after the other. */
   events: NewEvent[];
   /**
    * The message was decided on before, and that decision is still the last word: say it again, for the crash that may
    * have come between writing and saying.
    */
   sayAgain: boolean;
+  /** Nothing proves that the last event was ever said: say it before going on, so that nobody misses it. */
+  sayFirst: boolean;
 }
+
+/** The event that a message answers: who says this has heard of that. */
+const ANSWERS: Partial<Record<Message['type'], OrderEventType>> = {
+  'inventory.reserved': 'order.created',
+  'inventory.rejected': 'order.created',
+  'payment.processed': 'payment.requested',
+  'payment.failed': 'payment.requested',
+  'shipment.dispatched': 'order.paid',
+};
 
 /** What each message leads to, when it comes in time. */
 const LEADS_TO: Record<Message['type'], OrderEventType> = {
@@ -46,7 +57,11 @@ const LEADS_TO: Record<Message['type'], OrderEventType> = {
  */
 export function decide(order: Order, last: OrderEventType, message: Message): Decision {
   const events = follow(order.status, message);
-  return { events, sayAgain: events.length === 0 && last === LEADS_TO[message.type] };
+  return {
+    events,
+    sayAgain: events.length === 0 && last === LEADS_TO[message.type],
+    sayFirst: events.length > 0 && last !== ANSWERS[message.type],
+  };
 }
 
 const UNPAID = new Set<OrderStatus>(['PENDING', 'RESERVED']);

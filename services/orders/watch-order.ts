@@ -1,11 +1,11 @@
 import { Router } from 'express';
 import { z } from 'zod';
 import { aboutOrder } from '../shared/service.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
 import { timestamp } from '../shared/types.ts';
 import type { FinishedOrders } from './finished-orders.ts';
 import { lastEvent, type MoveOrder } from './move-order.ts';
 import { isFinal, replay } from './order.ts';
+import type { OrderJob } from './order-job.ts';
 import type { OrderStore } from './order-store.ts';
 import { pauseBeforeNextLook } from './saga.ts';
 import type { Say } from './say.ts';
@@ -24,14 +24,14 @@ const NEVER_WRITTEN_AFTER = 120_000;
 export function watchOrder(deps: {
   store: OrderStore;
   finished: FinishedOrders;
-  sidecar: Sidecar;
   say: Say;
+  job: OrderJob;
   move: MoveOrder;
   recheckMs: number;
   expireMs: number;
   now: () => Date;
 }): Router {
-  const { store, finished, sidecar, say, move, expireMs, now } = deps;
+  const { store, finished, say, job, move, expireMs, now } = deps;
   const router = Router();
   const timeSince = (time: string) => now().getTime() - Date.parse(time);
 
@@ -46,7 +46,7 @@ export function watchOrder(deps: {
     const loaded = await store.load(orderId);
     if (!loaded) {
       // The request that set the job did not come to write the order. It may still be under way.
-      if (timeSince(watchedSince) > NEVER_WRITTEN_AFTER) await sidecar.unschedule(jobOf(orderId));
+      if (timeSince(watchedSince) > NEVER_WRITTEN_AFTER) await job.remove(orderId);
       return;
     }
     const order = replay(orderId, loaded.value.events);
@@ -54,26 +54,14 @@ export function watchOrder(deps: {
       await say(loaded.value, order.version);
       // Whoever rebuilds what was made of the messages finds it here when nothing says it any more.
       await finished.add(orderId);
-      return sidecar.unschedule(jobOf(orderId));
+      return job.remove(orderId);
     }
     const created = timeSince(order.created_at);
     if (created >= expireMs && (await move(orderId, { type: 'deadline passed' }))?.changed) return;
     await say(loaded.value, order.version);
     const since = { lastEvent: timeSince(lastEvent(loaded).time), created };
-    await watch(sidecar, orderId, pauseBeforeNextLook(order.status, since, deps), watchedSince);
+    await job.set(orderId, pauseBeforeNextLook(order.status, since, deps), watchedSince);
   }
 
   return router;
-}
-
-const jobOf = (orderId: string) => `order-${orderId}`;
-
-/**
- * Sets the job of an order, to fire after `pause` milliseconds and then as often until it is set anew or ended.
- *
- * @param since when the order was first watched
- */
-export async function watch(sidecar: Sidecar, orderId: string, pause: number, since: string): Promise<void> {
-  const every = `${Math.round(pause)}ms`;
-  await sidecar.schedule(jobOf(orderId), { dueTime: every, schedule: `@every ${every}`, data: { since } });
 }

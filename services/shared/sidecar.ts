@@ -52,7 +52,7 @@ const MAX_CALLS = 2_048;
 const CALL_TIMEOUT = 15_000;
 const METRICS_TIMEOUT = 1_000;
 /** The jobs API has no resiliency policy, and waits half a minute for a scheduler that is away. Milliseconds. */
-const SCHEDULER_TIMEOUT = 3_000;
+const SCHEDULER_TIMEOUT = 1_000;
 
 /**
  * A client of the sidecar's HTTP API on this host.

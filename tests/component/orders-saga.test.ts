@@ -117,6 +117,24 @@ describe('the saga', () => {
     },
   );
 
+  /** What was last said where each of these messages follows from it. */
+  const FOLLOWS: Partial<Record<Message['type'], OrderStatus>> = {
+    'inventory.reserved': 'PENDING',
+    'inventory.rejected': 'PENDING',
+    'payment.processed': 'RESERVED',
+    'payment.failed': 'RESERVED',
+    'shipment.dispatched': 'PAID',
+  };
+
+  it.each(cases)(
+    'When $message.type changes an order that is $status, then its last event is said first unless the message answers it',
+    ({ status, message }) => {
+      const events = stream(status);
+      const decision = decide(replay(ID, events), typeOfLast(events), message);
+      expect(decision.sayFirst).toBe(decision.events.length > 0 && FOLLOWS[message.type] !== status);
+    },
+  );
+
   const messagePairs = MESSAGES.flatMap((first) => MESSAGES.map((second) => [first, second] as const));
 
   it.each(orderStatus.options)(

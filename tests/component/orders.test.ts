@@ -96,10 +96,33 @@ describe('POST /api/orders', () => {
     expect((await post(cart())).status).toBe(201);
   });
 
-  it('When the scheduler is out of reach, then the order is refused and nothing is written', async () => {
+  it('When the scheduler is out of reach, then the order is accepted, and gets its job before it goes on', async () => {
+    service.sidecar.fail('schedule', 2);
+    const orderId = await placed();
+    expect(service.said('order.created')).toHaveLength(1);
+    expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('RETRY');
+    expect(await statusOf(orderId)).toBe('PENDING');
+    expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('SUCCESS');
+    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+    await service.deliver('payment.processed', { order_id: orderId, payment_id: randomUUID() });
+    expect(await statusOf(orderId)).toBe('PAID');
+  });
+
+  it('When scheduler and broker are out of reach, then the order is not accepted', async () => {
     service.sidecar.fail('schedule');
+    service.sidecar.fail('publish');
     expect((await post(cart())).status).toBe(503);
-    expect(service.sidecar.documents.size).toBe(0);
+  });
+
+  it('When that request is repeated, then the order is said before it is accepted', async () => {
+    const key = { 'idempotency-key': 'a-key' };
+    service.sidecar.fail('schedule');
+    service.sidecar.fail('publish', 2);
+    expect((await post(cart(), key)).status).toBe(503);
+    expect((await post(cart(), key)).status).toBe(503);
+    expect(service.said('order.created')).toHaveLength(0);
+    expect((await post(cart(), key)).status).toBe(201);
+    expect(service.said('order.created')).toHaveLength(1);
   });
 
   it('When inventory is out of reach, then the order is refused', async () => {
@@ -345,6 +368,36 @@ describe('messages', () => {
     expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('SUCCESS');
     expect(service.said('payment.requested')).toHaveLength(1);
     expect(await statusOf(orderId)).toBe('RESERVED');
+  });
+
+  it('When an event was not said and another message comes, then it is said before the order goes on', async () => {
+    const orderId = await paidOrder();
+    service.sidecar.fail('publish');
+    const shipment = { order_id: orderId, tracking_number: 't' };
+    expect(await service.deliver('shipment.dispatched', shipment)).toBe('RETRY');
+    expect(await service.deliver('shipment.delivered', shipment)).toBe('SUCCESS');
+    expect(service.said('order.shipped')).toHaveLength(1);
+    expect(service.said('order.delivered')).toHaveLength(1);
+  });
+
+  it('When the delivery is heard of before the dispatch and saying fails, then both events are said in the end', async () => {
+    const orderId = await paidOrder();
+    service.sidecar.fail('publish');
+    const shipment = { order_id: orderId, tracking_number: 't' };
+    expect(await service.deliver('shipment.delivered', shipment)).toBe('RETRY');
+    expect(await service.deliver('shipment.delivered', shipment)).toBe('SUCCESS');
+    expect(
+      [service.said('order.shipped'), service.said('order.delivered')].map((said) => said.length),
+    ).toEqual([1, 1]);
+    expect(await statusOf(orderId)).toBe('DELIVERED');
+  });
+
+  it('When an event was said here and the next one follows, then it is not said again', async () => {
+    const orderId = await paidOrder();
+    const shipment = { order_id: orderId, tracking_number: 't' };
+    await service.deliver('shipment.dispatched', shipment);
+    await service.deliver('shipment.delivered', shipment);
+    expect(service.said('order.shipped')).toHaveLength(1);
   });
 
   it('When messages of one order come at once, then each is applied', async () => {
