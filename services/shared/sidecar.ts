@@ -48,11 +48,15 @@ export interface Sidecar {
 const CONNECTIONS = 256;
 /** Calls under way, those that wait for a connection included; more fail at once, so that what waits has a bound. */
 const MAX_CALLS = 2_048;
+/** No answer in time, or no connection. */
+const UNREACHABLE = 'SIDECAR_UNREACHABLE';
 /** No call takes longer than this, for a free connection, its answer and the last byte of it. Milliseconds. */
 const CALL_TIMEOUT = 15_000;
 const METRICS_TIMEOUT = 1_000;
 /** The jobs API has no resiliency policy, and waits half a minute for a scheduler that is away. Milliseconds. */
 const SCHEDULER_TIMEOUT = 1_000;
+/** After one call has waited so long, others fail at once for this time. Milliseconds. */
+const SCHEDULER_AWAY = 1_000;
 
 /**
  * A client of the sidecar's HTTP API on this host.
@@ -99,7 +103,7 @@ export function createSidecar(options: {
         body: Buffer.from(await response.body.arrayBuffer()),
       };
     } catch (error) {
-      throw new SidecarError(what, 503, 'SIDECAR_UNREACHABLE', { cause: error });
+      throw new SidecarError(what, 503, UNREACHABLE, { cause: error });
     } finally {
       calls -= 1;
       clearTimeout(timer);
@@ -114,6 +118,17 @@ export function createSidecar(options: {
     return response;
   }
 
+  let schedulerAwayUntil = 0;
+
+  async function demandScheduler(what: string, call: SidecarRequest): Promise<void> {
+    if (performance.now() < schedulerAwayUntil) throw new SidecarError(what, 503, 'SCHEDULER_AWAY');
+    await demand(what, { ...call, timeout: SCHEDULER_TIMEOUT }).catch((error: unknown) => {
+      const wasSlow = error instanceof SidecarError && error.code === UNREACHABLE;
+      if (wasSlow) schedulerAwayUntil = performance.now() + SCHEDULER_AWAY;
+      throw error;
+    });
+  }
+
   return {
     state: stateStore(request),
     publish: publisher(request, 'pubsub'),
@@ -124,10 +139,9 @@ export function createSidecar(options: {
       return response;
     },
     async schedule(name, job) {
-      await demand(`schedule ${name}`, {
+      await demandScheduler(`schedule ${name}`, {
         method: 'POST',
         path: `/v1.0/jobs/${name}`,
-        timeout: SCHEDULER_TIMEOUT,
         headers: { 'content-type': 'application/json' },
         // Without data daprd 1.18 fails on every tick ("none of the oneof fields is set") and never calls us.
         // The scheduler forgets the trace; what it fires belongs to the trace in which it was set.
@@ -135,11 +149,7 @@ export function createSidecar(options: {
       });
     },
     async unschedule(name) {
-      await demand(`unschedule ${name}`, {
-        method: 'DELETE',
-        path: `/v1.0/jobs/${name}`,
-        timeout: SCHEDULER_TIMEOUT,
-      });
+      await demandScheduler(`unschedule ${name}`, { method: 'DELETE', path: `/v1.0/jobs/${name}` });
     },
     async send(binding, data, metadata) {
       await demand(`send by ${binding}`, {

@@ -234,3 +234,32 @@ describe('events said at the same time', () => {
     expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
   });
 });
+
+describe('a scheduler that is away', () => {
+  it('When one call has waited for it, then others do not, until it is asked again', async () => {
+    let asked = 0;
+    let isAway = true;
+    const server = createServer((_req, res) => {
+      asked += 1;
+      if (!isAway) res.writeHead(204).end();
+    }).listen(0, '127.0.0.1');
+    const away = createSidecar({ port: (server.address() as AddressInfo).port });
+    onTestFinished(async () => {
+      server.closeAllConnections();
+      server.close();
+      await away.close();
+    });
+    const schedule = () => away.schedule('job', { dueTime: '1s' });
+
+    await expect(schedule()).rejects.toThrow('SIDECAR_UNREACHABLE');
+    await expect(schedule()).rejects.toThrow('SCHEDULER_AWAY');
+    expect(asked).toBe(1);
+    isAway = false;
+    const answered = () =>
+      schedule().then(
+        () => true,
+        () => false,
+      );
+    expect(await until('it is asked again', answered, (isAnswered) => isAnswered)).toBe(true);
+  });
+});

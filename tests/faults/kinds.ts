@@ -124,7 +124,8 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
       name: 'scheduler killed',
       targets: one('Dapr scheduler'),
       lasts: [200, 3_000],
-      weight: 2,
+      // The next one waits for the lease of the one that was killed, some 20 s: more of it, and little else would happen.
+      weight: 0.5,
       begin: killing(part('Dapr scheduler')),
     },
     {

@@ -11,6 +11,8 @@ export interface RunOptions {
   seconds: number;
   /** `mischief`: every message twice, late and in any order, as well. */
   mode: 'faults' | 'mischief';
+  /** The kinds of fault, by name; not given: all that this machine allows. */
+  only?: readonly string[] | undefined;
   portOffset: number;
   /** Everything of the run is in a folder of its own in here. */
   scratch: string;
@@ -29,7 +31,7 @@ export async function run(options: RunOptions): Promise<Report> {
   try {
     signal.throwIfAborted();
     stage.mischief(mode === 'mischief');
-    const { kinds } = stage;
+    const kinds = stage.kinds.filter(({ name }) => options.only?.includes(name) ?? true);
     const acted = await act(stage, {
       seed,
       seconds,
