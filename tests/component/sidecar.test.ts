@@ -242,7 +242,8 @@ describe('a scheduler that is away', () => {
     const server = createServer((_req, res) => {
       asked += 1;
       if (!isAway) res.writeHead(204).end();
-    }).listen(0, '127.0.0.1');
+    });
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     const away = createSidecar({ port: (server.address() as AddressInfo).port });
     onTestFinished(async () => {
       server.closeAllConnections();

@@ -4,7 +4,7 @@ import type { Scene } from './checks/check.ts';
 import { inflict, supervise, type Done } from './inflict.ts';
 import { newJournal, type Journal } from './journal.ts';
 import { bringUp, type FaultKind } from './kinds.ts';
-import { startLoad } from './load.ts';
+import { startLoad, type LoadOptions } from './load.ts';
 import { letIn } from './people.ts';
 import { schedule, type Fault } from './schedule.ts';
 import type { Shelf } from './shelf.ts';
@@ -21,6 +21,7 @@ export interface ActOptions {
   customers: number;
   /** Milliseconds that a customer rests between two requests, at most. */
   restMs: number;
+  actions?: LoadOptions['actions'];
   /** After what was stopped is up again, before the last requests: what a platform's probes would take. Milliseconds. */
   settleMs: number;
   /** After the load's end, until every promise has to hold. Milliseconds. */
@@ -54,7 +55,14 @@ export async function act(stage: Stage, options: ActOptions): Promise<Act> {
   const began = Date.now();
   try {
     tell(`${plan.length} faults of ${kinds.length} kinds in ${seconds} s of load.`);
-    const load = startLoad({ people, journal, shelf, seed, restMs: options.restMs });
+    const load = startLoad({
+      people,
+      journal,
+      shelf,
+      seed,
+      restMs: options.restMs,
+      actions: options.actions,
+    });
     const end = delay(seconds * 1000, undefined, { signal });
     const faults = await inflict(plan, kinds, {
       signal,

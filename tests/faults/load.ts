@@ -7,7 +7,7 @@ import { UNIT_PRICE, type Shelf } from './shelf.ts';
 
 /** What customers and the shop do, by how often. */
 const ACTIONS = { order: 66, 'order again': 7, cancel: 7, read: 12, list: 3, restock: 3, price: 2 };
-type Action = keyof typeof ACTIONS;
+export type Action = keyof typeof ACTIONS;
 
 /** How payments go: most well, and in every way in which a provider can misbehave. */
 const CARDS = {
@@ -41,20 +41,23 @@ export interface LoadOptions {
   journal: Journal;
   shelf: Shelf;
   seed: string;
-  /** Milliseconds that a client rests between two requests, at most. */
+  /** Milliseconds that a customer rests between two requests, at most. */
   restMs: number;
+  /** How often something is done, where not as often as usual. */
+  actions?: Partial<Record<Action, number>> | undefined;
 }
 
 /** Every customer does one thing after the other, as chance has it, until the load is stopped. */
-export function startLoad({ people, journal, shelf, seed, restMs }: LoadOptions): Load {
+export function startLoad({ people, journal, shelf, seed, restMs, actions }: LoadOptions): Load {
   const stopped = new AbortController();
   const isGoing = () => !stopped.signal.aborted;
+  const weights = { ...ACTIONS, ...actions };
   const { hot, others } = shelf;
   const byRank = zipf(others.length);
   const open = new Set<Wanted | Restock>();
   async function live(customer: number, source: Chance): Promise<void> {
     while (isGoing()) {
-      await ACT[source.weighted<Action>(ACTIONS)](customer, source);
+      await ACT[source.weighted<Action>(weights)](customer, source);
       await delay(source.between(0, restMs));
     }
   }

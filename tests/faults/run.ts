@@ -14,7 +14,7 @@ export interface RunOptions {
   /** The kinds of fault, by name; not given: all that this machine allows. */
   only?: readonly string[] | undefined;
   portOffset: number;
-  /** Everything of the run is in a folder of its own in here. */
+  /** Everything of the run is kept in a folder of its own in here, and left there. */
   scratch: string;
   signal: AbortSignal;
   tell: (line: string) => void;

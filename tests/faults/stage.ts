@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Unit } from '../../deploy/local/app-processes.ts';
@@ -27,7 +27,7 @@ export interface Stage {
 
 export interface StageOptions {
   portOffset: number;
-  /** Everything is kept in a folder of its own in here. */
+  /** Everything, the logs too, is kept in a folder of its own in here, and left there. */
   scratch: string;
   shelves: readonly Shelf[];
   /** Whether proxies stand between sidecars and services, which can do mischief; then all runs on one host. */
@@ -51,7 +51,6 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   const smallDisk = makeSmallDisk(dataDir, SMALL_DISK);
   const mischief = proxies ? await startProxies(options) : [];
   const closing: (() => Promise<unknown> | void)[] = [
-    () => rmSync(dataDir, { recursive: true, force: true }),
     () => smallDisk?.remove(),
     () => farHost?.remove(),
     () => Promise.all(mischief.map((one) => one.close())),

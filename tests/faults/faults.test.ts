@@ -1,0 +1,25 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { isGood, readable } from './report.ts';
+import { run } from './run.ts';
+
+it('When a system under load is hit by faults of every kind, then every promise holds', async () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'sidecart-faults-'));
+  const lines: string[] = [];
+  try {
+    const report = await run({
+      seed: '2026',
+      seconds: 90,
+      mode: 'faults',
+      portOffset: 9_000,
+      scratch,
+      signal: new AbortController().signal,
+      tell: (line) => lines.push(line),
+    });
+    expect(isGood(report), `${readable(report)}\n\n${lines.join('\n')}`).toBe(true);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+});
