@@ -53,7 +53,7 @@ export function orderMover(deps: {
       if (decision.sayAgain) await say(loaded.value, order.version);
       return { order, changed: false };
     }
-    if (decision.sayFirst) await say.once(loaded.value, order.version);
+    if (decision.sayFirst) await say(loaded.value, order.version);
     const at = now().toISOString();
     const watched = await watch(loaded.value, at);
     const document = await store.save({ ...loaded, value: watched }, append(before, [next], at));

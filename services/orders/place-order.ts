@@ -112,7 +112,7 @@ export function orderPlacer(deps: {
     if (!found) return undefined;
     if (found.value.request_hash !== requestHash) throw keyReused();
     // Perhaps nobody came to say it, and no job will.
-    if (found.value.unwatched) await say.once(found.value, 1);
+    if (found.value.unwatched) await say(found.value, 1);
     return replay(orderId, found.value.events.slice(0, 1));
   }
 

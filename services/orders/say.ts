@@ -1,34 +1,17 @@
-import { LRUCache } from 'lru-cache';
 import { cloudEvent, type CloudEvent } from '../shared/events.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { replay } from './order.ts';
 import type { OrderDocument } from './order-store.ts';
 
 /** Tells of one event of an order, to services by a message and to those who watch it. */
-export interface Say {
-  (document: OrderDocument, version: number): Promise<void>;
-  /** The same, unless it was said here before. */
-  once: (document: OrderDocument, version: number) => Promise<void>;
-}
-
-/** What was said lately is remembered for so many orders. */
-const REMEMBERED = 10_000;
+export type Say = (document: OrderDocument, version: number) => Promise<void>;
 
 /** @param changed is told of every version that is said */
 export function sayer(sidecar: Sidecar, changed: (orderId: string, version: number) => void): Say {
-  const said = new LRUCache<string, number>({ max: REMEMBERED });
-
-  async function say(document: OrderDocument, version: number): Promise<void> {
+  return async (document, version) => {
     changed(document.order_id, version);
     await sidecar.publish(messageOf(document, version));
-    said.set(document.order_id, version);
-  }
-
-  return Object.assign(say, {
-    once: async (document: OrderDocument, version: number) => {
-      if (said.get(document.order_id) !== version) await say(document, version);
-    },
-  });
+  };
 }
 
 /**

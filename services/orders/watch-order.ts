@@ -1,6 +1,7 @@
 import { Router } from 'express';
 import { z } from 'zod';
 import { aboutOrder } from '../shared/service.ts';
+import { QUIET } from '../shared/sidecar.ts';
 import { timestamp } from '../shared/types.ts';
 import type { FinishedOrders } from './finished-orders.ts';
 import { lastEvent, type MoveOrder } from './move-order.ts';
@@ -51,6 +52,8 @@ export function watchOrder(deps: {
     }
     const order = replay(orderId, loaded.value.events);
     if (isFinal(order)) {
+      // It would not be said again yet; the job comes back.
+      if (timeSince(order.updated_at) < QUIET) return;
       await say(loaded.value, order.version);
       // Whoever rebuilds what was made of the messages finds it here when nothing says it any more.
       await finished.add(orderId);

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { outgoingHeaders } from './context.ts';
 import type { CloudEvent } from './events.ts';
 import { groupCommit } from './group-commit.ts';
@@ -11,14 +12,25 @@ interface Outgoing {
 
 type Outcome = 'published' | 'failed';
 
+/** Of so many events it is remembered that the broker has them. */
+const REMEMBERED = 10_000;
+
 /**
  * Publishes events to the topics named as their types. What is said to a topic while a call is under way goes together
  * in the next one (https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-bulk/).
+ *
+ * What the broker has just been told it is not told again: services answer a message that comes twice by saying the same
+ * event twice, and where every message came twice, each step of an order would double all that follow.
+ *
+ * @param quietMs how long an event (by its id and type) is not said again; 0: always. Shorter than the time after which
+ *   somebody repeats what may be lost
  */
 export function publisher(
   request: (call: SidecarRequest) => Promise<SidecarResponse>,
   component: string,
+  quietMs: number,
 ): (event: CloudEvent) => Promise<void> {
+  const said = quietMs > 0 ? new LRUCache<string, true>({ max: REMEMBERED, ttl: quietMs }) : undefined;
   const topics = new Map<string, (outgoing: Outgoing) => Promise<Outcome>>();
 
   async function publishOne(topic: string, { event }: Outgoing): Promise<Outcome> {
@@ -63,10 +75,13 @@ export function publisher(
   }
 
   return async (event) => {
+    const name = `${event.type} ${event.id}`;
+    if (said?.has(name)) return;
     const { traceparent } = outgoingHeaders();
     const outcome = await topicOf(event.type)({ event, traceparent });
     if (outcome === 'failed')
       throw new SidecarError(`publish ${event.type}`, 500, 'ERR_PUBSUB_PUBLISH_MESSAGE');
+    said?.set(name, true);
   };
 }
 

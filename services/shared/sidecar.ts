@@ -26,7 +26,10 @@ export interface Job {
 /** All that a service asks of its sidecar. Trace context and request id go along with every call. */
 export interface Sidecar {
   state: StateStore;
-  /** Publishes to the topic named as the event's type. Resolves when the broker has it. */
+  /**
+   * Publishes to the topic named as the event's type. Resolves when the broker has it; at once where it was told the same
+   * event by this process in the last ten seconds.
+   */
   publish: (event: CloudEvent) => Promise<void>;
   /** The same to every replica of those who listen, and to those that listen now: what it says may get lost. */
   broadcast: (event: CloudEvent) => Promise<void>;
@@ -53,6 +56,8 @@ const UNREACHABLE = 'SIDECAR_UNREACHABLE';
 /** No call takes longer than this, for a free connection, its answer and the last byte of it. Milliseconds. */
 const CALL_TIMEOUT = 15_000;
 const METRICS_TIMEOUT = 1_000;
+/** What the broker has just been told is not said again for this time; an order's job repeats it later. Milliseconds. */
+export const QUIET = 10_000;
 /** The jobs API has no resiliency policy, and waits half a minute for a scheduler that is away. Milliseconds. */
 const SCHEDULER_TIMEOUT = 1_000;
 /** After one call has waited so long, others fail at once for this time. Milliseconds. */
@@ -68,6 +73,8 @@ export function createSidecar(options: {
   port: number;
   metricsPort?: number;
   apiToken?: string | undefined;
+  /** Not given: 10 s. See `publisher`. */
+  quietMs?: number;
 }): Sidecar {
   const pool = new Pool(`http://127.0.0.1:${options.port}`, {
     connections: CONNECTIONS,
@@ -131,8 +138,8 @@ export function createSidecar(options: {
 
   return {
     state: stateStore(request),
-    publish: publisher(request, 'pubsub'),
-    broadcast: publisher(request, 'broadcast'),
+    publish: publisher(request, 'pubsub', options.quietMs ?? QUIET),
+    broadcast: publisher(request, 'broadcast', 0),
     async invoke(appId, call) {
       const response = await request({ ...call, headers: { ...call.headers, 'dapr-app-id': appId } });
       if (response.status >= 500 && !isProblem(response)) throw sidecarError(`invoke ${appId}`, response);

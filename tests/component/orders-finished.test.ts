@@ -6,11 +6,12 @@ import type { OrderDocument } from '../../services/orders/order-store.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';
+const LATER = '2026-01-01T00:00:10.000Z';
 
 let service: ServiceUnderTest;
 beforeEach(async () => {
   service = await startService((deps) =>
-    createApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => new Date(TIME) }),
+    createApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => new Date(LATER) }),
   );
 });
 afterEach(() => service.stop());

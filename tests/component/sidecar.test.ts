@@ -204,7 +204,7 @@ describe('a sidecar that takes its time', () => {
 describe('events said at the same time', () => {
   it('When they are for one topic, then all are published, the later ones together', async () => {
     const { calls, request } = recording(204);
-    const publish = publisher(request, 'pubsub');
+    const publish = publisher(request, 'pubsub', 0);
     await Promise.all(['1', '2', '3'].map((id) => publish(event(id))));
     expect(calls.map(({ path }) => path)).toEqual([
       '/v1.0/publish/pubsub/order.paid',
@@ -222,6 +222,7 @@ describe('events said at the same time', () => {
       async (call) =>
         call.path.includes('/bulk/') ? request(call) : { status: 204, headers: {}, body: Buffer.alloc(0) },
       'pubsub',
+      0,
     );
     const outcomes = await Promise.allSettled(['1', '2', '3', '4'].map((id) => publish(event(id))));
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
@@ -232,6 +233,39 @@ describe('events said at the same time', () => {
     fake.fail('publish', 2);
     const outcomes = await Promise.allSettled(['1', '2', '3'].map((id) => sidecar.publish(event(id))));
     expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+  });
+});
+
+describe('an event that is said again', () => {
+  const published = () => fake.published.map(({ id }) => id);
+
+  it('When the broker has just been told, then it is not told again', async () => {
+    for (const id of ['1', '2', '1', '1']) await sidecar.publish(event(id));
+    expect(published()).toEqual(['1', '2']);
+  });
+
+  it('When the broker could not be told, then it is', async () => {
+    fake.fail('publish');
+    await expect(sidecar.publish(event('1'))).rejects.toThrow(SidecarError);
+    await sidecar.publish(event('1'));
+    expect(published()).toEqual(['1']);
+  });
+
+  it('When it is of another type, then it is another event', async () => {
+    await sidecar.publish(event('1'));
+    await sidecar.publish({ ...event('1'), type: 'order.shipped' });
+    expect(published()).toEqual(['1', '1']);
+  });
+
+  it('When some time has passed, then it is told again', async () => {
+    const impatient = createSidecar({ port: fake.port, quietMs: 20 });
+    onTestFinished(impatient.close);
+    await impatient.publish(event('1'));
+    await until(
+      'it is said again',
+      () => impatient.publish(event('1')).then(published),
+      (ids) => ids.length === 2,
+    );
   });
 });
 

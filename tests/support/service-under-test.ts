@@ -37,7 +37,7 @@ export async function startService(build: (deps: ServiceDeps) => Express): Promi
   });
   const clients: Sidecar[] = [];
   function replica(): ReturnType<typeof request> {
-    const sidecar = createSidecar({ port: fake.port, metricsPort: fake.port });
+    const sidecar = createSidecar({ port: fake.port, metricsPort: fake.port, quietMs: 0 });
     clients.push(sidecar);
     return request(build({ log, sidecar, metrics: createMetrics() }));
   }
