@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { cacheDir, DAPR_CLI, DAPR_RUNTIME, folder, root } from './paths.ts';
-import { output, run } from './processes.ts';
+import { buildWithGo } from './go-build.ts';
+import { cacheDir, DAPR_CLI, DAPR_RUNTIME, folder } from './paths.ts';
+import { output } from './processes.ts';
 
 /** The programs of Dapr that a local system needs. */
 export interface Dapr {
@@ -43,8 +44,7 @@ function isOlder(version: string): boolean {
 }
 
 /**
- * The Dapr to use: the installed one, else one that is built with Go, once, into the cache. What is interrupted starts
- * again cleanly: a program gets its name when it is complete, and Go keeps what it has compiled.
+ * The Dapr to use: the installed one, else one that is built with Go, once, into the cache.
  *
  * @param tell is told what is being done, with the log file of it
  * @param needsScheduler whether a scheduler will have to be started
@@ -78,20 +78,7 @@ export async function findOrBuildDapr(tell: (what: string) => void, needsSchedul
     );
   for (const { name, module, flags, source } of missing) {
     tell(`building ${name} with Go (once; up to ten minutes in all), log: ${logFile}`);
-    const scratch = mkdtempSync(join(home, 'build-'));
-    const discard = () => rmSync(scratch, { recursive: true, force: true });
-    process.once('exit', discard);
-    try {
-      const file = join(scratch, name);
-      await run('go', ['build', ...flags, '-o', file, source], {
-        logFile,
-        cwd: join(root, 'deploy/local/toolchain', module),
-      });
-      renameSync(file, program(name));
-    } finally {
-      process.off('exit', discard);
-      discard();
-    }
+    await buildWithGo({ program: program(name), module, flags, source, logFile });
   }
   if (installed) return { ...installed, scheduler: program('scheduler') };
   return {

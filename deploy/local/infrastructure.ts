@@ -7,6 +7,7 @@ import { startMailCatcher } from './mail.ts';
 import { folder } from './paths.ts';
 import { isTaken, type Ports } from './ports.ts';
 import type { Running } from './processes.ts';
+import type { Profile } from './profiles.ts';
 import { speaksRedis, startRedis } from './redis.ts';
 import { speaksGrpc, startScheduler } from './scheduler.ts';
 import { answersAsZipkin, startZipkin } from './zipkin.ts';
@@ -28,16 +29,19 @@ export function partsOf(options: {
   zipkinJar: string | undefined;
   /** Where other hosts reach this one; not given: there are none. */
   address?: string | undefined;
+  /** What there is instead of Redis. */
+  profile?: Profile | undefined;
 }): Part[] {
-  const { dapr, ports, dataDir, logDir, zipkinJar, address } = options;
+  const { dapr, ports, dataDir, logDir, zipkinJar, address, profile } = options;
   const using = async (what: string, port: number, is: (port: number) => Promise<boolean>) =>
     (await is(port)) ? `using the ${what} on port ${port}` : undefined;
+  const redis: Part = {
+    title: 'Redis',
+    found: () => using('Redis', ports.redis, speaksRedis),
+    start: () => startRedis({ port: ports.redis, dataDir, logDir, address }),
+  };
   const parts: Part[] = [
-    {
-      title: 'Redis',
-      found: () => using('Redis', ports.redis, speaksRedis),
-      start: () => startRedis({ port: ports.redis, dataDir, logDir, address }),
-    },
+    ...(profile?.parts({ ports, dataDir, logDir }) ?? [redis]),
     {
       title: 'Dapr scheduler',
       found: () => using('scheduler', ports.scheduler, speaksGrpc),

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 export const DAPR_RUNTIME = '1.18.2';
 export const DAPR_CLI = '1.16.5';
 export const ZIPKIN = '3.5.1';
+export const NATS = '2.15.2';
 
 /** The checkout: this file may run as it is (in tests) or compiled (below dist). */
 export const root = ancestorWith('dapr.yaml', dirname(fileURLToPath(import.meta.url)));

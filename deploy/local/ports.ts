@@ -15,6 +15,8 @@ export function portOffset(fallback = 0): number {
 /** The ports of what stands around the services; every port of a system is shifted by the same offset. */
 export interface Ports {
   redis: number;
+  nats: number;
+  postgres: number;
   scheduler: number;
   schedulerHealth: number;
   schedulerMetrics: number;
@@ -33,6 +35,8 @@ export function portsAt(offset: number): Ports {
   const grpc = offset === 0 ? 50_051 : 4_005 + offset;
   return {
     redis: 6379 + offset,
+    nats: 4222 + offset,
+    postgres: 5432 + offset,
     scheduler,
     schedulerHealth: 4_001 + offset,
     schedulerMetrics: 4_002 + offset,

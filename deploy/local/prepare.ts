@@ -1,5 +1,6 @@
 import { Listr } from 'listr2';
 import { findOrBuildDapr, type Dapr } from './dapr.ts';
+import type { Profile } from './profiles.ts';
 import { findOrInstallRedis } from './redis.ts';
 import { findOrFetchZipkin } from './zipkin.ts';
 
@@ -20,6 +21,7 @@ export interface Prepared {
 export async function prepare(
   logDir: string,
   present: Present = { redis: false, scheduler: false, zipkin: false },
+  profile?: Profile,
 ): Promise<Prepared> {
   const step = <T>(
     title: string,
@@ -57,7 +59,9 @@ export async function prepare(
     () => 'here',
   );
   const zipkin = step('Zipkin', findOrFetchZipkin, (found) => ('jar' in found ? 'here' : found.missing));
-  const steps = [dapr, ...(present.redis ? [] : [redis]), ...(present.zipkin ? [] : [zipkin])];
+  const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'here'));
+  const broker = programs ?? (present.redis ? [] : [redis]);
+  const steps = [dapr, ...broker, ...(present.zipkin ? [] : [zipkin])];
   const context = await new Listr<Record<string, unknown>>(steps, {
     concurrent: true,
     registerSignalListeners: false,

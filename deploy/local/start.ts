@@ -1,11 +1,13 @@
 import { Listr } from 'listr2';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
+import { parseArgs } from 'node:util';
 import type { Dapr } from './dapr.ts';
 import { adminOf, partsOf, secretEnv, SIDECAR_ENV } from './infrastructure.ts';
 import { folder, root } from './paths.ts';
 import { demandFree, portOffset, portsAt } from './ports.ts';
 import { prepare, type Prepared } from './prepare.ts';
 import { start, waitFor, type Running } from './processes.ts';
+import { profileOf, type Profile } from './profiles.ts';
 import { speaksRedis } from './redis.ts';
 import { speaksGrpc } from './scheduler.ts';
 import { readTemplate, renderTemplate } from './template.ts';
@@ -13,9 +15,14 @@ import { answersAsZipkin } from './zipkin.ts';
 
 /** `npm start`: brings everything up around the real `dapr run -f .`, and takes all of it down again on Ctrl-C. */
 
+const profile = profileAsked();
 const offset = portOffset();
 const ports = portsAt(offset);
-const dataDir = folder(root, offset === 0 ? '.sidecart' : `.sidecart/offset-${offset}`);
+const dataDir = folder(
+  root,
+  offset === 0 ? '.sidecart' : `.sidecart/offset-${offset}`,
+  ...(profile ? [profile.name] : []),
+);
 const logDir = folder(dataDir, 'logs');
 folder(dataDir, 'state');
 const api = `http://localhost:${8080 + offset}`;
@@ -26,11 +33,12 @@ let stopping: Promise<void> | undefined;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0));
 
 try {
-  const prepared = await prepare(logDir, {
+  const present = {
     redis: await speaksRedis(ports.redis),
     scheduler: await speaksGrpc(ports.scheduler),
     zipkin: await answersAsZipkin(ports.zipkin),
-  });
+  };
+  const prepared = await prepare(logDir, present, profile);
   await startAll(prepared);
   if (!stopping) sayWhere(prepared.zipkin);
 } catch (error) {
@@ -38,9 +46,20 @@ try {
   await stop(1);
 }
 
+/** `--profile <name>`. Whatever is wrong with it is said before anything is started. */
+function profileAsked(): Profile | undefined {
+  try {
+    const { profile: name } = parseArgs({ options: { profile: { type: 'string' } } }).values;
+    return name === undefined ? undefined : profileOf(name);
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(1);
+  }
+}
+
 async function startAll({ dapr, zipkin }: Prepared): Promise<void> {
   const zipkinJar = zipkin && 'jar' in zipkin ? zipkin.jar : undefined;
-  const parts = partsOf({ dapr, ports, dataDir, logDir, zipkinJar }).map((part) => ({
+  const parts = partsOf({ dapr, ports, dataDir, logDir, zipkinJar, profile }).map((part) => ({
     title: part.title,
     task: async (_: unknown, task: { title: string }) => {
       const found = await part.found();
@@ -60,7 +79,10 @@ async function startAll({ dapr, zipkin }: Prepared): Promise<void> {
 }
 
 async function startServices(dapr: Dapr): Promise<void> {
-  const template = offset === 0 ? readTemplate() : renderTemplate({ offset, ports, dataDir }).template;
+  const asCommitted = offset === 0 && !profile;
+  const { template, file } = asCommitted
+    ? { template: readTemplate(), file: '.' }
+    : renderTemplate({ offset, ports, dataDir, profile });
   for (const app of template.apps)
     for (const port of [
       app.appPort,
@@ -71,7 +93,6 @@ async function startServices(dapr: Dapr): Promise<void> {
     ])
       await demandFree(port, app.appID);
   await demandFree(ports.grpc, 'gateway, gRPC');
-  const file = offset === 0 ? '.' : join(dataDir, 'rendered/dapr.yaml');
   const run = start('dapr-run', dapr.cli, ['run', '-f', file], {
     logDir,
     cwd: root,

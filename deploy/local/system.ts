@@ -4,6 +4,7 @@ import { findOrBuildDapr } from './dapr.ts';
 import { adminOf, partsOf, secretEnv, type Admin } from './infrastructure.ts';
 import { folder, root } from './paths.ts';
 import { demandFree, portsAt } from './ports.ts';
+import { profileOf } from './profiles.ts';
 import { findOrInstallRedis } from './redis.ts';
 import { renderTemplate } from './template.ts';
 import { findOrFetchZipkin } from './zipkin.ts';
@@ -35,6 +36,8 @@ export interface SystemOptions {
   portForSidecar?: (name: string, appPort: number) => number;
   /** Replicas that run on other hosts, by name, and the address at which those find this one. */
   network?: { address: string; hosts: Record<string, Host> };
+  /** Another broker and store, by its name in profiles.ts; without Redis and on this host alone. */
+  profile?: string;
 }
 
 /**
@@ -48,10 +51,11 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   const logDir = folder(dataDir, 'logs');
   folder(dataDir, 'state');
   const quietly = () => {};
-  await findOrInstallRedis(logDir, quietly);
+  const profile = options.profile === undefined ? undefined : profileOf(options.profile);
+  if (!profile) await findOrInstallRedis(logDir, quietly);
   const dapr = await findOrBuildDapr(quietly, true);
   const zipkin = await findOrFetchZipkin(quietly);
-  const { template } = renderTemplate({ offset, ports, dataDir });
+  const { template } = renderTemplate({ offset, ports, dataDir, profile });
   const admin = adminOf(dataDir);
   const secrets = secretEnv(admin);
 
@@ -67,7 +71,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   try {
     const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
     const address = options.network?.address;
-    for (const part of partsOf({ dapr, ports, dataDir, logDir, zipkinJar, address }))
+    for (const part of partsOf({ dapr, ports, dataDir, logDir, zipkinJar, address, profile }))
       parts.set(
         part.title,
         unit(async (keep) => keep(await part.start())),

@@ -1,9 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
+import { readComponents, type Files } from './component-files.ts';
 import { root } from './paths.ts';
 import type { Ports } from './ports.ts';
+import type { Profile } from './profiles.ts';
 
 const appSchema = z.looseObject({
   appID: z.string(),
@@ -40,19 +42,21 @@ export function readTemplate(): Template {
 }
 
 /**
- * A copy of dapr.yaml and components/ for a system on other ports and in another folder, so that it can run beside the
- * one that the committed files describe. Paths in it are absolute.
+ * A copy of dapr.yaml and components/ for a system on other ports, in another folder or with a profile, so that it can
+ * run beside the one that the committed files describe. Paths in it are absolute.
  *
  * @returns the template and the path of its file
  */
-export function renderTemplate(options: { offset: number; ports: Ports; dataDir: string }): {
-  template: Template;
-  file: string;
-} {
-  const { offset, ports, dataDir } = options;
+export function renderTemplate(options: {
+  offset: number;
+  ports: Ports;
+  dataDir: string;
+  profile?: Profile | undefined;
+}): { template: Template; file: string } {
+  const { offset, ports, dataDir, profile } = options;
   const rendered = join(dataDir, 'rendered');
   const { rewrite, demandAllUsed } = rewriter([
-    ['localhost:6379', `localhost:${ports.redis}`],
+    ...(profile?.replacements(ports) ?? [['localhost:6379', `localhost:${ports.redis}`] as const]),
     ["'1025'", `'${ports.smtp}'`],
     ['localhost:9411', `localhost:${ports.zipkin}`],
     ['50051', String(ports.grpc)],
@@ -61,7 +65,8 @@ export function renderTemplate(options: { offset: number; ports: Ports; dataDir:
   ]);
   const rewriteEnv = (env: Record<string, string>) =>
     Object.fromEntries(Object.entries(env).map(([name, value]) => [name, rewrite(value)]));
-  copyResources(rendered, rewrite);
+  const components = readComponents();
+  writeResources(rendered, profile?.layOver(components) ?? components, rewrite);
   const committed = readTemplate();
   const template: Template = {
     ...committed,
@@ -106,12 +111,12 @@ function rewriter(replacements: readonly (readonly [from: string, to: string])[]
   };
 }
 
-function copyResources(rendered: string, rewrite: (text: string) => string): void {
-  const components = join(root, 'components');
-  for (const name of readdirSync(components, { recursive: true, encoding: 'utf8' })) {
-    if (!name.endsWith('.yaml')) continue;
+function writeResources(rendered: string, files: Files, rewrite: (text: string) => string): void {
+  // A file that there is no longer would still be read.
+  rmSync(join(rendered, 'components'), { recursive: true, force: true });
+  for (const [name, text] of files) {
     const target = join(rendered, 'components', name);
     mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, rewrite(readFileSync(join(components, name), 'utf8')));
+    writeFileSync(target, rewrite(text));
   }
 }

@@ -163,9 +163,13 @@ function toOperation(write: Write): Record<string, unknown> {
   };
 }
 
-/** A single write answers 409; a transaction has only the words of a 500 to tell it by. */
+/**
+ * A single write answers 409. A transaction has only the words of a 500 to tell it by, and so has PostgreSQL for a document
+ * that exists already.
+ */
 function isConflict(response: SidecarResponse): boolean {
-  return response.status === 409 || (response.status === 500 && /etag/i.test(response.body.toString()));
+  const lost = /etag|no item was updated/i;
+  return response.status === 409 || (response.status === 500 && lost.test(response.body.toString()));
 }
 
 /**

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import { cloudEvent } from '../../services/shared/events.ts';
 import { publisher } from '../../services/shared/publisher.ts';
 import {
+  ConflictError,
   SidecarError,
   type SidecarRequest,
   type SidecarResponse,
@@ -198,6 +199,22 @@ describe('a sidecar that takes its time', () => {
     expect(performance.now() - started).toBeLessThan(2_000);
     slow.closeAllConnections();
     slow.close();
+  });
+});
+
+describe('a write that lost a race', () => {
+  it.each([
+    [409, ''],
+    [500, '{"message":"failed: possible etag mismatch"}'],
+    [500, '{"message":"failed saving state: no item was updated"}'],
+  ])('When the store answers %i %s, then it is a conflict', async (status, body) => {
+    const state = stateStore(recording(status, body).request);
+    await expect(state.write({ op: 'put', key: 'a', value: 1 })).rejects.toThrow(ConflictError);
+  });
+
+  it('When the store fails otherwise, then it is none', async () => {
+    const state = stateStore(recording(500, '{"message":"database is locked"}').request);
+    await expect(state.write({ op: 'put', key: 'a', value: 1 })).rejects.toThrow(SidecarError);
   });
 });
 

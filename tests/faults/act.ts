@@ -82,12 +82,17 @@ export async function act(stage: Stage, options: ActOptions): Promise<Act> {
     await Promise.all([...units.values()].map(bringUp));
     await delay(options.settleMs, undefined, { signal });
     const last = await lastRequests(people, journal, shelf);
-    await load.settle(60_000);
+    const answered: Checked = {
+      name: 'answers',
+      promise: 'A request that is sent again gets an answer in the end.',
+      verified: journal.wanted.length + journal.restocks.length,
+      violations: await load.settle(options.quietMs),
+    };
     const scene: Scene = { people, journal, shelf, began, mails: system.urls.mails, orders: new Map() };
     const checks = await verifyAll(scene, { deadlineMs: options.quietMs, signal });
     const quietAfter = Date.now() - loadEnded;
     const { endedByItself } = supervisor;
-    return { journal, scene, plan, faults, endedByItself, checks: [last, ...checks], quietAfter };
+    return { journal, scene, plan, faults, endedByItself, checks: [last, answered, ...checks], quietAfter };
   } finally {
     supervisor.stop();
     await people.close();

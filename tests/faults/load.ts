@@ -32,8 +32,8 @@ const TRIES = 4;
 export interface Load {
   /** Ends the load; resolves when every request has ended. */
   stop: () => Promise<void>;
-  /** Asks again for all that has no answer yet, until it has one. @throws Error where that takes too long */
-  settle: (deadlineMs: number) => Promise<void>;
+  /** Asks again for all that has no answer yet, until it has one. Resolves to what is left at the deadline. */
+  settle: (deadlineMs: number) => Promise<string[]>;
 }
 
 export interface LoadOptions {
@@ -120,7 +120,7 @@ export function startLoad({ people, journal, shelf, seed, restMs, actions }: Loa
 
     async restock(customer, source) {
       const restock: Restock = {
-        key: `restock-${seed}-${customer}-${journal.restocks.length}-${source.between(0, 1e9)}`,
+        key: `restock-${hot}-${customer}-${journal.restocks.length}-${source.between(0, 1e9)}`,
         product_id: source.happens(0.3) ? hot : source.pick(others),
         quantity: source.between(10, 80),
         done: false,
@@ -197,18 +197,20 @@ export function startLoad({ people, journal, shelf, seed, restMs, actions }: Loa
     },
     async settle(deadlineMs) {
       const deadline = Date.now() + deadlineMs;
-      while (open.size > 0) {
-        if (Date.now() > deadline)
-          throw new Error(`${open.size} requests got no answer within ${deadlineMs} ms`);
+      const answers = new Map<string, string>();
+      while (open.size > 0 && Date.now() < deadline) {
         await Promise.all(
           [...open].slice(0, 20).map(async (one) => {
-            if ('product_id' in one) await refill(people.admin, one);
-            else await placeOrder(people, journal, one);
+            const answer = await ('product_id' in one
+              ? refill(people.admin, one)
+              : placeOrder(people, journal, one));
+            answers.set(one.key, JSON.stringify(answer?.body ?? 'nothing'));
             if ('product_id' in one ? one.done : isAnswered(one)) open.delete(one);
           }),
         );
         if (open.size > 0) await delay(200);
       }
+      return [...open].map(({ key }) => `${key} was answered with ${answers.get(key) ?? 'nothing'}`);
     },
   };
 }

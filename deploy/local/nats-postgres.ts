@@ -1,0 +1,42 @@
+import { readComponents } from './component-files.ts';
+import { findOrBuildNats, startNats } from './nats.ts';
+import { componentIn, layOver } from './nats-components.ts';
+import { makeStreams } from './nats-streams.ts';
+import { findPostgres, startPostgres } from './postgres.ts';
+import type { Profile } from './profiles.ts';
+
+/** NATS JetStream as broker and PostgreSQL as store: profiles/nats-postgres, and what it needs around it. */
+export const natsPostgres: Profile = {
+  name: 'nats-postgres',
+  layOver,
+  replacements: (ports) => [
+    // There is no Redis: each gateway counts its callers alone.
+    ['redis://localhost:6379', ''],
+    ['localhost:4222', `localhost:${ports.nats}`],
+    ['port=5432', `port=${ports.postgres}`],
+  ],
+  programs: [
+    { title: 'NATS server', find: findOrBuildNats },
+    { title: 'PostgreSQL', find: () => Promise.resolve(findPostgres()) },
+  ],
+  parts: ({ ports, dataDir, logDir }) => [
+    {
+      title: 'NATS JetStream',
+      found: () => Promise.resolve(undefined),
+      async start() {
+        const program = await findOrBuildNats(() => {});
+        const running = await startNats({ program, port: ports.nats, dataDir, logDir });
+        await makeStreams(ports.nats);
+        return running;
+      },
+    },
+    {
+      title: 'PostgreSQL',
+      found: () => Promise.resolve(undefined),
+      start: () => {
+        const names = componentIn(readComponents(), 'state.yaml').scopes;
+        return startPostgres({ programs: findPostgres(), names, port: ports.postgres, dataDir, logDir });
+      },
+    },
+  ],
+};
