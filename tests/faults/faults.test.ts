@@ -18,7 +18,8 @@ it('When a system under load is hit by faults of every kind, then every promise 
       signal: new AbortController().signal,
       tell: (line) => lines.push(line),
     });
-    expect(isGood(report), `${readable(report)}\n\n${lines.join('\n')}`).toBe(true);
+    if (!isGood(report)) throw new Error(`${readable(report)}\n\n${lines.join('\n')}`);
+    expect(report.faults.length).toBeGreaterThan(0);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

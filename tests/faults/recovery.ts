@@ -12,6 +12,22 @@ export interface Recovered extends Done {
   recovery: number | undefined;
 }
 
+/** An order that waits for longer than this between two of its events was held up. Milliseconds. */
+const HELD_UP = 10_000;
+
+/** Where orders were held up: how many of them, by the event before and the one after. */
+export function heldUp(told: ReadonlyMap<string, Told>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { events, times } of told.values())
+    for (const [place, time] of times.entries()) {
+      const before = times[place - 1];
+      if (before === undefined || time - before <= HELD_UP) continue;
+      const step = `${events[place - 1]} to ${events[place]}`;
+      counts[step] = (counts[step] ?? 0) + 1;
+    }
+  return counts;
+}
+
 /**
  * When the effect of each fault was over, by what the orders' own streams tell. Orders whose provider was slow on purpose
  * say nothing about it, nor do those that a clock ahead of the time has written.

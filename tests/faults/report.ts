@@ -24,6 +24,8 @@ export interface Report {
   /** Of all first tries, those that were answered as they should. */
   succeeded: number;
   orders: Record<string, number>;
+  /** Orders that were held up for more than ten seconds, by the step. */
+  heldUp: Record<string, number>;
   /** Milliseconds from the load's end until every promise held. */
   quietAfter: number;
   checks: Checked[];
@@ -72,9 +74,6 @@ export function readable(report: Report): string {
   const requestTable = Object.entries(requests).map(([what, { sent, failed }]) =>
     row(what, sent, `${percent(failed / sent)} failed at first`),
   );
-  const orderTable = Object.entries(orders)
-    .toSorted(([a], [b]) => a.localeCompare(b))
-    .map(([status, times]) => row(status, times));
   const checkTable = checks.map(({ name, verified, violations }) =>
     row(name, verified, violations.length === 0 ? 'holds' : `${violations.length} violations`),
   );
@@ -89,11 +88,9 @@ export function readable(report: Report): string {
     `Seed ${report.seed}, ${report.mode}, ${report.profile}, ${Math.round(report.seconds)} s of load, ${report.machine}`,
     section('Faults', faultTable),
     section('Requests', requestTable),
-    section(
-      'Failed at first',
-      Object.entries(report.failures).map(([what, times]) => row(what, times)),
-    ),
-    section('Orders', orderTable),
+    section('Failed at first', countTable(report.failures)),
+    section('Orders', countTable(orders)),
+    section('Held up for more than 10 s', countTable(report.heldUp)),
     section('Checks', checkTable),
     '',
     `${percent(report.succeeded)} of the first tries succeeded; all was quiet ${seconds(report.quietAfter)} after the load's end.`,
@@ -106,9 +103,13 @@ export function readable(report: Report): string {
   ].join('\n');
 }
 
+const countTable = (counts: Readonly<Record<string, number>>) =>
+  Object.entries(counts)
+    .toSorted(([a], [b]) => a.localeCompare(b))
+    .map(([what, times]) => row(what, times));
 const section = (title: string, lines: string[]) => `\n${title}\n${lines.join('\n')}`;
 const row = (first: string, ...rest: (string | number)[]) =>
-  `  ${first.padEnd(30)}${rest.map((one) => String(one).padStart(18)).join('')}`;
+  `  ${first.padEnd(40)}${rest.map((one) => String(one).padStart(14)).join('')}`;
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const seconds = (ms: number | undefined) => (ms === undefined ? '-' : `${(ms / 1000).toFixed(1)} s`);
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { act, type Act } from './act.ts';
-import { recoveries } from './recovery.ts';
+import { heldUp, recoveries } from './recovery.ts';
 import { byStatus, LEAST_SUCCEEDED, machine, succeededOf, type Report } from './report.ts';
 import { shelf } from './shelf.ts';
 import { startStage, type Stage } from './stage.ts';
@@ -71,6 +71,7 @@ function reportOn({ seed, seconds, mode }: RunOptions, stage: Stage, acted: Act)
     failures: Object.fromEntries(journal.failures),
     succeeded,
     orders: byStatus(scene.orders),
+    heldUp: heldUp(scene.orders),
     quietAfter,
     checks,
     vacuous: [

@@ -8,6 +8,8 @@ import type { Shelf } from '../shelf.ts';
 export interface Told {
   order: Order;
   events: OrderEventType[];
+  /** When each of them happened. Milliseconds. */
+  times: number[];
 }
 
 /** What checks look at: what callers were told, and ways to ask the system by its public doors. */

@@ -39,7 +39,7 @@ async function verifyOrder({ people, journal, orders }: Scene, id: string): Prom
     const order = replay(id, items as OrderEvent[]);
     const events = items.map(({ type }) => type);
     if (!FINAL_STATUSES.has(order.status)) return `order ${id} is still ${order.status}`;
-    orders.set(id, { order, events });
+    orders.set(id, { order, events, times: items.map(({ time }) => Date.parse(time)) });
   }
   const told = orders.get(id);
   const accepted = journal.accepted.get(id);
