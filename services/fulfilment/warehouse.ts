@@ -23,7 +23,7 @@ export type Warehouse = ReturnType<typeof warehouse>;
 export const JOB_PREFIX = 'shipment-';
 
 /** A job ticks on until it is removed: whatever a crash leaves undone is done at the next tick. */
-const TICK_AGAIN = '@every 10s';
+const TICK_AGAIN = '@every 3s';
 
 /** Carries out what the rules say of a message: write, say, see to the job. It returns when all is done. */
 export function warehouse({ store, sidecar, delays, now, log, metrics }: WarehouseDeps) {

@@ -1,7 +1,13 @@
 import type { RequestHandler } from 'express';
+import { setTimeout as delay } from 'node:timers/promises';
 import { headersOf, type Caller } from '../shared/identity.ts';
 import { Problem, retryHeaders } from '../shared/problem.ts';
-import { isProblem, sidecarError, type SidecarRequest } from '../shared/sidecar-call.ts';
+import {
+  isProblem,
+  sidecarError,
+  type SidecarRequest,
+  type SidecarResponse,
+} from '../shared/sidecar-call.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import type { InFlight } from './in-flight.ts';
 
@@ -17,6 +23,35 @@ const RESPONSE_HEADERS = [
   'link',
   'allow',
 ] as const;
+
+const TRIES = 3;
+/** A call that fails sooner has found nobody; what takes longer may be under way. Milliseconds. */
+const FOUND_NOBODY = 500;
+/** Between two tries, at first. Milliseconds. */
+const PAUSE = 50;
+
+/**
+ * Asks once more where a replica is not there and another may be. Not by the sidecar's own retries: they cannot tell a
+ * request that may be carried out twice, because it only reads or has an Idempotency-Key, from one that may not.
+ *
+ * @throws SidecarError where no service answers
+ */
+async function ask(
+  service: string,
+  request: SidecarRequest,
+  sidecar: Pick<Sidecar, 'invoke'>,
+): Promise<SidecarResponse> {
+  const mayBeRepeated = request.method === 'GET' || request.headers?.['idempotency-key'] !== undefined;
+  for (let tries = 1; ; tries++) {
+    const asked = performance.now();
+    try {
+      return await sidecar.invoke(service, request);
+    } catch (error) {
+      if (!mayBeRepeated || tries === TRIES || performance.now() - asked > FOUND_NOBODY) throw error;
+    }
+    await delay(PAUSE * tries);
+  }
+}
 
 /** Passes the request on to a service, and its answer back. */
 export function forwardTo(
@@ -41,7 +76,7 @@ export function forwardTo(
       headers,
       ...(Buffer.isBuffer(req.body) ? { body: req.body } : {}),
     };
-    const response = await inFlight.run(() => sidecar.invoke(service, asked));
+    const response = await inFlight.run(() => ask(service, asked, sidecar));
     if (response.status >= 400 && !isProblem(response)) throw sidecarError(`invoke ${service}`, response);
     // A service that does not say when to try again.
     res.set(retryHeaders(response.status));

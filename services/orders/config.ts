@@ -5,7 +5,7 @@ const milliseconds = z.coerce.number().int().min(100);
 
 export const config = baseConfig.extend({
   /** How often the durable job looks after an order that is not final. */
-  ORDER_RECHECK_MS: milliseconds.default(15_000),
+  ORDER_RECHECK_MS: milliseconds.default(10_000),
   /** An order that is not paid by then expires. */
   ORDER_EXPIRE_MS: milliseconds.default(15 * 60_000),
   /** New orders are refused while they would wait for longer than this until they are paid or not. */

@@ -28,7 +28,7 @@ export interface Sidecar {
   state: StateStore;
   /**
    * Publishes to the topic named as the event's type. Resolves when the broker has it; at once where it was told the same
-   * event by this process in the last ten seconds.
+   * event by this process in the last five seconds.
    */
   publish: (event: CloudEvent) => Promise<void>;
   /** The same to every replica of those who listen, and to those that listen now: what it says may get lost. */
@@ -57,7 +57,7 @@ const UNREACHABLE = 'SIDECAR_UNREACHABLE';
 const CALL_TIMEOUT = 15_000;
 const METRICS_TIMEOUT = 1_000;
 /** What the broker has just been told is not said again for this time; an order's job repeats it later. Milliseconds. */
-export const QUIET = 10_000;
+export const QUIET = 5_000;
 /** The jobs API has no resiliency policy, and waits half a minute for a scheduler that is away. Milliseconds. */
 const SCHEDULER_TIMEOUT = 1_000;
 /** After one call has waited so long, others fail at once for this time. Milliseconds. */
@@ -73,7 +73,7 @@ export function createSidecar(options: {
   port: number;
   metricsPort?: number;
   apiToken?: string | undefined;
-  /** Not given: 10 s. See `publisher`. */
+  /** Not given: 5 s. See `publisher`. */
   quietMs?: number;
 }): Sidecar {
   const pool = new Pool(`http://127.0.0.1:${options.port}`, {

@@ -72,7 +72,7 @@ describe('shipping', () => {
   it('When an order is paid, then the job is set, and ticks on until it is removed', async () => {
     await paid();
 
-    expect(job()).toMatchObject({ dueTime: '2000ms', schedule: '@every 10s' });
+    expect(job()).toMatchObject({ dueTime: '2000ms', schedule: '@every 3s' });
   });
 
   it('When the parcel is packed, then shipment.dispatched tells its tracking number', async () => {
@@ -85,7 +85,7 @@ describe('shipping', () => {
   it('When the parcel is packed, then the job is set for its delivery', async () => {
     await dispatched();
 
-    expect([status(), job()]).toMatchObject(['DISPATCHED', { dueTime: '3000ms', schedule: '@every 10s' }]);
+    expect([status(), job()]).toMatchObject(['DISPATCHED', { dueTime: '3000ms', schedule: '@every 3s' }]);
   });
 
   it('When the parcel arrives, then shipment.delivered is said', async () => {

@@ -571,6 +571,40 @@ describe('passing an answer back', () => {
     expect([response.status, response.text]).toEqual([204, '']);
   });
 
+  const read = async () => service.door.get(`/api/orders/${ORDER}`).set(await bearer());
+  const buy = async (idempotencyKey?: string) =>
+    service.door
+      .post('/api/orders')
+      .set(await bearer())
+      .set(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey })
+      .send({});
+
+  describe('when nobody answers', () => {
+    beforeEach(async () => {
+      service.sidecar.answer('orders', () => ({ status: 200, body: {} }));
+      // It also brings what the gateway asks users for.
+      await read();
+    });
+
+    it.each([
+      ['is only read', read],
+      ['has an Idempotency-Key', () => buy('a-key')],
+    ])('When it %s, then it is asked for again', async (_, send) => {
+      service.sidecar.fail('invoke', 2);
+      expect((await send()).status).toBe(200);
+    });
+
+    it('When that was the third time, then 503', async () => {
+      service.sidecar.fail('invoke', 3);
+      expect([(await buy('a-key')).status, (await buy('a-key')).status]).toEqual([503, 200]);
+    });
+
+    it('When it may have been done, then it is not asked for again', async () => {
+      service.sidecar.fail('invoke');
+      expect([(await buy()).status, (await buy()).status]).toEqual([503, 200]);
+    });
+  });
+
   it.each([
     ['a service is out of reach', undefined],
     ['the sidecar refuses the call', 403],

@@ -6,7 +6,7 @@ import type { OrderDocument } from '../../services/orders/order-store.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';
-const LATER = '2026-01-01T00:00:10.000Z';
+const LATER = '2026-01-01T00:00:05.000Z';
 
 let service: ServiceUnderTest;
 beforeEach(async () => {
