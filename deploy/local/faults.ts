@@ -15,6 +15,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '10' },
     mischief: { type: 'boolean', default: false },
     only: { type: 'string' },
+    keep: { type: 'boolean', default: false },
   },
 });
 const interrupted = new AbortController();
@@ -38,6 +39,6 @@ const file = join(results, `${report.date.replaceAll(/[:.]/g, '-')}.json`);
 writeFileSync(file, JSON.stringify(report, undefined, 2));
 console.log(`\n${readable(report)}\n\n${file}`);
 // What is needed to find out why stays.
-if (isGood(report)) rmSync(scratch, { recursive: true, force: true });
+if (isGood(report) && !values.keep) rmSync(scratch, { recursive: true, force: true });
 else console.log(`Databases and logs: ${scratch}`);
 process.exitCode = isGood(report) ? 0 : 1;

@@ -54,7 +54,7 @@ function attack({
     actions,
     settleMs: 0,
     // Without a guard, some of it is never as promised.
-    quietMs: name === NONE.name ? 60_000 : 20_000,
+    quietMs: name === NONE.name ? 60_000 : 12_000,
     signal: new AbortController().signal,
     tell: () => {},
   });

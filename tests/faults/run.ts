@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { act, type Act } from './act.ts';
+import type { FaultKind } from './kinds.ts';
 import { heldUp, recoveries } from './recovery.ts';
 import { byStatus, LEAST_SUCCEEDED, machine, succeededOf, type Report } from './report.ts';
 import { shelf } from './shelf.ts';
@@ -44,19 +45,24 @@ export async function run(options: RunOptions): Promise<Report> {
       settleMs: 15_000,
       quietMs: 240_000,
     });
-    return reportOn(options, stage, acted);
+    return reportOn(options, stage, kinds, acted);
   } finally {
     tell('Stopping ...');
     await stage.close();
   }
 }
 
-function reportOn({ seed, seconds, mode }: RunOptions, stage: Stage, acted: Act): Report {
+function reportOn(
+  { seed, seconds, mode }: RunOptions,
+  stage: Stage,
+  kinds: readonly FaultKind[],
+  acted: Act,
+): Report {
   const { journal, scene, plan, faults, checks, quietAfter } = acted;
   const succeeded = succeededOf(journal);
   const done = new Set(faults.map(({ kind }) => kind));
   // A short run has no time for every kind.
-  const left = plan.length < stage.kinds.length ? [] : stage.kinds.filter(({ name }) => !done.has(name));
+  const left = plan.length < kinds.length ? [] : kinds.filter(({ name }) => !done.has(name));
   return {
     seed,
     mode,
