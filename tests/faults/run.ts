@@ -40,8 +40,8 @@ export async function run(options: RunOptions): Promise<Report> {
       kinds,
       signal,
       tell,
-      customers: 20,
-      restMs: 500,
+      customers: 32,
+      restMs: 400,
       settleMs: 15_000,
       quietMs: 240_000,
     });
