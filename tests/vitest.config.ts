@@ -3,10 +3,11 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'component', include: ['tests/component/**/*.test.ts'] } },
+      { test: { name: 'component', include: ['tests/component/**/*.test.ts'], sequence: { groupOrder: 0 } } },
       {
         test: {
           name: 'system',
+          sequence: { groupOrder: 1 },
           include: ['tests/system/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 60_000,
@@ -16,6 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'faults',
+          sequence: { groupOrder: 2 },
           include: ['tests/faults/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 420_000,

@@ -18,6 +18,10 @@ export interface Surroundings {
   /** Replicas that run at the far host. */
   farReplicas: readonly string[];
   smallDisk: { of: string; disk: SmallDisk } | undefined;
+  /** The title of the part that is the broker. */
+  broker: string;
+  /** Services whose databases are files that can be locked. */
+  databases: readonly string[];
   /** The replica whose clock can be set, and the file that says by how much. */
   clock: { replica: string; file: string };
 }
@@ -36,7 +40,6 @@ export const REPLICAS: Readonly<Record<string, number>> = {
   users: 1,
   gateway: 1,
 };
-const DATABASES = ['orders', 'inventory', 'payments', 'fulfilment', 'history', 'notifications'];
 /** An hour: far beyond every deadline. */
 const CLOCK_AHEAD = 3_600_000;
 
@@ -101,24 +104,24 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     },
     {
       name: 'broker killed',
-      targets: one('Redis'),
+      targets: one(around.broker),
       lasts: [200, 3_000],
       weight: 2,
-      begin: killing(part('Redis')),
+      begin: killing(part(around.broker)),
     },
     {
       name: 'broker restarted',
-      targets: one('Redis'),
+      targets: one(around.broker),
       lasts: [0, 200],
       weight: 1,
-      begin: killing(part('Redis'), 'SIGTERM'),
+      begin: killing(part(around.broker), 'SIGTERM'),
     },
     {
       name: 'broker frozen',
-      targets: one('Redis'),
+      targets: one(around.broker),
       lasts: [500, 6_000],
       weight: 2,
-      begin: freezing(part('Redis')),
+      begin: freezing(part(around.broker)),
     },
     {
       name: 'scheduler killed',
@@ -150,13 +153,6 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
       begin: freezing(part('Zipkin')),
     },
     {
-      name: 'database locked',
-      targets: DATABASES.map((name) => ({ name, weight: 1, touches: [`database of ${name}`] })),
-      lasts: [500, 6_000],
-      weight: 2,
-      begin: async (name) => lockDatabase(around.dataDir, name) ?? nothing,
-    },
-    {
       name: 'clock an hour ahead',
       targets: [{ name: around.clock.replica, weight: 1, touches: [around.clock.replica] }],
       lasts: [1_000, 8_000],
@@ -172,6 +168,14 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     },
   ];
   const { farHost, farReplicas, smallDisk } = around;
+  if (around.databases.length > 0)
+    kinds.push({
+      name: 'database locked',
+      targets: around.databases.map((name) => ({ name, weight: 1, touches: [`database of ${name}`] })),
+      lasts: [500, 6_000],
+      weight: 2,
+      begin: async (name) => lockDatabase(around.dataDir, name) ?? nothing,
+    });
   if (farHost)
     kinds.push({
       name: 'network cut',

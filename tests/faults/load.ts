@@ -81,7 +81,7 @@ export function startLoad({ people, journal, shelf, seed, restMs, actions }: Loa
       const mine = [...journal.accepted.values()]
         .slice(-200)
         .filter((wanted) => wanted.customer === customer);
-      const wanted = mine.at(-source.between(1, 3));
+      const wanted = mine.at(-source.between(1, 10));
       if (!wanted) return;
       const id = wanted.answer.order_id;
       const answer = await attempt(() => call('POST /api/orders/:id/cancel', { params: { id } }));

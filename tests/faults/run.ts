@@ -12,6 +12,8 @@ export interface RunOptions {
   seconds: number;
   /** `mischief`: every message twice, late and in any order, as well. */
   mode: 'faults' | 'mischief';
+  /** Another broker and store, by the name of its profile. */
+  profile?: string | undefined;
   /** The kinds of fault, by name; not given: all that this machine allows. */
   only?: readonly string[] | undefined;
   portOffset: number;
@@ -52,12 +54,8 @@ export async function run(options: RunOptions): Promise<Report> {
   }
 }
 
-function reportOn(
-  { seed, seconds, mode }: RunOptions,
-  stage: Stage,
-  kinds: readonly FaultKind[],
-  acted: Act,
-): Report {
+function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[], acted: Act): Report {
+  const { seed, seconds, mode } = options;
   const { journal, scene, plan, faults, checks, quietAfter } = acted;
   const succeeded = succeededOf(journal);
   const done = new Set(faults.map(({ kind }) => kind));
@@ -66,7 +64,7 @@ function reportOn(
   return {
     seed,
     mode,
-    profile: 'default',
+    profile: options.profile ?? 'redis and sqlite',
     date: new Date().toISOString(),
     machine: machine(),
     seconds,

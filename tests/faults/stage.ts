@@ -36,19 +36,23 @@ export interface StageOptions {
   seed: string;
   /** Where the compiled services are; not given: those of this project. */
   dist?: string;
+  /** Another broker and store, by the name of its profile; then all runs on one host, and there are no files to be at. */
+  profile?: string | undefined;
 }
 
 const FAR = ['orders-2', 'inventory-2', 'payments-2'];
 const CLOCK = 'payments-2';
 const SMALL_DISK = 'payments';
+/** Services whose databases are files that can be locked. */
+const DATABASES = ['orders', 'inventory', 'payments', 'fulfilment', 'history', 'notifications'];
 
 /** Starts a system with replicas. @throws Error where it does not start; nothing is left running then */
 export async function startStage(options: StageOptions): Promise<Stage> {
-  const { portOffset, scratch, proxies } = options;
+  const { portOffset, scratch, proxies, profile } = options;
   const dataDir = mkdtempSync(join(scratch, 'system-'));
   const clock = { replica: CLOCK, file: join(dataDir, 'clock') };
-  const farHost = proxies ? undefined : makeFarHost(portOffset / 1000);
-  const smallDisk = makeSmallDisk(dataDir, SMALL_DISK);
+  const farHost = proxies || profile ? undefined : makeFarHost(portOffset / 1000);
+  const smallDisk = profile ? undefined : makeSmallDisk(dataDir, SMALL_DISK);
   const mischief = proxies ? await startProxies(options) : [];
   const closing: (() => Promise<unknown> | void)[] = [
     () => smallDisk?.remove(),
@@ -69,9 +73,14 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         farReplicas: FAR,
         smallDisk: smallDisk && { of: SMALL_DISK, disk: smallDisk },
         clock,
+        broker: profile ? 'NATS JetStream' : 'Redis',
+        databases: profile ? [] : DATABASES,
       }),
-      missing: [...(farHost || proxies ? [] : ['network cut']), ...(smallDisk ? [] : ['disk full'])],
-      units: unitsOf(system),
+      missing: [
+        ...(farHost || proxies || profile ? [] : ['network cut']),
+        ...(smallDisk || profile ? [] : ['disk full']),
+      ],
+      units: unitsOf(system, profile ? ['NATS JetStream', 'PostgreSQL'] : ['Redis']),
       mischief: (on) => mischief.forEach((one) => one.set(on)),
       close,
     };
@@ -99,6 +108,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         [clock.replica]: { CLOCK_FILE: clock.file, NODE_OPTIONS: `--import=${clockModule}` },
       },
       ...(options.dist ? { dist: options.dist } : {}),
+      ...(profile ? { profile } : {}),
       ...(proxies ? { portForSidecar: (_name, port) => port + PROXY } : {}),
       ...(farHost
         ? {
@@ -140,8 +150,8 @@ function portsOfServices(offset: number): number[] {
   });
 }
 
-function unitsOf(system: RunningSystem): Map<string, Unit> {
-  const parts = ['Redis', 'Dapr scheduler', 'Mail catcher', 'Zipkin'];
+function unitsOf(system: RunningSystem, stores: readonly string[]): Map<string, Unit> {
+  const parts = [...stores, 'Dapr scheduler', 'Mail catcher', 'Zipkin'];
   return new Map([
     ...parts.map((title) => [title, system.part(title)] as const),
     ...Object.keys(REPLICAS).flatMap((name) => [
