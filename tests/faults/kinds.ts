@@ -40,6 +40,8 @@ export const REPLICAS: Readonly<Record<string, number>> = {
   users: 1,
   gateway: 1,
 };
+/** How long what is killed stays away. Milliseconds. */
+const RESTART = [200, 3_000] as const;
 /** An hour: far beyond every deadline. */
 const CLOCK_AHEAD = 3_600_000;
 
@@ -59,99 +61,23 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     sidecar: (name: string) => [sidecar(name)],
     both: (name: string) => [service(name), sidecar(name)],
   };
+  const frozen = { replica: [500, 8_000], part: [500, 6_000] } as const;
+  const { broker } = around;
   const kinds: FaultKind[] = [
-    {
-      name: 'service killed',
-      targets: replicas,
-      lasts: [200, 3_000],
-      weight: 5,
-      begin: killing(hit.service),
-    },
-    {
-      name: 'sidecar killed',
-      targets: replicas,
-      lasts: [200, 3_000],
-      weight: 5,
-      begin: killing(hit.sidecar),
-    },
-    {
-      name: 'service and sidecar killed',
-      targets: replicas,
-      lasts: [200, 3_000],
-      weight: 3,
-      begin: killing(hit.both),
-    },
-    {
-      name: 'service frozen',
-      targets: replicas,
-      lasts: [500, 8_000],
-      weight: 3,
-      begin: freezing(hit.service),
-    },
-    {
-      name: 'sidecar frozen',
-      targets: replicas,
-      lasts: [500, 8_000],
-      weight: 3,
-      begin: freezing(hit.sidecar),
-    },
-    {
-      name: 'service and sidecar frozen',
-      targets: replicas,
-      lasts: [500, 8_000],
-      weight: 2,
-      begin: freezing(hit.both),
-    },
-    {
-      name: 'broker killed',
-      targets: one(around.broker),
-      lasts: [200, 3_000],
-      weight: 2,
-      begin: killing(part(around.broker)),
-    },
-    {
-      name: 'broker restarted',
-      targets: one(around.broker),
-      lasts: [0, 200],
-      weight: 1,
-      begin: killing(part(around.broker), 'SIGTERM'),
-    },
-    {
-      name: 'broker frozen',
-      targets: one(around.broker),
-      lasts: [500, 6_000],
-      weight: 2,
-      begin: freezing(part(around.broker)),
-    },
-    {
-      name: 'scheduler killed',
-      targets: one('Dapr scheduler'),
-      lasts: [200, 3_000],
-      // The next one waits for the lease of the one that was killed, some 20 s: more of it, and little else would happen.
-      weight: 0.5,
-      begin: killing(part('Dapr scheduler')),
-    },
-    {
-      name: 'scheduler frozen',
-      targets: one('Dapr scheduler'),
-      lasts: [500, 6_000],
-      weight: 1,
-      begin: freezing(part('Dapr scheduler')),
-    },
-    {
-      name: 'mail server frozen',
-      targets: one('Mail catcher'),
-      lasts: [500, 6_000],
-      weight: 1,
-      begin: freezing(part('Mail catcher')),
-    },
-    {
-      name: 'Zipkin frozen',
-      targets: one('Zipkin'),
-      lasts: [500, 6_000],
-      weight: 1,
-      begin: freezing(part('Zipkin')),
-    },
+    kind('service killed', 5, replicas, RESTART, killing(hit.service)),
+    kind('sidecar killed', 5, replicas, RESTART, killing(hit.sidecar)),
+    kind('service and sidecar killed', 3, replicas, RESTART, killing(hit.both)),
+    kind('service frozen', 3, replicas, frozen.replica, freezing(hit.service)),
+    kind('sidecar frozen', 3, replicas, frozen.replica, freezing(hit.sidecar)),
+    kind('service and sidecar frozen', 2, replicas, frozen.replica, freezing(hit.both)),
+    kind('broker killed', 2, one(broker), RESTART, killing(part(broker))),
+    kind('broker restarted', 1, one(broker), [0, 200], killing(part(broker), 'SIGTERM')),
+    kind('broker frozen', 2, one(broker), frozen.part, freezing(part(broker))),
+    // The next one waits for the lease of the one that was killed, some 20 s: more of it, and little else would happen.
+    kind('scheduler killed', 0.5, one('Dapr scheduler'), RESTART, killing(part('Dapr scheduler'))),
+    kind('scheduler frozen', 1, one('Dapr scheduler'), frozen.part, freezing(part('Dapr scheduler'))),
+    kind('mail server frozen', 1, one('Mail catcher'), frozen.part, freezing(part('Mail catcher'))),
+    kind('Zipkin frozen', 1, one('Zipkin'), frozen.part, freezing(part('Zipkin'))),
     {
       name: 'clock an hour ahead',
       targets: [{ name: around.clock.replica, weight: 1, touches: [around.clock.replica] }],
@@ -199,6 +125,16 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
       },
     });
   return kinds;
+}
+
+function kind(
+  name: string,
+  weight: number,
+  targets: Target[],
+  lasts: FaultKind['lasts'],
+  begin: FaultKind['begin'],
+): FaultKind {
+  return { name, weight, targets, lasts, begin };
 }
 
 const nothing = async () => {};
