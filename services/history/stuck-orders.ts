@@ -1,5 +1,5 @@
 import type { Order } from '../orders/contract.ts';
-import { Problem } from '../shared/problem.ts';
+import { foreignCursor } from '../shared/paged-index.ts';
 import { isOpen } from './open-orders.ts';
 
 /** Where an order stands in the list: by the time of its last event (milliseconds since the epoch), among equals by its id. */
@@ -45,9 +45,6 @@ function decode(cursor: string): Position {
   const [, time, ...id] =
     /^(\d{1,13}):(\w{8})(\w{4})(\w{4})(\w{4})(\w{12})$/.exec(Buffer.from(cursor, 'base64url').toString()) ??
     [];
-  if (time === undefined)
-    throw new Problem(400, 'invalid-query', 'The cursor is not one of this list.', {
-      errors: [{ field: 'cursor', message: 'must be a next_cursor of this list' }],
-    });
+  if (time === undefined) throw foreignCursor();
   return { lastEvent: Number(time), orderId: id.join('-') };
 }

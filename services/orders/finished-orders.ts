@@ -21,20 +21,5 @@ export function finishedOrders(state: StateStore): FinishedOrders {
     return orderIds.map(() => undefined);
   }
 
-  return {
-    add: groupCommit(addAll),
-    async page(position, limit) {
-      const end = position + limit;
-      // The list is read from its end back: what lies before `position` comes along where it ends before `end`.
-      const { ids, nextCursor } = await list.page(cursorBefore(end), limit);
-      const start = nextCursor === null ? 0 : positionOf(nextCursor);
-      const found = ids.toReversed().slice(position - start);
-      return { ids: found, next: found.length < limit ? null : end };
-    },
-  };
+  return { add: groupCommit(addAll), page: list.from };
 }
-
-/** The list's cursors, which count from its beginning. */
-const cursorBefore = (position: number) => Buffer.from(`before:${position}`).toString('base64url');
-const positionOf = (cursor: string) =>
-  Number(Buffer.from(cursor, 'base64url').toString().slice('before:'.length));

@@ -62,7 +62,7 @@ export function orderPlacer(deps: {
 
   async function take(request: OrderRequest, requestHash: string): Promise<Order> {
     const { orderId, wish } = request;
-    const priced = newDocument(requestHash, request, price(wish, await fetchProducts(wish)));
+    const made = newDocument(requestHash, request, price(wish, await fetchProducts(wish)));
     // From here on the order cannot be forgotten: the job looks after it until it is final.
     const isWatched = await job.set(orderId, recheckMs, now().toISOString()).then(
       () => true,
@@ -71,7 +71,7 @@ export function orderPlacer(deps: {
         return false;
       },
     );
-    const document = { ...priced, ...(isWatched ? {} : { unwatched: true as const }) };
+    const document = { ...made, ...(isWatched ? {} : { unwatched: true as const }) };
     try {
       await store.create(document);
     } catch (error) {

@@ -16,6 +16,8 @@ export interface PagedIndex {
    * @throws Problem 400 for a cursor that this list did not give
    */
   page: (cursor: string | undefined, limit: number) => Promise<{ ids: string[]; nextCursor: string | null }>;
+  /** Up to `limit` ids from `position` on (0: the first), oldest first, and where to go on (null: there are no more). */
+  from: (position: number, limit: number) => Promise<{ ids: string[]; next: number | null }>;
 }
 
 interface Head {
@@ -28,6 +30,19 @@ const PAGE_SIZE = 100;
 export function pagedIndex(state: StateStore, name: string): PagedIndex {
   const headKey = `index:${name}`;
   const pageKey = (page: number) => `index:${name}:${page}`;
+
+  /** The ids at these positions, the end not included, oldest first. */
+  async function read(start: number, end: number): Promise<string[]> {
+    const numbers = new Set<number>();
+    for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++) numbers.add(page);
+    const pages = await state.getMany<string[]>([...numbers].map(pageKey));
+    const ids: string[] = [];
+    for (let position = start; position < end; position++) {
+      const id = pages.get(pageKey(Math.floor(position / PAGE_SIZE)))?.value[position % PAGE_SIZE];
+      if (id !== undefined) ids.push(id);
+    }
+    return ids;
+  }
 
   return {
     async append(ids) {
@@ -56,15 +71,14 @@ export function pagedIndex(state: StateStore, name: string): PagedIndex {
         head?.value.count ?? 0,
       );
       const start = Math.max(0, end - limit);
-      const numbers = new Set<number>();
-      for (let page = Math.floor(start / PAGE_SIZE); page * PAGE_SIZE < end; page++) numbers.add(page);
-      const pages = await state.getMany<string[]>([...numbers].map(pageKey));
-      const ids: string[] = [];
-      for (let position = end - 1; position >= start; position--) {
-        const id = pages.get(pageKey(Math.floor(position / PAGE_SIZE)))?.value[position % PAGE_SIZE];
-        if (id !== undefined) ids.push(id);
-      }
-      return { ids, nextCursor: start > 0 ? encode(start) : null };
+      const ids = await read(start, end);
+      return { ids: ids.toReversed(), nextCursor: start > 0 ? encode(start) : null };
+    },
+
+    async from(position, limit) {
+      const head = await state.get<Head>(headKey);
+      const ids = await read(position, Math.min(position + limit, head?.value.count ?? 0));
+      return { ids, next: ids.length < limit ? null : position + limit };
     },
   };
 }
@@ -73,12 +87,15 @@ const encode = (position: number) => Buffer.from(`before:${position}`).toString(
 
 function decode(cursor: string): number {
   const position = /^before:(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString())?.[1];
-  if (position === undefined || encode(Number(position)) !== cursor)
-    throw new Problem(400, 'invalid-query', 'The cursor is not one of this list.', {
-      errors: [{ field: 'cursor', message: 'must be a next_cursor of this list' }],
-    });
+  if (position === undefined || encode(Number(position)) !== cursor) throw foreignCursor();
   return Number(position);
 }
+
+/** The cursor is none that this list gave. */
+export const foreignCursor = () =>
+  new Problem(400, 'invalid-query', 'The cursor is not one of this list.', {
+    errors: [{ field: 'cursor', message: 'must be a next_cursor of this list' }],
+  });
 
 /** The query parameters of every list. */
 export const pageQuery = z.object({

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/history/app.ts';
 import { OPEN_KEYS, openKeyOf, settled } from '../../services/history/open-orders.ts';
 import { FINAL_STATUSES, orderStatus, type Order, type OrderStatus } from '../../services/orders/contract.ts';
+import { buildOrder as buildAnOrder } from '../support/orders.ts';
 import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = randomUUID();
@@ -17,20 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => service.stop());
 
-function buildOrder(more: Partial<Order> = {}): Order {
-  return {
-    order_id: randomUUID(),
-    customer_id: ADA,
-    status: 'PENDING',
-    items: [{ product_id: 'mug', name: 'Mug', quantity: 1, unit_price: 1200 }],
-    total: 1200,
-    currency: 'EUR',
-    version: 1,
-    created_at: new Date(START).toISOString(),
-    updated_at: new Date(START).toISOString(),
-    ...more,
-  };
-}
+const buildOrder = (more: Partial<Order> = {}) => buildAnOrder({ customer_id: ADA, ...more });
 
 const deliver = async (order: Order) =>
   expect(await service.deliver('order.created', { order })).toBe('SUCCESS');

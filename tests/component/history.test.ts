@@ -6,6 +6,7 @@ import { createMetrics } from '../../services/shared/service.ts';
 import { createLogger } from '../../services/shared/log.ts';
 import { createSidecar } from '../../services/shared/sidecar.ts';
 import request from 'supertest';
+import { buildOrder as buildAnOrder } from '../support/orders.ts';
 import { slugOf, as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = uuid();
@@ -17,20 +18,7 @@ let service: ServiceUnderTest;
 beforeEach(async () => void (service = await startService((deps) => createApp({ ...deps, now }))));
 afterEach(() => service.stop());
 
-function buildOrder(more: Partial<Order> = {}): Order {
-  return {
-    order_id: uuid(),
-    customer_id: ADA,
-    status: 'PENDING',
-    items: [{ product_id: 'mug', name: 'Mug', quantity: 1, unit_price: 1200 }],
-    total: 1200,
-    currency: 'EUR',
-    version: 1,
-    created_at: '2026-01-01T00:00:00Z',
-    updated_at: '2026-01-01T00:00:00Z',
-    ...more,
-  };
-}
+const buildOrder = (more: Partial<Order> = {}) => buildAnOrder({ customer_id: ADA, ...more });
 
 const buildEvent = (order: Order) => ({ id: order.order_id, type: 'order.created', data: { order } });
 const deliver = (order: Order, type = 'order.created') => service.deliver(type, { order });
