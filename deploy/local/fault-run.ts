@@ -26,13 +26,5 @@ export async function faultRun(
   return isGood(report);
 }
 
-/** Aborted by Ctrl-C: everything that was started is ended then. */
-export function untilInterrupted(): AbortSignal {
-  const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => interrupted.abort(new Error('interrupted')));
-  return interrupted.signal;
-}
-
 /** A seed for a run that is to be like no other. */
 export const anySeed = (): string => String(Math.floor(Math.random() * 1e9));

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { anySeed, faultRun, untilInterrupted } from './fault-run.ts';
+import { anySeed, faultRun } from './fault-run.ts';
+import { untilInterrupted } from './interrupted.ts';
 import { prepare } from './prepare.ts';
 import { profileOf } from './profiles.ts';
 

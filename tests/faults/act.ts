@@ -50,7 +50,7 @@ export async function act(stage: Stage, options: ActOptions): Promise<Act> {
   const journal = newJournal();
   const plan = schedule({ seed, forMs: seconds * 1000, kinds });
   const people = await letIn(system.urls.api, system.admin, options.customers);
-  const held = holds(kinds);
+  const held = holds();
   const supervisor = supervise(units, held.isHeld);
   const began = Date.now();
   try {
@@ -100,16 +100,14 @@ export async function act(stage: Stage, options: ActOptions): Promise<Act> {
 }
 
 /** Which processes a fault is on: they are its own to start again. */
-function holds(kinds: readonly FaultKind[]) {
+function holds() {
   const held = new Map<string, number>();
   const add = (names: readonly string[], by: 1 | -1) => {
     for (const name of names) held.set(name, (held.get(name) ?? 0) + by);
   };
   return {
     isHeld: (name: string) => (held.get(name.replace(/-sidecar$/, '')) ?? 0) > 0,
-    async during({ kind, target }: Fault, doIt: () => Promise<void>): Promise<void> {
-      const targets = kinds.find(({ name }) => name === kind)?.targets ?? [];
-      const touches = targets.find(({ name }) => name === target)?.touches ?? [];
+    async during({ touches }: Fault, doIt: () => Promise<void>): Promise<void> {
       add(touches, 1);
       await doIt().finally(() => add(touches, -1));
     },

@@ -7,8 +7,10 @@ import { GUARDS, takeOut, type Guard } from './guards.ts';
 import { shelf } from './shelf.ts';
 import { startStage, type Stage } from './stage.ts';
 
+type Attack = Pick<Guard, 'name' | 'kinds' | 'mischief' | 'actions'>;
+
 /** What a run does with all guards in their place, to know that it is their absence that is seen. */
-const NONE: Pick<Guard, 'name' | 'kinds' | 'mischief' | 'actions'> = {
+const NONE: Attack = {
   name: 'nothing',
   kinds: ['database locked', 'mail server frozen'],
   mischief: true,
@@ -37,12 +39,7 @@ afterAll(async () => {
 
 const shelfOf = (name: string) => shelf(name.replaceAll(' ', '-'));
 
-function attack({
-  name,
-  kinds,
-  mischief,
-  actions,
-}: Pick<Guard, 'name' | 'kinds' | 'mischief' | 'actions'>): Promise<Act> {
+function attack({ name, kinds, mischief, actions }: Attack): Promise<Act> {
   stage.mischief(mischief);
   return act(stage, {
     seed: name,

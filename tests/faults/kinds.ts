@@ -41,7 +41,7 @@ export const REPLICAS: Readonly<Record<string, number>> = {
   gateway: 1,
 };
 /** How long what is killed stays away. Milliseconds. */
-const RESTART = [200, 3_000] as const;
+const AWAY = [200, 3_000] as const;
 /** An hour: far beyond every deadline. */
 const CLOCK_AHEAD = 3_600_000;
 
@@ -64,17 +64,17 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
   const frozen = { replica: [500, 8_000], part: [500, 6_000] } as const;
   const { broker } = around;
   const kinds: FaultKind[] = [
-    kind('service killed', 5, replicas, RESTART, killing(hit.service)),
-    kind('sidecar killed', 5, replicas, RESTART, killing(hit.sidecar)),
-    kind('service and sidecar killed', 3, replicas, RESTART, killing(hit.both)),
+    kind('service killed', 5, replicas, AWAY, killing(hit.service)),
+    kind('sidecar killed', 5, replicas, AWAY, killing(hit.sidecar)),
+    kind('service and sidecar killed', 3, replicas, AWAY, killing(hit.both)),
     kind('service frozen', 3, replicas, frozen.replica, freezing(hit.service)),
     kind('sidecar frozen', 3, replicas, frozen.replica, freezing(hit.sidecar)),
     kind('service and sidecar frozen', 2, replicas, frozen.replica, freezing(hit.both)),
-    kind('broker killed', 2, one(broker), RESTART, killing(part(broker))),
+    kind('broker killed', 2, one(broker), AWAY, killing(part(broker))),
     kind('broker restarted', 1, one(broker), [0, 200], killing(part(broker), 'SIGTERM')),
     kind('broker frozen', 2, one(broker), frozen.part, freezing(part(broker))),
     // The next one waits for the lease of the one that was killed, some 20 s: more of it, and little else would happen.
-    kind('scheduler killed', 0.5, one('Dapr scheduler'), RESTART, killing(part('Dapr scheduler'))),
+    kind('scheduler killed', 0.5, one('Dapr scheduler'), AWAY, killing(part('Dapr scheduler'))),
     kind('scheduler frozen', 1, one('Dapr scheduler'), frozen.part, freezing(part('Dapr scheduler'))),
     kind('mail server frozen', 1, one('Mail catcher'), frozen.part, freezing(part('Mail catcher'))),
     kind('Zipkin frozen', 1, one('Zipkin'), frozen.part, freezing(part('Zipkin'))),

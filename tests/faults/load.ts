@@ -218,7 +218,7 @@ export function startLoad({ people, journal, shelf, seed, restMs, actions }: Loa
 const isAnswered = ({ answer }: Wanted) => answer !== undefined;
 
 /** The answer, or undefined where none came. */
-export async function attempt<Body>(request: () => Promise<Answer<Body>>): Promise<Answer<Body> | undefined> {
+async function attempt<Body>(request: () => Promise<Answer<Body>>): Promise<Answer<Body> | undefined> {
   return request().catch(() => undefined);
 }
 
@@ -227,8 +227,9 @@ export async function placeOrder(people: People, journal: Journal, wanted: Wante
   const answer = await sendOrder(people, wanted);
   if (answer?.ok) {
     const { order_id, total } = answer.body;
-    wanted.answer = { status: answer.status, order_id, total };
-    accept(journal, wanted, { status: answer.status, order_id, total });
+    const accepted = { status: answer.status, order_id, total };
+    wanted.answer = accepted;
+    accept(journal, wanted, accepted);
   } else if (answer && [400, 409, 422].includes(answer.status) && !answer.body.type.endsWith('in-use'))
     wanted.answer = { status: answer.status };
   return answer;
@@ -253,7 +254,7 @@ export async function orderAgain(people: People, journal: Journal, wanted: Wante
 }
 
 /** Sends it as its customer, with its key. */
-export async function sendOrder({ customers }: People, { customer, key, body }: Wanted) {
+async function sendOrder({ customers }: People, { customer, key, body }: Wanted) {
   const call = customers[customer]?.call;
   return call && attempt(() => call('POST /api/orders', { body, headers: { 'idempotency-key': key } }));
 }

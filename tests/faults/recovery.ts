@@ -2,6 +2,7 @@ import type { Told } from './checks/check.ts';
 import type { Done } from './inflict.ts';
 import type { Accepted } from './journal.ts';
 import { SLOW_CARDS } from './load.ts';
+import { tally } from './tally.ts';
 
 /** A fault, and how long after its end it could still be felt. */
 export interface Recovered extends Done {
@@ -17,15 +18,13 @@ const HELD_UP = 10_000;
 
 /** Where orders were held up: how many of them, by the event before and the one after. */
 export function heldUp(told: ReadonlyMap<string, Told>): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { events, times } of told.values())
-    for (const [place, time] of times.entries()) {
-      const before = times[place - 1];
-      if (before === undefined || time - before <= HELD_UP) continue;
-      const step = `${events[place - 1]} to ${events[place]}`;
-      counts[step] = (counts[step] ?? 0) + 1;
-    }
-  return counts;
+  const steps = [...told.values()].flatMap(({ events, times }) =>
+    times.flatMap((time, place) => {
+      const before = times[place - 1] ?? time;
+      return time - before > HELD_UP ? [`${events[place - 1]} to ${events[place]}`] : [];
+    }),
+  );
+  return tally(steps);
 }
 
 /**

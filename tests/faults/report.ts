@@ -1,6 +1,5 @@
-import { cpus } from 'node:os';
 import type { Checked } from './checks/checks.ts';
-import type { Told } from './checks/check.ts';
+import { median } from '../load/closed-loop.ts';
 import type { Journal } from './journal.ts';
 import type { Recovered } from './recovery.ts';
 
@@ -36,10 +35,6 @@ export interface Report {
 /** Of the first tries, so many have to succeed: else the checks have little to look at. */
 export const LEAST_SUCCEEDED = 0.7;
 
-export function machine(): string {
-  return `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}`;
-}
-
 export const isGood = ({ checks, vacuous }: Report): boolean =>
   vacuous.length === 0 && checks.every(({ violations }) => violations.length === 0);
 
@@ -48,12 +43,6 @@ export const succeededOf = ({ tries }: Pick<Journal, 'tries'>): number => {
   const sent = all.reduce((sum, one) => sum + one.sent, 0);
   return sent === 0 ? 0 : 1 - all.reduce((sum, one) => sum + one.failed, 0) / sent;
 };
-
-export function byStatus(orders: ReadonlyMap<string, Told>): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { order } of orders.values()) counts[order.status] = (counts[order.status] ?? 0) + 1;
-  return counts;
-}
 
 /** Violations of one promise that are written out. */
 const SHOWN = 12;
@@ -111,18 +100,10 @@ const section = (title: string, lines: string[]) => `\n${title}\n${lines.join('\
 const row = (first: string, ...rest: (string | number)[]) =>
   `  ${first.padEnd(40)}${rest.map((one) => String(one).padStart(14)).join('')}`;
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-const seconds = (ms: number | undefined) => (ms === undefined ? '-' : `${(ms / 1000).toFixed(1)} s`);
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 
 /** The median and the worst of what was felt after these faults. */
-export function feltAfter(faults: readonly Recovered[]): {
-  median: number | undefined;
-  worst: number | undefined;
-} {
-  const after = faults.flatMap(({ recovery }) => recovery ?? []).toSorted((a, b) => a - b);
-  return { median: after[Math.floor(after.length / 2)], worst: after.at(-1) };
-}
-
 function felt(faults: readonly Recovered[]): [string, string] {
-  const { median, worst } = feltAfter(faults);
-  return [seconds(median), seconds(worst)];
+  const after = faults.flatMap(({ recovery }) => recovery ?? []);
+  return after.length === 0 ? ['-', '-'] : [seconds(median(after)), seconds(Math.max(...after))];
 }

@@ -2,9 +2,11 @@ import { setMaxListeners } from 'node:events';
 import { act, type Act } from './act.ts';
 import type { FaultKind } from './kinds.ts';
 import { heldUp, recoveries } from './recovery.ts';
-import { byStatus, LEAST_SUCCEEDED, machine, succeededOf, type Report } from './report.ts';
+import { machine } from '../support/machine.ts';
+import { LEAST_SUCCEEDED, succeededOf, type Report } from './report.ts';
 import { shelf } from './shelf.ts';
 import { startStage, type Stage } from './stage.ts';
+import { tally } from './tally.ts';
 
 export interface RunOptions {
   seed: string;
@@ -70,11 +72,11 @@ function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[]
     seconds,
     faults: recoveries(faults, journal.accepted, scene.orders, Date.now()),
     missing: stage.missing,
-    endedByItself: countsOf(acted.endedByItself),
+    endedByItself: tally(acted.endedByItself),
     requests: Object.fromEntries(journal.tries),
     failures: Object.fromEntries(journal.failures),
     succeeded,
-    orders: byStatus(scene.orders),
+    orders: tally([...scene.orders.values()].map(({ order }) => order.status)),
     heldUp: heldUp(scene.orders),
     quietAfter,
     checks,
@@ -90,9 +92,3 @@ function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[]
 
 /** Accepted orders a second, below which a run says nothing. */
 const LEAST_ORDERS = 2;
-
-function countsOf(names: readonly string[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
-  return counts;
-}

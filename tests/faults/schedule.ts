@@ -22,6 +22,8 @@ export interface Target {
 export interface Fault {
   kind: string;
   target: string;
+  /** The processes that are its own while it lasts. */
+  touches: readonly string[];
   /** Milliseconds after the load has begun. */
   at: number;
   lasts: number;
@@ -57,10 +59,10 @@ export function schedule(options: { seed: string; forMs: number; kinds: readonly
     const free = kind.targets.filter(({ touches }) => !touches.some((one) => taken.has(one)));
     if (free.length === 0) continue;
     const target = source.weighted(Object.fromEntries(free.map(({ name, weight }) => [name, weight])));
+    const touches = free.find(({ name }) => name === target)?.touches ?? [];
     const lasts = source.between(...kind.lasts);
     still.shift();
-    faults.push({ kind: kind.name, target, at, lasts });
-    const touches = free.find(({ name }) => name === target)?.touches ?? [];
+    faults.push({ kind: kind.name, target, touches, at, lasts });
     under.push({ until: at + lasts + RESTART, touches });
   }
   return faults;

@@ -1,9 +1,10 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Unit } from '../../deploy/local/app-processes.ts';
+import { replicasOf, type Unit } from '../../deploy/local/app-processes.ts';
 import { root } from '../../deploy/local/paths.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { readTemplate } from '../../deploy/local/template.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
 import { chance } from './chance.ts';
 import { makeSmallDisk } from './disks.ts';
@@ -40,6 +41,7 @@ export interface StageOptions {
   profile?: string | undefined;
 }
 
+const REPLICAS_OF: Readonly<Record<string, number>> = { orders: 2, inventory: 2, payments: 2 };
 const FAR = ['orders-2', 'inventory-2', 'payments-2'];
 const CLOCK = 'payments-2';
 const SMALL_DISK = 'payments';
@@ -97,7 +99,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     return startSystem({
       dataDir,
       portOffset,
-      replicas: { orders: 2, inventory: 2, payments: 2 },
+      replicas: REPLICAS_OF,
       env: {
         gateway: UNLIMITED,
         inventory: { SEED_FILE: seedFile },
@@ -134,20 +136,9 @@ function startProxies({ portOffset, seed }: StageOptions) {
 
 /** Where the services listen. */
 function portsOfServices(offset: number): number[] {
-  const inOrder = [
-    'gateway',
-    'users',
-    'inventory',
-    'orders',
-    'payments',
-    'fulfilment',
-    'notifications',
-    'history',
-  ];
-  return Object.keys(REPLICAS).map((name) => {
-    const [id = '', number = '1'] = name.split('-');
-    return 8080 + offset + inOrder.indexOf(id) + 10 * (Number(number) - 1);
-  });
+  return readTemplate()
+    .apps.flatMap((app) => replicasOf(app, REPLICAS_OF[app.appID] ?? 1))
+    .map(({ app }) => app.appPort + offset);
 }
 
 function unitsOf(system: RunningSystem, stores: readonly string[]): Map<string, Unit> {

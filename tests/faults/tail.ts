@@ -1,6 +1,6 @@
 import type { Checked } from './checks/checks.ts';
-import { accept, type Journal, type Wanted } from './journal.ts';
-import { sendOrder } from './load.ts';
+import type { Journal, Wanted } from './journal.ts';
+import { placeOrder } from './load.ts';
 import type { People } from './people.ts';
 import type { Shelf } from './shelf.ts';
 
@@ -19,12 +19,8 @@ export async function lastRequests(people: People, journal: Journal, shelf: Shel
       },
     };
     journal.wanted.push(wanted);
-    const answer = await sendOrder(people, wanted);
-    if (answer?.ok) {
-      const { order_id, total } = answer.body;
-      wanted.answer = { status: answer.status, order_id, total };
-      accept(journal, wanted, { status: answer.status, order_id, total });
-    } else
+    const answer = await placeOrder(people, journal, wanted);
+    if (!answer?.ok)
       violations.push(`request ${number + 1} of the last ${LAST_REQUESTS}: ${answer?.status ?? 'no answer'}`);
   }
   return {

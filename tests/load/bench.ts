@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { folder, root } from '../../deploy/local/paths.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { machine } from '../support/machine.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
 import { startBaselines, type Baselines } from './baselines.ts';
 import { figuresOf } from './figures.ts';
@@ -50,8 +50,6 @@ export async function bench({ quick, portOffset, signal }: BenchOptions): Promis
     rmSync(dataDir, { recursive: true, force: true });
   }
 }
-
-const machine = () => `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}`;
 
 /** Where the processor time of an order went. */
 function costs({ cpuMsPerOrder }: Measured): string {

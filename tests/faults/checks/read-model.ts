@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { bodyOf } from '../../../services/gateway/client.ts';
 import type { Order } from '../../../services/orders/contract.ts';
+import { tally } from '../tally.ts';
 import { allOf, each, type Check, type Outcome, type Scene } from './check.ts';
 
 export const readModelIsTrue: Check = {
@@ -68,8 +69,7 @@ async function verifyTotals(scene: Scene, customer_id: string): Promise<string |
   const totals = bodyOf(
     await scene.people.admin('GET /api/customers/:customer_id/totals', { params: { customer_id } }),
   );
-  const by_status: Record<string, number> = {};
-  for (const { status } of expected) by_status[status] = (by_status[status] ?? 0) + 1;
+  const by_status = tally(expected.map(({ status }) => status));
   const spent = expected.filter(({ status }) => KEPT.has(status)).reduce((sum, { total }) => sum + total, 0);
   const isRight =
     totals.orders === expected.length &&
