@@ -108,8 +108,9 @@ async function answerOf(
 ): Promise<Answer<unknown>> {
   const text = await body.text();
   const mediaType = String(headers['content-type'] ?? '');
-  const content = text === '' ? undefined : /\bjson\b/.test(mediaType) ? parse(text) : text;
-  const isReadable = content !== undefined || text === '';
+  const isJson = /\bjson\b/.test(mediaType);
+  const content = isJson ? parse(text) : text || undefined;
+  const isReadable = content !== undefined || !isJson;
   if (status >= 200 && status < 300 && isReadable) return { ok: true, status, headers, body: content };
   if (content !== undefined && mediaType.startsWith('application/problem+json'))
     return { ok: false, status, headers, body: content as ProblemDocument };

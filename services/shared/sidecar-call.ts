@@ -36,6 +36,20 @@ export function isProblem({ headers }: SidecarResponse): boolean {
   return String(headers['content-type']).startsWith('application/problem+json');
 }
 
+/**
+ * Whether a service's JSON is all there. Where a service or its sidecar ends in the middle of its answer, the caller's
+ * sidecar (daprd 1.18) has passed on the status, and ends the body as if that were all.
+ */
+export function isWhole({ status, headers, body }: SidecarResponse): boolean {
+  if (!/\bjson\b/.test(String(headers['content-type'])) || status === 204 || status === 304) return true;
+  try {
+    JSON.parse(body.toString());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The error for an answer that is not a success. Only Dapr's error code is kept: messages may quote data. */
 export function sidecarError(what: string, response: SidecarResponse): SidecarError {
   return new SidecarError(what, response.status, errorCode(response.body));

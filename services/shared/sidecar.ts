@@ -5,6 +5,7 @@ import { outgoingHeaders } from './context.ts';
 import type { CloudEvent } from './events.ts';
 import {
   isProblem,
+  isWhole,
   sidecarError,
   SidecarError,
   type SidecarRequest,
@@ -143,6 +144,7 @@ export function createSidecar(options: {
     async invoke(appId, call) {
       const response = await request({ ...call, headers: { ...call.headers, 'dapr-app-id': appId } });
       if (response.status >= 500 && !isProblem(response)) throw sidecarError(`invoke ${appId}`, response);
+      if (!isWhole(response)) throw new SidecarError(`invoke ${appId}`, 502, 'ANSWER_CUT_SHORT');
       return response;
     },
     async schedule(name, job) {

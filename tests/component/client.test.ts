@@ -175,6 +175,7 @@ describe('an answer that is no success', () => {
     ['text', 502, 'text/html', '<h1>Bad Gateway</h1>', 'Bad Gateway'],
     ['JSON of somebody else', 500, 'application/json', '{"errorCode":"ERR"}', 'Internal Server Error'],
     ['a problem cut off', 503, 'application/problem+json', '{"type":', 'Service Unavailable'],
+    ['a success without its body', 201, 'application/json', '', 'Created'],
     ['a success cut off', 200, 'application/json', '{"order_id":', 'OK'],
     ['nothing', 304, 'application/json', '', 'Not Modified'],
   ])('When it is %s, then a problem is made up around it', async (_, status, mediaType, body, title) => {

@@ -202,6 +202,28 @@ describe('a sidecar that takes its time', () => {
   });
 });
 
+describe('an answer that ends before it is whole', () => {
+  it.each([
+    ['nothing', 201, ''],
+    ['half of it', 200, '{"order_id":"1","items":[{"quantity":1}'],
+    ['half of a problem', 409, '{"type":"urn:'],
+  ])('When %s came, then nothing is known of what was asked', async (_, status, text) => {
+    const type = status < 400 ? 'application/json; charset=utf-8' : 'application/problem+json';
+    const cut = createServer((_req, res) => void res.writeHead(status, { 'content-type': type }).end(text));
+    await new Promise<void>((resolve) => void cut.listen(0, '127.0.0.1', resolve));
+    const { port } = cut.address() as AddressInfo;
+    const asking = createSidecar({ port });
+    onTestFinished(async () => {
+      await asking.close();
+      cut.close();
+    });
+    await expect(asking.invoke('orders', { method: 'POST', path: '/' })).rejects.toMatchObject({
+      status: 502,
+      code: 'ANSWER_CUT_SHORT',
+    });
+  });
+});
+
 describe('a write that lost a race', () => {
   it.each([
     [409, ''],
