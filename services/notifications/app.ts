@@ -5,7 +5,12 @@ import { mailer } from './mailer.ts';
 import { recipientStore } from './recipient-store.ts';
 import { subscriptions } from './subscriptions.ts';
 
-export function createApp(deps: ServiceDeps): Express {
+export interface NotificationsDeps extends ServiceDeps {
+  /** The components that send mail, by their names. */
+  bindings: readonly string[];
+}
+
+export function createApp(deps: NotificationsDeps): Express {
   const recipients = recipientStore(deps.sidecar.state);
   const mailOnce = mailer({ ...deps, recipients });
   return createService(deps, {

@@ -25,8 +25,17 @@ interface SentMail {
   sent_at: string;
 }
 
-export function mailer(deps: { sidecar: Sidecar; recipients: RecipientStore; metrics: Registry }): MailOnce {
-  const { sidecar, recipients, metrics } = deps;
+/** What a mail is about, and how it reads. */
+type MailOrder = Parameters<MailOnce>[0];
+
+/** @param deps.bindings the components that send mail; each sends one at a time */
+export function mailer(deps: {
+  sidecar: Sidecar;
+  recipients: RecipientStore;
+  metrics: Registry;
+  bindings: readonly string[];
+}): MailOnce {
+  const { sidecar, recipients, metrics, bindings } = deps;
   const sent = new Counter({
     name: 'mails_sent_total',
     help: 'Mails handed over to the mail server, by the event they tell of',
@@ -36,18 +45,40 @@ export function mailer(deps: { sidecar: Sidecar; recipients: RecipientStore; met
 
   // Dapr's SMTP binding keeps the addresses of mails that are sent at the same time in one place: one of them can reach
   // somebody else (seen with 1.18).
-  const oneAtATime = pLimit(1);
-  return (mail) => oneAtATime(() => mailOnce(mail));
+  const free = [...bindings];
+  const oneEach = pLimit(bindings.length);
+  const underWay = new Map<string, Promise<void>>();
 
-  async function mailOnce({ kind, about, recipientId, write }: Parameters<MailOnce>[0]): Promise<void> {
-    const key = `mail:${about}:${kind}`;
+  return (mail) => {
+    const key = `mail:${mail.about}:${mail.kind}`;
+    // The same message may be delivered twice at once.
+    const first = underWay.get(key);
+    if (first) return first;
+    const sending = oneEach(() => withBinding((binding) => mailOnce(binding, key, mail))).finally(() =>
+      underWay.delete(key),
+    );
+    underWay.set(key, sending);
+    return sending;
+  };
+
+  async function withBinding(send: (binding: string) => Promise<void>): Promise<void> {
+    const binding = free.pop();
+    if (binding === undefined) throw new Error('more mails are being sent than there are bindings');
+    await send(binding).finally(() => free.push(binding));
+  }
+
+  async function mailOnce(
+    binding: string,
+    key: string,
+    { kind, recipientId, write }: MailOrder,
+  ): Promise<void> {
     if (await sidecar.state.get<SentMail>(key)) return;
     const recipient = await recipients.load(recipientId);
     if (!recipient) throw new Error(`recipient ${recipientId} is not known yet`);
     if (isGone(recipient)) return;
     const { subject, html } = write(recipient);
     await inSpan('send mail', { kind }, () =>
-      sidecar.send('email', html, { emailTo: recipient.email, subject }),
+      sidecar.send(binding, html, { emailTo: recipient.email, subject }),
     );
     sent.inc({ kind });
     await remember(key);

@@ -12,7 +12,13 @@ const config = loadConfig(schema, process.env);
 const log = createLogger(SERVICE, config.LOG_LEVEL);
 const stopTracing = startTracing(SERVICE, config.ZIPKIN_ENDPOINT);
 const sidecar = createSidecar(sidecarOptions(config));
-const app = createApp({ log, sidecar, metrics: createMetrics(), appApiToken: config.APP_API_TOKEN });
+const app = createApp({
+  log,
+  sidecar,
+  metrics: createMetrics(),
+  appApiToken: config.APP_API_TOKEN,
+  bindings: config.EMAIL_BINDINGS,
+});
 const server = await listen(app, config.APP_PORT, config.APP_HOST);
 log.info({ port: config.APP_PORT }, 'listening');
 stopGracefully(process, [() => closeServer(server)], log, stopTracing, () => sidecar.close());

@@ -35,7 +35,7 @@ const APPS: Record<string, (deps: ServiceDeps) => Express> = {
   },
   fulfilment: (deps) =>
     fulfilmentApp({ ...deps, delays: { dispatchAfterMs: 1_000, deliverAfterMs: 1_000 }, now }),
-  notifications: (deps) => notificationsApp(deps),
+  notifications: (deps) => notificationsApp({ ...deps, bindings: ['email'] }),
   history: (deps) => historyApp({ ...deps, now }),
 };
 

@@ -32,8 +32,8 @@ export interface FakeSidecar {
   jobs: Map<string, { dueTime: string; schedule?: string }>;
   /** Invocations and bindings, in order. */
   calls: RecordedCall[];
-  /** The most mails that were being sent at the same time. */
-  mostSendsAtOnce: number;
+  /** The most that a binding was asked for at the same time, by its name. */
+  mostSendsAtOnce: Map<string, number>;
   /** Documents by key. */
   documents: Map<string, { value: unknown; etag: string; ttlSeconds?: number }>;
   /** What the sidecar tells at `/metrics`, in Prometheus' text format. */
@@ -58,7 +58,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     broadcasts: [],
     jobs: new Map(),
     calls: [],
-    mostSendsAtOnce: 0,
+    mostSendsAtOnce: new Map(),
     documents,
     metrics: '',
     answer: (appId, answer) => void answers.set(appId, answer),
@@ -202,15 +202,17 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     fake.jobs.delete(req.params.name);
     res.status(204).end();
   });
-  let sending = 0;
+  const sending = new Map<string, number>();
   app.post('/v1.0/bindings/:name', async (req, res) => {
+    const { name } = req.params;
     if (failing('send', res)) return;
-    sending += 1;
-    fake.mostSendsAtOnce = Math.max(fake.mostSendsAtOnce, sending);
+    const now = (sending.get(name) ?? 0) + 1;
+    sending.set(name, now);
+    fake.mostSendsAtOnce.set(name, Math.max(fake.mostSendsAtOnce.get(name) ?? 0, now));
     // Long enough for what comes at the same time to overlap.
     await new Promise((resolve) => void setTimeout(resolve, 5));
-    sending -= 1;
-    record(req.params.name, req);
+    sending.set(name, (sending.get(name) ?? 0) - 1);
+    record(name, req);
     res.status(204).end();
   });
 

@@ -312,7 +312,7 @@ describe('the sidecars, as Dapr’s own client sees them', () => {
 
   it.each([
     ['orders', ['broadcast', 'pubsub', 'statestore']],
-    ['notifications', ['email', 'pubsub', 'secretstore', 'statestore']],
+    ['notifications', ['email', 'email-2', 'email-3', 'email-4', 'pubsub', 'secretstore', 'statestore']],
     ['gateway', ['broadcast']],
   ])('When %s asks for its components, then it has those that it is scoped to', async (id, components) => {
     const metadata: { components?: { name: string }[] } = await clientOf(id).metadata.get();
