@@ -212,7 +212,7 @@ describe('a service that is out', () => {
     const told = await until(
       'the breaker shows',
       async () => {
-        await customer.call('POST /api/orders', order);
+        await Promise.all(Array.from({ length: 8 }, () => customer.call('POST /api/orders', order)));
         return health();
       },
       ({ body }) => JSON.stringify(body).includes('open_breakers'),
