@@ -24,7 +24,8 @@ const RESPONSE_HEADERS = [
   'allow',
 ] as const;
 
-const TRIES = 3;
+/** The sidecar picks a replica at random each time, for some seconds also one that is gone. */
+const TRIES = 5;
 /** A call that fails sooner has found nobody; what takes longer may be under way. Milliseconds. */
 const FOUND_NOBODY = 500;
 /** Between two tries, at first. Milliseconds. */

@@ -16,7 +16,7 @@ import { gatewayOptions } from '../support/gateway-options.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { until } from '../support/wait.ts';
 
-const ROOM = 200;
+const ROOM = 64;
 const ADA = { id: randomUUID(), role: 'customer' as const };
 const ORDER = randomUUID();
 const protocol = loadProtocol(resolve('services/gateway/grpc'));
