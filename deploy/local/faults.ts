@@ -1,31 +1,44 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { MODES, type Mode } from '../../tests/faults/run.ts';
 import { anySeed, faultRun } from './fault-run.ts';
 import { untilInterrupted } from './interrupted.ts';
 import { prepare } from './prepare.ts';
 import { profileOf } from './profiles.ts';
 
-/** `npm run test:faults`: ten minutes of load and faults against a system of its own, then every promise is checked. */
-const { values } = parseArgs({
+/**
+ * `npm run test:faults -- [mode]`: ten minutes of load and faults against a system of its own, or what else the mode says;
+ * then every promise is checked.
+ */
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seed: { type: 'string', default: anySeed() },
-    minutes: { type: 'string', default: '10' },
-    mischief: { type: 'boolean', default: false },
+    minutes: { type: 'string' },
     profile: { type: 'string' },
     only: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 });
-const { seed, minutes, profile, only, keep } = values;
-const signal = untilInterrupted();
+const { seed, profile, only, keep } = values;
+const mode = modeOf(positionals[0] ?? 'faults');
+const minutes = Number(values.minutes ?? (mode === 'overload' ? 2 : 10));
 await prepare(tmpdir(), undefined, profile === undefined ? undefined : profileOf(profile));
-const isGood = await faultRun({
-  seed,
-  seconds: 60 * Number(minutes),
-  mode: values.mischief ? 'mischief' : 'faults',
-  profile,
-  only: only?.split(',').map((kind) => kind.trim()),
-  keep,
-  signal,
+await untilInterrupted(async (signal) => {
+  const isGood = await faultRun({
+    seed,
+    seconds: 60 * minutes,
+    mode,
+    profile,
+    only: only?.split(',').map((kind) => kind.trim()),
+    keep,
+    signal,
+  });
+  process.exitCode = isGood ? 0 : 1;
 });
-process.exitCode = isGood ? 0 : 1;
+
+function modeOf(name: string): Mode {
+  const mode = MODES.find((one) => one === name);
+  if (!mode) throw new Error(`there is no mode "${name}", but ${MODES.join(', ')}`);
+  return mode;
+}

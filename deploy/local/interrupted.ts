@@ -1,7 +1,13 @@
-/** Aborted by Ctrl-C and SIGTERM: whoever has started something ends it then. */
-export function untilInterrupted(): AbortSignal {
+/**
+ * Does what may take long. Ctrl-C and SIGTERM abort the signal: whoever has started something ends it then, and the
+ * program ends with 130, as if the signal had ended it.
+ */
+export async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => interrupted.abort(new Error('interrupted')));
-  return interrupted.signal;
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => interrupted.abort(new Error('interrupted')));
+  await work(interrupted.signal).catch((error: unknown) => {
+    if (!interrupted.signal.aborted) throw error;
+    process.exitCode = 130;
+  });
 }

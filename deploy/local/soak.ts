@@ -15,18 +15,19 @@ const { values } = parseArgs({
 });
 const MINUTES = 20;
 const { profile } = values;
-const signal = untilInterrupted();
 await prepare(tmpdir(), undefined, profile === undefined ? undefined : profileOf(profile));
 const until = Date.now() + Number(values.hours) * 3_600_000;
-let isGood = true;
-for (let runs = 1; isGood && Date.now() < until; runs++)
-  isGood = await faultRun({
-    seed: `${values.seed}-${runs}`,
-    seconds: 60 * MINUTES,
-    // Every third one does mischief with messages as well.
-    mode: runs % 3 === 0 ? 'mischief' : 'faults',
-    profile,
-    keep: false,
-    signal,
-  });
-process.exitCode = isGood ? 0 : 1;
+await untilInterrupted(async (signal) => {
+  let isGood = true;
+  for (let runs = 1; isGood && Date.now() < until; runs++)
+    isGood = await faultRun({
+      seed: `${values.seed}-${runs}`,
+      seconds: 60 * MINUTES,
+      // Every third one does mischief with messages as well.
+      mode: runs % 3 === 0 ? 'mischief' : 'faults',
+      profile,
+      keep: false,
+      signal,
+    });
+  process.exitCode = isGood ? 0 : 1;
+});

@@ -14,6 +14,8 @@ export interface RunningSystem {
   urls: { api: string; grpc: string; zipkin: string; mails: string };
   admin: Admin;
   logDir: string;
+  /** Every replica of every service: those that `app` knows. */
+  names: string[];
   /** By app id, and by `<app id>-2` and so on for further replicas. @throws Error where there is none */
   app: (name: string) => RunningApp;
   /** By title: `Redis`, `Dapr scheduler`, `Mail catcher`, `Zipkin`. @throws Error where there is none */
@@ -29,7 +31,7 @@ export interface SystemOptions {
   /** More environment, by app id, or by name for a single replica. */
   env?: Record<string, Record<string, string>>;
   /** How many of a service there are, by app id; one where none is said. The second gateway is `app('gateway-2')`. */
-  replicas?: Record<string, number>;
+  replicas?: Readonly<Record<string, number>>;
   /** Where the compiled services are; not given: those of this project. */
   dist?: string;
   /** At which port a sidecar finds its service, by the replica's name: for a proxy between the two. */
@@ -110,6 +112,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     },
     admin,
     logDir,
+    names: [...apps.keys()],
     app: (name) => named(apps, name),
     part: (title) => named(parts, title),
     stop,

@@ -1,23 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Attack, Done, Field } from './attacks/attack.ts';
 import { verifyAll, type Checked } from './checks/checks.ts';
 import type { Scene } from './checks/check.ts';
-import { inflict, supervise, type Done } from './inflict.ts';
 import { newJournal, type Journal } from './journal.ts';
-import { bringUp, type FaultKind } from './kinds.ts';
+import { bringUp } from './kinds.ts';
 import { startLoad, type LoadOptions } from './load.ts';
 import { letIn } from './people.ts';
-import { schedule, type Fault } from './schedule.ts';
+import type { Fault } from './schedule.ts';
 import type { Shelf } from './shelf.ts';
 import type { Stage } from './stage.ts';
-import { lastRequests } from './tail.ts';
+import { supervise } from './supervise.ts';
+import { findTaken, lastRequests } from './tail.ts';
 
 export interface ActOptions {
-  /** What load and faults follow from. */
+  attack: Attack;
+  /** What the load follows from. */
   seed: string;
-  /** Seconds of load and faults. */
-  seconds: number;
   shelf: Shelf;
-  kinds: readonly FaultKind[];
   customers: number;
   /** Milliseconds that a customer rests between two requests, at most. */
   restMs: number;
@@ -34,8 +33,10 @@ export interface ActOptions {
 export interface Act {
   journal: Journal;
   scene: Scene;
-  plan: Fault[];
+  /** How long the load was there. Seconds. */
+  seconds: number;
   faults: Done[];
+  figures: Record<string, string>;
   /** Processes that ended though no fault was on them; they were started again. */
   endedByItself: string[];
   checks: Checked[];
@@ -43,39 +44,25 @@ export interface Act {
   quietAfter: number;
 }
 
-/** Puts a system under load and faults, waits until it is quiet, and checks every promise. */
+/** Attacks a system under load, waits until it is quiet, and checks every promise. */
 export async function act(stage: Stage, options: ActOptions): Promise<Act> {
-  const { seed, seconds, shelf, kinds, signal, tell } = options;
+  const { seed, shelf, restMs, actions, signal, tell } = options;
   const { system, units } = stage;
   const journal = newJournal();
-  const plan = schedule({ seed, forMs: seconds * 1000, kinds });
-  const people = await letIn(system.urls.api, system.admin, options.customers);
+  const people = await letIn(stage.doors, system.admin, options.customers);
   const held = holds();
   const supervisor = supervise(units, held.isHeld);
   const began = Date.now();
+  const during: Field['during'] = (fault, doIt) => {
+    const after = ((Date.now() - began) / 1000).toFixed(1).padStart(6);
+    tell(`${after} s, ${journal.accepted.size} orders; ${fault.kind}: ${fault.target}, ${fault.lasts} ms`);
+    return held.during(fault, doIt);
+  };
   try {
-    tell(`${plan.length} faults of ${kinds.length} kinds in ${seconds} s of load.`);
-    const load = startLoad({
-      people,
-      journal,
-      shelf,
-      seed,
-      restMs: options.restMs,
-      actions: options.actions,
-    });
-    const end = delay(seconds * 1000, undefined, { signal });
-    const faults = await inflict(plan, kinds, {
-      signal,
-      during(fault, doIt) {
-        const after = ((Date.now() - began) / 1000).toFixed(1).padStart(6);
-        tell(
-          `${after} s, ${journal.accepted.size} orders; ${fault.kind}: ${fault.target}, ${fault.lasts} ms`,
-        );
-        return held.during(fault, doIt);
-      },
-    });
-    await end;
-    await load.stop();
+    const load = startLoad({ people, journal, shelf, seed, restMs, actions });
+    const attacked = await options
+      .attack({ people, journal, during, signal, tell })
+      .finally(() => load.stop());
     const loadEnded = Date.now();
 
     tell(`The load has ended: ${journal.accepted.size} orders. Waiting for quiet ...`);
@@ -88,11 +75,21 @@ export async function act(stage: Stage, options: ActOptions): Promise<Act> {
       verified: journal.wanted.length + journal.restocks.length,
       violations: await load.settle(options.quietMs),
     };
+    await findTaken(people, journal);
     const scene: Scene = { people, journal, shelf, began, mails: system.urls.mails, orders: new Map() };
     const checks = await verifyAll(scene, { deadlineMs: options.quietMs, signal });
     const quietAfter = Date.now() - loadEnded;
-    const { endedByItself } = supervisor;
-    return { journal, scene, plan, faults, endedByItself, checks: [last, answered, ...checks], quietAfter };
+    const judged = attacked.judge?.(scene) ?? { checks: [], figures: {} };
+    return {
+      journal,
+      scene,
+      seconds: (loadEnded - began) / 1000,
+      faults: attacked.faults,
+      endedByItself: supervisor.endedByItself,
+      checks: [last, answered, ...checks, ...judged.checks],
+      figures: judged.figures,
+      quietAfter,
+    };
   } finally {
     supervisor.stop();
     await people.close();

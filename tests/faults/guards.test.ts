@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { folder, root } from '../../deploy/local/paths.ts';
 import { act, type Act } from './act.ts';
+import { faults } from './attacks/faults.ts';
 import { GUARDS, takeOut, type Guard } from './guards.ts';
 import { shelf } from './shelf.ts';
 import { startStage, type Stage } from './stage.ts';
 
-type Attack = Pick<Guard, 'name' | 'kinds' | 'mischief' | 'actions'>;
+type Trial = Pick<Guard, 'name' | 'kinds' | 'mischief' | 'actions'>;
 
 /** What a run does with all guards in their place, to know that it is their absence that is seen. */
-const NONE: Attack = {
+const NONE: Trial = {
   name: 'nothing',
   kinds: ['database locked', 'mail server frozen'],
   mischief: true,
@@ -39,13 +40,16 @@ afterAll(async () => {
 
 const shelfOf = (name: string) => shelf(name.replaceAll(' ', '-'));
 
-function attack({ name, kinds, mischief, actions }: Attack): Promise<Act> {
+function attempt({ name, kinds, mischief, actions }: Trial): Promise<Act> {
   stage.mischief(mischief);
   return act(stage, {
     seed: name,
-    seconds: 12,
     shelf: shelfOf(name),
-    kinds: stage.kinds.filter((kind) => kinds.includes(kind.name)),
+    attack: faults({
+      seed: name,
+      seconds: 12,
+      kinds: stage.kinds.filter((kind) => kinds.includes(kind.name)),
+    }),
     customers: 12,
     restMs: 250,
     actions,
@@ -68,14 +72,14 @@ const violated = ({ checks }: Act) =>
 
 describe('the checks', () => {
   it('When every guard is in its place, then they find nothing', async () => {
-    expect(violated(await attack(NONE))).toEqual([]);
+    expect(violated(await attempt(NONE))).toEqual([]);
   });
 
   it.each(GUARDS)('When $name is missing, then they find that $breaks are not as promised', async (guard) => {
     const putBack = takeOut(guard, dist);
     try {
       await restart(guard.replicas);
-      const found = await attack(guard);
+      const found = await attempt(guard);
       expect(violated(found)).toContain(guard.breaks);
     } finally {
       putBack();

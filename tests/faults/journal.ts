@@ -38,6 +38,8 @@ export interface Journal {
   /** Orders whose cancellation was answered with 200. */
   cancelled: Set<string>;
   restocks: Restock[];
+  /** Asked for by who did not wait until there was an answer. */
+  givenUp: Wanted[];
   /** The highest version of an order that anybody was shown. */
   seen: Map<string, number>;
   /** First tries, by what they asked for: how many, and how many were not answered as they should. */
@@ -54,6 +56,7 @@ export function newJournal(): Journal {
     accepted: new Map(),
     cancelled: new Set(),
     restocks: [],
+    givenUp: [],
     seen: new Map(),
     tries: new Map(),
     failures: new Map(),

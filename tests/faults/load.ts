@@ -84,7 +84,13 @@ export function startLoad({ people, journal, shelf, seed, restMs, actions }: Loa
       const wanted = mine.at(-source.between(1, 10));
       if (!wanted) return;
       const id = wanted.answer.order_id;
-      const answer = await attempt(() => call('POST /api/orders/:id/cancel', { params: { id } }));
+      const answer = await attempt(() =>
+        call('POST /api/orders/:id/cancel', {
+          params: { id },
+          // To do it twice is to do it once: the gateway may ask again.
+          headers: { 'idempotency-key': `cancel-${id}` },
+        }),
+      );
       count(journal, 'cancel', answer?.ok === true || answer?.status === 409, answer);
       if (answer?.ok) journal.cancelled.add(id);
     },

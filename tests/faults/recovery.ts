@@ -1,5 +1,5 @@
 import type { Told } from './checks/check.ts';
-import type { Done } from './inflict.ts';
+import type { Done } from './attacks/attack.ts';
 import type { Accepted } from './journal.ts';
 import { SLOW_CARDS } from './load.ts';
 import { tally } from './tally.ts';

@@ -27,13 +27,12 @@ export interface Report {
   heldUp: Record<string, number>;
   /** Milliseconds from the load's end until every promise held. */
   quietAfter: number;
+  /** What else was measured, with its unit. */
+  figures: Record<string, string>;
   checks: Checked[];
   /** Whether the run says anything; why not. */
   vacuous: string[];
 }
-
-/** Of the first tries, so many have to succeed: else the checks have little to look at. */
-export const LEAST_SUCCEEDED = 0.7;
 
 export const isGood = ({ checks, vacuous }: Report): boolean =>
   vacuous.length === 0 && checks.every(({ violations }) => violations.length === 0);
@@ -60,9 +59,11 @@ export function readable(report: Report): string {
     ...rows,
     row('all', faults.length, ...felt(faults)),
   ];
-  const requestTable = Object.entries(requests).map(([what, { sent, failed }]) =>
-    row(what, sent, `${percent(failed / sent)} failed at first`),
-  );
+  const figureTable = Object.entries(report.figures).map(([what, figure]) => row(what, figure));
+  const requestTable = [
+    row('', 'sent', 'failed at first'),
+    ...Object.entries(requests).map(([what, { sent, failed }]) => row(what, sent, percent(failed / sent))),
+  ];
   const checkTable = checks.map(({ name, verified, violations }) =>
     row(name, verified, violations.length === 0 ? 'holds' : `${violations.length} violations`),
   );
@@ -75,12 +76,13 @@ export function readable(report: Report): string {
     ]);
   return [
     `Seed ${report.seed}, ${report.mode}, ${report.profile}, ${Math.round(report.seconds)} s of load, ${report.machine}`,
-    section('Faults', faultTable),
-    section('Requests', requestTable),
-    section('Failed at first', countTable(report.failures)),
-    section('Orders', countTable(orders)),
-    section('Held up for more than 10 s', countTable(report.heldUp)),
-    section('Checks', checkTable),
+    ...section('Faults', faults.length > 0 ? faultTable : []),
+    ...section('Requests', requestTable),
+    ...section('Failed at first', countTable(report.failures)),
+    ...section('Orders', countTable(orders)),
+    ...section('Held up for more than 10 s', countTable(report.heldUp)),
+    ...section('Figures', figureTable),
+    ...section('Checks', checkTable),
     '',
     `${percent(report.succeeded)} of the first tries succeeded; all was quiet ${seconds(report.quietAfter)} after the load's end.`,
     ...(report.missing.length > 0 ? [`Not possible on this machine: ${report.missing.join(', ')}.`] : []),
@@ -96,9 +98,9 @@ const countTable = (counts: Readonly<Record<string, number>>) =>
   Object.entries(counts)
     .toSorted(([a], [b]) => a.localeCompare(b))
     .map(([what, times]) => row(what, times));
-const section = (title: string, lines: string[]) => `\n${title}\n${lines.join('\n')}`;
+const section = (title: string, lines: string[]) => (lines.length > 0 ? [`\n${title}`, ...lines] : []);
 const row = (first: string, ...rest: (string | number)[]) =>
-  `  ${first.padEnd(40)}${rest.map((one) => String(one).padStart(14)).join('')}`;
+  `  ${first.padEnd(40)}${rest.map((one) => String(one).padStart(16)).join('')}`;
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 

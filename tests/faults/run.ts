@@ -1,19 +1,27 @@
 import { setMaxListeners } from 'node:events';
-import { act, type Act } from './act.ts';
+import { readTemplate } from '../../deploy/local/template.ts';
+import { machine } from '../support/machine.ts';
+import { act, type Act, type ActOptions } from './act.ts';
+import type { Attack } from './attacks/attack.ts';
+import { faults } from './attacks/faults.ts';
+import { overload } from './attacks/overload.ts';
+import { upgrade } from './attacks/upgrade.ts';
 import type { FaultKind } from './kinds.ts';
 import { heldUp, recoveries } from './recovery.ts';
-import { machine } from '../support/machine.ts';
-import { LEAST_SUCCEEDED, succeededOf, type Report } from './report.ts';
-import { shelf } from './shelf.ts';
-import { startStage, type Stage } from './stage.ts';
+import { succeededOf, type Report } from './report.ts';
+import { shelf, type Shelf } from './shelf.ts';
+import { startStage, type Stage, type StageOptions } from './stage.ts';
 import { tally } from './tally.ts';
+
+export const MODES = ['faults', 'mischief', 'upgrade', 'overload'] as const;
+/** `mischief`: faults, and every message twice, late and in any order. */
+export type Mode = (typeof MODES)[number];
 
 export interface RunOptions {
   seed: string;
-  /** Seconds of load and faults. */
+  /** Seconds of faults, or of too much load; an upgrade takes as long as it takes. */
   seconds: number;
-  /** `mischief`: every message twice, late and in any order, as well. */
-  mode: 'faults' | 'mischief';
+  mode: Mode;
   /** Another broker and store, by the name of its profile. */
   profile?: string | undefined;
   /** The kinds of fault, by name; not given: all that this machine allows. */
@@ -25,29 +33,68 @@ export interface RunOptions {
   tell: (line: string) => void;
 }
 
+/** What makes a mode. */
+interface Course {
+  stage: Pick<StageOptions, 'proxies' | 'replicas'>;
+  load: Pick<ActOptions, 'customers' | 'restMs'>;
+  attack: (stage: Stage, kinds: readonly FaultKind[], options: RunOptions, products: Shelf) => Attack;
+  /** Of the first tries, so many have to succeed: else the checks have little to look at. */
+  leastSucceeded: number;
+}
+
+const BY_FAULTS: Course = {
+  stage: { proxies: false },
+  load: { customers: 64, restMs: 1_200 },
+  attack: (_stage, kinds, { seed, seconds }) => faults({ seed, seconds, kinds }),
+  leastSucceeded: 0.7,
+};
+
+const COURSES: Readonly<Record<Mode, Course>> = {
+  faults: BY_FAULTS,
+  mischief: { ...BY_FAULTS, stage: { proxies: true } },
+  upgrade: {
+    stage: {
+      proxies: false,
+      replicas: Object.fromEntries(readTemplate().apps.map(({ appID }) => [appID, 2])),
+    },
+    load: { customers: 16, restMs: 1_500 },
+    attack: ({ system }) => upgrade(system),
+    leastSucceeded: 1,
+  },
+  overload: {
+    stage: { proxies: false },
+    // They are there besides; the attack brings a crowd of its own.
+    load: { customers: 16, restMs: 5_000 },
+    attack: (_stage, _kinds, { seconds }, products) => overload(products, seconds),
+    leastSucceeded: 0,
+  },
+};
+
+/** Accepted orders a second, below which a run says nothing. */
+const LEAST_ORDERS = 2;
+
 /** Starts a system, has it attacked, and reports. */
 export async function run(options: RunOptions): Promise<Report> {
-  const { seed, seconds, mode, signal, tell } = options;
+  const { seed, mode, signal, tell } = options;
+  const course = COURSES[mode];
   // Every fault waits for it.
   setMaxListeners(0, signal);
   const products = shelf('shop');
   tell(`Seed ${seed}. Starting a system at port ${8080 + options.portOffset} ...`);
-  const stage = await startStage({ ...options, shelves: [products], proxies: mode === 'mischief' });
+  const stage = await startStage({ ...options, ...course.stage, shelves: [products] });
   try {
     signal.throwIfAborted();
     stage.mischief(mode === 'mischief');
     const kinds = stage.kinds.filter(({ name }) => options.only?.includes(name) ?? true);
     const acted = await act(stage, {
       seed,
-      seconds,
       shelf: products,
-      kinds,
-      signal,
-      tell,
-      customers: 32,
-      restMs: 400,
+      ...course.load,
+      attack: course.attack(stage, kinds, options, products),
       settleMs: 15_000,
       quietMs: 240_000,
+      signal,
+      tell,
     });
     return reportOn(options, stage, kinds, acted);
   } finally {
@@ -57,12 +104,13 @@ export async function run(options: RunOptions): Promise<Report> {
 }
 
 function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[], acted: Act): Report {
-  const { seed, seconds, mode } = options;
-  const { journal, scene, plan, faults, checks, quietAfter } = acted;
+  const { seed, mode } = options;
+  const { journal, scene, seconds, figures, checks, quietAfter } = acted;
+  const { leastSucceeded } = COURSES[mode];
   const succeeded = succeededOf(journal);
-  const done = new Set(faults.map(({ kind }) => kind));
+  const done = new Set(acted.faults.map(({ kind }) => kind));
   // A short run has no time for every kind.
-  const left = plan.length < kinds.length ? [] : kinds.filter(({ name }) => !done.has(name));
+  const left = acted.faults.length < kinds.length ? [] : kinds.filter(({ name }) => !done.has(name));
   return {
     seed,
     mode,
@@ -70,7 +118,7 @@ function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[]
     date: new Date().toISOString(),
     machine: machine(),
     seconds,
-    faults: recoveries(faults, journal.accepted, scene.orders, Date.now()),
+    faults: recoveries(acted.faults, journal.accepted, scene.orders, Date.now()),
     missing: stage.missing,
     endedByItself: tally(acted.endedByItself),
     requests: Object.fromEntries(journal.tries),
@@ -79,9 +127,10 @@ function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[]
     orders: tally([...scene.orders.values()].map(({ order }) => order.status)),
     heldUp: heldUp(scene.orders),
     quietAfter,
+    figures,
     checks,
     vacuous: [
-      ...(succeeded >= LEAST_SUCCEEDED
+      ...(succeeded >= leastSucceeded
         ? []
         : [`only ${Math.round(100 * succeeded)} % of the first tries succeeded`]),
       ...(journal.accepted.size >= LEAST_ORDERS * seconds ? [] : [`only ${journal.accepted.size} orders`]),
@@ -89,6 +138,3 @@ function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[]
     ],
   };
 }
-
-/** Accepted orders a second, below which a run says nothing. */
-const LEAST_ORDERS = 2;

@@ -9,13 +9,15 @@ import { UNLIMITED } from '../support/unlimited.ts';
 import { chance } from './chance.ts';
 import { makeSmallDisk } from './disks.ts';
 import { makeFarHost } from './far-host.ts';
-import { kindsOf, REPLICAS, type FaultKind } from './kinds.ts';
+import { kindsOf, type FaultKind } from './kinds.ts';
 import { doMischief } from './mischief.ts';
 import { catalogue, type Shelf } from './shelf.ts';
 
 /** A running system, and all that can be done to it. */
 export interface Stage {
   system: RunningSystem;
+  /** Its gateways. */
+  doors: string[];
   kinds: FaultKind[];
   /** Kinds of fault that this machine does not allow. */
   missing: string[];
@@ -33,6 +35,8 @@ export interface StageOptions {
   shelves: readonly Shelf[];
   /** Whether proxies stand between sidecars and services, which can do mischief; then all runs on one host. */
   proxies: boolean;
+  /** How many there are of each service, by app id; one where none is said. Not given: two of those at the heart of an order. */
+  replicas?: Readonly<Record<string, number>> | undefined;
   /** What the proxies' chance follows from. */
   seed: string;
   /** Where the compiled services are; not given: those of this project. */
@@ -41,7 +45,7 @@ export interface StageOptions {
   profile?: string | undefined;
 }
 
-const REPLICAS_OF: Readonly<Record<string, number>> = { orders: 2, inventory: 2, payments: 2 };
+const AT_THE_HEART = { orders: 2, inventory: 2, payments: 2 };
 const FAR = ['orders-2', 'inventory-2', 'payments-2'];
 const CLOCK = 'payments-2';
 const SMALL_DISK = 'payments';
@@ -50,12 +54,12 @@ const DATABASES = ['orders', 'inventory', 'payments', 'fulfilment', 'history', '
 
 /** Starts a system with replicas. @throws Error where it does not start; nothing is left running then */
 export async function startStage(options: StageOptions): Promise<Stage> {
-  const { portOffset, scratch, proxies, profile } = options;
+  const { portOffset, scratch, proxies, profile, replicas = AT_THE_HEART } = options;
   const dataDir = mkdtempSync(join(scratch, 'system-'));
   const clock = { replica: CLOCK, file: join(dataDir, 'clock') };
   const farHost = proxies || profile ? undefined : makeFarHost(portOffset / 1000);
   const smallDisk = profile ? undefined : makeSmallDisk(dataDir, SMALL_DISK);
-  const mischief = proxies ? await startProxies(options) : [];
+  const mischief = proxies ? await startProxies(options, replicas) : [];
   const closing: (() => Promise<unknown> | void)[] = [
     () => smallDisk?.remove(),
     () => farHost?.remove(),
@@ -69,6 +73,9 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     closing.push(system.stop);
     return {
       system,
+      doors: system.names
+        .filter((name) => name.startsWith('gateway'))
+        .map((name) => `http://127.0.0.1:${system.app(name).appPort}`),
       kinds: kindsOf(system, {
         dataDir,
         farHost,
@@ -99,7 +106,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     return startSystem({
       dataDir,
       portOffset,
-      replicas: REPLICAS_OF,
+      replicas,
       env: {
         gateway: UNLIMITED,
         inventory: { SEED_FILE: seedFile },
@@ -127,17 +134,19 @@ export async function startStage(options: StageOptions): Promise<Stage> {
 /** By how much the port at which a sidecar finds its service is shifted, where a proxy stands between. */
 const PROXY = 100;
 
-function startProxies({ portOffset, seed }: StageOptions) {
+function startProxies({ portOffset, seed }: StageOptions, replicas: Readonly<Record<string, number>>) {
   const source = chance(seed).of('mischief');
   return Promise.all(
-    portsOfServices(portOffset).map((port) => doMischief(port + PROXY, port, source.of(String(port)))),
+    portsOfServices(portOffset, replicas).map((port) =>
+      doMischief(port + PROXY, port, source.of(String(port))),
+    ),
   );
 }
 
 /** Where the services listen. */
-function portsOfServices(offset: number): number[] {
+function portsOfServices(offset: number, replicas: Readonly<Record<string, number>>): number[] {
   return readTemplate()
-    .apps.flatMap((app) => replicasOf(app, REPLICAS_OF[app.appID] ?? 1))
+    .apps.flatMap((app) => replicasOf(app, replicas[app.appID] ?? 1))
     .map(({ app }) => app.appPort + offset);
 }
 
@@ -145,7 +154,7 @@ function unitsOf(system: RunningSystem, stores: readonly string[]): Map<string, 
   const parts = [...stores, 'Dapr scheduler', 'Mail catcher', 'Zipkin'];
   return new Map([
     ...parts.map((title) => [title, system.part(title)] as const),
-    ...Object.keys(REPLICAS).flatMap((name) => [
+    ...system.names.flatMap((name) => [
       [name, system.app(name).service] as const,
       [`${name}-sidecar`, system.app(name).sidecar] as const,
     ]),

@@ -1,5 +1,7 @@
+import pLimit from 'p-limit';
+import { operationOf } from '../../services/shared/idempotency.ts';
 import type { Checked } from './checks/checks.ts';
-import type { Journal, Wanted } from './journal.ts';
+import { accept, type Journal, type Wanted } from './journal.ts';
 import { placeOrder } from './load.ts';
 import type { People } from './people.ts';
 import type { Shelf } from './shelf.ts';
@@ -29,4 +31,20 @@ export async function lastRequests(people: People, journal: Journal, shelf: Shel
     verified: LAST_REQUESTS,
     violations,
   };
+}
+
+/** Who gave up may have an order all the same: its id follows from the key. Nobody was told, and every promise is made to them, too. */
+export async function findTaken({ customers }: People, journal: Journal): Promise<void> {
+  const limited = pLimit(16);
+  const look = async (wanted: Wanted) => {
+    const customer = customers[wanted.customer];
+    if (!customer) return;
+    const id = operationOf(customer.userId, 'place order', wanted.key);
+    const answer = await customer.call('GET /api/orders/:id', { params: { id } });
+    if (answer.ok) {
+      const { order_id, total } = answer.body;
+      accept(journal, wanted, { status: 201, order_id, total });
+    } else if (answer.status !== 404) throw new Error(`order ${id} was answered with ${answer.status}`);
+  };
+  await Promise.all(journal.givenUp.map((wanted) => limited(() => look(wanted))));
 }

@@ -1,0 +1,30 @@
+import type { Unit } from '../../deploy/local/app-processes.ts';
+import { bringUp } from './kinds.ts';
+
+/** How often a process is looked at. Milliseconds. */
+const LOOK_EVERY = 500;
+
+/**
+ * Starts what has ended by itself, as a platform does. What a fault holds down is that fault's.
+ *
+ * @param isHeld whether a fault is on the unit of this name
+ * @returns what has ended by itself so far, and how to stop looking
+ */
+export function supervise(units: ReadonlyMap<string, Unit>, isHeld: (name: string) => boolean) {
+  const endedByItself: string[] = [];
+  const starting = new Set<string>();
+  const timer = setInterval(() => {
+    for (const [name, unit] of units) {
+      if (isHeld(name) || starting.has(name) || !unit.hasEnded()) continue;
+      starting.add(name);
+      endedByItself.push(name);
+      bringUp(unit)
+        .catch(() => {})
+        .finally(() => starting.delete(name));
+    }
+  }, LOOK_EVERY);
+  return {
+    endedByItself,
+    stop: () => clearInterval(timer),
+  };
+}
