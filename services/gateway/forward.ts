@@ -3,8 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { headersOf, type Caller } from '../shared/identity.ts';
 import { Problem, retryHeaders } from '../shared/problem.ts';
 import {
+  isNothing,
   isProblem,
   sidecarError,
+  SidecarError,
   type SidecarRequest,
   type SidecarResponse,
 } from '../shared/sidecar-call.ts';
@@ -46,7 +48,9 @@ async function ask(
   for (let tries = 1; ; tries++) {
     const asked = performance.now();
     try {
-      return await sidecar.invoke(service, request);
+      const response = await sidecar.invoke(service, request);
+      if (!isNothing(response)) return response;
+      throw new SidecarError(`invoke ${service}`, 502, 'EMPTY_ANSWER');
     } catch (error) {
       if (!mayBeRepeated || tries === TRIES || performance.now() - asked > FOUND_NOBODY) throw error;
     }

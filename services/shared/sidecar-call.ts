@@ -50,6 +50,11 @@ export function isWhole({ status, headers, body }: SidecarResponse): boolean {
   }
 }
 
+/** Whether it is what daprd 1.18 makes of some calls to a service that is just ending: a 200 with nothing in it. */
+export function isNothing({ status, headers, body }: SidecarResponse): boolean {
+  return status === 200 && headers['content-type'] === undefined && body.length === 0;
+}
+
 /** The error for an answer that is not a success. Only Dapr's error code is kept: messages may quote data. */
 export function sidecarError(what: string, response: SidecarResponse): SidecarError {
   return new SidecarError(what, response.status, errorCode(response.body));

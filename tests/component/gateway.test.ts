@@ -14,6 +14,7 @@ import { answerAsUsers, makeKey, signToken, type Claims, type Key } from '../sup
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { until } from '../support/wait.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { NOTHING } from '../support/fake-sidecar.ts';
 
 const START = new Date('2026-01-01T00:00:00Z');
 const ADA = randomUUID();
@@ -592,6 +593,14 @@ describe('passing an answer back', () => {
     ])('When it %s, then it is asked for again', async (_, send) => {
       service.sidecar.fail('invoke', 4);
       expect((await send()).status).toBe(200);
+    });
+
+    it('When the sidecar makes a 200 with nothing in it of that, then it is asked for again', async () => {
+      let asked = 0;
+      service.sidecar.answer('orders', () => ({ status: 200, body: ++asked < 3 ? NOTHING : { asked } }));
+      expect((await buy('a-key')).body).toEqual({ asked: 3 });
+      asked = 0;
+      expect((await buy()).status).toBe(503);
     });
 
     it('When that was the fifth time, then 503', async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
 import { orderChangesSchema } from '../../services/orders/contract.ts';
+import { NOTHING } from '../support/fake-sidecar.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const CUSTOMER = randomUUID();
@@ -106,6 +107,12 @@ describe('POST /api/orders', () => {
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
     await service.deliver('payment.processed', { order_id: orderId, payment_id: randomUUID() });
     expect(await statusOf(orderId)).toBe('PAID');
+  });
+
+  it('When the answer about prices is nothing at all, then 503 and nothing is written', async () => {
+    service.sidecar.answer('inventory', () => ({ status: 200, body: NOTHING }));
+    expect((await post(cart())).status).toBe(503);
+    expect(service.sidecar.documents.size).toBe(0);
   });
 
   it('When scheduler and broker are out of reach, then the order is not accepted', async () => {

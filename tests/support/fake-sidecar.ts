@@ -13,6 +13,8 @@ export interface RecordedCall {
 }
 
 type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
+/** A body that is none, of no type. */
+export const NOTHING = Symbol('nothing');
 type Capability = 'publish' | 'broadcast' | 'state' | 'invoke' | 'schedule' | 'send';
 
 /** A call for state, and the keys that it is about. */
@@ -111,6 +113,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
       if (!answer)
         return void res.status(500).json({ errorCode: 'ERR_DIRECT_INVOKE', message: 'no such app' });
       res.status(answer.status);
+      if (answer.body === NOTHING) return void res.end();
       res.type(answer.status >= 400 ? 'application/problem+json' : 'application/json');
       res.set(answer.headers ?? {});
       res.send(JSON.stringify(answer.body ?? {}));
