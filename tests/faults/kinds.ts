@@ -64,9 +64,9 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
   const frozen = { replica: [500, 8_000], part: [500, 6_000] } as const;
   const { broker } = around;
   const kinds: FaultKind[] = [
-    kind('service killed', 5, replicas, AWAY, killing(hit.service)),
-    kind('sidecar killed', 5, replicas, AWAY, killing(hit.sidecar)),
-    kind('service and sidecar killed', 3, replicas, AWAY, killing(hit.both)),
+    kind('service killed', 3, replicas, AWAY, killing(hit.service)),
+    kind('sidecar killed', 3, replicas, AWAY, killing(hit.sidecar)),
+    kind('service and sidecar killed', 2, replicas, AWAY, killing(hit.both)),
     kind('service frozen', 3, replicas, frozen.replica, freezing(hit.service)),
     kind('sidecar frozen', 3, replicas, frozen.replica, freezing(hit.sidecar)),
     kind('service and sidecar frozen', 2, replicas, frozen.replica, freezing(hit.both)),

@@ -19,8 +19,8 @@ const FILLING = 15;
 const AFTER = 45;
 /** How many ask at once to find out what the system can carry. */
 const ASKERS = 48;
-/** How long the crowd waits for an answer in all. Milliseconds. */
-const IN_TIME = 5_000;
+/** When everybody has to be answered: the gateway gives a service five seconds. Milliseconds. */
+const IN_TIME = 6_000;
 /** When all has to be as before the crowd. Seconds. */
 const BACK_WITHIN = 30;
 /** Windows in which answers are compared with those before the crowd. Milliseconds. */
@@ -156,7 +156,7 @@ function judge(seen: Seen): Judgement {
   const large = [...memory].filter(
     ([name]) => /^[a-z-]+$/.test(name) && name !== 'zipkin' && name !== 'maildev',
   );
-  const took = crowd.map((one) => one.took);
+  const tookToRefuse = refused.map(({ took }) => took);
   return {
     checks: [
       {
@@ -191,9 +191,9 @@ function judge(seen: Seen): Judgement {
       'of them accepted': `${accepted}`,
       'of them refused': `${refused.length}`,
       'an answer, nine of ten, before': `${normal} ms`,
-      'an answer to the crowd, at the median': `${quantile(took, 0.5)} ms`,
-      'an answer to the crowd, nine of ten': `${nineOfTen(took)} ms`,
-      'an answer to the crowd, the last': `${quantile(took, 1)} ms`,
+      'a refusal, at the median': `${quantile(tookToRefuse, 0.5)} ms`,
+      'a refusal, nine of ten': `${nineOfTen(tookToRefuse)} ms`,
+      'an answer to the crowd, at worst': `${Math.max(...crowd.map(({ took }) => took))} ms`,
       'answers as before, after the crowd': `${backAfter} s`,
       'until paid, nine of ten, before': `${paidBefore} ms`,
       'until paid, nine of ten, 30 s after': `${paidAfter} ms`,
