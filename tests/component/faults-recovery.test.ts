@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import type { Order, OrderEventType } from '../../services/orders/contract.ts';
+import type { Done } from '../faults/attacks/attack.ts';
+import type { Told } from '../faults/checks/check.ts';
+import type { Accepted } from '../faults/journal.ts';
+import { heldUp, recoveries } from '../faults/recovery.ts';
+
+const FAULT: Done = {
+  kind: 'service killed',
+  target: 'orders',
+  touches: ['orders'],
+  at: 0,
+  lasts: 1_000,
+  began: 10_000,
+  ended: 12_000,
+};
+const NOW = 100_000;
+
+const accepted = (id: string, at: number, card_token = 'tok_visa'): [string, Accepted] => [
+  id,
+  {
+    at,
+    customer: 0,
+    key: id,
+    body: { items: [], payment: { method: 'card', card_token } },
+    answer: { status: 201, order_id: id, total: 1 },
+  },
+];
+const told = (id: string, events: OrderEventType[], times: number[]): [string, Told] => [
+  id,
+  { order: { updated_at: new Date(times.at(-1) ?? 0).toISOString() } as Order, events, times },
+];
+const recoveryOf = (orders: [string, Accepted][], ends: [string, Told][]) =>
+  recoveries([FAULT], new Map(orders), new Map(ends), NOW)[0]?.recovery;
+
+describe('when the effect of a fault was over', () => {
+  it('When orders were accepted meanwhile, then with the last of them that ended', () => {
+    const orders = [accepted('a', 10_500), accepted('b', 11_500), accepted('before', 9_000)];
+    const ends = [
+      told('a', ['order.rejected'], [15_000]),
+      told('b', ['order.rejected'], [13_000]),
+      told('before', ['order.rejected'], [60_000]),
+    ];
+    expect(recoveryOf(orders, ends)).toBe(3_000);
+  });
+
+  it('When none was accepted meanwhile, then nothing is known', () => {
+    expect(recoveryOf([accepted('a', 13_000)], [told('a', ['order.rejected'], [14_000])])).toBeUndefined();
+  });
+
+  it.each([
+    ['whose provider was slow on purpose', 'tok_timeout', 50_000],
+    ['that a clock ahead of the time has written', 'tok_visa', NOW + 3_600_000],
+  ])('When an order ended late %s, then it says nothing', (_, card, ended) => {
+    const orders = [accepted('a', 10_500), accepted('late', 10_500, card)];
+    const ends = [told('a', ['order.rejected'], [12_500]), told('late', ['order.rejected'], [ended])];
+    expect(recoveryOf(orders, ends)).toBe(500);
+  });
+});
+
+it('When an order waits for more than ten seconds between two events, then it was held up there', () => {
+  const orders = new Map([
+    told('a', ['order.created', 'payment.requested', 'order.paid'], [0, 10_001, 12_000]),
+    told('b', ['order.created', 'payment.requested', 'order.paid'], [0, 30_000, 60_000]),
+  ]);
+  expect(heldUp(orders)).toEqual({
+    'order.created to payment.requested': 2,
+    'payment.requested to order.paid': 1,
+  });
+});
