@@ -10,7 +10,7 @@ import { startTracing } from '../shared/tracing.ts';
 const SERVICE = 'fulfilment';
 const config = loadConfig(schema, process.env);
 const log = createLogger(SERVICE, config.LOG_LEVEL);
-const stopTracing = startTracing(SERVICE, config.ZIPKIN_ENDPOINT);
+const stopTracing = startTracing(SERVICE, config);
 const sidecar = createSidecar(sidecarOptions(config));
 const delays = { dispatchAfterMs: config.DISPATCH_AFTER_MS, deliverAfterMs: config.DELIVER_AFTER_MS };
 const deps = { log, sidecar, metrics: createMetrics(), appApiToken: config.APP_API_TOKEN };

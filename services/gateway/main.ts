@@ -11,7 +11,7 @@ import { startTracing } from '../shared/tracing.ts';
 
 const config = loadConfig(schema, process.env);
 const log = createLogger('gateway', config.LOG_LEVEL);
-const stopTracing = startTracing('gateway', config.ZIPKIN_ENDPOINT);
+const stopTracing = startTracing('gateway', config);
 const sidecar = createSidecar(sidecarOptions(config));
 const hits = hitStore(config.RATE_LIMIT_REDIS_URL, log);
 const [metrics, now, stopping] = [createMetrics(), () => new Date(), stopSignal(process)];

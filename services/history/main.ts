@@ -10,7 +10,7 @@ import { startTracing } from '../shared/tracing.ts';
 const SERVICE = 'history';
 const config = loadConfig(schema, process.env);
 const log = createLogger(SERVICE, config.LOG_LEVEL);
-const stopTracing = startTracing(SERVICE, config.ZIPKIN_ENDPOINT);
+const stopTracing = startTracing(SERVICE, config);
 const sidecar = createSidecar(sidecarOptions(config));
 const app = createApp({
   log,

@@ -16,6 +16,8 @@ export const baseConfig = z.object({
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** Where the service's own spans go; not set: only the sidecars trace. */
   ZIPKIN_ENDPOINT: z.url().optional(),
+  /** Traces that begin here, at most. Each order is some seventy spans, which cost more than the order. */
+  TRACES_PER_SECOND: z.coerce.number().int().min(0).default(10),
 });
 
 export type BaseConfig = z.infer<typeof baseConfig>;

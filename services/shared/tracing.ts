@@ -3,6 +3,7 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { ZipkinExporter } from '@opentelemetry/exporter-zipkin';
 import { resourceFromAttributes } from '@opentelemetry/resources';
+import type { BaseConfig } from './config.ts';
 import {
   BasicTracerProvider,
   BatchSpanProcessor,
@@ -11,30 +12,29 @@ import {
   type Sampler,
 } from '@opentelemetry/sdk-trace-base';
 
+type TracingConfig = Pick<BaseConfig, 'ZIPKIN_ENDPOINT' | 'TRACES_PER_SECOND'>;
+
 /**
  * Installs OpenTelemetry for this process: context that follows async calls, W3C headers, and, where
- * `zipkinEndpoint` (a v2 spans URL) is given, export of the service's own spans. The hops between services
+ * `ZIPKIN_ENDPOINT` (a v2 spans URL) is given, export of the service's own spans. The hops between services
  * are traced by the sidecars; a service adds only what it alone knows.
  *
+ * @param config.TRACES_PER_SECOND so many begin here at most
  * @returns a function that sends what is left and stops.
  */
-export function startTracing(service: string, zipkinEndpoint: string | undefined): () => Promise<void> {
+export function startTracing(service: string, config: TracingConfig): () => Promise<void> {
+  const { ZIPKIN_ENDPOINT: url, TRACES_PER_SECOND: perSecond } = config;
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
-  const spanProcessors = zipkinEndpoint
-    ? [new BatchSpanProcessor(new ZipkinExporter({ url: zipkinEndpoint }))]
-    : [];
+  const spanProcessors = url ? [new BatchSpanProcessor(new ZipkinExporter({ url }))] : [];
   const provider = new BasicTracerProvider({
-    sampler: new ParentBasedSampler({ root: reservoirSampler(TRACES_PER_SECOND, Date.now) }),
+    sampler: new ParentBasedSampler({ root: reservoirSampler(perSecond, Date.now) }),
     resource: resourceFromAttributes({ 'service.name': service }),
     spanProcessors,
   });
   trace.setGlobalTracerProvider(provider);
   return () => provider.shutdown();
 }
-
-/** Each order is some seventy spans: more traces than that would cost more than the orders themselves. */
-const TRACES_PER_SECOND = 10;
 
 /**
  * Traces everything while there is little, and `perSecond` traces a second when there is much. For traces that begin

@@ -108,7 +108,8 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       portOffset,
       replicas,
       env: {
-        gateway: UNLIMITED,
+        // Of so many orders, a trace of each would cost more than the orders.
+        gateway: { ...UNLIMITED, TRACES_PER_SECOND: '1' },
         inventory: { SEED_FILE: seedFile },
         // Messages that are late on purpose are no sign of too many orders.
         orders: proxies ? { ORDER_MAX_LAG_MS: '60000' } : {},

@@ -28,7 +28,7 @@ let tracing = false;
 
 /** Builds the service with the dependencies that every service has; `build` adds its own. */
 export async function startService(build: (deps: ServiceDeps) => Express): Promise<ServiceUnderTest> {
-  if (!tracing) startTracing('test', undefined);
+  if (!tracing) startTracing('test', { ZIPKIN_ENDPOINT: undefined, TRACES_PER_SECOND: 10 });
   tracing = true;
   const fake = await startFakeSidecar();
   const logs: Record<string, unknown>[] = [];
