@@ -15,7 +15,7 @@ export interface Intake {
   withdrawn: (at: number) => void;
   /** An event was appended to an order that was created then. */
   moved: (event: OrderEventType, created: number, at: number) => void;
-  /** Seconds after which to try again, where a new order would wait for too long now; else undefined. */
+  /** Seconds after which there is room again, where a new order would wait for too long now; else undefined. */
   refusal: (at: number) => number | undefined;
 }
 
@@ -43,8 +43,8 @@ const BACKLOG_FROM = 1 / 5;
 const AT_ONCE = 64;
 const MAX_LEFT = 1_000;
 const MAX_ACCEPTED = 10_000;
-/** Seconds. */
-const LONGEST_REFUSAL = 30;
+/** How much longer the wait will be is not known; beyond this it is better to ask. Seconds. */
+const LONGEST_REFUSAL = 10;
 
 /** @param startedAt what was accepted before is not known */
 export function intake(maxLag: number, startedAt: number): Intake {
@@ -86,7 +86,7 @@ export function intake(maxLag: number, startedAt: number): Intake {
     refusal(at) {
       const wait = Math.max(waitFor(queues.stock, at), waitFor(queues.payment, at));
       if (wait <= maxLag) return undefined;
-      return Math.min(Math.max(Math.ceil(wait / 1_000), 1), LONGEST_REFUSAL);
+      return Math.min(Math.ceil((wait - maxLag) / 1_000), LONGEST_REFUSAL);
     },
   };
 }

@@ -3,7 +3,7 @@ import { retryOnConflict, type Stored } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
 import type { Order } from './contract.ts';
 import type { Intake } from './intake.ts';
-import { append, replay } from './order.ts';
+import { append, isFinal, replay } from './order.ts';
 import type { OrderJob } from './order-job.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
 import { decide, type Message } from './saga.ts';
@@ -55,8 +55,9 @@ export function orderMover(deps: {
     }
     if (decision.sayFirst) await say(loaded.value, order.version);
     const at = now().toISOString();
-    const watched = await watch(loaded.value, at);
-    const document = await store.save({ ...loaded, value: watched }, append(before, [next], at));
+    const events = append(before, [next], at);
+    const value = await watch(loaded.value, replay(orderId, events), at);
+    const document = await store.save({ ...loaded, value }, events);
     intake.moved(next.type, Date.parse(order.created_at), Date.parse(at));
     await say(document, order.version + 1);
     moved.inc({ type: next.type });
@@ -64,11 +65,20 @@ export function orderMover(deps: {
     return { order: replay(orderId, document.events), changed: true };
   };
 
-  /** An order that has no job yet gets it before it goes on: from here on nothing else may come for it. */
-  async function watch(document: OrderDocument, at: string): Promise<OrderDocument> {
+  /**
+   * An order that has no job yet gets it now, and at the latest where nothing else may come for it: by a message that the
+   * broker delivers again, it can go on without.
+   */
+  async function watch(document: OrderDocument, willBe: Order, at: string): Promise<OrderDocument> {
     const { unwatched, ...watched } = document;
-    if (unwatched) await job.set(document.order_id, recheckMs, at);
-    return watched;
+    if (!unwatched) return document;
+    try {
+      await job.set(document.order_id, recheckMs, at);
+      return watched;
+    } catch (error) {
+      if (isFinal(willBe)) throw error;
+      return document;
+    }
   }
 
   return (orderId, message, demand) =>

@@ -8,7 +8,7 @@ export interface OrderDocument {
   events: OrderEvent[];
   /** Not in the stream, which callers can read. */
   payment: PaymentMethod;
-  /** Its job could not be set yet, because the scheduler was away: whoever moves the order sets it first. */
+  /** Its job could not be set yet, because the scheduler was away: whoever moves the order tries to, and whoever ends it has to. */
   unwatched?: true;
   /** What the order was made of, to tell a repeated request from another one with the same idempotency key. */
   request_hash: string;

@@ -86,7 +86,7 @@ export function orderPlacer(deps: {
 
   /**
    * The order is accepted even while the broker is out of reach: its job will say it. And even while the scheduler is: what
-   * the broker has goes on until it can be watched. Without both it is not.
+   * the broker has goes on, and ends when it can be watched. Without both it is not.
    */
   async function sayCreated(document: OrderDocument): Promise<void> {
     await say(document, 1).catch((err: unknown) => {

@@ -27,12 +27,12 @@ describe('the rule', () => {
     ['nothing has left', 0, 'order.paid', undefined],
     ['too few have left to tell', 9, 'order.paid', undefined],
     // 390 wait, and 10 a second leave.
-    ['ten are late when they are paid', 10, 'order.paid', 30],
-    ['ten are late when their payment fails', 10, 'order.payment_failed', 30],
-    ['ten are late when they are reserved', 10, 'payment.requested', 30],
-    ['ten are late when they are rejected', 10, 'order.rejected', 30],
-    // 300 wait, and 20 a second leave.
-    ['a hundred are late', 100, 'order.paid', 15],
+    ['ten are late when they are paid', 10, 'order.paid', 10],
+    ['ten are late when their payment fails', 10, 'order.payment_failed', 10],
+    ['ten are late when they are reserved', 10, 'payment.requested', 10],
+    ['ten are late when they are rejected', 10, 'order.rejected', 10],
+    // 200 wait, and 20 a second leave: in five seconds a hundred will wait.
+    ['two hundred are late', 200, 'order.paid', 5],
     ['late ones are cancelled', 100, 'order.cancelled', undefined],
     ['late ones expire', 100, 'order.expired', undefined],
     ['late ones are delivered', 100, 'order.delivered', undefined],
@@ -60,7 +60,7 @@ describe('the rule', () => {
     const created = acceptedIn10s(door, 400);
     for (const time of created.slice(0, 20)) door.moved('order.paid', time, 10_000);
     for (const time of created.slice(380)) door.moved('order.rejected', time, 10_000);
-    expect(door.refusal(10_000)).toBe(19);
+    expect(door.refusal(10_000)).toBe(10);
   });
 
   it('When few orders a second come and are paid at once, then a rush of them is taken', () => {
@@ -73,7 +73,7 @@ describe('the rule', () => {
   it('When what waits was accepted before the start, then the lag alone tells, and only while it is there', () => {
     const door = intake(MAX_LAG, 30_000);
     for (let count = 0; count < 10; count++) door.moved('order.paid', 20_000 + count, 32_500);
-    expect(door.refusal(32_500)).toBe(13);
+    expect(door.refusal(32_500)).toBe(8);
     for (let count = 0; count < 10; count++) door.moved('order.paid', 29_000, 33_500);
     expect(door.refusal(33_500)).toBeUndefined();
   });
@@ -82,7 +82,7 @@ describe('the rule', () => {
     const door = intake(MAX_LAG, 0);
     for (const time of acceptedIn10s(door, 10)) door.moved('order.paid', time, 11_000);
     for (let count = 0; count < 100; count++) door.accepted(10_000);
-    expect(door.refusal(11_000)).toBe(10);
+    expect(door.refusal(11_000)).toBe(5);
     for (let count = 0; count < 40; count++) door.withdrawn(10_000);
     expect(door.refusal(11_000)).toBeUndefined();
   });
@@ -216,7 +216,7 @@ describe('POST /api/orders while orders wait', () => {
     expect([response.status, slugOf(response), response.headers['retry-after']]).toEqual([
       503,
       'unavailable',
-      '8',
+      '3',
     ]);
     expect([calls.length, documents.size, jobs.size, published.length]).toEqual(before);
     expect(reads).toBe(0);

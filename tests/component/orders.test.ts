@@ -97,16 +97,27 @@ describe('POST /api/orders', () => {
     expect((await post(cart())).status).toBe(201);
   });
 
-  it('When the scheduler is out of reach, then the order is accepted, and gets its job before it goes on', async () => {
+  it('When the scheduler is out of reach, then the order is accepted and goes on, and gets its job once it can', async () => {
     service.sidecar.fail('schedule', 2);
     const orderId = await placed();
     expect(service.said('order.created')).toHaveLength(1);
-    expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('RETRY');
-    expect(await statusOf(orderId)).toBe('PENDING');
-    expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('SUCCESS');
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+    await service.deliver('inventory.reserved', { order_id: orderId });
+    expect(await statusOf(orderId)).toBe('RESERVED');
+    expect(service.sidecar.jobs.size).toBe(0);
     await service.deliver('payment.processed', { order_id: orderId, payment_id: randomUUID() });
     expect(await statusOf(orderId)).toBe('PAID');
+    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+  });
+
+  it('When the scheduler is still out of reach where an order would end, then it does not end before it has its job', async () => {
+    service.sidecar.fail('schedule', 2);
+    const orderId = await placed();
+    const reject = () => service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
+    expect(await reject()).toBe('RETRY');
+    expect(await statusOf(orderId)).toBe('PENDING');
+    expect(await reject()).toBe('SUCCESS');
+    expect(await statusOf(orderId)).toBe('REJECTED');
+    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
   });
 
   it('When the answer about prices is nothing at all, then 503 and nothing is written', async () => {
