@@ -38,7 +38,7 @@ await untilInterrupted(async (signal) => {
 });
 
 function modeOf(name: string): Mode {
-  const mode = MODES.find((one) => one === name);
-  if (!mode) throw new Error(`there is no mode "${name}", but ${MODES.join(', ')}`);
-  return mode;
+  const found = MODES.find((one) => one === name);
+  if (!found) throw new Error(`there is no mode "${name}", but ${MODES.join(', ')}`);
+  return found;
 }

@@ -72,8 +72,11 @@ export function mailer(deps: {
     key: string,
     { kind, recipientId, write }: MailOrder,
   ): Promise<void> {
-    if (await sidecar.state.get<SentMail>(key)) return;
-    const recipient = await recipients.load(recipientId);
+    const [sentBefore, recipient] = await Promise.all([
+      sidecar.state.get<SentMail>(key),
+      recipients.load(recipientId),
+    ]);
+    if (sentBefore) return;
     if (!recipient) throw new Error(`recipient ${recipientId} is not known yet`);
     if (isGone(recipient)) return;
     const { subject, html } = write(recipient);

@@ -204,10 +204,7 @@ describe('Many mails at once', () => {
       email: `n${n}@example.com`,
     }));
     await Promise.all(others.map((other) => registered(other)));
-    expect([...service.sidecar.mostSendsAtOnce].toSorted()).toEqual([
-      ['email', 1],
-      ['email-2', 1],
-    ]);
+    expect(Object.fromEntries(service.sidecar.mostSendsAtOnce)).toEqual({ email: 1, 'email-2': 1 });
     expect(
       mails()
         .map(({ to }) => to)

@@ -262,7 +262,7 @@ describe('DELETE /api/users/:id', () => {
     const id = await registered();
     await erase(id);
     const stored = JSON.stringify([...service.sidecar.documents]);
-    for (const trace of ['ada', 'Ada', 'argon2']) expect(stored).not.toContain(trace);
+    for (const trace of ['ada@', 'Ada', 'argon2']) expect(stored).not.toContain(trace);
   });
 
   it('When it is deleted or changed again, then 404', async () => {

@@ -88,7 +88,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
         return async () => setClock(0);
         function setClock(ahead: number): void {
           writeFileSync(around.clock.file, String(ahead));
-          process.kill(service(name).pid(), 'SIGUSR2');
+          signal(service(name).pid(), 'SIGUSR2');
         }
       },
     },
@@ -141,10 +141,10 @@ const nothing = async () => {};
 
 type UnitsOf = (target: string) => Unit[];
 
-function killing(unitsOf: UnitsOf, signal: NodeJS.Signals = 'SIGKILL'): FaultKind['begin'] {
+function killing(unitsOf: UnitsOf, how: NodeJS.Signals = 'SIGKILL'): FaultKind['begin'] {
   return async (target) => {
     const units = unitsOf(target);
-    await Promise.all(units.map((one) => one.stop(signal)));
+    await Promise.all(units.map((one) => one.stop(how)));
     return async () => void (await Promise.all(units.map(bringUp)));
   };
 }
@@ -152,11 +152,20 @@ function killing(unitsOf: UnitsOf, signal: NodeJS.Signals = 'SIGKILL'): FaultKin
 function freezing(unitsOf: UnitsOf): FaultKind['begin'] {
   return async (target) => {
     const pids = unitsOf(target).map((one) => one.pid());
-    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    for (const pid of pids) signal(pid, 'SIGSTOP');
     return async () => {
-      for (const pid of pids) process.kill(pid, 'SIGCONT');
+      for (const pid of pids) signal(pid, 'SIGCONT');
     };
   };
+}
+
+/** What has ended by itself a moment ago is past it; the supervisor starts it again. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 const STARTS = 20;
