@@ -31,15 +31,17 @@ export interface Host {
   enter: readonly string[];
 }
 
-/** @param bring starts the process, hands it over, and resolves when it is ready */
+/** @param bring starts the process, hands it over, and resolves when it is ready. Who asks meanwhile waits for the same. */
 export function unit(bring: (keep: (started: Running) => void) => Promise<unknown>): Unit {
   let running: Running | undefined;
+  let starting: Promise<unknown> | undefined;
   return {
     pid: () => running?.pid ?? -1,
     hasEnded: () => running?.hasEnded() ?? true,
     stop: async (signal) => running?.stop(signal),
     async start() {
-      await bring((started) => (running = started));
+      starting ??= bring((started) => (running = started)).finally(() => (starting = undefined));
+      await starting;
     },
   };
 }
