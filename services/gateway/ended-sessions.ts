@@ -30,7 +30,8 @@ const ASK_AGAIN_AFTER = 2_000;
 
 /**
  * Asks users which sessions have ended, when there are requests and no more than once a second: a token is refused five
- * seconds after its session has ended, at every replica. While users is out of reach, what was known last goes on to count.
+ * seconds after its session has ended, at every replica. While users is out of reach, what was known last goes on to count,
+ * and nobody waits for it.
  */
 export function endedSessions(deps: {
   sidecar: Pick<Sidecar, 'invoke'>;
@@ -61,7 +62,6 @@ export function endedSessions(deps: {
 
   function askOnce(): Promise<void> {
     if (asking) return asking;
-    // Whoever comes after a failure is not made to wait for the next one.
     if (time() - failedAt < ASK_AGAIN_AFTER) return Promise.resolve();
     asking = ask()
       .catch((err: unknown) => {
@@ -75,8 +75,9 @@ export function endedSessions(deps: {
   return async ({ sub, sid, epoch }) => {
     const age = time() - knownAt;
     // A clock that was set back must not make an old list a new one.
-    if (age > USED_FOR || age < 0) await askOnce();
-    else if (age > FRESH_FOR) void askOnce();
+    const isOut = known !== undefined && failedAt > knownAt;
+    if ((age > USED_FOR || age < 0) && !isOut) await askOnce();
+    else if (age > FRESH_FOR || age < 0) void askOnce();
     if (!known) throw unavailable();
     const ended = known.users.get(sub);
     return known.sessions.has(sid) || (ended !== undefined && epoch < ended.epoch && sid !== ended.except);

@@ -242,6 +242,27 @@ describe('sessions that have ended', () => {
     expect(await statusOf()).toBe(401);
   });
 
+  it('When users has not answered before and hangs, then nobody waits for it', async () => {
+    await statusOf();
+    service.sidecar.answer('users', () => ({ status: 503 }));
+    later(60_000);
+    await statusOf();
+    let hanging = 0;
+    service.sidecar.answer('users', () => {
+      hanging += 1;
+      return new Promise(() => {});
+    });
+    later(60_000);
+    const started = performance.now();
+    expect(await statusOf()).toBe(200);
+    expect(performance.now() - started).toBeLessThan(800);
+    await until(
+      'users is asked',
+      async () => hanging,
+      (count) => count > 0,
+    );
+  });
+
   it('When it was never known, then 503', async () => {
     const other = createApp({ ...depsOf(), now: () => now });
     service.sidecar.answer('users', ({ path }) =>
