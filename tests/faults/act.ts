@@ -18,6 +18,7 @@ export interface ActOptions {
   seed: string;
   shelf: Shelf;
   customers: number;
+  tabs?: LoadOptions['tabs'];
   /** Milliseconds that a customer rests between two requests, at most. */
   restMs: number;
   actions?: LoadOptions['actions'];
@@ -46,7 +47,7 @@ export interface Act {
 
 /** Attacks a system under load, waits until it is quiet, and checks every promise. */
 export async function act(stage: Stage, options: ActOptions): Promise<Act> {
-  const { seed, shelf, restMs, actions, signal, tell } = options;
+  const { seed, shelf, tabs, restMs, actions, signal, tell } = options;
   const { system, units } = stage;
   const journal = newJournal();
   const people = await letIn(stage.doors, system.admin, options.customers);
@@ -59,7 +60,7 @@ export async function act(stage: Stage, options: ActOptions): Promise<Act> {
     return held.during(fault, doIt);
   };
   try {
-    const load = startLoad({ people, journal, shelf, seed, restMs, actions });
+    const load = startLoad({ people, journal, shelf, seed, tabs, restMs, actions });
     const attacked = await options
       .attack({ people, journal, during, signal, tell })
       .finally(() => load.stop());

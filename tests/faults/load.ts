@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, Client } from '../../services/gateway/client.ts';
 import { chance, zipf, type Chance } from './chance.ts';
@@ -41,29 +42,36 @@ export interface LoadOptions {
   journal: Journal;
   shelf: Shelf;
   seed: string;
+  /** How many things a customer does at a time; not given: one. */
+  tabs?: number | undefined;
   /** Milliseconds that a customer rests between two requests, at most. */
   restMs: number;
   /** How often something is done, where not as often as usual. */
   actions?: Partial<Record<Action, number>> | undefined;
 }
 
-/** Every customer does one thing after the other, as chance has it, until the load is stopped. */
-export function startLoad({ people, journal, shelf, seed, restMs, actions }: LoadOptions): Load {
+/** Every customer does one thing after the other in each tab, as chance has it, until the load is stopped. */
+export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, actions }: LoadOptions): Load {
   const stopped = new AbortController();
+  setMaxListeners(0, stopped.signal);
   const isGoing = () => !stopped.signal.aborted;
   const weights = { ...ACTIONS, ...actions };
   const { hot, others } = shelf;
   const byRank = zipf(others.length);
   const open = new Set<Wanted | Restock>();
   async function live(customer: number, source: Chance): Promise<void> {
-    while (isGoing()) {
+    for (;;) {
+      await rest(source.between(0, restMs));
+      if (!isGoing()) return;
       const action = source.weighted<Action>(weights);
       await ACT[action](customer, source).catch((error: unknown) => {
         violated('orders', `${action}: the answer was not as its schema has it: ${String(error)}`);
       });
-      await delay(source.between(0, restMs));
     }
   }
+
+  /** @param ms less where the load is stopped meanwhile */
+  const rest = (ms: number) => delay(ms, undefined, { signal: stopped.signal }).catch(() => {});
 
   const ACT: Record<Action, (customer: number, source: Chance) => Promise<void>> = {
     async order(customer, source) {
@@ -190,13 +198,17 @@ export function startLoad({ people, journal, shelf, seed, restMs, actions }: Loa
       if (tries === 0) count(journal, what, isSettled(one), answer);
       if (isSettled(one)) return;
       const retryAfter = answer?.headers['retry-after'];
-      await delay(retryAfter === undefined ? 300 * (tries + 1) : 1000 * Number(retryAfter));
+      await rest(retryAfter === undefined ? 300 * (tries + 1) : 1000 * Number(retryAfter));
     }
     if (!isSettled(one)) open.add(one);
   }
 
   const running = Promise.all(
-    people.customers.map((_, customer) => live(customer, chance(seed).of(`customer ${customer}`))),
+    people.customers.flatMap((_, customer) =>
+      Array.from({ length: tabs }, (__, tab) =>
+        live(customer, chance(seed).of(`customer ${customer}, ${tab}`)),
+      ),
+    ),
   );
 
   return {

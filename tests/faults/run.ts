@@ -36,7 +36,7 @@ export interface RunOptions {
 /** What makes a mode. */
 interface Course {
   stage: Pick<StageOptions, 'proxies' | 'replicas'>;
-  load: Pick<ActOptions, 'customers' | 'restMs'>;
+  load: Pick<ActOptions, 'customers' | 'tabs' | 'restMs'>;
   attack: (stage: Stage, kinds: readonly FaultKind[], options: RunOptions, products: Shelf) => Attack;
   /** Of the first tries, so many have to succeed: else the checks have little to look at. */
   leastSucceeded: number;
@@ -44,7 +44,8 @@ interface Course {
 
 const BY_FAULTS: Course = {
   stage: { proxies: false },
-  load: { customers: 64, restMs: 1_200 },
+  // Many who ask seldom: with few, all of them would soon wait for a replica that is frozen.
+  load: { customers: 48, tabs: 6, restMs: 14_000 },
   attack: (_stage, kinds, { seed, seconds }) => faults({ seed, seconds, kinds }),
   leastSucceeded: 0.7,
 };
