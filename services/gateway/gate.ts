@@ -48,6 +48,7 @@ export function createGate(
     now: () => Date;
   },
   verify: VerifyToken = accessTokens(deps),
+  room: InFlight = inFlight(),
 ): Gate {
   const limits = rateLimits(deps.limits, deps.hits, deps.now);
   const ofCaller = new Map<string, number>();
@@ -62,7 +63,7 @@ export function createGate(
 
   return {
     limits,
-    inFlight: inFlight(),
+    inFlight: room,
     live: liveOrders(deps.sidecar),
 
     async identify(authorization, address) {

@@ -12,28 +12,43 @@ export interface InFlight {
   run: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
+/** Fewer than the connections to the sidecar, so that none waits for one. Each may hold a body of 100 KB of a heap of 96 MB. */
+const MAX_IN_FLIGHT = 200;
 /**
- * Twice what keeps two processors busy. What is over it is refused in a fraction of the time that it would take to ask: with
- * 200, five times the load that can be carried made one answer in ten take ten seconds.
+ * Of these, so many may be young: twice what keeps two processors busy. With more, five times the load that can be carried
+ * made one answer in ten take ten seconds. What is older waits for a replica that does not answer, and keeps nobody busy.
  */
-const MAX_IN_FLIGHT = 64;
+const MAX_YOUNG = 64;
+/** Milliseconds. */
+const YOUNG_FOR = 1_000;
 
-export function inFlight(): InFlight {
-  let count = 0;
+export function inFlight(youngFor = YOUNG_FOR): InFlight {
+  let all = 0;
+  let young = 0;
 
   function demandRoom(): void {
-    if (count >= MAX_IN_FLIGHT) throw new Overload('Too many requests are under way. Please try again.');
+    if (all >= MAX_IN_FLIGHT || young >= MAX_YOUNG)
+      throw new Overload('Too many requests are under way. Please try again.');
   }
 
   return {
     demandRoom,
     async run(work) {
       demandRoom();
-      count += 1;
+      all += 1;
+      young += 1;
+      let isYoung = true;
+      const age = () => {
+        if (isYoung) young -= 1;
+        isYoung = false;
+      };
+      const aging = setTimeout(age, youngFor);
       try {
         return await work();
       } finally {
-        count -= 1;
+        clearTimeout(aging);
+        age();
+        all -= 1;
       }
     },
   };

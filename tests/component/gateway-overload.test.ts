@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp, createGrpc, type GatewayDeps } from '../../services/gateway/app.ts';
 import { createGate, type Gate } from '../../services/gateway/gate.ts';
+import { inFlight } from '../../services/gateway/in-flight.ts';
 import { loadProtocol } from '../../services/gateway/grpc/protocol.ts';
 import type { GrpcServer } from '../../services/gateway/grpc/server.ts';
 import { createMetrics } from '../../services/shared/service.ts';
@@ -33,12 +34,14 @@ beforeEach(async () => {
   [verified, knowsTokens] = [0, true];
   service = await startService((deps) => {
     options = { ...deps, ...gatewayOptions() };
-    gate = createGate(options, (authorization) => {
+    const verify = (authorization: string | undefined) => {
       verified += 1;
       if (!knowsTokens) return Promise.reject(unavailable());
       if (authorization === 'Bearer ada') return Promise.resolve(ADA);
       return Promise.reject(new Problem(401, 'unauthenticated', 'This needs an access token.'));
-    });
+    };
+    // Young for longer than a test takes.
+    gate = createGate(options, verify, inFlight(60_000));
     return createApp(options, gate);
   });
   release = () => {};
