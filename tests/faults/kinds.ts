@@ -41,7 +41,7 @@ export const REPLICAS: Readonly<Record<string, number>> = {
   gateway: 1,
 };
 /** How long what is killed stays away. Milliseconds. */
-const AWAY = [200, 3_000] as const;
+const AWAY = [200, 2_000] as const;
 /** An hour: far beyond every deadline. */
 const CLOCK_AHEAD = 3_600_000;
 
@@ -61,7 +61,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     sidecar: (name: string) => [sidecar(name)],
     both: (name: string) => [service(name), sidecar(name)],
   };
-  const frozen = { replica: [500, 8_000], part: [500, 6_000] } as const;
+  const frozen = { replica: [500, 6_000], part: [500, 4_500] } as const;
   const { broker } = around;
   const kinds: FaultKind[] = [
     kind('service killed', 3, replicas, AWAY, killing(hit.service)),
@@ -81,7 +81,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     {
       name: 'clock an hour ahead',
       targets: [{ name: around.clock.replica, weight: 1, touches: [around.clock.replica] }],
-      lasts: [1_000, 8_000],
+      lasts: [1_000, 6_000],
       weight: 1,
       async begin(name) {
         setClock(CLOCK_AHEAD);
@@ -98,7 +98,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     kinds.push({
       name: 'database locked',
       targets: around.databases.map((name) => ({ name, weight: 1, touches: [`database of ${name}`] })),
-      lasts: [500, 6_000],
+      lasts: [500, 4_500],
       weight: 2,
       begin: async (name) => lockDatabase(around.dataDir, name) ?? nothing,
     });
@@ -106,7 +106,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     kinds.push({
       name: 'network cut',
       targets: [{ name: farReplicas.join(', '), weight: 1, touches: farReplicas }],
-      lasts: [1_000, 8_000],
+      lasts: [1_000, 6_000],
       weight: 2,
       async begin() {
         farHost.cut();
@@ -117,7 +117,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     kinds.push({
       name: 'disk full',
       targets: [{ name: smallDisk.of, weight: 1, touches: [`database of ${smallDisk.of}`] }],
-      lasts: [1_000, 6_000],
+      lasts: [1_000, 4_500],
       weight: 2,
       async begin() {
         smallDisk.disk.fill();
