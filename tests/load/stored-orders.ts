@@ -39,7 +39,8 @@ export async function storeOrders(
     }),
     writeBack(system, 'history', async (state) => {
       const { record } = readModelStore(state);
-      for (const some of chunks(orders, 5_000)) await Promise.all(some.map(record));
+      // Fewer than may wait for a shared call.
+      for (const some of chunks(orders, 1_000)) await Promise.all(some.map(record));
     }),
     writeBack(system, 'payments', async (state) => {
       const store = paymentStore(state);
