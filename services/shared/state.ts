@@ -47,23 +47,19 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
     return keys.map((one) => found.get(one));
   });
 
-  const commit = groupCommit<Write[], { conflict: unknown } | undefined>(async (groups) => {
+  const commit = groupCommit(writeGroups);
+
+  /** Each of them fails by itself: where one has lost a race, both halves are written apart, down to that one. */
+  async function writeGroups(groups: Write[][]): Promise<Outcome[]> {
     const writes = groups.flat();
     // Of two writes to one document, one has lost: they must not meet in a transaction, whatever a store makes of it.
     const areApart = new Set(writes.map(({ key }) => key)).size === writes.length;
-    if (groups.length > 1 && areApart) {
-      try {
-        await writeAll(writes);
-        return groups.map(() => undefined);
-      } catch (error) {
-        if (!(error instanceof ConflictError)) throw error;
-      }
-    }
-    // One of them is in conflict, and only that one may fail.
-    const outcomes: ({ conflict: unknown } | undefined)[] = [];
-    for (const group of groups) outcomes.push(await conflictOf(writeAll(group)));
-    return outcomes;
-  });
+    const conflict = areApart || groups.length === 1 ? await conflictOf(writeAll(writes)) : LOST;
+    if (!conflict) return groups.map(() => undefined);
+    if (groups.length === 1) return [conflict];
+    const half = Math.ceil(groups.length / 2);
+    return [...(await writeGroups(groups.slice(0, half))), ...(await writeGroups(groups.slice(half)))];
+  }
 
   async function readOne(key: string): Promise<Stored<unknown> | undefined> {
     const response = await request({ method: 'GET', path: `${STORE}/${encodeURIComponent(key)}` });
@@ -111,7 +107,12 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
   };
 }
 
-async function conflictOf(writing: Promise<void>): Promise<{ conflict: unknown } | undefined> {
+/** What became of a write: nothing to tell, or the conflict in which it lost. */
+type Outcome = { conflict: ConflictError } | undefined;
+
+const LOST = { conflict: new ConflictError('two writes to one document') };
+
+async function conflictOf(writing: Promise<void>): Promise<Outcome> {
   return writing.then(
     () => undefined,
     (error: unknown) => {

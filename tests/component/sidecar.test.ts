@@ -73,6 +73,17 @@ describe('writes at the same time', () => {
     expect([...fake.documents.keys()].toSorted()).toEqual(['a', 'b', 'c', 'taken']);
   });
 
+  it('When one of many loses a race, then the others still share their calls', async () => {
+    await put('taken', 1);
+    let calls = 0;
+    fake.beforeState(({ op }) => void (calls += op === 'write' ? 1 : 0));
+    const keys = Array.from({ length: 32 }, (_, n) => (n === 20 ? 'taken' : `k${n}`));
+    const outcomes = await Promise.allSettled([put('first', 1), ...keys.map((key) => put(key, 2))]);
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+    // The first one goes alone, then all others, and at each level two halves.
+    expect(calls).toBe(1 + 1 + 2 * Math.log2(32));
+  });
+
   it('When two are for the same new document, then one of them is first', async () => {
     const outcomes = await Promise.allSettled([put('x', 0), put('same', 1), put('same', 2)]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
