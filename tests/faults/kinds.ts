@@ -61,7 +61,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     sidecar: (name: string) => [sidecar(name)],
     both: (name: string) => [service(name), sidecar(name)],
   };
-  const frozen = { replica: [500, 6_000], part: [500, 4_500] } as const;
+  const frozen = { replica: [500, 6_000], part: [500, 4_500], mail: [2_000, 8_000] } as const;
   const { broker } = around;
   const kinds: FaultKind[] = [
     kind('service killed', 3, replicas, AWAY, killing(hit.service)),
@@ -76,7 +76,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     // The next one waits for the lease of the one that was killed, some 20 s: more of it, and little else would happen.
     kind('scheduler killed', 0.5, one('Dapr scheduler'), AWAY, killing(part('Dapr scheduler'))),
     kind('scheduler frozen', 1, one('Dapr scheduler'), frozen.part, freezing(part('Dapr scheduler'))),
-    kind('mail server frozen', 1, one('Mail catcher'), frozen.part, freezing(part('Mail catcher'))),
+    kind('mail server frozen', 1, one('Mail catcher'), frozen.mail, freezing(part('Mail catcher'))),
     kind('Zipkin frozen', 1, one('Zipkin'), frozen.part, freezing(part('Zipkin'))),
     {
       name: 'clock an hour ahead',
