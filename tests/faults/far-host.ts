@@ -20,6 +20,8 @@ export function makeFarHost(number: number): FarHost | undefined {
   const hosts = `/etc/netns/${name}`;
   const ip = (...args: string[]) => output('ip', ...args) !== undefined;
   const remove = () => {
+    // A process that is still there keeps the namespace, and with it the cable.
+    ip('link', 'del', link);
     ip('netns', 'del', name);
     rmSync(hosts, { recursive: true, force: true });
   };
