@@ -8,7 +8,7 @@ import { GUARDS, takeOut, type Guard } from './guards.ts';
 import { shelf } from './shelf.ts';
 import { startStage, type Stage } from './stage.ts';
 
-type Trial = Pick<Guard, 'name' | 'kinds' | 'mischief' | 'actions'>;
+type Trial = Pick<Guard, 'name' | 'kinds' | 'targets' | 'mischief' | 'seconds' | 'actions'>;
 
 /** What a run does with all guards in their place, to know that it is their absence that is seen. */
 const NONE: Trial = {
@@ -40,15 +40,20 @@ afterAll(async () => {
 
 const shelfOf = (name: string) => shelf(name.replaceAll(' ', '-'));
 
-function attempt({ name, kinds, mischief, actions }: Trial): Promise<Act> {
+function attempt({ name, kinds, targets, mischief, seconds = 12, actions }: Trial): Promise<Act> {
   stage.mischief(mischief);
   return act(stage, {
     seed: name,
     shelf: shelfOf(name),
     attack: faults({
       seed: name,
-      seconds: 12,
-      kinds: stage.kinds.filter((kind) => kinds.includes(kind.name)),
+      seconds,
+      kinds: stage.kinds
+        .filter((kind) => kinds.includes(kind.name))
+        .map((kind) => ({
+          ...kind,
+          targets: kind.targets.filter((one) => targets?.includes(one.name) ?? true),
+        })),
     }),
     customers: 12,
     restMs: 250,

@@ -11,9 +11,12 @@ export interface Guard {
   replicas: readonly string[];
   /** The promise that is broken without it. */
   breaks: string;
-  /** What brings it about: kinds of fault, mischief with messages, more of some actions. */
+  /** What brings it about: kinds of fault, what they hit (not given: anything), mischief with messages, more of some actions. */
   kinds: readonly string[];
+  targets?: readonly string[];
   mischief: boolean;
+  /** Of load, where the usual does not bring it about for certain. */
+  seconds?: number;
   actions?: LoadOptions['actions'];
 }
 
@@ -69,7 +72,8 @@ export const GUARDS: readonly Guard[] = [
     ],
     replicas: ['notifications'],
     breaks: 'mails',
-    kinds: ['mail server frozen'],
+    kinds: ['service killed'],
+    targets: ['notifications'],
     mischief: false,
   },
   {
@@ -102,6 +106,8 @@ export const GUARDS: readonly Guard[] = [
     breaks: 'money',
     kinds: [],
     mischief: true,
+    // Both copies of the cancellation have to come before both of the request for payment.
+    seconds: 24,
     actions: { cancel: 80 },
   },
 ];
