@@ -3,10 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { headersOf, type Caller } from '../shared/identity.ts';
 import { Problem, retryHeaders } from '../shared/problem.ts';
 import {
-  isNothing,
   isProblem,
   sidecarError,
-  SidecarError,
   type SidecarRequest,
   type SidecarResponse,
 } from '../shared/sidecar-call.ts';
@@ -48,9 +46,7 @@ async function ask(
   for (let tries = 1; ; tries++) {
     const asked = performance.now();
     try {
-      const response = await sidecar.invoke(service, request);
-      if (!isNothing(response)) return response;
-      throw new SidecarError(`invoke ${service}`, 502, 'EMPTY_ANSWER');
+      return await sidecar.invoke(service, request);
     } catch (error) {
       if (!mayBeRepeated || tries === TRIES || performance.now() - asked > FOUND_NOBODY) throw error;
     }

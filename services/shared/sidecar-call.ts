@@ -37,22 +37,20 @@ export function isProblem({ headers }: SidecarResponse): boolean {
 }
 
 /**
- * Whether a service's JSON is all there. Where a service or its sidecar ends in the middle of its answer, the caller's
- * sidecar (daprd 1.18) has passed on the status, and ends the body as if that were all.
+ * Whether a service's answer is all there. Where a service or its sidecar ends in the middle of its answer, the caller's
+ * sidecar (daprd 1.18) has passed on the status, and ends the body as if that were all; of some calls to a service that is
+ * just ending it makes a 200 with nothing in it, not even a type.
  */
 export function isWhole({ status, headers, body }: SidecarResponse): boolean {
-  if (!/\bjson\b/.test(String(headers['content-type'])) || status === 204 || status === 304) return true;
+  const type = headers['content-type'];
+  if (type === undefined) return status !== 200 || body.length > 0;
+  if (!/\bjson\b/.test(String(type)) || status === 204 || status === 304) return true;
   try {
     JSON.parse(body.toString());
     return true;
   } catch {
     return false;
   }
-}
-
-/** Whether it is what daprd 1.18 makes of some calls to a service that is just ending: a 200 with nothing in it. */
-export function isNothing({ status, headers, body }: SidecarResponse): boolean {
-  return status === 200 && headers['content-type'] === undefined && body.length === 0;
 }
 
 /** The error for an answer that is not a success. Only Dapr's error code is kept: messages may quote data. */

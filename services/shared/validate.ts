@@ -39,12 +39,12 @@ export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: unkn
 /**
  * What another service answered, as its schema has it.
  *
- * @throws Problem 503 where it is no 200, or nothing: so daprd 1.18 ends some calls to a service that is just ending
+ * @throws Problem 503 where it is no 200
  */
 export function parseAnswer<Schema extends z.ZodType>(
   schema: Schema,
   { status, body }: SidecarResponse,
 ): z.infer<Schema> {
-  if (status !== 200 || body.length === 0) throw unavailable();
+  if (status !== 200) throw unavailable();
   return schema.parse(JSON.parse(body.toString()));
 }

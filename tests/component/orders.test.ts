@@ -459,6 +459,13 @@ describe('cancelling', () => {
     expect(service.sidecar.calls.at(-1)).toMatchObject({ path: `/shipments/${orderId}/stop` });
   });
 
+  it('When fulfilment’s answer is nothing at all, then it is not taken for a yes', async () => {
+    const orderId = await paidOrder();
+    service.sidecar.answer('fulfilment', () => ({ status: 200, body: NOTHING }));
+    expect((await cancel(orderId)).status).toBe(503);
+    expect(await statusOf(orderId)).toBe('PAID');
+  });
+
   it('When the parcel has left, then it is too late', async () => {
     const orderId = await paidOrder();
     service.sidecar.answer('fulfilment', () => ({ status: 409 }));
