@@ -37,6 +37,8 @@ export interface RunOptions {
 interface Course {
   stage: Pick<StageOptions, 'proxies' | 'replicas'>;
   load: Pick<ActOptions, 'customers' | 'tabs' | 'restMs'>;
+  /** Whether its faults are of the stage's kinds. */
+  byKinds: boolean;
   attack: (stage: Stage, kinds: readonly FaultKind[], options: RunOptions, products: Shelf) => Attack;
   /** Of the first tries, so many have to succeed: else the checks have little to look at. */
   leastSucceeded: number;
@@ -46,6 +48,7 @@ const BY_FAULTS: Course = {
   stage: { proxies: false },
   // Many who ask seldom: with few, all of them would soon wait for a replica that is frozen.
   load: { customers: 48, tabs: 6, restMs: 18_000 },
+  byKinds: true,
   attack: (_stage, kinds, { seed, seconds }) => faults({ seed, seconds, kinds }),
   leastSucceeded: 0.7,
 };
@@ -59,6 +62,7 @@ const COURSES: Readonly<Record<Mode, Course>> = {
       replicas: Object.fromEntries(readTemplate().apps.map(({ appID }) => [appID, 2])),
     },
     load: { customers: 16, restMs: 1_500 },
+    byKinds: false,
     attack: ({ system }) => upgrade(system),
     leastSucceeded: 1,
   },
@@ -66,6 +70,7 @@ const COURSES: Readonly<Record<Mode, Course>> = {
     stage: { proxies: false },
     // They are there besides; the attack brings a crowd of its own.
     load: { customers: 16, restMs: 5_000 },
+    byKinds: false,
     attack: (_stage, _kinds, { seconds }, products) => overload(products, seconds),
     leastSucceeded: 0,
   },
@@ -86,7 +91,8 @@ export async function run(options: RunOptions): Promise<Report> {
   try {
     signal.throwIfAborted();
     stage.mischief(mode === 'mischief');
-    const kinds = stage.kinds.filter(({ name }) => options.only?.includes(name) ?? true);
+    const isWanted = ({ name }: FaultKind) => course.byKinds && (options.only?.includes(name) ?? true);
+    const kinds = stage.kinds.filter(isWanted);
     const acted = await act(stage, {
       seed,
       shelf: products,

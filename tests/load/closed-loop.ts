@@ -47,8 +47,12 @@ export async function closedLoop(pace: Pace, request: (count: number) => Promise
   return { count: times.length, seconds, perSecond: times.length / seconds, medianMs: median(times) };
 }
 
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** The value below which this share of them lies; NaN where there are none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
 /** An HTTP client for one address that is none of the API's. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { median, quantile } from '../../load/closed-loop.ts';
 import { usage } from '../../load/processes.ts';
 import type { Scene } from '../checks/check.ts';
 import type { Wanted } from '../journal.ts';
@@ -191,7 +192,7 @@ function judge(seen: Seen): Judgement {
       'of them accepted': `${accepted}`,
       'of them refused': `${refused.length}`,
       'an answer, nine of ten, before': `${normal} ms`,
-      'a refusal, at the median': `${quantile(tookToRefuse, 0.5)} ms`,
+      'a refusal, at the median': `${median(tookToRefuse)} ms`,
       'a refusal, nine of ten': `${nineOfTen(tookToRefuse)} ms`,
       'an answer to the crowd, at worst': `${Math.max(...crowd.map(({ took }) => took))} ms`,
       'answers as before, after the crowd': `${backAfter} s`,
@@ -228,8 +229,3 @@ function timesToPaid({ orders }: Scene, meanwhile: readonly Asked[]): number[] {
 }
 
 const nineOfTen = (values: readonly number[]) => quantile(values, 0.9);
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-}
