@@ -50,6 +50,12 @@ const SCAN = { pages: 10, pageSize: 100 };
 /** Open orders that are read in one call. */
 const OPEN_AT_ONCE = 500;
 
+/**
+ * So long an event waits for others to be written with: lists may be that late, and a call costs more than a document.
+ * Milliseconds.
+ */
+const GATHER = 50;
+
 interface Incoming {
   order: Order;
   isReplayed: boolean;
@@ -118,7 +124,7 @@ export function readModelStore(state: StateStore): ReadModelStore {
     return ids.flatMap((id) => found.get(orderKey(id))?.value ?? []);
   }
 
-  const take = groupCommit(commit);
+  const take = groupCommit(commit, { gatherMs: () => GATHER });
 
   return {
     record: (order) => take({ order, isReplayed: false }),

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { groupCommit } from '../shared/group-commit.ts';
 import { pagedIndex } from '../shared/paged-index.ts';
 import { retryOnConflict, type StateStore } from '../shared/state.ts';
@@ -24,10 +23,13 @@ export function finishedOrders(state: StateStore): FinishedOrders {
   const list = pagedIndex(state, 'finished');
 
   async function addAll(orderIds: string[]): Promise<void[]> {
-    await delay(GATHER * (0.5 + Math.random()));
     await retryOnConflict(async () => state.write(...(await list.append(orderIds))));
     return orderIds.map(() => undefined);
   }
 
-  return { add: groupCommit(addAll, { maxBatch: 1_000, maxWait: 10 * GATHER }), page: list.from };
+  const soon = () => GATHER * (0.5 + Math.random());
+  return {
+    add: groupCommit(addAll, { maxBatch: 1_000, maxWait: 10 * GATHER, gatherMs: soon }),
+    page: list.from,
+  };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '@opentelemetry/api';
 import { captureContext, runInContext } from './context.ts';
 import { Overload } from './problem.ts';
@@ -12,25 +13,27 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Takes what comes in while a write is under way and commits it together in the next one. For documents that many
- * requests want at once this makes one write of what would be a row of conflicts.
+ * Takes what comes in while a write is under way and commits it together in the next one, as it does with what is asked for
+ * in one tick. For documents that many requests want at once this makes one write of what would be a row of conflicts.
  *
  * @param commit decides and writes a batch; gives a result for each item, in their order. What it throws is thrown to
  *   every waiter of the batch.
+ * @param options.gatherMs how long each batch waits for more to come, where nobody is in a hurry
  * @throws Overload at once when `maxWaiting` items wait already, and after `maxWait` milliseconds without a turn: nothing
  *   of the item has been done then
  */
 export function groupCommit<Item, Result>(
   commit: (items: Item[]) => Promise<Result[]>,
-  { maxBatch = 64, maxWaiting = 2_000, maxWait = 3_000 } = {},
+  { maxBatch = 64, maxWaiting = 2_000, maxWait = 3_000, gatherMs = (): number => 0 } = {},
 ): (item: Item) => Promise<Result> {
   const waiting: Waiting<Item, Result>[] = [];
   let running = false;
   let expiry: NodeJS.Timeout | undefined;
 
   async function drain(): Promise<void> {
-    running = true;
     while (waiting.length > 0) {
+      const gather = gatherMs();
+      if (gather > 0) await delay(gather);
       const batch = waiting.splice(0, maxBatch);
       try {
         const results = await runInContext(batch[0]?.context ?? captureContext(), () =>
@@ -58,7 +61,10 @@ export function groupCommit<Item, Result>(
       if (waiting.length >= maxWaiting) return reject(tooMany());
       waiting.push({ item, context: captureContext(), until: performance.now() + maxWait, resolve, reject });
       if (running) expiry ??= setTimeout(refuseLate, maxWait).unref();
-      else void drain();
+      else {
+        running = true;
+        queueMicrotask(() => void drain());
+      }
     });
 }
 

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as nextTick } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { groupCommit } from '../../services/shared/group-commit.ts';
 import { ProviderError } from '../../services/payments/provider.ts';
@@ -28,6 +29,7 @@ describe('work that waits for a shared call', () => {
     const { batches, commit, endNext } = heldCommit();
     const work = groupCommit(commit);
     const first = work(1);
+    await nextTick();
     const waiting = Promise.allSettled([work(2), work(3)]);
     vi.advanceTimersByTime(3_000);
     for (const outcome of await waiting)
@@ -35,6 +37,7 @@ describe('work that waits for a shared call', () => {
     endNext();
     expect(await first).toBe(1);
     const later = work(4);
+    await nextTick();
     endNext();
     expect(await later).toBe(4);
     expect(batches).toEqual([[1], [4]]);
@@ -44,6 +47,7 @@ describe('work that waits for a shared call', () => {
     const { batches, commit, endNext } = heldCommit();
     const work = groupCommit(commit);
     const first = work(1);
+    await nextTick();
     const early = work(2).catch((error: unknown) => error);
     vi.advanceTimersByTime(1_000);
     const later = work(3).catch((error: unknown) => error);
@@ -60,10 +64,25 @@ describe('work that waits for a shared call', () => {
     expect(batches).toEqual([[1], [4]]);
   });
 
+  it('When it is gathered, then all that comes in that time is done together', async () => {
+    vi.useRealTimers();
+    const { batches, commit, endNext } = heldCommit();
+    const work = groupCommit(commit, { gatherMs: () => 50 });
+    const done = [work(1)];
+    await nextTick();
+    done.push(work(2));
+    expect(batches).toEqual([]);
+    await vi.waitFor(() => expect(batches).toEqual([[1, 2]]));
+    endNext();
+    expect(await Promise.all(done)).toEqual([1, 2]);
+  });
+
   it('When as much waits as may, then more is refused at once', async () => {
     const { commit, endNext } = heldCommit();
     const work = groupCommit(commit, { maxWaiting: 2 });
-    const taken = [work(1), work(2), work(3)];
+    const first = work(1);
+    await nextTick();
+    const taken = [first, work(2), work(3)];
     await expect(work(4)).rejects.toThrow(Overload);
     endNext();
     await taken[0];
