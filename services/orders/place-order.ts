@@ -25,8 +25,15 @@ export interface OrderRequest {
   mayBeRepeated: boolean;
 }
 
-/** Takes an order, or gives the one that the same request made before. */
-export type PlaceOrder = (request: OrderRequest) => Promise<Order>;
+export interface Placed {
+  /** As it was accepted. */
+  order: Order;
+  /** The same request was answered before. */
+  isRepeated: boolean;
+}
+
+/** Takes an order, or gives the one that the same request made before. @throws Problem 422 where another one made it */
+export type PlaceOrder = (request: OrderRequest) => Promise<Placed>;
 
 export function orderPlacer(deps: {
   store: OrderStore;
@@ -60,7 +67,7 @@ export function orderPlacer(deps: {
     });
   };
 
-  async function take(request: OrderRequest, requestHash: string): Promise<Order> {
+  async function take(request: OrderRequest, requestHash: string): Promise<Placed> {
     const { orderId, wish } = request;
     const made = newDocument(requestHash, request, price(wish, await fetchProducts(wish)));
     // From here on the order cannot be forgotten: the job looks after it until it is final.
@@ -81,7 +88,7 @@ export function orderPlacer(deps: {
       throw error;
     }
     await sayCreated(document);
-    return replay(orderId, document.events);
+    return { order: replay(orderId, document.events), isRepeated: false };
   }
 
   /**
@@ -107,13 +114,13 @@ export function orderPlacer(deps: {
     return at;
   }
 
-  async function existing(orderId: string, requestHash: string) {
+  async function existing(orderId: string, requestHash: string): Promise<Placed | undefined> {
     const found = await store.load(orderId);
     if (!found) return undefined;
     if (found.value.request_hash !== requestHash) throw keyReused();
     // Perhaps nobody came to say it, and no job will.
     if (found.value.unwatched) await say(found.value, 1);
-    return replay(orderId, found.value.events.slice(0, 1));
+    return { order: replay(orderId, found.value.events.slice(0, 1)), isRepeated: true };
   }
 
   async function fetchProducts(wish: Wish): Promise<Product[]> {

@@ -47,16 +47,19 @@ export function routes(deps: {
     const customerId = customer_id ?? caller.id;
     if (!mayRead(caller, customerId)) throw forbidden('customer_id must be your own.');
     if (customerId !== caller.id) await demandCustomer(caller, customerId);
-    await once(req, res, 'place order', async (orderId, mayBeRepeated) => {
-      const request = { orderId, mayBeRepeated, customerId, wish, payment };
-      const { order_id, total, currency } = await placeOrder(request);
+    const place = async (orderId: string, mayBeRepeated: boolean) => {
+      const { order, isRepeated } = await placeOrder({ orderId, mayBeRepeated, customerId, wish, payment });
+      const { order_id, total, currency } = order;
       const message = 'The order is accepted. Its status tells how it goes on.';
       return {
         status: 201,
         headers: { location: `/api/orders/${order_id}` },
         body: { order_id, status: 'PENDING', message, total, currency },
+        isRepeated,
       };
-    });
+    };
+    // The order itself tells what was answered.
+    await once(req, res, 'place order', place, false);
   });
 
   router.get('/api/orders/:id', async (req, res) => {

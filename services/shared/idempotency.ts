@@ -10,6 +10,8 @@ import type { StateStore } from './state.ts';
 /** An answer that can be kept and given again. */
 export interface Reply {
   status: number;
+  /** It was given before. */
+  isRepeated?: boolean;
   headers?: Record<string, string>;
   body?: unknown;
 }
@@ -24,6 +26,7 @@ export interface Reply {
  * second replica, makes it run again. What it throws is not kept: the key may be tried again.
  *
  * @param what the kind of operation, so that a key used for another kind is another key
+ * @param keep `false` where `act` itself knows what it has answered, and tells by `isRepeated`: nothing is kept then
  * @throws Problem 400 for a malformed key, 409 while the first request is being carried out, 422 where the key came with
  *   another request
  */
@@ -32,6 +35,7 @@ export type Once = (
   res: Response,
   what: string,
   act: (operation: string, mayBeRepeated: boolean) => Promise<Reply>,
+  keep?: boolean,
 ) => Promise<void>;
 
 interface Kept extends Reply {
@@ -73,11 +77,11 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
     const kept = (await state.get<Kept>(recordKey(operation)))?.value;
     if (!kept) return undefined;
     if (kept.fingerprint !== fingerprint) throw keyReused();
-    const { status, headers, body } = kept;
-    return { status, headers: { ...headers, 'idempotent-replayed': 'true' }, body };
+    const { fingerprint: _, ...reply } = kept;
+    return { ...reply, isRepeated: true };
   }
 
-  return async (req, res, what, act) => {
+  return async (req, res, what, act, keep = true) => {
     const key = idempotencyKeyOf(req);
     if (key === undefined) return send(res, await act(uuidv7(), false));
     const caller = req.get(CALLER_ID) === undefined ? 'anyone' : callerOf(req).id;
@@ -93,7 +97,7 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
       );
     running.add(operation);
     try {
-      send(res, await carryOut(operation, fingerprintOf(req, key), act));
+      send(res, await (keep ? carryOut(operation, fingerprintOf(req, key), act) : act(operation, true)));
     } finally {
       running.delete(operation);
     }
@@ -104,8 +108,9 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
 export const keyReused = () =>
   new Problem(422, 'idempotency-key-reused', 'This Idempotency-Key was used for another request before.');
 
-function send(res: Response, { status, headers = {}, body }: Reply): void {
+function send(res: Response, { status, headers = {}, body, isRepeated }: Reply): void {
   res.status(status).set('cache-control', 'no-store').set(headers);
+  if (isRepeated) res.set('idempotent-replayed', 'true');
   if (body === undefined) res.end();
   else res.json(body);
 }
