@@ -51,9 +51,9 @@ export function watchOrder(deps: {
       return;
     }
     const order = replay(orderId, loaded.value.events);
+    // What has just moved needs no help, and would not be said again yet; the job comes back.
+    if (timeSince(order.updated_at) < QUIET) return;
     if (isFinal(order)) {
-      // It would not be said again yet; the job comes back.
-      if (timeSince(order.updated_at) < QUIET) return;
       await say(loaded.value, order.version);
       // Whoever rebuilds what was made of the messages finds it here when nothing says it any more.
       await finished.add(orderId);
