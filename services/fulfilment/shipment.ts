@@ -37,11 +37,12 @@ export function decide(
   switch (message) {
     case 'order.paid':
       if (status === undefined) return { to: 'PREPARING', say: false, job: 'set' };
-      return { say: true, job: status === 'PREPARING' || status === 'DISPATCHED' ? 'set' : 'keep' };
+      return status === 'PREPARING' || status === 'DISPATCHED'
+        ? goOn(status, isDue)
+        : { say: true, job: 'keep' };
     case 'order.shipped':
       if (status === 'DELIVERED') return { say: true, job: 'keep' };
-      // Said once more although the parcel should have arrived: the scheduler may have lost its job.
-      if (status === 'DISPATCHED') return { say: false, job: isDue ? 'set' : 'keep' };
+      if (status === 'DISPATCHED') return isDue ? goOn(status, isDue) : { say: false, job: 'keep' };
       // The parcel is still here, or even stopped: the shop has shipped it by hand.
       return { to: 'DISPATCHED', say: true, job: 'set' };
     case 'stop':
@@ -51,11 +52,20 @@ export function decide(
         ? { say: true, job: 'remove' }
         : { to: 'STOPPED', say: true, job: 'remove' };
     case 'tick':
-      if (status === 'PREPARING') return { to: 'DISPATCHED', say: true, job: 'set' };
-      if (status === 'DISPATCHED')
-        return isDue ? { to: 'DELIVERED', say: true, job: 'remove' } : { say: true, job: 'set' };
+      if (status === 'PREPARING') return goOn(status, true);
+      if (status === 'DISPATCHED') return goOn(status, isDue);
       return { say: true, job: 'remove' };
   }
+}
+
+/**
+ * What has come to its time goes on, also by a message that is said again: the scheduler may be away, or have lost the job.
+ */
+function goOn(status: 'PREPARING' | 'DISPATCHED', isDue: boolean): Decision {
+  if (!isDue) return { say: true, job: 'set' };
+  return status === 'PREPARING'
+    ? { to: 'DISPATCHED', say: true, job: 'set' }
+    : { to: 'DELIVERED', say: true, job: 'remove' };
 }
 
 /** What a status means for the order; nothing, while the parcel is being prepared. */

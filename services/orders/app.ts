@@ -30,7 +30,7 @@ export function createApp(deps: OrdersDeps): Express {
   const say = sayer(deps.sidecar, changeFeed(deps));
   const door = intake(deps.maxLagMs ?? Infinity, deps.now().getTime());
   const job = orderJob(deps.sidecar);
-  const move = orderMover({ ...deps, store, say, job, intake: door });
+  const move = orderMover({ ...deps, store, finished, say, job, intake: door });
   const placeOrder = orderPlacer({ ...deps, store, say, job, intake: door });
   const cancelOrder = orderCanceller({ ...deps, move });
   const once = idempotency({ state: deps.sidecar.state, log: deps.log });

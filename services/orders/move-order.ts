@@ -2,6 +2,7 @@ import { Counter, type Registry } from 'prom-client';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
 import type { Order } from './contract.ts';
+import type { FinishedOrders } from './finished-orders.ts';
 import type { Intake } from './intake.ts';
 import { append, isFinal, replay } from './order.ts';
 import type { OrderJob } from './order-job.ts';
@@ -24,8 +25,12 @@ export interface MoveOrder {
   (orderId: string, message: Message, demand?: (order: Order) => void): Promise<Moved | undefined>;
 }
 
+/** What no broker delivers again. */
+const COMES_ONCE = new Set<Message['type']>(['cancel', 'ship by hand', 'deliver by hand', 'deadline passed']);
+
 export function orderMover(deps: {
   store: OrderStore;
+  finished: Pick<FinishedOrders, 'add'>;
   say: Say;
   job: Pick<OrderJob, 'set'>;
   intake: Pick<Intake, 'moved'>;
@@ -33,7 +38,7 @@ export function orderMover(deps: {
   metrics: Registry;
   now: () => Date;
 }): MoveOrder {
-  const { store, say, job, intake, recheckMs, now } = deps;
+  const { store, finished, say, job, intake, recheckMs, now } = deps;
   const moved = new Counter({
     name: 'orders_moved_total',
     help: 'Events appended to orders, by type',
@@ -56,7 +61,7 @@ export function orderMover(deps: {
     if (decision.sayFirst) await say(loaded.value, order.version);
     const at = now().toISOString();
     const events = append(before, [next], at);
-    const value = await watch(loaded.value, replay(orderId, events), at);
+    const value = await watch(loaded.value, replay(orderId, events), at, message);
     const document = await store.save({ ...loaded, value }, events);
     intake.moved(next.type, Date.parse(order.created_at), Date.parse(at));
     await say(document, order.version + 1);
@@ -66,17 +71,24 @@ export function orderMover(deps: {
   };
 
   /**
-   * An order that has no job yet gets it now, and at the latest where nothing else may come for it: by a message that the
-   * broker delivers again, it can go on without.
+   * An order that has no job yet gets it now. By a message that the broker delivers until it is done, it can go on without,
+   * and even end: what the job would do with it then is done here.
    */
-  async function watch(document: OrderDocument, willBe: Order, at: string): Promise<OrderDocument> {
+  async function watch(
+    document: OrderDocument,
+    willBe: Order,
+    at: string,
+    message: Message,
+  ): Promise<OrderDocument> {
     const { unwatched, ...watched } = document;
     if (!unwatched) return document;
     try {
       await job.set(document.order_id, recheckMs, at);
       return watched;
     } catch (error) {
-      if (isFinal(willBe)) throw error;
+      if (!isFinal(willBe)) return document;
+      if (COMES_ONCE.has(message.type)) throw error;
+      await finished.add(document.order_id);
       return document;
     }
   }

@@ -20,15 +20,17 @@ const quiet = false;
 /** State, message, whether the state's time has passed (null: no matter), decision. */
 const TABLE: [State, Message, boolean | null, Decision | undefined][] = [
   ['none', 'order.paid', null, { to: 'PREPARING', say: quiet, job: 'set' }],
-  ['PREPARING', 'order.paid', null, { say, job: 'set' }],
-  ['DISPATCHED', 'order.paid', null, { say, job: 'set' }],
+  ['PREPARING', 'order.paid', false, { say, job: 'set' }],
+  ['PREPARING', 'order.paid', true, { to: 'DISPATCHED', say, job: 'set' }],
+  ['DISPATCHED', 'order.paid', false, { say, job: 'set' }],
+  ['DISPATCHED', 'order.paid', true, { to: 'DELIVERED', say, job: 'remove' }],
   ['DELIVERED', 'order.paid', null, { say, job: 'keep' }],
   ['STOPPED', 'order.paid', null, { say, job: 'keep' }],
 
   ['none', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
   ['PREPARING', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
   ['DISPATCHED', 'order.shipped', false, { say: quiet, job: 'keep' }],
-  ['DISPATCHED', 'order.shipped', true, { say: quiet, job: 'set' }],
+  ['DISPATCHED', 'order.shipped', true, { to: 'DELIVERED', say, job: 'remove' }],
   ['DELIVERED', 'order.shipped', null, { say, job: 'keep' }],
   ['STOPPED', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
 

@@ -132,7 +132,7 @@ describe('messages that come twice or late', () => {
   it('When order.paid comes again after the dispatch, then the same event is said and the job set again', async () => {
     await dispatched();
     service.sidecar.jobs.clear();
-    clock += 60_000;
+    clock += DELIVER_AFTER - 1;
     await paid();
 
     const [first, second] = service.sidecar.published;
@@ -194,13 +194,14 @@ describe('order.shipped', () => {
     expect([types(), job()]).toEqual([['shipment.dispatched'], undefined]);
   });
 
-  it('When it comes again after the parcel should have arrived, then the lost job is set again', async () => {
+  it('When it comes again after the parcel should have arrived, then it arrives without its lost job', async () => {
     await dispatched();
     service.sidecar.jobs.clear();
     clock += DELIVER_AFTER;
     await shipped();
 
-    expect(job()?.dueTime).toBe('3000ms');
+    expect(status()).toBe('DELIVERED');
+    expect(types()).toEqual(['shipment.dispatched', 'shipment.delivered']);
   });
 
   it('When it comes after the delivery, then shipment.delivered is said again', async () => {
@@ -328,6 +329,22 @@ describe('stopping', () => {
     const response = await service.door.post(path).send(body);
 
     expect([response.status, status(), types()]).toEqual([expected, 'PREPARING', []]);
+  });
+});
+
+describe('a scheduler that is out of reach', () => {
+  it('When order.paid comes until it is done, then it ships and arrives in its time all the same', async () => {
+    service.sidecar.fail('schedule', 3);
+    expect(await paid()).toBe('RETRY');
+    expect(await paid()).toBe('RETRY');
+    expect(status()).toBe('PREPARING');
+    clock += DISPATCH_AFTER;
+    expect(await paid()).toBe('RETRY');
+    expect(status()).toBe('DISPATCHED');
+    clock += DELIVER_AFTER;
+    expect(await paid()).toBe('SUCCESS');
+    expect(status()).toBe('DELIVERED');
+    expect(types()).toEqual(['shipment.dispatched', 'shipment.delivered']);
   });
 });
 

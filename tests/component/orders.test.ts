@@ -109,14 +109,27 @@ describe('POST /api/orders', () => {
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
   });
 
-  it('When the scheduler is still out of reach where an order would end, then it does not end before it has its job', async () => {
+  it('When the scheduler is still out of reach where a message ends an order, then what its job would do is done', async () => {
     service.sidecar.fail('schedule', 2);
     const orderId = await placed();
+    service.sidecar.fail('publish');
     const reject = () => service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
     expect(await reject()).toBe('RETRY');
-    expect(await statusOf(orderId)).toBe('PENDING');
     expect(await reject()).toBe('SUCCESS');
     expect(await statusOf(orderId)).toBe('REJECTED');
+    expect(service.said('order.rejected')).toHaveLength(1);
+    expect(service.sidecar.jobs.size).toBe(0);
+    const { body } = await service.door.get('/orders').set(as(CUSTOMER));
+    expect(body).toMatchObject({ items: [{ order_id: orderId, status: 'REJECTED' }] });
+  });
+
+  it('When the scheduler is still out of reach where a customer would end an order, then it does not end', async () => {
+    service.sidecar.fail('schedule', 2);
+    const orderId = await placed();
+    const cancel = () => service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER)).send({});
+    expect((await cancel()).status).toBe(503);
+    expect(await statusOf(orderId)).toBe('PENDING');
+    expect((await cancel()).status).toBe(200);
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
   });
 
