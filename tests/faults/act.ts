@@ -92,7 +92,7 @@ export async function act(stage: Stage, options: ActOptions): Promise<Act> {
       quietAfter,
     };
   } finally {
-    supervisor.stop();
+    await supervisor.stop();
     await people.close();
   }
 }

@@ -8,23 +8,27 @@ const LOOK_EVERY = 500;
  * Starts what has ended by itself, as a platform does. What a fault holds down is that fault's.
  *
  * @param isHeld whether a fault is on the unit of this name
- * @returns what has ended by itself so far, and how to stop looking
+ * @returns what has ended by itself so far, and how to stop looking: then nothing is being started any more
  */
 export function supervise(units: ReadonlyMap<string, Unit>, isHeld: (name: string) => boolean) {
   const endedByItself: string[] = [];
-  const starting = new Set<string>();
+  const starting = new Map<string, Promise<void>>();
   const timer = setInterval(() => {
     for (const [name, unit] of units) {
       if (isHeld(name) || starting.has(name) || !unit.hasEnded()) continue;
-      starting.add(name);
       endedByItself.push(name);
-      bringUp(unit)
-        .catch(() => {})
-        .finally(() => starting.delete(name));
+      const started = bringUp(unit).catch(() => {});
+      starting.set(
+        name,
+        started.finally(() => starting.delete(name)),
+      );
     }
   }, LOOK_EVERY);
   return {
     endedByItself,
-    stop: () => clearInterval(timer),
+    async stop() {
+      clearInterval(timer);
+      await Promise.all(starting.values());
+    },
   };
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultKind } from '../kinds.ts';
 import { schedule, type Fault } from '../schedule.ts';
@@ -11,7 +12,10 @@ import type { Attack, Done } from './attack.ts';
 export function faults(options: { seed: string; seconds: number; kinds: readonly FaultKind[] }): Attack {
   const { seed, seconds, kinds } = options;
   const plan = schedule({ seed, forMs: seconds * 1000, kinds });
-  return async ({ during, signal, tell }) => {
+  return async ({ during, signal: interrupted, tell }) => {
+    const over = new AbortController();
+    const signal = AbortSignal.any([interrupted, over.signal]);
+    setMaxListeners(0, signal);
     tell(`${plan.length} faults of ${kinds.length} kinds in ${seconds} s of load.`);
     const started = Date.now();
     const done: Done[] = [];
@@ -26,7 +30,12 @@ export function faults(options: { seed: string; seconds: number; kinds: readonly
         done.push({ ...fault, began, ended: Date.now() });
       });
     };
-    await Promise.all([delay(seconds * 1000, undefined, { signal }), ...plan.map(inflict)]);
+    const all = [delay(seconds * 1000, undefined, { signal }), ...plan.map(inflict)];
+    // What is still being started again would outlive the system.
+    await Promise.all(all).finally(async () => {
+      over.abort();
+      await Promise.allSettled(all);
+    });
     return { faults: done.toSorted((a, b) => a.began - b.began) };
   };
 }
