@@ -38,8 +38,14 @@ export function speaksRedis(port: number): Promise<boolean> {
  * second for each 10 MB.
  */
 const KEEP = [
-  ...['--save', '', '--appendonly', 'yes'],
-  ...['--auto-aof-rewrite-min-size', '8mb', '--auto-aof-rewrite-percentage', '50'],
+  '--save',
+  '',
+  '--appendonly',
+  'yes',
+  '--auto-aof-rewrite-min-size',
+  '8mb',
+  '--auto-aof-rewrite-percentage',
+  '50',
 ];
 
 /** Starts a Redis on this port that keeps its data in `dataDir`. */

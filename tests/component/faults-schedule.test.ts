@@ -7,16 +7,16 @@ const KINDS: readonly Kind[] = [
   {
     name: 'killed',
     weight: 5,
-    lasts: [200, 3_000],
-    targets: ['a', 'b', 'c', 'd'].map((name) => target(name)),
+    lasts: [200, 2_000],
+    targets: ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => target(name)),
   },
   {
     name: 'frozen',
     weight: 3,
-    lasts: [500, 8_000],
-    targets: ['a', 'b', 'c', 'd'].map((name) => target(name)),
+    lasts: [500, 6_000],
+    targets: ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => target(name)),
   },
-  { name: 'cut', weight: 2, lasts: [1_000, 8_000], targets: [target('far', 'b', 'd')] },
+  { name: 'cut', weight: 2, lasts: [1_000, 4_500], targets: [target('far', 'b', 'd')] },
   { name: 'rare', weight: 0.1, lasts: [500, 6_000], targets: [target('broker')] },
 ];
 const planOf = (seed: string, kinds = KINDS) => schedule({ seed, forMs: MINUTES * 60_000, kinds });

@@ -74,7 +74,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     kind('broker restarted', 1, one(broker), [0, 200], killing(part(broker), 'SIGTERM')),
     kind('broker frozen', 2, one(broker), frozen.part, freezing(part(broker))),
     // The next one waits for the lease of the one that was killed, some 20 s: more of it, and little else would happen.
-    kind('scheduler killed', 0.5, one('Dapr scheduler'), AWAY, killing(part('Dapr scheduler'))),
+    kind('scheduler killed', 0.3, one('Dapr scheduler'), AWAY, killing(part('Dapr scheduler'))),
     kind('scheduler frozen', 1, one('Dapr scheduler'), frozen.part, freezing(part('Dapr scheduler'))),
     kind('mail server frozen', 1, one('Mail catcher'), frozen.mail, freezing(part('Mail catcher'))),
     kind('Zipkin frozen', 1, one('Zipkin'), frozen.part, freezing(part('Zipkin'))),

@@ -139,7 +139,7 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
       const restock: Restock = {
         key: `restock-${hot}-${customer}-${journal.restocks.length}-${source.between(0, 1e9)}`,
         product_id: source.happens(0.3) ? hot : source.pick(others),
-        quantity: source.between(10, 80),
+        quantity: source.between(10, 60),
         done: false,
       };
       journal.restocks.push(restock);

@@ -30,7 +30,7 @@ export interface Fault {
 }
 
 /** Milliseconds between the beginnings of two faults. */
-const GAP = [700, 3_700] as const;
+const GAP = [800, 4_000] as const;
 const AT_ONCE = 3;
 /** Before the first fault, and after the last one. Milliseconds. */
 const CALM = 3_000;

@@ -16,9 +16,9 @@ export function shelf(name: string): Shelf {
   };
 }
 
-/** So much is there at first that some products are sold out and others are not. */
+/** So little is there at first that much is sold out in the end: stock that is plenty cannot be oversold. */
 export function onHandAtFirst({ hot, others, last }: Shelf): Map<string, number> {
-  return new Map([[hot, 1_500], [last, 100_000], ...others.map((id) => [id, 500] as const)]);
+  return new Map([[hot, 500], [last, 100_000], ...others.map((id) => [id, 200] as const)]);
 }
 
 /** The catalogue of a system that has these shelves. */
