@@ -347,7 +347,7 @@ describe('a scheduler that is away', () => {
       server.close();
       await away.close();
     });
-    const schedule = () => away.schedule('job', { dueTime: '1s' });
+    const schedule = () => away.schedule('job', { dueTime: '1s', schedule: '@every 1s' });
 
     await expect(schedule()).rejects.toThrow('SIDECAR_UNREACHABLE');
     await expect(schedule()).rejects.toThrow('SCHEDULER_AWAY');
