@@ -75,6 +75,8 @@ export const GUARDS: readonly Guard[] = [
     kinds: ['service killed'],
     targets: ['notifications'],
     mischief: false,
+    // A kill has to come while mails are being sent.
+    seconds: 24,
   },
   {
     name: 'the key of a call to the payment provider',
