@@ -51,8 +51,10 @@ export function watchOrder(deps: {
       return;
     }
     const order = replay(orderId, loaded.value.events);
-    // What has just moved needs no help, and would not be said again yet; the job comes back.
-    if (timeSince(order.updated_at) < QUIET) return;
+    // What has just moved needs no help, and would not be said again yet; the job comes back. By another replica's clock it
+    // may have moved in the future, for as long as that clock is ahead.
+    const rested = timeSince(order.updated_at);
+    if (rested >= 0 && rested < QUIET) return;
     if (isFinal(order)) {
       await say(loaded.value, order.version);
       // Whoever rebuilds what was made of the messages finds it here when nothing says it any more.

@@ -555,6 +555,14 @@ describe('the durable job', () => {
     expect(service.sidecar.jobs.get(`order-${orderId}`)).toBe(before);
   });
 
+  it('When a clock that was ahead has written an order, then the job does not wait for that time', async () => {
+    clock = new Date(clock.getTime() + 3_600_000);
+    const orderId = await placed();
+    clock = new Date(clock.getTime() - 3_600_000);
+    await fireJob(orderId);
+    expect(service.said('order.created')).toHaveLength(2);
+  });
+
   it('When the deadline has passed unpaid, then the order expires', async () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 60_000);
