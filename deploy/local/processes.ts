@@ -102,7 +102,7 @@ export async function run(
   const log = openSync(options.logFile, 'a');
   const child = spawn(program, args, {
     cwd: options.cwd,
-    env: { ...GO, ...process.env, ...options.env },
+    env: { ...process.env, ...options.env },
     stdio: ['ignore', log, log],
   });
   closeSync(log);

@@ -42,7 +42,7 @@ export function decide(
         : { say: true, job: 'keep' };
     case 'order.shipped':
       if (status === 'DELIVERED') return { say: true, job: 'keep' };
-      if (status === 'DISPATCHED') return isDue ? goOn(status, isDue) : { say: false, job: 'keep' };
+      if (status === 'DISPATCHED') return isDue ? goOn(status, true) : { say: false, job: 'keep' };
       // The parcel is still here, or even stopped: the shop has shipped it by hand.
       return { to: 'DISPATCHED', say: true, job: 'set' };
     case 'stop':
