@@ -26,7 +26,8 @@ if (modified('dist/.built') < newest('services', 'deploy', 'tests', 'tsconfig.js
 }
 
 const [command = 'start', ...args] = process.argv.slice(2);
-const child = spawn(process.execPath, [`dist/deploy/local/${command}.js`, ...args], { stdio: 'inherit' });
+// Within a script of npm this is the Node.js that package-lock.json pins, which was not there yet when this one began.
+const child = spawn('node', [`dist/deploy/local/${command}.js`, ...args], { stdio: 'inherit' });
 // A terminal sends Ctrl-C to the child as well; from anywhere else a signal reaches only this process.
 process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
