@@ -31,7 +31,7 @@ const told = (id: string, events: OrderEventType[], times: number[]): [string, T
   { order: { updated_at: new Date(times.at(-1) ?? 0).toISOString() } as Order, events, times },
 ];
 const recoveryOf = (orders: [string, Accepted][], ends: [string, Told][]) =>
-  recoveries([FAULT], new Map(orders), new Map(ends), NOW)[0]?.recovery;
+  recoveries([FAULT], new Map(orders), new Map(ends), NOW)[0]?.allFinal;
 
 describe('when the effect of a fault was over', () => {
   it('When orders were accepted meanwhile, then with the last of them that ended', () => {
@@ -55,6 +55,34 @@ describe('when the effect of a fault was over', () => {
     const orders = [accepted('a', 10_500), accepted('late', 10_500, card)];
     const ends = [told('a', ['order.rejected'], [12_500]), told('late', ['order.rejected'], [ended])];
     expect(recoveryOf(orders, ends)).toBe(500);
+  });
+});
+
+describe('when orders that a fault had met went on', () => {
+  it.each<[string, [string, Accepted][], [string, Told][], number | undefined]>([
+    [
+      'some that were under way go on later than others',
+      [accepted('a', 11_000), accepted('b', 2_000)],
+      [
+        told('a', ['order.created', 'payment.requested', 'order.paid'], [11_000, 12_500, 30_000]),
+        told('b', ['order.created', 'payment.requested', 'order.paid'], [2_000, 3_000, 14_000]),
+      ],
+      2_000,
+    ],
+    [
+      'all have ended or come later',
+      [accepted('a', 2_000), accepted('b', 12_001)],
+      [told('a', ['order.rejected'], [11_999]), told('b', ['order.rejected'], [13_000])],
+      undefined,
+    ],
+    [
+      'the provider was slow on purpose',
+      [accepted('a', 11_000, 'tok_late')],
+      [told('a', ['order.paid'], [20_000])],
+      undefined,
+    ],
+  ])('When %s, then it is the last step', (_, orders, ends, expected) => {
+    expect(recoveries([FAULT], new Map(orders), new Map(ends), NOW)[0]?.wentOn).toBe(expected);
   });
 });
 

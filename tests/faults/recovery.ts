@@ -7,10 +7,15 @@ import { tally } from './tally.ts';
 /** A fault, and how long after its end it could still be felt. */
 export interface Recovered extends Done {
   /**
-   * Milliseconds from the fault's end until the last order that was accepted while it lasted was final; undefined where
-   * none was accepted.
+   * Milliseconds from the fault's end until every order that was under way then had gone on by a step; undefined where
+   * none was.
    */
-  recovery: number | undefined;
+  wentOn: number | undefined;
+  /**
+   * Milliseconds from the fault's end until every order that was accepted while it lasted was final, whatever other faults
+   * came meanwhile; undefined where none was accepted.
+   */
+  allFinal: number | undefined;
 }
 
 /** An order that waits for longer than this between two of its events was held up. Milliseconds. */
@@ -37,14 +42,24 @@ export function recoveries(
   told: ReadonlyMap<string, Told>,
   now: number,
 ): Recovered[] {
-  const ended = [...accepted.values()].flatMap(({ at, body, answer }) => {
-    const order = told.get(answer.order_id)?.order;
-    const finalAt = order ? Date.parse(order.updated_at) : Number.NaN;
-    return SLOW_CARDS.has(body.payment.card_token) || !(finalAt < now) ? [] : [{ at, finalAt }];
+  const orders = [...accepted.values()].flatMap(({ at, body, answer }) => {
+    const { times = [] } = told.get(answer.order_id) ?? {};
+    const finalAt = Math.max(...times);
+    const saysNothing = SLOW_CARDS.has(body.payment.card_token) || times.length === 0 || finalAt >= now;
+    return saysNothing ? [] : [{ at, times, finalAt }];
   });
   return faults.map((fault) => {
-    const during = ended.filter(({ at }) => at >= fault.began && at <= fault.ended);
-    const last = during.reduce((latest, { finalAt }) => Math.max(latest, finalAt), fault.ended);
-    return { ...fault, recovery: during.length > 0 ? last - fault.ended : undefined };
+    const { began, ended } = fault;
+    const next = orders
+      .filter(({ at, finalAt }) => at <= ended && finalAt > ended)
+      .map(({ times }) => Math.min(...times.filter((time) => time > ended)));
+    const final = orders
+      .filter(({ at }) => at >= began && at <= ended)
+      .map(({ finalAt }) => Math.max(finalAt, ended));
+    return { ...fault, wentOn: sinceEnd(next), allFinal: sinceEnd(final) };
+
+    function sinceEnd(times: readonly number[]): number | undefined {
+      return times.length > 0 ? Math.max(...times) - ended : undefined;
+    }
   });
 }

@@ -55,7 +55,7 @@ export function readable(report: Report): string {
     return row(kind, these.length, ...felt(these));
   });
   const faultTable = [
-    row('', 'times', 'over after', 'at worst'),
+    row('', 'times', 'went on after', 'at worst', 'all final after', 'at worst'),
     ...rows,
     row('all', faults.length, ...felt(faults)),
   ];
@@ -104,8 +104,10 @@ const row = (first: string, ...rest: (string | number)[]) =>
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 
-/** The median and the worst of what was felt after these faults. */
-function felt(faults: readonly Recovered[]): [string, string] {
-  const after = faults.flatMap(({ recovery }) => recovery ?? []);
-  return after.length === 0 ? ['-', '-'] : [seconds(median(after)), seconds(Math.max(...after))];
+/** The medians and the worst of what was felt after these faults. */
+function felt(faults: readonly Recovered[]): string[] {
+  return [faults.map(({ wentOn }) => wentOn), faults.map(({ allFinal }) => allFinal)].flatMap((times) => {
+    const known = times.filter((time) => time !== undefined);
+    return known.length === 0 ? ['-', '-'] : [seconds(median(known)), seconds(Math.max(...known))];
+  });
 }
