@@ -5,7 +5,7 @@ import type { Logger } from '../shared/log.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 
 /** What changes within this time is told together: one small message, however much goes on. Milliseconds. */
-const TOGETHER = 100;
+const TOGETHER = 200;
 /** Orders in one message; of more than that, the rest follows. */
 const MAX_ORDERS = 1_000;
 

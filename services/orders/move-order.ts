@@ -1,7 +1,8 @@
 import { Counter, type Registry } from 'prom-client';
+import type { Logger } from '../shared/log.ts';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
-import type { Order } from './contract.ts';
+import type { Order, OrderStatus } from './contract.ts';
 import type { FinishedOrders } from './finished-orders.ts';
 import type { Intake } from './intake.ts';
 import { append, isFinal, replay } from './order.ts';
@@ -25,6 +26,12 @@ export interface MoveOrder {
   (orderId: string, message: Message, demand?: (order: Order) => void): Promise<Moved | undefined>;
 }
 
+/**
+ * Nothing has to be given back after these, and the message that led to them comes again until they are said: the order's
+ * job need not look once more. After the others it does, even if a broker forgets.
+ */
+const ALL_IS_DONE = new Set<OrderStatus>(['DELIVERED', 'REJECTED']);
+
 /** What no broker delivers again. */
 const COMES_ONCE = new Set<Message['type']>(['cancel', 'ship by hand', 'deliver by hand', 'deadline passed']);
 
@@ -32,13 +39,14 @@ export function orderMover(deps: {
   store: OrderStore;
   finished: Pick<FinishedOrders, 'add'>;
   say: Say;
-  job: Pick<OrderJob, 'set'>;
+  job: OrderJob;
   intake: Pick<Intake, 'moved'>;
+  log: Logger;
   recheckMs: number;
   metrics: Registry;
   now: () => Date;
 }): MoveOrder {
-  const { store, finished, say, job, intake, recheckMs, now } = deps;
+  const { store, finished, say, job, intake, log, recheckMs, now } = deps;
   const moved = new Counter({
     name: 'orders_moved_total',
     help: 'Events appended to orders, by type',
@@ -53,22 +61,35 @@ export function orderMover(deps: {
     const order = replay(orderId, before);
     demand?.(order);
     const decision = decide(order, lastEvent(loaded).type, message);
-    const [next, ...later] = decision.events;
-    if (!next) {
-      if (decision.sayAgain) await say(loaded.value, order.version);
+    if (decision.events.length === 0) {
+      for (let again = decision.sayAgain; again > 0; again--)
+        await say(loaded.value, order.version - again + 1);
       return { order, changed: false };
     }
     if (decision.sayFirst) await say(loaded.value, order.version);
     const at = now().toISOString();
-    const events = append(before, [next], at);
-    const value = await watch(loaded.value, replay(orderId, events), at, message);
+    const events = append(before, decision.events, at);
+    const becomes = replay(orderId, events);
+    const value = await watch(loaded.value, becomes, at, message);
     const document = await store.save({ ...loaded, value }, events);
-    intake.moved(next.type, Date.parse(order.created_at), Date.parse(at));
-    await say(document, order.version + 1);
-    moved.inc({ type: next.type });
-    if (later.length > 0) return attempt(orderId, message, demand);
-    return { order: replay(orderId, document.events), changed: true };
+    for (const { type, version } of events.slice(before.length)) {
+      intake.moved(type, Date.parse(order.created_at), Date.parse(at));
+      await say(document, version);
+      moved.inc({ type });
+    }
+    if (ALL_IS_DONE.has(becomes.status) && !document.unwatched) void finish(orderId);
+    return { order: becomes, changed: true };
   };
+
+  /** What the order's job would do in the end. Nobody waits for it: where it fails, or is forgotten in a crash, the job does it. */
+  async function finish(orderId: string): Promise<void> {
+    try {
+      await finished.add(orderId);
+      await job.remove(orderId);
+    } catch (err) {
+      log.debug({ err }, 'an order that is done is left to its job');
+    }
+  }
 
   /**
    * An order that has no job yet gets it now. By a message that the broker delivers until it is done, it can go on without,

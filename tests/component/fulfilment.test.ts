@@ -139,12 +139,19 @@ describe('messages that come twice or late', () => {
     expect([second, job()?.dueTime]).toEqual([first, '3000ms']);
   });
 
-  it('When order.paid comes again after the delivery, then shipment.delivered is said again', async () => {
-    await delivered();
-    await paid();
+  it.each([
+    ['soon', 9_999, ['shipment.delivered']],
+    ['late', 10_000, ['shipment.delivered', 'shipment.delivered']],
+  ])(
+    'When order.paid comes again %s after the delivery, then so often shipment.delivered is said',
+    async (_when, after, said) => {
+      await delivered();
+      clock += after;
+      await paid();
 
-    expect([types().slice(1), job()]).toEqual([['shipment.delivered', 'shipment.delivered'], undefined]);
-  });
+      expect([types().slice(1), job()]).toEqual([said, undefined]);
+    },
+  );
 
   it('When the dispatching tick comes twice, then the parcel is not delivered before its time', async () => {
     await dispatched();
@@ -204,12 +211,19 @@ describe('order.shipped', () => {
     expect(types()).toEqual(['shipment.dispatched', 'shipment.delivered']);
   });
 
-  it('When it comes after the delivery, then shipment.delivered is said again', async () => {
-    await delivered();
-    await shipped();
+  it.each([
+    ['soon', 9_999, ['shipment.delivered']],
+    ['late', 10_000, ['shipment.delivered', 'shipment.delivered']],
+  ])(
+    'When it comes %s after the delivery, then so often shipment.delivered is said',
+    async (_when, after, said) => {
+      await delivered();
+      clock += after;
+      await shipped();
 
-    expect(types().slice(1)).toEqual(['shipment.delivered', 'shipment.delivered']);
-  });
+      expect(types().slice(1)).toEqual(said);
+    },
+  );
 
   it.each([
     ['is being prepared', () => paid()],

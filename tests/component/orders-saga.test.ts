@@ -66,23 +66,23 @@ const MOVES: Partial<Record<OrderStatus, Partial<Record<Message['type'], OrderSt
   SHIPPED: { 'shipment.delivered': 'DELIVERED', 'deliver by hand': 'DELIVERED' },
 };
 
-/** Messages whose own decision an order in this status has as its last word. */
-const SAID_AGAIN: Record<OrderStatus, Message['type'][]> = {
-  PENDING: [],
-  RESERVED: ['inventory.reserved'],
-  PAID: ['payment.processed'],
-  SHIPPED: ['shipment.dispatched', 'ship by hand'],
-  DELIVERED: ['shipment.delivered', 'deliver by hand'],
-  REJECTED: ['inventory.rejected'],
-  PAYMENT_FAILED: ['payment.failed'],
-  CANCELLED: ['shipment.stopped', 'cancel'],
-  EXPIRED: ['deadline passed'],
+/** Messages whose own decision is the last word on an order in this status, and how many events that is. */
+const SAID_AGAIN: Record<OrderStatus, Partial<Record<Message['type'], number>>> = {
+  PENDING: {},
+  RESERVED: { 'inventory.reserved': 1 },
+  PAID: { 'payment.processed': 1 },
+  SHIPPED: { 'shipment.dispatched': 1, 'ship by hand': 1 },
+  DELIVERED: { 'shipment.dispatched': 2, 'shipment.delivered': 2, 'deliver by hand': 1 },
+  REJECTED: { 'inventory.rejected': 1 },
+  PAYMENT_FAILED: { 'payment.failed': 1 },
+  CANCELLED: { 'shipment.stopped': 1, cancel: 1 },
+  EXPIRED: { 'deadline passed': 1 },
 };
 
 const stream = (status: OrderStatus): OrderEvent[] => append([], STREAMS[status], TIME);
 const typeOfLast = (events: OrderEvent[]): OrderEventType => events.at(-1)!.type;
 
-function move(events: OrderEvent[], message: Message): { events: OrderEvent[]; sayAgain: boolean } {
+function move(events: OrderEvent[], message: Message): { events: OrderEvent[]; sayAgain: number } {
   const decision = decide(replay(ID, events), typeOfLast(events), message);
   return { events: append(events, decision.events, TIME), sayAgain: decision.sayAgain };
 }
@@ -105,7 +105,7 @@ describe('the saga', () => {
       const twice = move(once.events, message);
       expect(twice.events).toEqual(once.events);
       const changed = once.events.length > stream(status).length;
-      expect(twice.sayAgain).toBe(changed || once.sayAgain);
+      expect(twice.sayAgain > 0).toBe(changed || once.sayAgain > 0);
     },
   );
 
@@ -113,7 +113,7 @@ describe('the saga', () => {
     'When $message.type was the last word in $status, then it is said again',
     ({ status, message }) => {
       const { sayAgain } = move(stream(status), message);
-      expect(sayAgain).toBe(SAID_AGAIN[status].includes(message.type));
+      expect(sayAgain).toBe(SAID_AGAIN[status][message.type] ?? 0);
     },
   );
 
@@ -124,6 +124,7 @@ describe('the saga', () => {
     'payment.processed': 'RESERVED',
     'payment.failed': 'RESERVED',
     'shipment.dispatched': 'PAID',
+    'shipment.delivered': 'SHIPPED',
   };
 
   it.each(cases)(

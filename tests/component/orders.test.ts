@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
 import { orderChangesSchema } from '../../services/orders/contract.ts';
 import { NOTHING } from '../support/fake-sidecar.ts';
@@ -403,14 +403,25 @@ describe('messages', () => {
     expect(await statusOf(orderId)).toBe('RESERVED');
   });
 
-  it('When an event was not said and another message comes, then it is said before the order goes on', async () => {
+  it('When an event was not said and a message comes that does not follow from it, then it is said first', async () => {
+    const orderId = await placed();
+    service.sidecar.fail('publish');
+    expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('RETRY');
+    const cancelled = await service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER)).send({});
+    expect(cancelled.status).toBe(200);
+    expect(service.said('payment.requested')).toHaveLength(1);
+    expect(service.said('order.cancelled')).toHaveLength(1);
+  });
+
+  it('When the dispatch was not said and the delivery comes between, then the dispatch is said in the end', async () => {
     const orderId = await paidOrder();
     service.sidecar.fail('publish');
     const shipment = { order_id: orderId, tracking_number: 't' };
     expect(await service.deliver('shipment.dispatched', shipment)).toBe('RETRY');
     expect(await service.deliver('shipment.delivered', shipment)).toBe('SUCCESS');
-    expect(service.said('order.shipped')).toHaveLength(1);
-    expect(service.said('order.delivered')).toHaveLength(1);
+    expect(await service.deliver('shipment.dispatched', shipment)).toBe('SUCCESS');
+    expect(service.said('order.shipped').map(({ id }) => id)).toEqual([`${orderId}:4`]);
+    expect(service.said('order.delivered')).not.toHaveLength(0);
   });
 
   it('When the delivery is heard of before the dispatch and saying fails, then both events are said in the end', async () => {
@@ -419,7 +430,7 @@ describe('messages', () => {
     const shipment = { order_id: orderId, tracking_number: 't' };
     expect(await service.deliver('shipment.delivered', shipment)).toBe('RETRY');
     expect(await service.deliver('shipment.delivered', shipment)).toBe('SUCCESS');
-    expect(service.said('order.shipped')).not.toHaveLength(0);
+    expect(service.said('order.shipped')).toHaveLength(1);
     expect(service.said('order.delivered')).toHaveLength(1);
     expect(await statusOf(orderId)).toBe('DELIVERED');
   });
@@ -581,23 +592,49 @@ describe('the durable job', () => {
 
   it('When the order has been final for a while, then it is said once more and the job ends', async () => {
     const orderId = await placed();
-    await service.deliver('inventory.rejected', { order_id: orderId, reason: 'out of stock' });
+    await service.deliver('payment.failed', { order_id: orderId, reason: 'declined' });
     await fireJob(orderId);
-    expect(service.said('order.rejected')).toHaveLength(1);
+    expect(service.said('order.payment_failed')).toHaveLength(1);
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
     clock = new Date(clock.getTime() + 10_000);
     await fireJob(orderId);
-    expect(service.said('order.rejected')).toHaveLength(2);
+    expect(service.said('order.payment_failed')).toHaveLength(2);
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(false);
   });
 
   it('When saying fails, then the job stays', async () => {
     const orderId = await placed();
-    await service.deliver('inventory.rejected', { order_id: orderId, reason: 'out of stock' });
+    await service.deliver('payment.failed', { order_id: orderId, reason: 'declined' });
     clock = new Date(clock.getTime() + 10_000);
     service.sidecar.fail('publish');
     expect((await fireJob(orderId)).status).toBe(503);
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+  });
+
+  it('When an order is rejected, then it is listed and the job ends without another look', async () => {
+    const orderId = await placed();
+    await service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
+    await vi.waitFor(() => expect(service.sidecar.jobs.size).toBe(0), 4_000);
+    const { body } = await service.door.get('/orders').set(as(CUSTOMER));
+    expect(body).toMatchObject({ items: [{ order_id: orderId, status: 'REJECTED' }] });
+    expect(service.said('order.rejected')).toHaveLength(1);
+  });
+
+  it('When that order cannot be listed, then it is left to the job', async () => {
+    const orderId = await placed();
+    await service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
+    let failed = 0;
+    service.sidecar.beforeState(({ keys }) => {
+      if (!keys.includes('index:finished')) return;
+      failed += 1;
+      throw new Error('the store is away');
+    });
+    await vi.waitFor(() => expect(failed).toBeGreaterThan(0), 4_000);
+    service.sidecar.beforeState(() => {});
+    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+    clock = new Date(clock.getTime() + 10_000);
+    expect((await fireJob(orderId)).status).toBe(200);
+    expect(service.sidecar.jobs.size).toBe(0);
   });
 
   it('When the order was never written, then the job ends, but not while the request may be under way', async () => {

@@ -46,12 +46,12 @@ export const GUARDS: readonly Guard[] = [
       {
         file: 'services/orders/move-order.js',
         code: 'const document = await store.save(',
-        instead: `await say({ ...watched, events: append(before, [next], at) }, order.version + 1);
+        instead: `for (const { version } of events.slice(before.length)) await say({ ...value, events }, version);
           const document = await store.save(`,
       },
       {
         file: 'services/orders/move-order.js',
-        code: 'await say(document, order.version + 1);',
+        code: 'await say(document, version);',
         instead: '',
       },
     ],
