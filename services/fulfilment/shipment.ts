@@ -26,7 +26,7 @@ export interface Decision {
 /**
  * The rule of shipments. Total over every status and message, and the same for a message that comes twice.
  *
- * @param isDue whether the time that the status takes has passed; once delivered, that in which orders should have heard
+ * @param isDue whether the time that the status takes has passed
  * @returns undefined where it is too late to stop
  */
 export function decide(
@@ -37,11 +37,11 @@ export function decide(
   switch (message) {
     case 'order.paid':
       if (status === undefined) return { to: 'PREPARING', say: false, job: 'set' };
-      if (status === 'PREPARING' || status === 'DISPATCHED') return goOn(status, isDue);
-      return { say: status === 'STOPPED' || isDue, job: 'keep' };
+      return status === 'PREPARING' || status === 'DISPATCHED'
+        ? goOn(status, isDue)
+        : { say: true, job: 'keep' };
     case 'order.shipped':
-      // Usually this only echoes what was said of the dispatch. Where it comes late, nobody may know of the delivery.
-      if (status === 'DELIVERED') return { say: isDue, job: 'keep' };
+      if (status === 'DELIVERED') return { say: true, job: 'keep' };
       if (status === 'DISPATCHED') return isDue ? goOn(status, true) : { say: false, job: 'keep' };
       // The parcel is still here, or even stopped: the shop has shipped it by hand.
       return { to: 'DISPATCHED', say: true, job: 'set' };

@@ -1,18 +1,29 @@
 import type { Router } from 'express';
-import { orderEventData } from '../orders/contract.ts';
+import { orderEventData, type Order } from '../orders/contract.ts';
 import { on, subscriptions } from '../shared/events.ts';
 import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
 import type { Warehouse } from './warehouse.ts';
 
+/** Milliseconds in which orders hears of a parcel's delivery, or says the shipping again. */
+const HEARD_WITHIN = 10_000;
+
 /** What fulfilment listens to. */
-export function events({ log }: ServiceDeps, warehouse: Warehouse): Router {
-  return subscriptions(
-    log,
-    (['order.paid', 'order.shipped'] as const).map((type) =>
-      on(type, orderEventData, async ({ order }) => {
-        aboutOrder(order.order_id);
-        await warehouse(order.order_id, type);
-      }),
-    ),
-  );
+export function events(deps: ServiceDeps & { now: () => Date }, warehouse: Warehouse): Router {
+  const { log, now } = deps;
+  /** Orders tells what it was told of the dispatch. Said again, later, it may be that nobody has heard of the delivery. */
+  function isEcho({ tracking_number, updated_at }: Order): boolean {
+    const age = now().getTime() - Date.parse(updated_at);
+    return tracking_number !== undefined && age >= 0 && age < HEARD_WITHIN;
+  }
+
+  return subscriptions(log, [
+    on('order.paid', orderEventData, async ({ order }) => {
+      aboutOrder(order.order_id);
+      await warehouse(order.order_id, 'order.paid');
+    }),
+    on('order.shipped', orderEventData, async ({ order }) => {
+      aboutOrder(order.order_id);
+      if (!isEcho(order)) await warehouse(order.order_id, 'order.shipped');
+    }),
+  ]);
 }

@@ -25,9 +25,6 @@ export const JOB_PREFIX = 'shipment-';
 /** A job ticks on until it is removed: whatever a crash leaves undone is done at the next tick. */
 const TICK_AGAIN = '@every 3s';
 
-/** Before that, nobody needs to be told again of a parcel that has reached its customer. Milliseconds. */
-const HEARD_WITHIN = 10_000;
-
 /** Carries out what the rules say of a message: write, say, see to the job. It returns when all is done. */
 export function warehouse({ store, sidecar, delays, now, log, metrics }: WarehouseDeps) {
   const shipments = new Counter({
@@ -36,10 +33,8 @@ export function warehouse({ store, sidecar, delays, now, log, metrics }: Warehou
     labelNames: ['status'],
     registers: [metrics],
   });
-  const delayOf = ({ status }: Shipment) => {
-    if (status === 'PREPARING') return delays.dispatchAfterMs;
-    return status === 'DISPATCHED' ? delays.deliverAfterMs : HEARD_WITHIN;
-  };
+  const delayOf = ({ status }: Shipment) =>
+    status === 'PREPARING' ? delays.dispatchAfterMs : delays.deliverAfterMs;
 
   async function decideAndWrite(orderId: string, message: Message, reason: string | undefined) {
     const before = await store.load(orderId);

@@ -24,16 +24,14 @@ const TABLE: [State, Message, boolean | null, Decision | undefined][] = [
   ['PREPARING', 'order.paid', true, { to: 'DISPATCHED', say, job: 'set' }],
   ['DISPATCHED', 'order.paid', false, { say, job: 'set' }],
   ['DISPATCHED', 'order.paid', true, { to: 'DELIVERED', say, job: 'remove' }],
-  ['DELIVERED', 'order.paid', false, { say: quiet, job: 'keep' }],
-  ['DELIVERED', 'order.paid', true, { say, job: 'keep' }],
+  ['DELIVERED', 'order.paid', null, { say, job: 'keep' }],
   ['STOPPED', 'order.paid', null, { say, job: 'keep' }],
 
   ['none', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
   ['PREPARING', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
   ['DISPATCHED', 'order.shipped', false, { say: quiet, job: 'keep' }],
   ['DISPATCHED', 'order.shipped', true, { to: 'DELIVERED', say, job: 'remove' }],
-  ['DELIVERED', 'order.shipped', false, { say: quiet, job: 'keep' }],
-  ['DELIVERED', 'order.shipped', true, { say, job: 'keep' }],
+  ['DELIVERED', 'order.shipped', null, { say, job: 'keep' }],
   ['STOPPED', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
 
   ['none', 'stop', null, { to: 'STOPPED', say, job: 'remove' }],
