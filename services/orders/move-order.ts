@@ -61,22 +61,21 @@ export function orderMover(deps: {
     const order = replay(orderId, before);
     demand?.(order);
     const decision = decide(order, lastEvent(loaded).type, message);
-    if (decision.events.length === 0) {
-      for (let again = decision.sayAgain; again > 0; again--)
-        await say(loaded.value, order.version - again + 1);
+    const [next, ...later] = decision.events;
+    if (!next) {
+      if (decision.sayAgain) await say(loaded.value, order.version);
       return { order, changed: false };
     }
     if (decision.sayFirst) await say(loaded.value, order.version);
     const at = now().toISOString();
-    const events = append(before, decision.events, at);
+    const events = append(before, [next], at);
     const becomes = replay(orderId, events);
     const value = await watch(loaded.value, becomes, at, message);
     const document = await store.save({ ...loaded, value }, events);
-    for (const { type, version } of events.slice(before.length)) {
-      intake.moved(type, Date.parse(order.created_at), Date.parse(at));
-      await say(document, version);
-      moved.inc({ type });
-    }
+    intake.moved(next.type, Date.parse(order.created_at), Date.parse(at));
+    await say(document, becomes.version);
+    moved.inc({ type: next.type });
+    if (later.length > 0) return attempt(orderId, message, demand);
     if (ALL_IS_DONE.has(becomes.status) && !document.unwatched) void finish(orderId);
     return { order: becomes, changed: true };
   };

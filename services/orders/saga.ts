@@ -16,28 +16,24 @@ export type Message =
   | { type: 'deadline passed' };
 
 export interface Decision {
-  /** To be appended to the stream and then said. */
+  /** To be appended to the stream and then said, one after the other. */
   events: NewEvent[];
   /**
-   * How many of the order's last events to say again: the message was decided on before, a crash may have come between
-   * writing and saying, and nothing that came later proves that they were heard.
+   * The message was decided on before, and that decision is still the last word: say it again, for the crash that may
+   * have come between writing and saying.
    */
-  sayAgain: number;
+  sayAgain: boolean;
   /** Nothing proves that the last event was ever said: say it before going on, so that nobody misses it. */
   sayFirst: boolean;
 }
 
-/**
- * The event that a message answers: who says this has heard of that. A delivery follows from the dispatch, by the clock: it
- * proves nothing, but whatever wrote `order.shipped` comes again until that was said.
- */
+/** The event that a message answers: who says this has heard of that. */
 const ANSWERS: Partial<Record<Message['type'], OrderEventType>> = {
   'inventory.reserved': 'order.created',
   'inventory.rejected': 'order.created',
   'payment.processed': 'payment.requested',
   'payment.failed': 'payment.requested',
   'shipment.dispatched': 'order.paid',
-  'shipment.delivered': 'order.shipped',
 };
 
 /** What each message leads to, when it comes in time. */
@@ -63,17 +59,9 @@ export function decide(order: Order, last: OrderEventType, message: Message): De
   const events = follow(order.status, message);
   return {
     events,
-    sayAgain: events.length === 0 ? lastWords(last, message.type) : 0,
+    sayAgain: events.length === 0 && last === LEADS_TO[message.type],
     sayFirst: events.length > 0 && last !== ANSWERS[message.type],
   };
-}
-
-/** How many of an order's last events a message has led to that are not proved to be heard. */
-function lastWords(last: OrderEventType, message: Message['type']): number {
-  const isOfParcel = message === 'shipment.dispatched' || message === 'shipment.delivered';
-  // It was shipped and delivered, and either message may have brought about both.
-  if (last === 'order.delivered' && isOfParcel) return 2;
-  return last === LEADS_TO[message] ? 1 : 0;
 }
 
 const UNPAID = new Set<OrderStatus>(['PENDING', 'RESERVED']);

@@ -403,25 +403,14 @@ describe('messages', () => {
     expect(await statusOf(orderId)).toBe('RESERVED');
   });
 
-  it('When an event was not said and a message comes that does not follow from it, then it is said first', async () => {
-    const orderId = await placed();
-    service.sidecar.fail('publish');
-    expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('RETRY');
-    const cancelled = await service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER)).send({});
-    expect(cancelled.status).toBe(200);
-    expect(service.said('payment.requested')).toHaveLength(1);
-    expect(service.said('order.cancelled')).toHaveLength(1);
-  });
-
-  it('When the dispatch was not said and the delivery comes between, then the dispatch is said in the end', async () => {
+  it('When an event was not said and another message comes, then it is said before the order goes on', async () => {
     const orderId = await paidOrder();
     service.sidecar.fail('publish');
     const shipment = { order_id: orderId, tracking_number: 't' };
     expect(await service.deliver('shipment.dispatched', shipment)).toBe('RETRY');
     expect(await service.deliver('shipment.delivered', shipment)).toBe('SUCCESS');
-    expect(await service.deliver('shipment.dispatched', shipment)).toBe('SUCCESS');
-    expect(service.said('order.shipped').map(({ id }) => id)).toEqual([`${orderId}:4`]);
-    expect(service.said('order.delivered')).not.toHaveLength(0);
+    expect(service.said('order.shipped')).toHaveLength(1);
+    expect(service.said('order.delivered')).toHaveLength(1);
   });
 
   it('When the delivery is heard of before the dispatch and saying fails, then both events are said in the end', async () => {
@@ -430,7 +419,7 @@ describe('messages', () => {
     const shipment = { order_id: orderId, tracking_number: 't' };
     expect(await service.deliver('shipment.delivered', shipment)).toBe('RETRY');
     expect(await service.deliver('shipment.delivered', shipment)).toBe('SUCCESS');
-    expect(service.said('order.shipped')).toHaveLength(1);
+    expect(service.said('order.shipped')).not.toHaveLength(0);
     expect(service.said('order.delivered')).toHaveLength(1);
     expect(await statusOf(orderId)).toBe('DELIVERED');
   });

@@ -46,12 +46,12 @@ export const GUARDS: readonly Guard[] = [
       {
         file: 'services/orders/move-order.js',
         code: 'const document = await store.save(',
-        instead: `for (const { version } of events.slice(before.length)) await say({ ...value, events }, version);
+        instead: `await say({ ...value, events }, becomes.version);
           const document = await store.save(`,
       },
       {
         file: 'services/orders/move-order.js',
-        code: 'await say(document, version);',
+        code: 'await say(document, becomes.version);',
         instead: '',
       },
     ],
