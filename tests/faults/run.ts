@@ -47,7 +47,7 @@ interface Course {
 const BY_FAULTS: Course = {
   stage: { proxies: false },
   // Many who ask seldom: with few, all of them would soon wait for a replica that is frozen.
-  load: { customers: 48, tabs: 6, restMs: 19_500 },
+  load: { customers: 48, tabs: 6, restMs: 18_000 },
   byKinds: true,
   attack: (_stage, kinds, { seed, seconds }) => faults({ seed, seconds, kinds }),
   leastSucceeded: 0.7,
