@@ -109,7 +109,7 @@ export const GUARDS: readonly Guard[] = [
     kinds: [],
     mischief: true,
     // Both copies of the cancellation have to come before both of the request for payment.
-    seconds: 24,
+    seconds: 40,
     actions: { cancel: 80 },
   },
 ];
