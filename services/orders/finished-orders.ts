@@ -15,7 +15,7 @@ export interface FinishedOrders {
 
 /**
  * All replicas write to the end of one list. So each does it once in about this time, which is far longer than it takes, and
- * they seldom get in each other's way: nobody waits for it but the order's job. Milliseconds.
+ * they seldom get in each other's way: nobody who asks waits for it. Milliseconds.
  */
 const GATHER = 1_500;
 
