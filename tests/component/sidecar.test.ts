@@ -44,6 +44,19 @@ function recording(status: number, body = '') {
   return { calls, request };
 }
 
+/** As PostgreSQL is read over a connection that breaks: of many there seems to be none; alone, each answers with this status. */
+const forgetting =
+  (status: number): Parameters<typeof stateStore>[0] =>
+  async ({ method, body }) => {
+    const { keys } = JSON.parse(String(body ?? '{}')) as { keys?: string[] };
+    const answer = method === 'POST' ? keys?.map((key) => ({ key })) : 'alone';
+    return {
+      status: method === 'POST' ? 200 : status,
+      headers: { etag: '1' },
+      body: Buffer.from(JSON.stringify(answer)),
+    };
+  };
+
 describe('reads at the same time', () => {
   it('When they differ, then each gets its own document, and what is not there is not', async () => {
     await Promise.all(['a', 'b', 'c'].map((key) => put(key, { key })));
@@ -58,19 +71,40 @@ describe('reads at the same time', () => {
   });
 
   it('When many come while one is under way, then they share the next call', async () => {
-    const { calls, request } = recording(204);
+    const keys = Array.from({ length: 20 }, (_, n) => `k${n}`);
+    const { calls, request } = recording(
+      200,
+      JSON.stringify(keys.map((key) => ({ key, data: 1, etag: '1' }))),
+    );
     const state = stateStore(request);
     const first = state.get('first');
     await nextTick();
-    await Promise.all([first, ...Array.from({ length: 20 }, (_, n) => state.get(`k${n}`))]);
+    await Promise.all([first, ...keys.map((key) => state.get(key))]);
     expect(calls.map(({ method }) => method)).toEqual(['GET', 'POST']);
   });
 
   it('When they are asked for in one tick, then one call does', async () => {
-    const { calls, request } = recording(204);
+    const rows = ['a', 'b'].map((key) => ({ key, data: 1, etag: '1' }));
+    const { calls, request } = recording(200, JSON.stringify(rows));
     const state = stateStore(request);
     await Promise.all([state.get('a'), state.get('b')]);
     expect(calls.map(({ path }) => path)).toEqual(['/v1.0/state/statestore/bulk']);
+  });
+
+  it('When the answer lacks documents that are there, then they are found all the same', async () => {
+    const state = stateStore(forgetting(200));
+    const found = await Promise.all(['a', 'b'].map((key) => state.get(key)));
+    expect(found).toEqual([
+      { value: 'alone', etag: '1' },
+      { value: 'alone', etag: '1' },
+    ]);
+    expect(await state.getMany(['a'])).toEqual(new Map([['a', found[0]]]));
+  });
+
+  it('When it cannot be told whether they are there, then that is no answer', async () => {
+    const state = stateStore(forgetting(500));
+    await expect(Promise.all([state.get('a'), state.get('b')])).rejects.toThrow('read state');
+    await expect(state.getMany(['a'])).rejects.toThrow('read state');
   });
 });
 
