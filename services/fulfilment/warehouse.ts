@@ -77,6 +77,10 @@ export function warehouse({ store, sidecar, delays, now, log, metrics }: Warehou
       const job = `${JOB_PREFIX}${orderId}`;
       if (then.job === 'set' && shipment)
         await sidecar.schedule(job, { dueTime: `${delayOf(shipment)}ms`, schedule: TICK_AGAIN });
-      if (then.job === 'remove') await sidecar.unschedule(job);
+      // Where it cannot be removed now, it ticks once more and is removed then: nobody who ships, or cancels, waits for that.
+      if (then.job === 'remove')
+        await sidecar
+          .unschedule(job)
+          .catch((err: unknown) => log.debug({ err }, 'the job of a shipment ticks once more'));
     });
 }

@@ -348,7 +348,7 @@ describe('stopping', () => {
 
 describe('a scheduler that is out of reach', () => {
   it('When order.paid comes until it is done, then it ships and arrives in its time all the same', async () => {
-    service.sidecar.fail('schedule', 3);
+    service.sidecar.fail('schedule', 4);
     expect(await paid()).toBe('RETRY');
     expect(await paid()).toBe('RETRY');
     expect(status()).toBe('PREPARING');
@@ -359,6 +359,15 @@ describe('a scheduler that is out of reach', () => {
     expect(await paid()).toBe('SUCCESS');
     expect(status()).toBe('DELIVERED');
     expect(types()).toEqual(['shipment.dispatched', 'shipment.delivered']);
+  });
+
+  it('When the shipment is to be stopped, then it is, and its job is removed at its next tick', async () => {
+    await paid();
+    service.sidecar.fail('schedule');
+    expect([(await stop()).status, status(), types()]).toEqual([200, 'STOPPED', ['shipment.stopped']]);
+    expect(job()).toBeDefined();
+    await tick();
+    expect(job()).toBeUndefined();
   });
 });
 

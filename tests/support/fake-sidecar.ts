@@ -202,6 +202,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     res.status(204).end();
   });
   app.delete('/v1.0/jobs/:name', (req, res) => {
+    if (failing('schedule', res)) return;
     fake.jobs.delete(req.params.name);
     res.status(204).end();
   });
