@@ -1,6 +1,7 @@
 import type { Router } from 'express';
 import { orderEventData, type Order } from '../orders/contract.ts';
 import { on, subscriptions } from '../shared/events.ts';
+import { isRecent } from '../shared/recent.ts';
 import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
 import type { Warehouse } from './warehouse.ts';
 
@@ -12,8 +13,7 @@ export function events(deps: ServiceDeps & { now: () => Date }, warehouse: Wareh
   const { log, now } = deps;
   /** Orders tells what it was told of the dispatch. Said again, later, it may be that nobody has heard of the delivery. */
   function isEcho({ tracking_number, updated_at }: Order): boolean {
-    const age = now().getTime() - Date.parse(updated_at);
-    return tracking_number !== undefined && age >= 0 && age < HEARD_WITHIN;
+    return tracking_number !== undefined && isRecent(updated_at, HEARD_WITHIN, now());
   }
 
   return subscriptions(log, [

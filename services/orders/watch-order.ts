@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import { z } from 'zod';
+import { isRecent } from '../shared/recent.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { QUIET } from '../shared/sidecar.ts';
 import { timestamp } from '../shared/types.ts';
@@ -51,10 +52,8 @@ export function watchOrder(deps: {
       return;
     }
     const order = replay(orderId, loaded.value.events);
-    // What has just moved needs no help, and would not be said again yet; the job comes back. By another replica's clock it
-    // may have moved in the future, for as long as that clock is ahead.
-    const rested = timeSince(order.updated_at);
-    if (rested >= 0 && rested < QUIET) return;
+    // What has just moved needs no help, and would not be said again yet; the job comes back.
+    if (isRecent(order.updated_at, QUIET, now())) return;
     if (isFinal(order)) {
       await say(loaded.value, order.version);
       // Whoever rebuilds what was made of the messages finds it here when nothing says it any more.
