@@ -17,15 +17,15 @@ export interface Listener {
  * handled. So there are this many for each topic, which share a consumer, and one that tries a message again and again
  * holds up only its share.
  */
-const LANES = [1, 2, 3, 4];
+const LANES = [1, 2, 3, 4, 5, 6, 7, 8];
 
 /** A topic in the names of components, streams and consumers. */
 export const hyphened = (topic: string) => topic.replaceAll(/[._]/g, '-');
 const componentOf = (topic: string, lane: number) => `pubsub-${hyphened(topic)}-${lane}`;
 
 /**
- * About fifty seconds in all: longer than it takes the health check to pause the delivery to a service that is down, and
- * less than ackWait in topic.yaml, after which what waits behind the message would be delivered a second time.
+ * About fifty seconds in all: longer than it takes the health check to pause the delivery to a service that is down. In that
+ * time the message is delivered to three more lanes, by ackWait in topic.yaml, and holds those up too: not to all of them.
  */
 const MAX_RETRIES = 14;
 
