@@ -20,7 +20,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
           include: ['tests/faults/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 420_000,
+          testTimeout: 600_000,
           hookTimeout: 180_000,
         },
       },

@@ -11,7 +11,7 @@ it('When a system under load is hit by faults of every kind, then every promise 
   try {
     const report = await run({
       seed: '2026',
-      seconds: 60,
+      seconds: 180,
       mode: 'faults',
       portOffset: 9_000,
       scratch,

@@ -14,7 +14,7 @@ type Trial = Pick<Guard, 'name' | 'kinds' | 'targets' | 'mischief' | 'seconds' |
 const NONE: Trial = {
   name: 'nothing',
   kinds: ['database locked', 'mail server frozen'],
-  mischief: true,
+  mischief: 'twice and late',
   actions: { cancel: 40 },
 };
 

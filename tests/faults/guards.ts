@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoadOptions } from './load.ts';
+import type { Manner } from './mischief.ts';
 
 /** Something on which a promise rests, and what happens without it. */
 export interface Guard {
@@ -14,7 +15,7 @@ export interface Guard {
   /** What brings it about: kinds of fault, what they hit (not given: anything), mischief with messages, more of some actions. */
   kinds: readonly string[];
   targets?: readonly string[];
-  mischief: boolean;
+  mischief: Manner;
   /** Of load, where the usual does not bring it about for certain. */
   seconds?: number;
   actions?: LoadOptions['actions'];
@@ -38,7 +39,7 @@ export const GUARDS: readonly Guard[] = [
     replicas: ['inventory', 'inventory-2'],
     breaks: 'stock',
     kinds: [],
-    mischief: false,
+    mischief: 'none',
   },
   {
     name: 'the write before the message',
@@ -58,7 +59,7 @@ export const GUARDS: readonly Guard[] = [
     replicas: ['orders', 'orders-2'],
     breaks: 'read model',
     kinds: ['database locked'],
-    mischief: true,
+    mischief: 'twice and late',
     actions: { cancel: 40 },
   },
   {
@@ -74,7 +75,7 @@ export const GUARDS: readonly Guard[] = [
     breaks: 'mails',
     kinds: ['service killed'],
     targets: ['notifications'],
-    mischief: false,
+    mischief: 'none',
     // A kill has to come while mails are being sent.
     seconds: 24,
   },
@@ -91,7 +92,7 @@ export const GUARDS: readonly Guard[] = [
     replicas: ['payments', 'payments-2'],
     breaks: 'money',
     kinds: [],
-    mischief: false,
+    mischief: 'none',
   },
   {
     name: 'the tombstone of a cancelled order',
@@ -107,9 +108,8 @@ export const GUARDS: readonly Guard[] = [
     replicas: ['payments', 'payments-2', 'orders', 'orders-2'],
     breaks: 'money',
     kinds: [],
-    mischief: true,
-    // Both copies of the cancellation have to come before both of the request for payment.
-    seconds: 40,
+    // The cancellation has to come before what it cancels.
+    mischief: { last: 'payment.requested' },
     actions: { cancel: 80 },
   },
 ];

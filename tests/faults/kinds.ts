@@ -22,6 +22,8 @@ export interface Surroundings {
   broker: string;
   /** Services whose databases are files that can be locked. */
   databases: readonly string[];
+  /** The title of the part that keeps them, where they are not files. */
+  databaseServer: string | undefined;
   /** The replica whose clock can be set, and the file that says by how much. */
   clock: { replica: string; file: string };
 }
@@ -93,7 +95,13 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
       },
     },
   ];
-  const { farHost, farReplicas, smallDisk } = around;
+  const { databaseServer, farHost, farReplicas, smallDisk } = around;
+  if (databaseServer)
+    kinds.push(
+      kind('database killed', 1, one(databaseServer), AWAY, killing(part(databaseServer))),
+      // By SIGINT, PostgreSQL does not wait for the sidecars to hang up.
+      kind('database restarted', 1, one(databaseServer), [0, 200], killing(part(databaseServer), 'SIGINT')),
+    );
   if (around.databases.length > 0)
     kinds.push({
       name: 'database locked',

@@ -7,10 +7,12 @@ import type { Chance } from './chance.ts';
 /** How late a message can come. Milliseconds. */
 const LATEST = 3_000;
 
+/** What is done to messages: nothing, each delivered twice and late, and of which topic all come after what is said with them. */
+export type Manner = 'none' | 'twice and late' | { last: string };
+
 /** What stands between a sidecar and its service, and does mischief with the messages. */
 export interface Mischief {
-  /** Off, everything is passed on as it is. */
-  set: (on: boolean) => void;
+  set: (manner: Manner) => void;
   close: () => Promise<void>;
 }
 
@@ -23,7 +25,7 @@ export interface Mischief {
  */
 export async function doMischief(port: number, appPort: number, source: Chance): Promise<Mischief> {
   const service = new Pool(`http://127.0.0.1:${appPort}`, { connections: 256 });
-  let on = false;
+  let manner: Manner = 'none';
 
   async function forward(req: IncomingMessage, body: Buffer) {
     const { host: _host, connection: _connection, 'transfer-encoding': _encoding, ...headers } = req.headers;
@@ -37,13 +39,14 @@ export async function doMischief(port: number, appPort: number, source: Chance):
   }
 
   async function deliver(req: IncomingMessage, body: Buffer) {
-    await delay(source.between(0, LATEST));
+    const isLast = typeof manner === 'object' && req.url === `/events/${manner.last}`;
+    await delay(source.between(0, LATEST) + (isLast ? LATEST : 0));
     return forward(req, body);
   }
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const body = await buffer(req);
-    const answer = await (on && req.url?.startsWith('/events/')
+    const answer = await (manner !== 'none' && req.url?.startsWith('/events/')
       ? Promise.any([deliver(req, body), deliver(req, body)])
       : forward(req, body));
     res.writeHead(answer.status, withoutFraming(answer.headers)).end(answer.body);
@@ -56,7 +59,7 @@ export async function doMischief(port: number, appPort: number, source: Chance):
   server.keepAliveTimeout = 75_000;
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
-    set: (to) => (on = to),
+    set: (to) => (manner = to),
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

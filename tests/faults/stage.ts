@@ -10,7 +10,7 @@ import { chance } from './chance.ts';
 import { makeSmallDisk } from './disks.ts';
 import { makeFarHost } from './far-host.ts';
 import { kindsOf, type FaultKind } from './kinds.ts';
-import { doMischief } from './mischief.ts';
+import { doMischief, type Manner } from './mischief.ts';
 import { catalogue, type Shelf } from './shelf.ts';
 
 /** A running system, and all that can be done to it. */
@@ -23,8 +23,8 @@ export interface Stage {
   missing: string[];
   /** Everything that can be stopped and started, by name. */
   units: ReadonlyMap<string, Unit>;
-  /** Switches the mischief with messages on or off. */
-  mischief: (on: boolean) => void;
+  /** What the proxies do to messages from now on; without proxies, nothing. */
+  mischief: (manner: Manner) => void;
   close: () => Promise<void>;
 }
 
@@ -84,13 +84,14 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         clock,
         broker: profile ? 'NATS JetStream' : 'Redis',
         databases: profile ? [] : DATABASES,
+        databaseServer: profile ? 'PostgreSQL' : undefined,
       }),
       missing: [
         ...(farHost || proxies || profile ? [] : ['network cut']),
         ...(smallDisk || profile ? [] : ['disk full']),
       ],
       units: unitsOf(system, profile ? ['NATS JetStream', 'PostgreSQL'] : ['Redis']),
-      mischief: (on) => mischief.forEach((one) => one.set(on)),
+      mischief: (manner) => mischief.forEach((one) => one.set(manner)),
       close,
     };
   } catch (error) {
