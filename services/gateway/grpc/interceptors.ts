@@ -108,6 +108,12 @@ export function measured(metrics: Registry): ServerInterceptor {
 type Call = Parameters<ServerInterceptor>[1];
 
 /**
+ * A caller tells how much time is left, which counts from the call's arrival here: at its own deadline it hangs up before ours.
+ * Milliseconds.
+ */
+const ON_THE_WAY = 100;
+
+/**
  * Tells the end of a call once. What the library ends by itself (a deadline, a message that it cannot read) no interceptor
  * is told but as a cancellation: that of a deadline can be known by the clock.
  */
@@ -116,8 +122,7 @@ function end(call: Call, tell: (code: status) => void): (code: status | undefine
   return (code) => {
     if (!isOpen) return;
     isOpen = false;
-    // A timer may fire within the millisecond before.
-    const isLate = Number(call.getDeadline()) <= Date.now() + 1;
+    const isLate = Number(call.getDeadline()) <= Date.now() + ON_THE_WAY;
     tell(code ?? (isLate ? status.DEADLINE_EXCEEDED : status.CANCELLED));
   };
 }
