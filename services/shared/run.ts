@@ -1,7 +1,12 @@
 import type { Server } from 'node:http';
 import type { RequestListener } from 'node:http';
 import { createServer, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
+import {
+  createServer as createNetServer,
+  type AddressInfo,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from './log.ts';
@@ -44,15 +49,43 @@ function refuse(error: NodeJS.ErrnoException, stream: Duplex): void {
   socket.destroySoon();
 }
 
+/**
+ * Connections that wait to be taken. Of more, none gets an answer: callers try again by themselves after 1, 3 and 7 seconds, and
+ * so wait for longer than any answer takes. With Node's 511, one in ten of a crowd did.
+ */
+const BACKLOG = 4_096;
+
+/**
+ * libuv takes one new connection in each turn of its loop, however many wait, and the loop of a busy process turns seldom:
+ * of a crowd, some waited for longer than for any answer. So each port has so many listeners (SO_REUSEPORT, by which
+ * the kernel spreads connections over them), and one is taken from each in a turn.
+ */
+const LISTENERS = 16;
+
+/** The listeners of a server beside its own. */
+const others = new WeakMap<Server, NetServer[]>();
+
 /** Listens; resolves when connections are taken. */
 export async function listen(app: RequestListener, port: number, host: string): Promise<Server> {
   const server = createServer(SLOW_CLIENTS, app);
   server.on('clientError', refuse);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
+  await take(server, port, host);
+  const { port: taken } = server.address() as AddressInfo;
+  const more = Array.from({ length: LISTENERS - 1 }, () =>
+    // As an HTTP server treats its own: https://nodejs.org/api/http.html#event-connection.
+    createNetServer({ noDelay: true, allowHalfOpen: true }, (socket) => server.emit('connection', socket)),
+  );
+  // Node.js before 22.12 cannot: there, the first one has to do.
+  await Promise.all(more.map((one) => take(one, taken, host).catch(() => {})));
+  others.set(server, more);
   return server;
+}
+
+function take(server: NetServer, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host, backlog: BACKLOG, reusePort: true }, resolve);
+  });
 }
 
 /** Aborted on SIGTERM and SIGINT: for what would never end by itself, such as a stream. Comes before `stopGracefully`. */
@@ -69,6 +102,7 @@ const LOOK_FOR_IDLE = 50;
 export async function closeServer(server: Server): Promise<void> {
   // Kept connections do not end by themselves, and those in use now become idle later.
   const looking = setInterval(() => server.closeIdleConnections(), LOOK_FOR_IDLE);
+  for (const one of others.get(server) ?? []) one.close();
   await new Promise((resolve) => void server.close(resolve));
   clearInterval(looking);
 }
