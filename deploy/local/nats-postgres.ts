@@ -5,9 +5,14 @@ import { makeStreams } from './nats-streams.ts';
 import { findPostgres, startPostgres } from './postgres.ts';
 import type { Profile } from './profiles.ts';
 
+const BROKER = 'NATS JetStream';
+const DATABASE_SERVER = 'PostgreSQL';
+
 /** NATS JetStream as broker and PostgreSQL as store: profiles/nats-postgres, and what it needs around it. */
 export const natsPostgres: Profile = {
   name: 'nats-postgres',
+  broker: BROKER,
+  databaseServer: DATABASE_SERVER,
   layOver,
   replacements: (ports) => [
     // There is no Redis: each gateway counts its callers alone.
@@ -17,11 +22,11 @@ export const natsPostgres: Profile = {
   ],
   programs: [
     { title: 'NATS server', find: findOrBuildNats },
-    { title: 'PostgreSQL', find: () => Promise.resolve(findPostgres()) },
+    { title: DATABASE_SERVER, find: () => Promise.resolve(findPostgres()) },
   ],
   parts: ({ ports, dataDir, logDir }) => [
     {
-      title: 'NATS JetStream',
+      title: BROKER,
       found: () => Promise.resolve(undefined),
       async start() {
         const program = await findOrBuildNats(() => {});
@@ -31,7 +36,7 @@ export const natsPostgres: Profile = {
       },
     },
     {
-      title: 'PostgreSQL',
+      title: DATABASE_SERVER,
       found: () => Promise.resolve(undefined),
       start: () => {
         const names = componentIn(readComponents(), 'state.yaml').scopes;

@@ -6,6 +6,9 @@ import type { Ports } from './ports.ts';
 /** Another broker and another store than those of components/, and so no Redis. */
 export interface Profile {
   name: string;
+  /** Titles among `parts`: its broker, and its store where that is no file. */
+  broker: string;
+  databaseServer: string;
   /** The component files as they are with this profile. */
   layOver: (committed: Files) => Files;
   /** What has to be replaced in its files where the system is on other ports. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { replicasOf, type Unit } from '../../deploy/local/app-processes.ts';
 import { root } from '../../deploy/local/paths.ts';
+import { profileOf } from '../../deploy/local/profiles.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
@@ -54,11 +55,13 @@ const DATABASES = ['orders', 'inventory', 'payments', 'fulfilment', 'history', '
 
 /** Starts a system with replicas. @throws Error where it does not start; nothing is left running then */
 export async function startStage(options: StageOptions): Promise<Stage> {
-  const { portOffset, scratch, proxies, profile, replicas = AT_THE_HEART } = options;
+  const { portOffset, scratch, proxies, replicas = AT_THE_HEART } = options;
+  const profile = options.profile === undefined ? undefined : profileOf(options.profile);
+  const { broker, databaseServer } = profile ?? { broker: 'Redis', databaseServer: undefined };
   const dataDir = mkdtempSync(join(scratch, 'system-'));
   const clock = { replica: CLOCK, file: join(dataDir, 'clock') };
   const farHost = proxies || profile ? undefined : makeFarHost(portOffset / 1000);
-  const smallDisk = profile ? undefined : makeSmallDisk(dataDir, SMALL_DISK);
+  const smallDisk = databaseServer ? undefined : makeSmallDisk(dataDir, SMALL_DISK);
   const mischief = proxies ? await startProxies(options, replicas) : [];
   const closing: (() => Promise<unknown> | void)[] = [
     () => smallDisk?.remove(),
@@ -82,15 +85,15 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         farReplicas: FAR,
         smallDisk: smallDisk && { of: SMALL_DISK, disk: smallDisk },
         clock,
-        broker: profile ? 'NATS JetStream' : 'Redis',
-        databases: profile ? [] : DATABASES,
-        databaseServer: profile ? 'PostgreSQL' : undefined,
+        broker,
+        databases: databaseServer ? [] : DATABASES,
+        databaseServer,
       }),
       missing: [
         ...(farHost || proxies || profile ? [] : ['network cut']),
-        ...(smallDisk || profile ? [] : ['disk full']),
+        ...(smallDisk || databaseServer ? [] : ['disk full']),
       ],
-      units: unitsOf(system, profile ? ['NATS JetStream', 'PostgreSQL'] : ['Redis']),
+      units: unitsOf(system, [broker, ...(databaseServer ? [databaseServer] : [])]),
       mischief: (manner) => mischief.forEach((one) => one.set(manner)),
       close,
     };
@@ -119,7 +122,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         [clock.replica]: { CLOCK_FILE: clock.file, NODE_OPTIONS: `--import=${clockModule}` },
       },
       ...(options.dist ? { dist: options.dist } : {}),
-      ...(profile ? { profile } : {}),
+      ...(profile ? { profile: profile.name } : {}),
       ...(proxies ? { portForSidecar: (_name, port) => port + PROXY } : {}),
       ...(farHost
         ? {
