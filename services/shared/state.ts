@@ -49,16 +49,30 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
 
   const commit = groupCommit(writeGroups);
 
-  /** Each of them fails by itself: where one has lost a race, both halves are written apart, down to that one. */
+  /** Each of them fails by itself: where one has lost a race, a read tells which, and the others are written without it. */
   async function writeGroups(groups: Write[][]): Promise<Outcome[]> {
     const writes = groups.flat();
+    const keys = [...new Set(writes.map(({ key }) => key))];
     // Of two writes to one document, one has lost: they must not meet in a transaction, whatever a store makes of it.
-    const areApart = new Set(writes.map(({ key }) => key)).size === writes.length;
+    const areApart = keys.length === writes.length;
     const conflict = areApart || groups.length === 1 ? await conflictOf(writeAll(writes)) : LOST;
     if (!conflict) return groups.map(() => undefined);
     if (groups.length === 1) return [conflict];
-    const half = Math.ceil(groups.length / 2);
-    return [...(await writeGroups(groups.slice(0, half))), ...(await writeGroups(groups.slice(half)))];
+
+    // Where this does not have a document that is there, its writer is told of a race, and reads it again.
+    const now = await readBulk(keys);
+    const taken = new Set<string>();
+    const hasLost = groups.map((group) => {
+      const lost = group.some(({ key, etag }) => taken.has(key) || now.get(key)?.etag !== etag);
+      if (!lost) for (const { key } of group) taken.add(key);
+      return lost;
+    });
+    // The store may have had another reason to refuse; then each is written alone.
+    const parts = hasLost.includes(true)
+      ? [groups.filter((_, position) => !hasLost[position])]
+      : groups.map((group) => [group]);
+    const outcomes = (await Promise.all(parts.map(writeGroups))).flat();
+    return hasLost.map((lost) => (lost ? LOST : outcomes.shift()));
   }
 
   async function readOne(key: string): Promise<Stored<unknown> | undefined> {
@@ -125,7 +139,7 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
 /** What became of a write: nothing to tell, or the conflict in which it lost. */
 type Outcome = { conflict: ConflictError } | undefined;
 
-const LOST = { conflict: new ConflictError('two writes to one document') };
+const LOST = { conflict: new ConflictError('another writer was first') };
 
 async function conflictOf(writing: Promise<void>): Promise<Outcome> {
   return writing.then(
