@@ -12,8 +12,8 @@ export interface InFlight {
   run: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** Fewer than the connections to the sidecar, so that none waits for one. Each may hold a body of 100 KB of a heap of 96 MB. */
-const MAX_IN_FLIGHT = 200;
+/** What two processors do in less than three seconds: who comes last is answered before the gateway gives up on a service. */
+const MAX_IN_FLIGHT = 100;
 /**
  * Of these, so many may be young: twice what keeps two processors busy. With more, five times the load that can be carried
  * made one answer in ten take ten seconds. What is older waits for a replica that does not answer, and keeps nobody busy.
