@@ -20,10 +20,13 @@ export interface ServiceDeps {
   metrics: Registry;
 }
 
-/** A registry with the process's own metrics in it. */
+/** The event loop is asked so often how late it is. By default every 10 ms: most of what an idle service did. Milliseconds. */
+const LAG_EVERY = 100;
+
+/** A registry with the process's own metrics in it; its percentiles of `nodejs_eventloop_lag` are 0.1 s where nothing is late. */
 export function createMetrics(): Registry {
   const metrics = new Registry();
-  collectDefaultMetrics({ register: metrics });
+  collectDefaultMetrics({ register: metrics, eventLoopMonitoringPrecision: LAG_EVERY });
   return metrics;
 }
 
