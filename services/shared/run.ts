@@ -65,26 +65,35 @@ const LISTENERS = 16;
 /** The listeners of a server beside its own. */
 const others = new WeakMap<Server, NetServer[]>();
 
-/** Listens; resolves when connections are taken. */
+/** Listens; resolves when connections are taken. @throws Error EADDRINUSE where another program has the port */
 export async function listen(app: RequestListener, port: number, host: string): Promise<Server> {
   const server = createServer(SLOW_CLIENTS, app);
   server.on('clientError', refuse);
-  await take(server, port, host);
-  const { port: taken } = server.address() as AddressInfo;
+  const taken = await freePort(port, host);
+  await take(server, taken, host, true);
   const more = Array.from({ length: LISTENERS - 1 }, () =>
     // As an HTTP server treats its own: https://nodejs.org/api/http.html#event-connection.
     createNetServer({ noDelay: true, allowHalfOpen: true }, (socket) => server.emit('connection', socket)),
   );
   // Node.js before 22.12 cannot: there, the first one has to do.
-  await Promise.all(more.map((one) => take(one, taken, host).catch(() => {})));
+  await Promise.all(more.map((one) => take(one, taken, host, true).catch(() => {})));
   others.set(server, more);
   return server;
 }
 
-function take(server: NetServer, port: number, host: string): Promise<void> {
+/** The port, or one that is free for 0. Two programs whose listeners share their ports would share one without a word. */
+async function freePort(port: number, host: string): Promise<number> {
+  const alone = createNetServer();
+  await take(alone, port, host, false);
+  const { port: free } = alone.address() as AddressInfo;
+  await new Promise((resolve) => void alone.close(resolve));
+  return free;
+}
+
+function take(server: NetServer, port: number, host: string, reusePort: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port, host, backlog: BACKLOG, reusePort: true }, resolve);
+    server.listen({ port, host, backlog: BACKLOG, reusePort }, resolve);
   });
 }
 

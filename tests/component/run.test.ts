@@ -36,3 +36,26 @@ describe('a server that closes', () => {
     agent.destroy();
   });
 });
+
+describe('a port', () => {
+  it('When another server has it, then it is refused, and free again when that one has closed', async () => {
+    const answer = () => {};
+    const first = await listen(answer, 0, '127.0.0.1');
+    const { port } = first.address() as AddressInfo;
+    await expect(listen(answer, port, '127.0.0.1')).rejects.toThrow('EADDRINUSE');
+    await closeServer(first);
+    await closeServer(await listen(answer, port, '127.0.0.1'));
+  });
+
+  it('When a crowd connects at once, then everybody is answered', async () => {
+    const server = await listen((_req, res) => void res.end('here'), 0, '127.0.0.1');
+    const { port } = server.address() as AddressInfo;
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, () =>
+        fetch(`http://127.0.0.1:${port}`, { headers: { connection: 'close' } }).then((res) => res.text()),
+      ),
+    );
+    expect(new Set(answers)).toEqual(new Set(['here']));
+    await closeServer(server);
+  });
+});
