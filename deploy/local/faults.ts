@@ -17,10 +17,11 @@ const { values, positionals } = parseArgs({
     minutes: { type: 'string' },
     profile: { type: 'string' },
     only: { type: 'string' },
+    rest: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
 });
-const { seed, profile, only, keep } = values;
+const { seed, profile, only, rest, keep } = values;
 const mode = modeOf(positionals[0] ?? 'faults');
 const minutes = Number(values.minutes ?? (mode === 'overload' ? 2 : 10));
 await prepare(tmpdir(), undefined, profile === undefined ? undefined : profileOf(profile));
@@ -31,6 +32,7 @@ await untilInterrupted(async (signal) => {
     mode,
     profile,
     only: only?.split(',').map((kind) => kind.trim()),
+    restMs: rest === undefined ? undefined : 1000 * Number(rest),
     keep,
     signal,
   });

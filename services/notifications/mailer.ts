@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
 import { Counter, type Registry } from 'prom-client';
 import { ConflictError } from '../shared/sidecar-call.ts';
@@ -25,6 +26,9 @@ interface SentMail {
   sent_at: string;
 }
 
+/** A store that is away lets so many go out; beyond, one may be sent twice. */
+const MAX_UNREMEMBERED = 10_000;
+
 /** What a mail is about, and how it reads. */
 type MailOrder = Parameters<MailOnce>[0];
 
@@ -48,6 +52,8 @@ export function mailer(deps: {
   const free = [...bindings];
   const oneEach = pLimit(bindings.length);
   const underWay = new Map<string, Promise<void>>();
+  // Sent, but the store could not be told: when the message comes again, that is all that is left to do.
+  const unremembered = new LRUCache<string, true>({ max: MAX_UNREMEMBERED });
 
   return (mail) => {
     const key = `mail:${mail.about}:${mail.kind}`;
@@ -77,6 +83,7 @@ export function mailer(deps: {
       recipients.load(recipientId),
     ]);
     if (sentBefore) return;
+    if (unremembered.has(key)) return remember(key);
     if (!recipient) throw new Error(`recipient ${recipientId} is not known yet`);
     if (isGone(recipient)) return;
     const { subject, html } = write(recipient);
@@ -84,6 +91,7 @@ export function mailer(deps: {
       sidecar.send(binding, html, { emailTo: recipient.email, subject }),
     );
     sent.inc({ kind });
+    unremembered.set(key, true);
     await remember(key);
   }
 
@@ -93,5 +101,6 @@ export function mailer(deps: {
       // Another replica sent it at the same moment; it is remembered, and that is all that is wanted.
       if (!(error instanceof ConflictError)) throw error;
     });
+    unremembered.delete(key);
   }
 }

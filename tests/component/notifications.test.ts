@@ -167,6 +167,18 @@ describe('Mails about an order', () => {
     expect(mails()).toEqual([]);
   });
 
+  it('When a mail was sent and could not be remembered, then it is remembered later, and not sent again', async () => {
+    const order = buildOrder();
+    let refusals = 3;
+    service.sidecar.beforeState(({ op }) => {
+      if (op === 'write' && refusals-- > 0) throw new Error('away');
+    });
+    for (const outcome of ['RETRY', 'RETRY', 'RETRY', 'SUCCESS', 'SUCCESS'])
+      expect(await told('order.paid', order)).toBe(outcome);
+    expect(mails()).toHaveLength(1);
+    expect([...service.sidecar.documents.keys()]).toContain(`mail:${order.order_id}:order.paid`);
+  });
+
   it('When two replicas have the message at once, then both have done their part', async () => {
     const order = buildOrder();
     expect(await Promise.all([told('order.paid', order), told('order.paid', order)])).toEqual([

@@ -26,6 +26,8 @@ export interface RunOptions {
   profile?: string | undefined;
   /** The kinds of fault, by name; not given: all that this machine allows. */
   only?: readonly string[] | undefined;
+  /** Milliseconds that a customer rests between two requests, at most; not given: as the mode has it. More is less load. */
+  restMs?: number | undefined;
   portOffset: number;
   /** Everything of the run is kept in a folder of its own in here, and left there. */
   scratch: string;
@@ -100,7 +102,7 @@ export async function run(options: RunOptions): Promise<Report> {
       seed,
       shelf: products,
       ...course.load,
-      ...(options.profile && course.profileRestMs ? { restMs: course.profileRestMs } : {}),
+      restMs: restMsOf(course, options),
       attack: course.attack(stage, kinds, options, products),
       settleMs: 15_000,
       quietMs: 240_000,
@@ -112,6 +114,10 @@ export async function run(options: RunOptions): Promise<Report> {
     tell('Stopping ...');
     await stage.close();
   }
+}
+
+function restMsOf({ load, profileRestMs }: Course, { profile, restMs }: RunOptions): number {
+  return restMs ?? (profile === undefined ? undefined : profileRestMs) ?? load.restMs;
 }
 
 function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[], acted: Act): Report {
