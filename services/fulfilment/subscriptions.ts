@@ -5,8 +5,11 @@ import { isRecent } from '../shared/recent.ts';
 import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
 import type { Warehouse } from './warehouse.ts';
 
-/** Milliseconds in which orders hears of a parcel's delivery, or says the shipping again. */
-const HEARD_WITHIN = 10_000;
+/**
+ * Milliseconds in which orders hears of a parcel's delivery, even with much to do. With ten seconds, whoever was behind had
+ * the delivery said again and again, and came to be further behind.
+ */
+const HEARD_WITHIN = 30_000;
 
 /** What fulfilment listens to. */
 export function events(deps: ServiceDeps & { now: () => Date }, warehouse: Warehouse): Router {

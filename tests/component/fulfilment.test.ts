@@ -206,8 +206,8 @@ describe('order.shipped', () => {
 
   it.each([
     ['soon', 0, []],
-    ['rather soon', 9_999, []],
-    ['late', 10_000, ['shipment.delivered']],
+    ['rather soon', 29_999, []],
+    ['late', 30_000, ['shipment.delivered']],
     ['by a clock that is behind', -1, ['shipment.delivered']],
   ])(
     'When it echoes the dispatch %s after the delivery, then it may be the delivery that was lost',
