@@ -123,6 +123,15 @@ export function appProcesses(options: AppOptions): RunningApp {
   };
 }
 
+/** Whether all services are reached through their sidecars, which pass nothing on before they have found the service healthy. */
+export async function isUp(api: string): Promise<boolean> {
+  const response = await fetch(`${api}/health`, { signal: AbortSignal.timeout(3_000) }).catch(
+    () => undefined,
+  );
+  const health = (await response?.json().catch(() => undefined)) as { status?: string } | undefined;
+  return health?.status === 'ok';
+}
+
 /** What `dapr run` passes to daprd for an app of the template. */
 function daprdArgs({ app, template: { common }, portForSidecar }: AppOptions): string[] {
   const flags = {

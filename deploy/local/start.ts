@@ -1,6 +1,7 @@
 import { Listr } from 'listr2';
 import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { isUp } from './app-processes.ts';
 import type { Dapr } from './dapr.ts';
 import { adminOf, partsOf, secretEnv, SIDECAR_ENV } from './infrastructure.ts';
 import { folder, root } from './paths.ts';
@@ -104,14 +105,7 @@ async function startServices(dapr: Dapr): Promise<void> {
   });
   keep(run);
   void run.ended.then(() => stop(1));
-  const isUp = async () => {
-    const response = await fetch(`${api}/health`, { signal: AbortSignal.timeout(3_000) }).catch(
-      () => undefined,
-    );
-    const health = (await response?.json().catch(() => undefined)) as { status?: string } | undefined;
-    return health?.status === 'ok';
-  };
-  await waitFor('the services are ready', isUp, { process: run, deadlineMs: 120_000 });
+  await waitFor('the services are ready', () => isUp(api), { process: run, deadlineMs: 120_000 });
 }
 
 /** Notes what was started; once we are stopping, it is stopped at once. */

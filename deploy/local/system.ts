@@ -1,9 +1,18 @@
 import { join } from 'node:path';
-import { appProcesses, replicasOf, unit, type Host, type RunningApp, type Unit } from './app-processes.ts';
+import {
+  appProcesses,
+  isUp,
+  replicasOf,
+  unit,
+  type Host,
+  type RunningApp,
+  type Unit,
+} from './app-processes.ts';
 import { findOrBuildDapr } from './dapr.ts';
 import { adminOf, partsOf, secretEnv, type Admin } from './infrastructure.ts';
 import { folder, root } from './paths.ts';
 import { demandFree, portsAt } from './ports.ts';
+import { waitFor } from './processes.ts';
 import { profileOf } from './profiles.ts';
 import { findOrInstallRedis } from './redis.ts';
 import { renderTemplate } from './template.ts';
@@ -60,6 +69,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   const { template } = renderTemplate({ offset, ports, dataDir, profile });
   const admin = adminOf(dataDir);
   const secrets = secretEnv(admin);
+  const api = `http://127.0.0.1:${8080 + offset}`;
 
   const parts = new Map<string, Unit>();
   const apps = new Map<string, RunningApp>();
@@ -78,7 +88,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
         part.title,
         unit(async (keep) => keep(await part.start())),
       );
-    await Promise.all([...parts.values()].map((part) => part.start()));
+    await whole([...parts.values()].map((part) => part.start()));
     const all = template.apps.flatMap((app) => replicasOf(app, options.replicas?.[app.appID] ?? 1));
     for (const { app } of all) await demandFree(app.appPort, app.appID);
     for (const { name, app } of all)
@@ -97,7 +107,8 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
           host: options.network?.hosts[name],
         }),
       );
-    await Promise.all([...apps.values()].flatMap((app) => [app.service.start(), app.sidecar.start()]));
+    await whole([...apps.values()].flatMap((app) => [app.service.start(), app.sidecar.start()]));
+    await waitFor('the services are reached', () => isUp(api));
   } catch (error) {
     await stop();
     throw error;
@@ -105,7 +116,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
 
   return {
     urls: {
-      api: `http://127.0.0.1:${8080 + offset}`,
+      api,
       grpc: `127.0.0.1:${ports.grpc}`,
       zipkin: `http://127.0.0.1:${ports.zipkin}`,
       mails: `http://127.0.0.1:${ports.mailWeb}`,
@@ -117,6 +128,12 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     part: (title) => named(parts, title),
     stop,
   };
+}
+
+/** Also where one of them fails, it waits for the others: what is still starting could not be stopped. */
+async function whole(starting: Promise<void>[]): Promise<void> {
+  await Promise.allSettled(starting);
+  await Promise.all(starting);
 }
 
 function named<T>(all: ReadonlyMap<string, T>, name: string): T {
