@@ -73,10 +73,10 @@ export const GUARDS: readonly Guard[] = [
     ],
     replicas: ['notifications'],
     breaks: 'mails',
-    kinds: ['service killed'],
-    targets: ['notifications'],
+    // The kill has to come while mails are being sent: some wait for the mail server then.
+    kinds: ['service killed', 'mail server frozen'],
+    targets: ['notifications', 'Mail catcher'],
     mischief: 'none',
-    // A kill has to come while mails are being sent.
     seconds: 24,
   },
   {
