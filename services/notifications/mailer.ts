@@ -78,12 +78,12 @@ export function mailer(deps: {
     key: string,
     { kind, recipientId, write }: MailOrder,
   ): Promise<void> {
+    if (unremembered.has(key)) return remember(key);
     const [sentBefore, recipient] = await Promise.all([
       sidecar.state.get<SentMail>(key),
       recipients.load(recipientId),
     ]);
     if (sentBefore) return;
-    if (unremembered.has(key)) return remember(key);
     if (!recipient) throw new Error(`recipient ${recipientId} is not known yet`);
     if (isGone(recipient)) return;
     const { subject, html } = write(recipient);
