@@ -24,7 +24,7 @@ const { values, positionals } = parseArgs({
 const { seed, profile, only, rest, keep } = values;
 const mode = modeOf(positionals[0] ?? 'faults');
 const minutes = Number(values.minutes ?? (mode === 'overload' ? 2 : 10));
-await prepare(tmpdir(), undefined, profile === undefined ? undefined : profileOf(profile));
+await prepare(tmpdir(), undefined, profileOf(profile));
 await untilInterrupted(async (signal) => {
   const isGood = await faultRun({
     seed,

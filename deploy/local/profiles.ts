@@ -20,8 +20,9 @@ export interface Profile {
 
 const PROFILES: Profile[] = [natsPostgres];
 
-/** @throws Error with the names that there are, where this is none of them */
-export function profileOf(name: string): Profile {
+/** The profile of this name; none without one. @throws Error with the names that there are, where this is none of them */
+export function profileOf(name: string | undefined): Profile | undefined {
+  if (name === undefined) return undefined;
   const found = PROFILES.find((profile) => profile.name === name);
   if (found) return found;
   const known = PROFILES.map((profile) => profile.name).join(', ');

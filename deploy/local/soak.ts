@@ -15,7 +15,7 @@ const { values } = parseArgs({
 });
 const MINUTES = 20;
 const { profile } = values;
-await prepare(tmpdir(), undefined, profile === undefined ? undefined : profileOf(profile));
+await prepare(tmpdir(), undefined, profileOf(profile));
 const until = Date.now() + Number(values.hours) * 3_600_000;
 await untilInterrupted(async (signal) => {
   let isGood = true;

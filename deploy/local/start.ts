@@ -51,7 +51,7 @@ try {
 function profileAsked(): Profile | undefined {
   try {
     const { profile: name } = parseArgs({ options: { profile: { type: 'string' } } }).values;
-    return name === undefined ? undefined : profileOf(name);
+    return profileOf(name);
   } catch (error) {
     console.error((error as Error).message);
     process.exit(1);

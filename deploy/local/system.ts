@@ -62,7 +62,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   const logDir = folder(dataDir, 'logs');
   folder(dataDir, 'state');
   const quietly = () => {};
-  const profile = options.profile === undefined ? undefined : profileOf(options.profile);
+  const profile = profileOf(options.profile);
   if (!profile) await findOrInstallRedis(logDir, quietly);
   const dapr = await findOrBuildDapr(quietly, true);
   const zipkin = await findOrFetchZipkin(quietly);

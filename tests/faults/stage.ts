@@ -56,7 +56,7 @@ const DATABASES = ['orders', 'inventory', 'payments', 'fulfilment', 'history', '
 /** Starts a system with replicas. @throws Error where it does not start; nothing is left running then */
 export async function startStage(options: StageOptions): Promise<Stage> {
   const { portOffset, scratch, proxies, replicas = AT_THE_HEART } = options;
-  const profile = options.profile === undefined ? undefined : profileOf(options.profile);
+  const profile = profileOf(options.profile);
   const { broker, databaseServer } = profile ?? { broker: 'Redis', databaseServer: undefined };
   const dataDir = mkdtempSync(join(scratch, 'system-'));
   const clock = { replica: CLOCK, file: join(dataDir, 'clock') };
