@@ -1,4 +1,5 @@
 import type { Express } from 'express';
+import { LRUCache } from 'lru-cache';
 import { createService, type ServiceDeps } from '../shared/service.ts';
 import { fulfilment as description } from './api.ts';
 import { routes } from './routes.ts';
@@ -11,11 +12,15 @@ export interface FulfilmentDeps extends ServiceDeps {
   now: () => Date;
 }
 
+/** Parcels that may be on their way at a time; of more, orders would be told once more than needed. */
+const REMEMBERED = 10_000;
+
 /** The fulfilment service. */
 export function createApp(deps: FulfilmentDeps): Express {
-  const house = warehouse({ ...deps, store: shipmentStore(deps.sidecar.state) });
+  const heard = new LRUCache<string, true>({ max: REMEMBERED });
+  const house = warehouse({ ...deps, heard, store: shipmentStore(deps.sidecar.state) });
   return createService(deps, {
     description,
-    routers: [routes(house), events(deps, house)],
+    routers: [routes(house), events({ ...deps, heard }, house)],
   });
 }

@@ -3,8 +3,11 @@ import { id } from '../shared/types.ts';
 
 /** `shipment.dispatched`: the parcel has left; from here on the order cannot be cancelled. */
 export const shipmentDispatchedData = z.object({ order_id: id, tracking_number: z.string() });
-/** `shipment.delivered`; tells the tracking number again, for whom it reaches before `shipment.dispatched`. */
-export const shipmentDeliveredData = shipmentDispatchedData;
+/**
+ * `shipment.delivered`; tells the tracking number again, for whom it reaches before `shipment.dispatched`. With
+ * `shipped_heard`, fulfilment had heard `order.shipped` before: orders need not say that once more.
+ */
+export const shipmentDeliveredData = shipmentDispatchedData.extend({ shipped_heard: z.boolean().optional() });
 /** `shipment.stopped`: the parcel will not leave; the order may be cancelled. */
 export const shipmentStoppedData = z.object({ order_id: id, reason: z.string() });
 

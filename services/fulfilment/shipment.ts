@@ -68,20 +68,25 @@ function goOn(status: 'PREPARING' | 'DISPATCHED', isDue: boolean): Decision {
     : { to: 'DELIVERED', say: true, job: 'remove' };
 }
 
-/** What a status means for the order; nothing, while the parcel is being prepared. */
-export function announcement({
-  order_id,
-  status,
-  tracking_number,
-  reason = 'stopped',
-}: Shipment): { type: string; data: Record<string, string> } | undefined {
+/**
+ * What a status means for the order; nothing, while the parcel is being prepared.
+ *
+ * @param shippedHeard whether orders is known to have said `order.shipped`
+ */
+export function announcement(
+  { order_id, status, tracking_number, reason = 'stopped' }: Shipment,
+  shippedHeard: boolean,
+): { type: string; data: Record<string, unknown> } | undefined {
   switch (status) {
     case 'PREPARING':
       return undefined;
     case 'DISPATCHED':
       return { type: 'shipment.dispatched', data: { order_id, tracking_number } };
     case 'DELIVERED':
-      return { type: 'shipment.delivered', data: { order_id, tracking_number } };
+      return {
+        type: 'shipment.delivered',
+        data: { order_id, tracking_number, ...(shippedHeard ? { shipped_heard: true } : {}) },
+      };
     case 'STOPPED':
       return { type: 'shipment.stopped', data: { order_id, reason } };
   }

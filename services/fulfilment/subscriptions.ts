@@ -12,8 +12,11 @@ import type { Warehouse } from './warehouse.ts';
 const HEARD_WITHIN = 30_000;
 
 /** What fulfilment listens to. */
-export function events(deps: ServiceDeps & { now: () => Date }, warehouse: Warehouse): Router {
-  const { log, now } = deps;
+export function events(
+  deps: Pick<ServiceDeps, 'log'> & { heard: { set: (orderId: string, heard: true) => void }; now: () => Date },
+  warehouse: Warehouse,
+): Router {
+  const { log, heard, now } = deps;
   /** Orders tells what it was told of the dispatch. Said again, later, it may be that nobody has heard of the delivery. */
   function isEcho({ tracking_number, updated_at }: Order): boolean {
     return tracking_number !== undefined && isRecent(updated_at, HEARD_WITHIN, now());
@@ -26,6 +29,7 @@ export function events(deps: ServiceDeps & { now: () => Date }, warehouse: Wareh
     }),
     on('order.shipped', orderEventData, async ({ order }) => {
       aboutOrder(order.order_id);
+      heard.set(order.order_id, true);
       if (!isEcho(order)) await warehouse(order.order_id, 'order.shipped');
     }),
   ]);

@@ -14,6 +14,8 @@ export interface Delays {
 
 interface WarehouseDeps extends Pick<ServiceDeps, 'log' | 'metrics' | 'sidecar'> {
   store: ShipmentStore;
+  /** The orders of which `order.shipped` was heard lately, as far as this process knows. */
+  heard: { has: (orderId: string) => boolean };
   delays: Delays;
   now: () => Date;
 }
@@ -26,7 +28,7 @@ export const JOB_PREFIX = 'shipment-';
 const TICK_AGAIN = '@every 3s';
 
 /** Carries out what the rules say of a message: write, say, see to the job. It returns when all is done. */
-export function warehouse({ store, sidecar, delays, now, log, metrics }: WarehouseDeps) {
+export function warehouse({ store, heard, sidecar, delays, now, log, metrics }: WarehouseDeps) {
   const shipments = new Counter({
     name: 'shipments_total',
     help: 'Shipments that reached a status',
@@ -60,9 +62,9 @@ export function warehouse({ store, sidecar, delays, now, log, metrics }: Warehou
     now().getTime() >= Date.parse(shipment.updated_at) + delayOf(shipment);
 
   async function say(shipment: Shipment): Promise<void> {
-    const said = announcement(shipment);
-    if (!said) return;
     const { order_id, updated_at } = shipment;
+    const said = announcement(shipment, heard.has(order_id));
+    if (!said) return;
     const id = `${order_id}:${said.type}`;
     await sidecar.publish(
       cloudEvent({ id, source: 'fulfilment', subject: order_id, time: updated_at, ...said }),

@@ -8,7 +8,7 @@ export type Message =
   | { type: 'payment.processed'; payment_id: string }
   | { type: 'payment.failed'; reason: string }
   | { type: 'shipment.dispatched'; tracking_number: string }
-  | { type: 'shipment.delivered'; tracking_number: string }
+  | { type: 'shipment.delivered'; tracking_number: string; shippedHeard: boolean }
   | { type: 'shipment.stopped'; reason: string }
   | { type: 'cancel'; reason: string }
   | { type: 'ship by hand' }
@@ -27,7 +27,7 @@ export interface Decision {
   sayFirst: boolean;
 }
 
-/** The event that a message answers: who says this has heard of that. */
+/** The event that a message always answers: who says this has heard of that. */
 const ANSWERS: Partial<Record<Message['type'], OrderEventType>> = {
   'inventory.reserved': 'order.created',
   'inventory.rejected': 'order.created',
@@ -35,6 +35,10 @@ const ANSWERS: Partial<Record<Message['type'], OrderEventType>> = {
   'payment.failed': 'payment.requested',
   'shipment.dispatched': 'order.paid',
 };
+
+const answers = (message: Message, last: OrderEventType): boolean =>
+  last === ANSWERS[message.type] ||
+  (message.type === 'shipment.delivered' && message.shippedHeard && last === 'order.shipped');
 
 /** What each message leads to, when it comes in time. */
 const LEADS_TO: Record<Message['type'], OrderEventType> = {
@@ -60,7 +64,7 @@ export function decide(order: Order, last: OrderEventType, message: Message): De
   return {
     events,
     sayAgain: events.length === 0 && last === LEADS_TO[message.type],
-    sayFirst: events.length > 0 && last !== ANSWERS[message.type],
+    sayFirst: events.length > 0 && !answers(message, last),
   };
 }
 

@@ -35,8 +35,8 @@ export function subscriptions(deps: { log: Logger; move: MoveOrder }): Router {
     on('shipment.dispatched', shipmentDispatchedData, ({ order_id, tracking_number }) =>
       apply(order_id, { type: 'shipment.dispatched', tracking_number }),
     ),
-    on('shipment.delivered', shipmentDeliveredData, ({ order_id, tracking_number }) =>
-      apply(order_id, { type: 'shipment.delivered', tracking_number }),
+    on('shipment.delivered', shipmentDeliveredData, ({ order_id, tracking_number, shipped_heard = false }) =>
+      apply(order_id, { type: 'shipment.delivered', tracking_number, shippedHeard: shipped_heard }),
     ),
     on('shipment.stopped', shipmentStoppedData, ({ order_id, reason }) =>
       apply(order_id, { type: 'shipment.stopped', reason }),

@@ -92,7 +92,7 @@ describe('what is said of a shipment', () => {
     ['DELIVERED', { type: 'shipment.delivered', data: { order_id: ORDER, tracking_number: 'SC1' } }],
     ['STOPPED', { type: 'shipment.stopped', data: { order_id: ORDER, reason: 'changed my mind' } }],
   ] as const)('When it is %s, then the order is told so', (status, said) => {
-    expect(announcement({ ...shipment, status })).toEqual(said);
+    expect(announcement({ ...shipment, status }, false)).toEqual(said);
   });
 });
 

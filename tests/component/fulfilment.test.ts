@@ -95,6 +95,17 @@ describe('shipping', () => {
     expect(shipmentDeliveredData.parse(event?.data).order_id).toBe(ORDER);
   });
 
+  it.each([
+    ['heard', true, true],
+    ['not heard', false, undefined],
+  ])('When it is %s that the order has shipped, then the delivery says so', async (_what, isHeard, says) => {
+    await dispatched();
+    if (isHeard) await shipped();
+    await tick();
+
+    expect(shipmentDeliveredData.parse(service.said('shipment.delivered')[0]?.data).shipped_heard).toBe(says);
+  });
+
   it('When the parcel arrives, then the job is gone', async () => {
     await delivered();
 

@@ -34,7 +34,7 @@ const MESSAGES: Message[] = [
   { type: 'payment.processed', payment_id: 'p' },
   { type: 'payment.failed', reason: 'r' },
   { type: 'shipment.dispatched', tracking_number: 't' },
-  { type: 'shipment.delivered', tracking_number: 't' },
+  { type: 'shipment.delivered', tracking_number: 't', shippedHeard: false },
   { type: 'shipment.stopped', reason: 'r' },
   { type: 'cancel', reason: 'r' },
   { type: 'ship by hand' },
@@ -136,6 +136,13 @@ describe('the saga', () => {
     },
   );
 
+  it('When who delivered has heard that the order was shipped, then that is not said first', () => {
+    const delivered: Message = { type: 'shipment.delivered', tracking_number: 't', shippedHeard: true };
+    const sayFirst = (status: OrderStatus) =>
+      decide(replay(ID, stream(status)), typeOfLast(stream(status)), delivered).sayFirst;
+    expect([sayFirst('SHIPPED'), sayFirst('PAID')]).toEqual([false, true]);
+  });
+
   const messagePairs = MESSAGES.flatMap((first) => MESSAGES.map((second) => [first, second] as const));
 
   it.each(orderStatus.options)(
@@ -152,7 +159,7 @@ describe('the saga', () => {
     { type: 'inventory.reserved' },
     { type: 'payment.processed', payment_id: 'p' },
     { type: 'shipment.dispatched', tracking_number: 't' },
-    { type: 'shipment.delivered', tracking_number: 't' },
+    { type: 'shipment.delivered', tracking_number: 't', shippedHeard: false },
   ];
 
   it('When the messages of an order come in any order and are delivered until heard, then it is delivered', () => {
@@ -174,7 +181,7 @@ describe('orders and fulfilment, answering each other', () => {
   /** What was said of the shipment and of the order, and how either answers to it. */
   const TO_ORDERS: Record<string, Message> = {
     'shipment.dispatched': { type: 'shipment.dispatched', tracking_number: 't' },
-    'shipment.delivered': { type: 'shipment.delivered', tracking_number: 't' },
+    'shipment.delivered': { type: 'shipment.delivered', tracking_number: 't', shippedHeard: false },
   };
   const parcel = { order_id: ID, status: 'DELIVERED', tracking_number: 't', updated_at: TIME } as const;
 
@@ -187,7 +194,7 @@ describe('orders and fulfilment, answering each other', () => {
         const type = said.shift()!;
         heard.push(type);
         if (type === 'order.paid' || type === 'order.shipped') {
-          if (decideOnShipment('DELIVERED', type, true)?.say) said.push(announcement(parcel)!.type);
+          if (decideOnShipment('DELIVERED', type, true)?.say) said.push(announcement(parcel, false)!.type);
         } else if (TO_ORDERS[type] && move(events, TO_ORDERS[type]).sayAgain) said.push(typeOfLast(events));
       }
       expect(heard.length).toBeLessThan(5);

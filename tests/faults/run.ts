@@ -149,7 +149,7 @@ function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[]
     vacuous: [
       ...(succeeded >= leastSucceeded
         ? []
-        : [`only ${Math.round(100 * succeeded)} % of the first tries succeeded`]),
+        : [`only ${Math.floor(1000 * succeeded) / 10} % of the first tries succeeded`]),
       ...(journal.accepted.size >= LEAST_ORDERS * seconds ? [] : [`only ${journal.accepted.size} orders`]),
       ...left.map(({ name }) => `no fault of the kind "${name}"`),
     ],
