@@ -84,10 +84,12 @@ export interface AppOptions {
   address: string | undefined;
   /** Where it runs, if not here. */
   host: Host | undefined;
+  /** See `StartOptions`. */
+  niceness: number | undefined;
 }
 
 export function appProcesses(options: AppOptions): RunningApp {
-  const { name, app, template, dapr, logDir, dist, host } = options;
+  const { name, app, template, dapr, logDir, dist, host, niceness } = options;
   const hostIp = host?.address ?? options.address;
   const env = {
     ...template.common.env,
@@ -107,7 +109,7 @@ export function appProcesses(options: AppOptions): RunningApp {
   const runs = (title: string, command: readonly string[], environment: Record<string, string>) =>
     unit(async (keep) => {
       const [program = '', ...args] = [...(host?.enter ?? []), ...command];
-      const running = start(title, program, args, { logDir, cwd: root, env: environment });
+      const running = start(title, program, args, { logDir, cwd: root, env: environment, niceness });
       keep(running);
       await waitFor(`${name} is ready`, isReady, { process: running });
     });

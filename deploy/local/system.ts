@@ -52,6 +52,12 @@ export interface SystemOptions {
 }
 
 /**
+ * Where all have too much to do, the gateway still gets a processor to refuse with, and so do those who ask it: they are no
+ * part of the system.
+ */
+const BEHIND_THE_DOOR = 10;
+
+/**
  * Starts a system beside whatever else runs on this machine, process by process, from the same dapr.yaml and components
  * that `dapr run -f .` reads. For tests and benchmarks, which have to stop single parts: `dapr run` cannot start them
  * again.
@@ -105,6 +111,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
           portForSidecar: options.portForSidecar?.(name, app.appPort) ?? app.appPort,
           address,
           host: options.network?.hosts[name],
+          niceness: app.appID === 'gateway' ? undefined : BEHIND_THE_DOOR,
         }),
       );
     await whole([...apps.values()].flatMap((app) => [app.service.start(), app.sidecar.start()]));
