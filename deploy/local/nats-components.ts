@@ -24,10 +24,10 @@ export const hyphened = (topic: string) => topic.replaceAll(/[._]/g, '-');
 const componentOf = (topic: string, lane: number) => `pubsub-${hyphened(topic)}-${lane}`;
 
 /**
- * About fifty seconds in all: longer than it takes the health check to pause the delivery to a service that is down. In that
+ * About forty seconds in all: longer than it takes the health check to pause the delivery to a service that is down. In that
  * time the message is delivered to three more lanes, by ackWait in topic.yaml, and holds those up too: not to all of them.
  */
-const MAX_RETRIES = 14;
+const MAX_RETRIES = 12;
 
 /** The component files on NATS and PostgreSQL. Whoever may say and hear what is as in the files that they replace. */
 export function layOver(committed: Files): Files {

@@ -13,7 +13,10 @@ const HEARD_WITHIN = 30_000;
 
 /** What fulfilment listens to. */
 export function events(
-  deps: Pick<ServiceDeps, 'log'> & { heard: { set: (orderId: string, heard: true) => void }; now: () => Date },
+  deps: Pick<ServiceDeps, 'log'> & {
+    heard: { set: (orderId: string, heard: true) => void };
+    now: () => Date;
+  },
   warehouse: Warehouse,
 ): Router {
   const { log, heard, now } = deps;
