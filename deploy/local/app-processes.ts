@@ -1,7 +1,7 @@
 import type { Dapr } from './dapr.ts';
-import { SIDECAR_ENV } from './infrastructure.ts';
 import { root } from './paths.ts';
 import { start, waitFor, type Running } from './processes.ts';
+import { DAPRD, secretsIn, tokensOf } from './secrets.ts';
 import type { App, Template } from './template.ts';
 
 /** A process that can be stopped and started again, the same each time. */
@@ -19,6 +19,8 @@ export interface Unit {
 export interface RunningApp {
   appPort: number;
   daprHttpPort: number;
+  /** What the sidecar wants in the header `dapr-api-token`. */
+  daprApiToken: () => string;
   service: Unit;
   sidecar: Unit;
 }
@@ -75,6 +77,7 @@ export interface AppOptions {
   template: Template;
   dapr: Dapr;
   env: Record<string, string>;
+  dataDir: string;
   logDir: string;
   /** Where the compiled services are. */
   dist: string;
@@ -89,12 +92,14 @@ export interface AppOptions {
 }
 
 export function appProcesses(options: AppOptions): RunningApp {
-  const { name, app, template, dapr, logDir, dist, host, niceness } = options;
+  const { name, app, template, dapr, dataDir, logDir, dist, host, niceness } = options;
   const hostIp = host?.address ?? options.address;
   const env = {
     ...template.common.env,
     ...app.env,
     ...options.env,
+    ...secretsIn(dataDir),
+    APP_ID: app.appID,
     APP_PORT: String(app.appPort),
     DAPR_HTTP_PORT: String(app.daprHTTPPort),
     DAPR_METRICS_PORT: String(app.metricsPort),
@@ -114,14 +119,18 @@ export function appProcesses(options: AppOptions): RunningApp {
       await waitFor(`${name} is ready`, isReady, { process: running });
     });
 
-  const [program = process.execPath, ...args] = app.command;
-  const code = args.map((arg) => arg.replace(/^dist(?=\/)/, dist));
-  const sidecarEnv = { ...env, ...SIDECAR_ENV, ...(hostIp ? { DAPR_HOST_IP: hostIp } : {}) };
+  const command = app.command.map((part) => part.replace(/^dist(?=\/)/, dist));
+  const sidecarEnv = {
+    ...env,
+    ...(dapr.runtimePath ? { DAPR_RUNTIME_PATH: dapr.runtimePath } : {}),
+    ...(hostIp ? { DAPR_HOST_IP: hostIp } : {}),
+  };
   return {
     appPort: app.appPort,
     daprHttpPort: app.daprHTTPPort,
-    service: runs(name, [program, ...code], env),
-    sidecar: runs(`${name}-sidecar`, [dapr.daprd, ...daprdArgs(options)], sidecarEnv),
+    daprApiToken: () => tokensOf(dataDir, app.appID).DAPR_API_TOKEN,
+    service: runs(name, command, env),
+    sidecar: runs(`${name}-sidecar`, [DAPRD, ...daprdArgs(options)], sidecarEnv),
   };
 }
 
@@ -139,6 +148,7 @@ function daprdArgs({ app, template: { common }, portForSidecar }: AppOptions): s
   const flags = {
     'app-id': app.appID,
     'app-port': portForSidecar,
+    'dapr-listen-addresses': common.apiListenAddresses,
     'dapr-http-port': app.daprHTTPPort,
     'dapr-grpc-port': app.daprGRPCPort,
     'dapr-internal-grpc-port': app.daprInternalGRPCPort,

@@ -33,6 +33,8 @@ export function partsOf(options: {
   profile?: Profile | undefined;
 }): Part[] {
   const { dapr, ports, dataDir, logDir, zipkinJar, address, profile } = options;
+  // These two take one address only.
+  const listenAddress = address === undefined ? '127.0.0.1' : '0.0.0.0';
   const using = async (what: string, port: number, is: (port: number) => Promise<boolean>) =>
     (await is(port)) ? `using the ${what} on port ${port}` : undefined;
   const redis: Part = {
@@ -45,7 +47,7 @@ export function partsOf(options: {
     {
       title: 'Dapr scheduler',
       found: () => using('scheduler', ports.scheduler, speaksGrpc),
-      start: () => startScheduler({ dapr, ports, dataDir, logDir }),
+      start: () => startScheduler({ dapr, ports, dataDir, logDir, listenAddress }),
     },
     {
       title: 'Mail catcher',
@@ -60,7 +62,7 @@ export function partsOf(options: {
     {
       title: 'Zipkin',
       found: () => using('Zipkin', ports.zipkin, answersAsZipkin),
-      start: () => startZipkin({ jar: zipkinJar, port: ports.zipkin, logDir }),
+      start: () => startZipkin({ jar: zipkinJar, port: ports.zipkin, logDir, listenAddress }),
     },
   ];
 }
@@ -68,6 +70,8 @@ export function partsOf(options: {
 export interface Admin {
   email: string;
   password: string;
+  /** Whoever gave the password knows it. */
+  isMadeUp: boolean;
 }
 
 /**
@@ -76,25 +80,17 @@ export interface Admin {
  */
 export function adminOf(dataDir: string): Admin {
   const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = process.env;
-  if (email && password) return { email, password };
+  if (email && password) return { email, password, isMadeUp: false };
   const file = join(folder(dataDir), 'admin.json');
-  if (existsSync(file))
-    return z
-      .object({ email: z.string(), password: z.string() })
-      .parse(JSON.parse(readFileSync(file, 'utf8')));
+  if (existsSync(file)) return { ...madeUp.parse(JSON.parse(readFileSync(file, 'utf8'))), isMadeUp: true };
   const admin = { email: 'admin@sidecart.example', password: randomBytes(12).toString('base64url') };
   writeFileSync(file, JSON.stringify(admin), { mode: 0o600 });
-  return admin;
+  return { ...admin, isMadeUp: true };
 }
 
-/** On the loopback, sidecars find one another on a machine without a network, and one that changes it, too. */
-export const SIDECAR_ENV = { DAPR_HOST_IP: '127.0.0.1' };
+const madeUp = z.object({ email: z.string(), password: z.string() });
 
-/** The secrets that a system's services share with their sidecars and with nobody else, new at every start. */
-export function secretEnv(admin: Admin): Record<string, string> {
-  return {
-    APP_API_TOKEN: randomBytes(24).toString('base64url'),
-    ADMIN_EMAIL: admin.email,
-    ADMIN_PASSWORD: admin.password,
-  };
+/** How users, and no other process, is told of the first administrator. */
+export function adminEnv({ email, password }: Admin): Record<string, string> {
+  return { ADMIN_EMAIL: email, ADMIN_PASSWORD: password };
 }

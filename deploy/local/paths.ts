@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,9 +23,15 @@ function ancestorWith(file: string, directory: string): string {
   return ancestorWith(file, dirname(directory));
 }
 
-/** Makes a folder where it is missing, and gives its path. */
+/** Makes a folder where it is missing, for its owner alone, and gives its path. */
 export function folder(...parts: string[]): string {
   const path = join(...parts);
-  mkdirSync(path, { recursive: true });
+  mkdirSync(path, { recursive: true, mode: 0o700 });
   return path;
+}
+
+/** What this program and those that it starts write from now on, only their owner can read; so with what an older version wrote. */
+export function keepPrivate(): void {
+  process.umask(0o077);
+  chmodSync(folder(root, '.sidecart'), 0o700);
 }

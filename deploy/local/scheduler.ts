@@ -26,8 +26,9 @@ export async function startScheduler(options: {
   ports: Ports;
   dataDir: string;
   logDir: string;
+  listenAddress: string;
 }): Promise<Running> {
-  const { dapr, ports, dataDir, logDir } = options;
+  const { dapr, ports, dataDir, logDir, listenAddress } = options;
   if (!existsSync(dapr.scheduler))
     throw new Error(
       `Dapr's scheduler neither runs on port ${ports.scheduler} nor is there one to start: run \`dapr init\` again.`,
@@ -35,8 +36,11 @@ export async function startScheduler(options: {
   await demandFree(ports.scheduler, 'Dapr scheduler');
   const flags = {
     port: ports.scheduler,
+    'listen-address': listenAddress,
     'healthz-port': ports.schedulerHealth,
+    'healthz-listen-address': '127.0.0.1',
     'metrics-port': ports.schedulerMetrics,
+    'metrics-listen-address': '127.0.0.1',
     // Without it the scheduler tells the sidecars a name that only Kubernetes resolves.
     'override-broadcast-host-port': `localhost:${ports.scheduler}`,
     'etcd-data-dir': folder(dataDir, 'scheduler'),

@@ -3,19 +3,21 @@ import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isUp } from './app-processes.ts';
 import type { Dapr } from './dapr.ts';
-import { adminOf, partsOf, secretEnv, SIDECAR_ENV } from './infrastructure.ts';
-import { folder, root } from './paths.ts';
+import { adminEnv, adminOf, partsOf } from './infrastructure.ts';
+import { folder, keepPrivate, root } from './paths.ts';
 import { demandFree, portOffset, portsAt } from './ports.ts';
 import { prepare, type Prepared } from './prepare.ts';
 import { start, waitFor, type Running } from './processes.ts';
 import { profileOf, type Profile } from './profiles.ts';
 import { speaksRedis } from './redis.ts';
 import { speaksGrpc } from './scheduler.ts';
+import { secretsIn } from './secrets.ts';
 import { readTemplate, renderTemplate } from './template.ts';
 import { answersAsZipkin } from './zipkin.ts';
 
 /** `npm start`: brings everything up around the real `dapr run -f .`, and takes all of it down again on Ctrl-C. */
 
+keepPrivate();
 const profile = profileAsked();
 const offset = portOffset();
 const ports = portsAt(offset);
@@ -98,8 +100,8 @@ async function startServices(dapr: Dapr): Promise<void> {
     logDir,
     cwd: root,
     env: {
-      ...secretEnv(adminOf(dataDir)),
-      ...SIDECAR_ENV,
+      ...adminEnv(adminOf(dataDir)),
+      ...secretsIn(dataDir),
       ...(dapr.runtimePath ? { DAPR_RUNTIME_PATH: dapr.runtimePath } : {}),
     },
   });
@@ -122,14 +124,14 @@ async function tellOfEnd({ ended, name, logFile }: Running): Promise<void> {
 
 function sayWhere(zipkin: Prepared['zipkin']): void {
   const traces = zipkin && 'missing' in zipkin ? zipkin.missing : `http://localhost:${ports.zipkin}`;
-  const { email, password } = adminOf(dataDir);
+  const { email, password, isMadeUp } = adminOf(dataDir);
   console.log(`
   API      ${api}
   Docs     ${api}/docs
   gRPC     localhost:${ports.grpc}
   Traces   ${traces}
   Mails    http://localhost:${ports.mailWeb}
-  Admin    ${email}  ${password}
+  Admin    ${email}  ${isMadeUp ? password : '(with the password of ADMIN_PASSWORD)'}
 
   Try it: npm run demo        Stop: Ctrl-C
 `);

@@ -9,8 +9,8 @@ import {
   type Unit,
 } from './app-processes.ts';
 import { findOrBuildDapr } from './dapr.ts';
-import { adminOf, partsOf, secretEnv, type Admin } from './infrastructure.ts';
-import { folder, root } from './paths.ts';
+import { adminEnv, adminOf, partsOf, type Admin } from './infrastructure.ts';
+import { folder, keepPrivate, root } from './paths.ts';
 import { demandFree, portsAt } from './ports.ts';
 import { waitFor } from './processes.ts';
 import { profileOf } from './profiles.ts';
@@ -63,6 +63,7 @@ const BEHIND_THE_DOOR = 10;
  * again.
  */
 export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
+  keepPrivate();
   const { dataDir, portOffset: offset } = options;
   const ports = portsAt(offset);
   const logDir = folder(dataDir, 'logs');
@@ -74,7 +75,6 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   const zipkin = await findOrFetchZipkin(quietly);
   const { template } = renderTemplate({ offset, ports, dataDir, profile });
   const admin = adminOf(dataDir);
-  const secrets = secretEnv(admin);
   const api = `http://127.0.0.1:${8080 + offset}`;
 
   const parts = new Map<string, Unit>();
@@ -105,8 +105,13 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
           app,
           template,
           dapr,
+          dataDir,
           logDir,
-          env: { ...secrets, ...options.env?.[app.appID], ...options.env?.[name] },
+          env: {
+            ...(app.appID === 'users' ? adminEnv(admin) : {}),
+            ...options.env?.[app.appID],
+            ...options.env?.[name],
+          },
           dist: options.dist ?? join(root, 'dist'),
           portForSidecar: options.portForSidecar?.(name, app.appPort) ?? app.appPort,
           address,

@@ -25,6 +25,8 @@ const templateSchema = z.looseObject({
   common: z.looseObject({
     resourcesPaths: z.array(z.string()),
     configFilePath: z.string(),
+    runtimePath: z.string(),
+    apiListenAddresses: z.string(),
     schedulerHostAddress: z.string(),
     appHealthCheckPath: z.string(),
     appHealthProbeInterval: z.int(),
@@ -74,6 +76,7 @@ export function renderTemplate(options: {
       ...committed.common,
       resourcesPaths: committed.common.resourcesPaths.map((path) => join(rendered, path)),
       configFilePath: join(rendered, committed.common.configFilePath),
+      runtimePath: join(root, committed.common.runtimePath),
       schedulerHostAddress: `localhost:${ports.scheduler}`,
       env: rewriteEnv(committed.common.env),
     },

@@ -45,12 +45,21 @@ export async function answersAsZipkin(port: number): Promise<boolean> {
 }
 
 /** Starts Zipkin on this port; it keeps its traces in memory. */
-export async function startZipkin(options: { jar: string; port: number; logDir: string }): Promise<Running> {
-  const { jar, port, logDir } = options;
+export async function startZipkin(options: {
+  jar: string;
+  port: number;
+  logDir: string;
+  listenAddress: string;
+}): Promise<Running> {
+  const { jar, port, logDir, listenAddress } = options;
   await demandFree(port, 'Zipkin');
-  const running = start('zipkin', 'java', ['-Xmx256m', '-jar', jar], {
+  // The first port as a whole, or Zipkin would forget the rest of it.
+  const listening = Object.entries({ ip: listenAddress, port, 'protocols[0]': 'http' }).map(
+    ([name, value]) => `--armeria.ports[0].${name}=${value}`,
+  );
+  const running = start('zipkin', 'java', ['-Xmx256m', '-jar', jar, ...listening], {
     logDir,
-    env: { QUERY_PORT: String(port), MEM_MAX_SPANS: '50000' },
+    env: { MEM_MAX_SPANS: '50000' },
   });
   await waitFor('Zipkin', () => answersAsZipkin(port), { process: running });
   return running;

@@ -28,35 +28,32 @@ export interface GatewayDeps extends ServiceDeps {
 }
 
 export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Express {
-  const { log, sidecar, metrics, appApiToken, stopping } = deps;
+  const { log, sidecar, appApiToken, stopping } = deps;
   const { limits, live } = gate;
-  // The world calls the gateway, not its sidecar: only what the sidecar brings has its token.
-  const app = createService(
-    { log, sidecar, metrics },
-    {
-      unparsed: [
-        liveUpdates({ log, live, appApiToken }),
-        dataHeaders(),
-        crossOrigin(deps.corsOrigins),
-        compression({
-          filter: (req, res) => !isStream(res.getHeader('content-type')) && compression.filter(req, res),
-        }),
-        edge(routes, {
-          sidecar,
-          gate,
-          own: {
-            ...documents(DESCRIPTIONS),
-            'GET /health': health(sidecar),
-            'GET /api/orders/:id/stream': orderStream({ gate, stopping }),
-          },
-        }),
-        limits.handlers.default,
-        docsPage(),
-        unknownRoute,
-      ],
-      routers: [],
-    },
-  );
+  const app = createService(deps, {
+    isPublic: true,
+    unparsed: [
+      liveUpdates({ log, live, appApiToken }),
+      dataHeaders(),
+      crossOrigin(deps.corsOrigins),
+      compression({
+        filter: (req, res) => !isStream(res.getHeader('content-type')) && compression.filter(req, res),
+      }),
+      edge(routes, {
+        sidecar,
+        gate,
+        own: {
+          ...documents(DESCRIPTIONS),
+          'GET /health': health(sidecar),
+          'GET /api/orders/:id/stream': orderStream({ gate, stopping }),
+        },
+      }),
+      limits.handlers.default,
+      docsPage(),
+      unknownRoute,
+    ],
+    routers: [],
+  });
   app.set('trust proxy', [...deps.trustedProxies]);
   return app;
 }

@@ -6,19 +6,14 @@ import { BODY_LIMIT, onlyFromSidecar } from '../shared/service.ts';
 import type { LiveOrders } from './live-orders.ts';
 
 /**
- * What orders broadcasts to every gateway: look again. Whoever forged it (where no APP_API_TOKEN keeps strangers out)
- * could make the gateway look at orders that are watched, no more.
+ * What orders broadcasts to every gateway: look again. The world can reach this route, so it checks the sidecar's token itself.
  */
-export function liveUpdates(deps: {
-  log: Logger;
-  live: LiveOrders;
-  appApiToken?: string | undefined;
-}): Router {
+export function liveUpdates(deps: { log: Logger; live: LiveOrders; appApiToken: string }): Router {
   const { log, live, appApiToken } = deps;
   const router = Router();
   router.use(
     '/events/orders.changed',
-    ...(appApiToken ? [onlyFromSidecar(appApiToken)] : []),
+    onlyFromSidecar(appApiToken),
     express.json({ type: () => true, limit: BODY_LIMIT }),
   );
   router.use(

@@ -9,10 +9,10 @@ export const baseConfig = z.object({
   DAPR_HTTP_PORT: z.coerce.number().int().min(1).max(65535).default(3500),
   /** Where the sidecar tells its metrics. */
   DAPR_METRICS_PORT: z.coerce.number().int().min(1).max(65535).default(9090),
-  /** Sent by this service to its sidecar (https://docs.dapr.io/operations/security/api-token/). */
-  DAPR_API_TOKEN: z.string().optional(),
-  /** Expected from the sidecar on every call (https://docs.dapr.io/operations/security/app-api-token/). */
-  APP_API_TOKEN: z.string().optional(),
+  /** This service sends it to its sidecar (https://docs.dapr.io/operations/security/api-token/). */
+  DAPR_API_TOKEN: z.string().min(1),
+  /** The sidecar sends it with every call (https://docs.dapr.io/operations/security/app-api-token/). */
+  APP_API_TOKEN: z.string().min(1),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** Where the service's own spans go; not set: only the sidecars trace. */
   ZIPKIN_ENDPOINT: z.url().optional(),

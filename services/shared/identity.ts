@@ -11,8 +11,8 @@ export interface Caller {
 }
 
 /**
- * The headers in which the gateway names the caller. It never takes them over from outside, and only the sidecar,
- * which knows the APP_API_TOKEN, can reach a service.
+ * The headers in which the gateway names the caller. It never takes them over from outside, and a service answers only its
+ * sidecar, which sends APP_API_TOKEN.
  */
 export const CALLER_ID = 'x-caller-id';
 export const CALLER_ROLE = 'x-caller-role';

@@ -14,8 +14,8 @@ import type { Sidecar } from './sidecar.ts';
 export interface ServiceDeps {
   log: Logger;
   sidecar: Sidecar;
-  /** Expected from the sidecar; not set: nothing is checked. */
-  appApiToken?: string | undefined;
+  /** The sidecar sends it with every call: https://docs.dapr.io/operations/security/app-api-token/. */
+  appApiToken: string;
   /** Where this service's metrics are counted; `GET /metrics` shows them. */
   metrics: Registry;
 }
@@ -34,6 +34,8 @@ export interface ServiceParts {
   /** Where there is one, `/openapi.json` and `/asyncapi.json` tell it. */
   description?: ServiceDescription;
   routers: (Router | RequestHandler)[];
+  /** Not only the sidecar may call. */
+  isPublic?: true;
   /** Those that read the body themselves; they come before the one that takes JSON only. */
   unparsed?: (Router | RequestHandler)[];
   isReady?: () => boolean;
@@ -46,12 +48,12 @@ export interface ServiceParts {
  * - one log line and one metric a request
  * - `/healthz` (the process lives), `/readyz` (it can work: the sidecar and `isReady`), `/metrics`
  * - `/openapi.json` and `/asyncapi.json`: what it offers and what it says
- * - calls only from the sidecar, by `APP_API_TOKEN`, for all routers
+ * - calls only from the sidecar, by `APP_API_TOKEN`, for all routers; unless the service is public
  * - JSON bodies up to 100 KB for `routers`; problem documents for everything that goes wrong
  */
 export function createService(
   deps: ServiceDeps,
-  { description, routers, unparsed = [], isReady = () => true }: ServiceParts,
+  { description, routers, isPublic, unparsed = [], isReady = () => true }: ServiceParts,
 ): Express {
   const { log, sidecar, metrics } = deps;
   const app = express();
@@ -69,7 +71,7 @@ export function createService(
   });
   app.get('/metrics', async (_req, res) => void res.type(metrics.contentType).send(await metrics.metrics()));
   if (description) app.use(documents(description));
-  if (deps.appApiToken) app.use(onlyFromSidecar(deps.appApiToken));
+  if (!isPublic) app.use(onlyFromSidecar(deps.appApiToken));
   for (const router of unparsed) app.use(router);
   // Subscriptions are declared in components/, so that they show without the code.
   app.get('/dapr/subscribe', (_req, res) => void res.json([]));

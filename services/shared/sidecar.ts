@@ -73,7 +73,8 @@ const SCHEDULER_AWAY = 1_000;
 export function createSidecar(options: {
   port: number;
   metricsPort?: number;
-  apiToken?: string | undefined;
+  /** The sidecar answers nobody without it: https://docs.dapr.io/operations/security/api-token/. */
+  apiToken: string;
   /** Not given: 5 s. See `publisher`. */
   quietMs?: number;
 }): Sidecar {
@@ -84,7 +85,7 @@ export function createSidecar(options: {
     keepAliveTimeout: 45_000,
   });
   let calls = 0;
-  const token: Record<string, string> = options.apiToken ? { 'dapr-api-token': options.apiToken } : {};
+  const token = { 'dapr-api-token': options.apiToken };
 
   async function request(call: SidecarRequest): Promise<SidecarResponse> {
     const { method, path, headers, body, timeout = CALL_TIMEOUT, signal } = call;

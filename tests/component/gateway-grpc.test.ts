@@ -25,9 +25,8 @@ import type { Order, OrderChange } from '../../services/orders/contract.ts';
 import type { Caller } from '../../services/shared/identity.ts';
 import { notFound, Problem } from '../../services/shared/problem.ts';
 import { createService } from '../../services/shared/service.ts';
-import { createSidecar } from '../../services/shared/sidecar.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
-import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { sidecarAt, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { until } from '../support/wait.ts';
 
 const PROTO_DIR = resolve('services/gateway/grpc');
@@ -219,7 +218,7 @@ async function startSilence() {
     silence.once('request', (request: IncomingMessage) => request.on('error', () => {}).once('close', done)),
   );
   await new Promise<void>((done) => void silence.listen(0, '127.0.0.1', done));
-  const sidecar = createSidecar({ port: (silence.address() as AddressInfo).port });
+  const sidecar = sidecarAt((silence.address() as AddressInfo).port);
   return {
     sidecar,
     asked,

@@ -4,10 +4,16 @@ import { createApp } from '../../services/history/app.ts';
 import { orderEventType, type Order } from '../../services/orders/contract.ts';
 import { createMetrics } from '../../services/shared/service.ts';
 import { createLogger } from '../../services/shared/log.ts';
-import { createSidecar } from '../../services/shared/sidecar.ts';
-import request from 'supertest';
+import { APP_API_TOKEN } from '../support/fake-sidecar.ts';
 import { buildOrder as buildAnOrder } from '../support/orders.ts';
-import { slugOf, as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import {
+  as,
+  doorOf,
+  sidecarAt,
+  slugOf,
+  startService,
+  type ServiceUnderTest,
+} from '../support/service-under-test.ts';
 
 const ADA = uuid();
 const BOB = uuid();
@@ -89,9 +95,11 @@ describe('order events', () => {
   });
 
   it('When another replica writes at the same time, then nothing is lost', async () => {
-    const sidecar = createSidecar({ port: service.sidecar.port });
+    const sidecar = sidecarAt(service.sidecar.port);
     const log = createLogger('test', 'silent');
-    const replica = request(createApp({ log, sidecar, metrics: createMetrics(), now }));
+    const replica = doorOf(
+      createApp({ log, sidecar, appApiToken: APP_API_TOKEN, metrics: createMetrics(), now }),
+    );
     const orders = Array.from({ length: 20 }, () => buildOrder());
     const answers = await Promise.all(
       orders.map(async (order, position) =>

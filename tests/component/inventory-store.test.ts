@@ -2,16 +2,17 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seed } from '../../services/inventory/catalogue.ts';
 import { stockStore, type StockStore } from '../../services/inventory/stock-store.ts';
 import type { StockedProduct } from '../../services/inventory/stock.ts';
-import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
+import type { Sidecar } from '../../services/shared/sidecar.ts';
 import type { StateStore } from '../../services/shared/state.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
+import { sidecarAt } from '../support/service-under-test.ts';
 
 let fake: FakeSidecar;
 let sidecar: Sidecar;
 
 beforeEach(async () => {
   fake = await startFakeSidecar();
-  sidecar = createSidecar({ port: fake.port });
+  sidecar = sidecarAt(fake.port);
 });
 afterEach(async () => {
   await sidecar.close();

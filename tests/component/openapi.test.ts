@@ -69,7 +69,7 @@ describe('GET /openapi.json and GET /asyncapi.json', () => {
   });
 
   it.each(Object.entries(APPS))('When %s is asked, then it tells of itself', async (name, build) => {
-    const service = await startService((deps) => build({ ...deps, appApiToken: 'secret' }));
+    const service = await startService(build);
     onTestFinished(() => service.stop());
     const description = DESCRIPTIONS.find((one) => one.name === name)!;
     const [api, events] = [await service.door.get('/openapi.json'), await service.door.get('/asyncapi.json')];

@@ -6,9 +6,8 @@ import { groupCommit } from '../../services/shared/group-commit.ts';
 import { ProviderError } from '../../services/payments/provider.ts';
 import { notFound, Overload, Problem, unavailable } from '../../services/shared/problem.ts';
 import { createService } from '../../services/shared/service.ts';
-import { createSidecar } from '../../services/shared/sidecar.ts';
 import { ConflictError, SidecarError } from '../../services/shared/sidecar-call.ts';
-import { startService } from '../support/service-under-test.ts';
+import { sidecarAt, startService } from '../support/service-under-test.ts';
 
 /** A commit that ends when it is told to, and notes what it was given. */
 function heldCommit() {
@@ -95,7 +94,7 @@ describe('a sidecar that does not answer', () => {
   it('When as many calls wait for it as may, then more fail at once, until some have ended', async () => {
     const silent = createServer(() => {});
     await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
-    const sidecar = createSidecar({ port: (silent.address() as AddressInfo).port });
+    const sidecar = sidecarAt((silent.address() as AddressInfo).port);
     const ask = () => sidecar.invoke('orders', { method: 'GET', path: '/', timeout: 500 });
     const waiting = Promise.allSettled(Array.from({ length: 2_048 }, ask));
     await expect(ask()).rejects.toMatchObject({ status: 503, code: 'TOO_MANY_CALLS' });

@@ -11,17 +11,17 @@ import {
   type SidecarResponse,
 } from '../../services/shared/sidecar-call.ts';
 import { createService } from '../../services/shared/service.ts';
-import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
+import type { Sidecar } from '../../services/shared/sidecar.ts';
 import { stateStore } from '../../services/shared/state.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
-import { startService } from '../support/service-under-test.ts';
+import { sidecarAt, startService } from '../support/service-under-test.ts';
 import { until } from '../support/wait.ts';
 
 let fake: FakeSidecar;
 let sidecar: Sidecar;
 beforeEach(async () => {
   fake = await startFakeSidecar();
-  sidecar = createSidecar({ port: fake.port });
+  sidecar = sidecarAt(fake.port);
 });
 afterEach(async () => {
   await sidecar.close();
@@ -216,7 +216,7 @@ describe('circuit breakers', () => {
     ],
   ])('When %s, then it is known', async (_what, lines, open) => {
     fake.metrics = ['# TYPE dapr_resiliency_cb_state gauge', ...lines, ''].join('\n');
-    const watching = createSidecar({ port: fake.port, metricsPort: fake.port });
+    const watching = sidecarAt(fake.port, { metricsPort: fake.port });
     expect(await watching.openBreakers()).toEqual(open);
     await watching.close();
   });
@@ -224,7 +224,7 @@ describe('circuit breakers', () => {
   it('When the metrics are out of reach, or it is not said where they are, then none is known', async () => {
     const gone = await startFakeSidecar();
     await gone.close();
-    const watching = createSidecar({ port: fake.port, metricsPort: gone.port });
+    const watching = sidecarAt(fake.port, { metricsPort: gone.port });
     expect([await watching.openBreakers(), await sidecar.openBreakers()]).toEqual([[], []]);
     await watching.close();
   });
@@ -259,7 +259,7 @@ describe('a sidecar that takes its time', () => {
     const slow = createServer((_req, res) => void res.writeHead(200).write('half'));
     await new Promise<void>((resolve) => void slow.listen(0, '127.0.0.1', resolve));
     const { port } = slow.address() as AddressInfo;
-    const waiting = createSidecar({ port });
+    const waiting = sidecarAt(port);
     const started = performance.now();
     await expect(waiting.invoke('orders', { method: 'GET', path: '/', timeout: 200 })).rejects.toThrow(
       'SIDECAR_UNREACHABLE',
@@ -280,7 +280,7 @@ describe('an answer that ends before it is whole', () => {
     const cut = createServer((_req, res) => void res.writeHead(status, { 'content-type': type }).end(text));
     await new Promise<void>((resolve) => void cut.listen(0, '127.0.0.1', resolve));
     const { port } = cut.address() as AddressInfo;
-    const asking = createSidecar({ port });
+    const asking = sidecarAt(port);
     onTestFinished(async () => {
       await asking.close();
       cut.close();
@@ -367,7 +367,7 @@ describe('an event that is said again', () => {
   });
 
   it('When some time has passed, then it is told again', async () => {
-    const impatient = createSidecar({ port: fake.port, quietMs: 20 });
+    const impatient = sidecarAt(fake.port, { quietMs: 20 });
     onTestFinished(impatient.close);
     await impatient.publish(event('1'));
     const ids = await until(
@@ -388,7 +388,7 @@ describe('a scheduler that is away', () => {
       if (!isAway) res.writeHead(204).end();
     });
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-    const away = createSidecar({ port: (server.address() as AddressInfo).port });
+    const away = sidecarAt((server.address() as AddressInfo).port);
     onTestFinished(async () => {
       server.closeAllConnections();
       server.close();

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createSidecar } from '../../services/shared/sidecar.ts';
 import { loginThrottle } from '../../services/users/login-throttle-store.ts';
 import type { ServiceUnderTest } from '../support/service-under-test.ts';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
+import { sidecarAt } from '../support/service-under-test.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse' };
 const NOBODY = 'nobody@example.com';
@@ -128,7 +128,7 @@ describe('Attempts to log in at once', () => {
   });
 
   it('When failures are counted at the same moment, then each one counts', async () => {
-    const clients = [0, 1].map(() => createSidecar({ port: service.sidecar.port }));
+    const clients = [0, 1].map(() => sidecarAt(service.sidecar.port));
     const throttles = clients.map(({ state }) => loginThrottle({ state, now: users.now }));
     await Promise.all([...throttles, ...throttles, ...throttles].map((one) => one.countFailure(NOBODY)));
     expect(failuresKept()).toEqual([6]);

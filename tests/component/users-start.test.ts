@@ -1,10 +1,8 @@
 import { decodeJwt, type JSONWebKeySet } from 'jose';
-import request from 'supertest';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createMetrics } from '../../services/shared/service.ts';
-import { createSidecar } from '../../services/shared/sidecar.ts';
 import { createApp, type UsersDeps } from '../../services/users/app.ts';
-import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { doorOf, sidecarAt, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADMIN = { email: 'boss@example.com', password: 'battery staple' };
 
@@ -39,9 +37,9 @@ async function startTwo(more: Partial<UsersDeps> = {}) {
   await service.stop();
   service = await startService((deps) => {
     const replica = () => createApp({ ...deps, metrics: createMetrics(), ...OWN, ...more });
-    doors.push(request(replica()));
+    doors.push(doorOf(replica()));
     const last = replica();
-    doors.push(request(last));
+    doors.push(doorOf(last));
     return last;
   });
   for (const door of doors) await ready(door);
@@ -50,7 +48,7 @@ async function startTwo(more: Partial<UsersDeps> = {}) {
 
 /** Another start over the same store. */
 async function restart(more: Partial<UsersDeps>) {
-  const sidecar = createSidecar({ port: service.sidecar.port });
+  const sidecar = sidecarAt(service.sidecar.port);
   const again = await start({ sidecar, ...more });
   await sidecar.close();
   await again.stop();
@@ -72,7 +70,7 @@ describe('The signing key', () => {
   });
 
   it('When the service starts again, then the key is the same', async () => {
-    const sidecar = createSidecar({ port: service.sidecar.port });
+    const sidecar = sidecarAt(service.sidecar.port);
     const again = await start({ sidecar });
     expect(await jwksOf(again)).toEqual(await jwksOf(service));
     await sidecar.close();

@@ -105,7 +105,8 @@ async function writeBack(
   app: string,
   fill: (state: StateStore) => Promise<void>,
 ): Promise<void> {
-  const sidecar = createSidecar({ port: system.app(app).daprHttpPort });
+  const { daprHttpPort: port, daprApiToken } = system.app(app);
+  const sidecar = createSidecar({ port, apiToken: daprApiToken() });
   const { state, changes } = inMemory(sidecar);
   try {
     await fill(state);

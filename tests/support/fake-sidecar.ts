@@ -12,6 +12,10 @@ export interface RecordedCall {
   body: unknown;
 }
 
+/** What the service has to send with every call, and what the sidecar sends with its own. */
+export const DAPR_API_TOKEN = 'the token of the fake sidecar';
+export const APP_API_TOKEN = 'the token of the service beside it';
+
 type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
 /** A body that is none, of no type. */
 export const NOTHING = Symbol('nothing');
@@ -103,6 +107,11 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
       ...(metadata?.ttlInSeconds ? { ttlSeconds: Number(metadata.ttlInSeconds) } : {}),
     });
 
+  app.get('/metrics', (_req, res) => void res.type('text').send(fake.metrics));
+  app.use((req, res, next) => {
+    if (req.get('dapr-api-token') === DAPR_API_TOKEN) next();
+    else res.status(401).json({ errorCode: 'ERR_UNAUTHORIZED', message: 'the token is missing or wrong' });
+  });
   app.use((req, res, next) => {
     const target = req.get('dapr-app-id');
     if (!target) return next();
@@ -134,7 +143,6 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
   }
 
   app.get('/v1.0/healthz/outbound', (_req, res) => void res.status(204).end());
-  app.get('/metrics', (_req, res) => void res.type('text').send(fake.metrics));
   app.get('/v1.0/state/statestore/:key', async (req, res) => {
     if (await stateFails(res, 'read', [req.params.key])) return;
     const found = documents.get(req.params.key);

@@ -2,7 +2,7 @@ import { memoryHits } from '../../services/gateway/hit-store.ts';
 import type { GatewayDeps } from '../../services/gateway/app.ts';
 
 /** What a gateway needs beside the dependencies of every service; limits that no test reaches by the way. */
-export function gatewayOptions(): Omit<GatewayDeps, 'log' | 'sidecar' | 'metrics'> {
+export function gatewayOptions(): Omit<GatewayDeps, 'log' | 'sidecar' | 'metrics' | 'appApiToken'> {
   return {
     now: () => new Date(),
     hits: memoryHits(),

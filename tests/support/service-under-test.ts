@@ -4,15 +4,15 @@ import { startTracing } from '../../services/shared/tracing.ts';
 import { createLogger } from '../../services/shared/log.ts';
 import { createMetrics, type ServiceDeps } from '../../services/shared/service.ts';
 import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
-import { startFakeSidecar, type FakeSidecar } from './fake-sidecar.ts';
+import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar, type FakeSidecar } from './fake-sidecar.ts';
 
 /** A service behind its real HTTP door, beside a fake sidecar. */
 export interface ServiceUnderTest {
   sidecar: FakeSidecar;
-  /** A client of the door: `door.get('/api/...')`. */
-  door: ReturnType<typeof request>;
+  /** A client of the door that has the sidecar's token: `door.get('/api/...')`. */
+  door: Door;
   /** The door of another replica: the same sidecar, and nothing of what the first has in memory. */
-  replica: () => ReturnType<typeof request>;
+  replica: () => Door;
   /** What the service logged, parsed. */
   logs: Record<string, unknown>[];
   /** Delivers an event as a sidecar would; gives the status that the service answered (SUCCESS, RETRY, DROP). */
@@ -23,6 +23,15 @@ export interface ServiceUnderTest {
   said: (type: string) => { id: string; data: Record<string, unknown> }[];
   stop: () => Promise<void>;
 }
+
+export type Door = ReturnType<typeof request.agent>;
+
+/** The door of a service, for whoever has its sidecar's token. */
+export const doorOf = (app: Express): Door => request.agent(app).set('dapr-api-token', APP_API_TOKEN);
+
+/** A client of the fake sidecar. */
+export const sidecarAt = (port: number, more: { metricsPort?: number; quietMs?: number } = {}): Sidecar =>
+  createSidecar({ port, apiToken: DAPR_API_TOKEN, ...more });
 
 let tracing = false;
 
@@ -36,10 +45,10 @@ export async function startService(build: (deps: ServiceDeps) => Express): Promi
     write: (line) => void logs.push(JSON.parse(line) as Record<string, unknown>),
   });
   const clients: Sidecar[] = [];
-  function replica(): ReturnType<typeof request> {
-    const sidecar = createSidecar({ port: fake.port, metricsPort: fake.port, quietMs: 0 });
+  function replica(): Door {
+    const sidecar = sidecarAt(fake.port, { metricsPort: fake.port, quietMs: 0 });
     clients.push(sidecar);
-    return request(build({ log, sidecar, metrics: createMetrics() }));
+    return doorOf(build({ log, sidecar, appApiToken: APP_API_TOKEN, metrics: createMetrics() }));
   }
   const door = replica();
   return {

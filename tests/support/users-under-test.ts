@@ -1,8 +1,7 @@
-import request from 'supertest';
 import { expect, vi } from 'vitest';
 import { createMetrics } from '../../services/shared/service.ts';
 import { createApp, type UsersDeps } from '../../services/users/app.ts';
-import { startService, type ServiceUnderTest } from './service-under-test.ts';
+import { doorOf, startService, type ServiceUnderTest } from './service-under-test.ts';
 
 /** Two replicas of users over one store, and a clock that stands still until it is moved. */
 export interface UsersUnderTest {
@@ -23,7 +22,7 @@ export async function startUsers(lifetimes: Lifetimes): Promise<UsersUnderTest> 
   const service = await startService((deps) => {
     const replica = () => createApp({ ...deps, ...lifetimes, metrics: createMetrics(), now });
     const [one, other] = [replica(), replica()];
-    doors = [request(one), request(other)];
+    doors = [doorOf(one), doorOf(other)];
     return one;
   });
   if (!doors) throw new Error('there are no replicas');

@@ -13,6 +13,7 @@ import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { asyncApiCheck, openApiCheck } from '../support/json-schema.ts';
 import { login, newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
+import { callSidecar } from '../support/real-sidecar.ts';
 import { until } from '../support/wait.ts';
 
 /** What is documented, held against a running system. */
@@ -91,8 +92,7 @@ async function somebody(): Promise<Real> {
 }
 
 async function deadLetter(): Promise<Real> {
-  const sidecar = system.app('payments').daprHttpPort;
-  await fetch(`http://127.0.0.1:${sidecar}/v1.0/publish/pubsub/payment.failed`, {
+  await callSidecar(system.app('payments'), '/v1.0/publish/pubsub/payment.failed', {
     method: 'POST',
     headers: { 'content-type': 'application/cloudevents+json' },
     body: JSON.stringify({

@@ -15,6 +15,7 @@ import {
   untilStatus,
   type Caller,
 } from '../support/shop.ts';
+import { callSidecar } from '../support/real-sidecar.ts';
 import { until } from '../support/wait.ts';
 
 let system: RunningSystem;
@@ -195,8 +196,7 @@ describe('idempotency keys', () => {
     const key = randomUUID();
     await restock(key, 1, 'tea-green');
     const record = recordKey(operationOf(admin.userId, 'restock', key));
-    const sidecar = system.app('inventory').daprHttpPort;
-    const kept = await fetch(`http://127.0.0.1:${sidecar}/v1.0/state/statestore/${record}`);
+    const kept = await callSidecar(system.app('inventory'), `/v1.0/state/statestore/${record}`);
     const expires = Date.parse(kept.headers.get('metadata.ttlexpiretime') ?? '');
     expect(Math.abs(expires - Date.now() - 24 * 3_600_000)).toBeLessThan(60_000);
   });

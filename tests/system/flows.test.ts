@@ -18,6 +18,7 @@ import {
 } from '../support/shop.ts';
 import { mailsTo } from '../support/mails.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
+import { callSidecar } from '../support/real-sidecar.ts';
 import { until } from '../support/wait.ts';
 import { untilEdges } from '../support/zipkin.ts';
 
@@ -234,8 +235,7 @@ describe('an order that is cancelled', () => {
 describe('a message that nobody can process', () => {
   it('When it is dropped, then an administrator finds it and can send it again', async () => {
     const id = randomUUID();
-    const sidecar = system.app('payments').daprHttpPort;
-    const published = await fetch(`http://127.0.0.1:${sidecar}/v1.0/publish/pubsub/payment.failed`, {
+    const published = await callSidecar(system.app('payments'), '/v1.0/publish/pubsub/payment.failed', {
       method: 'POST',
       headers: { 'content-type': 'application/cloudevents+json' },
       body: JSON.stringify({
@@ -307,8 +307,14 @@ describe('the edge', () => {
 });
 
 describe('the sidecars, as Dapr’s own client sees them', () => {
-  const clientOf = (id: string) =>
-    new DaprClient({ daprHost: '127.0.0.1', daprPort: String(system.app(id).daprHttpPort) });
+  const clientOf = (id: string) => {
+    const { daprHttpPort, daprApiToken } = system.app(id);
+    return new DaprClient({
+      daprHost: '127.0.0.1',
+      daprPort: String(daprHttpPort),
+      daprApiToken: daprApiToken(),
+    });
+  };
 
   it.each([
     ['orders', ['broadcast', 'pubsub', 'statestore']],
