@@ -1,21 +1,14 @@
 import { connect } from 'node:net';
+import { installFromDebian } from './debian.ts';
 import { folder } from './paths.ts';
 import { demandFree } from './ports.ts';
-import { output, run, start, waitFor, type Running } from './processes.ts';
+import { output, start, waitFor, type Running } from './processes.ts';
 
 /** Makes sure that there is a `redis-server`: the one of the machine, or, where we may, Debian's. */
 export async function findOrInstallRedis(logDir: string, tell: (what: string) => void): Promise<void> {
   if (output('redis-server', '--version') !== undefined) return;
-  const mayInstall = process.getuid?.() === 0 && output('apt-get', '--version') !== undefined;
-  if (!mayInstall)
-    throw new Error(
-      'Redis is missing. Install it (Debian: sudo apt-get install redis-server; macOS: brew install redis).',
-    );
-  const logFile = `${logDir}/redis-install.log`;
-  tell(`installing redis-server with apt-get, log: ${logFile}`);
-  const env = { DEBIAN_FRONTEND: 'noninteractive' };
-  await run('apt-get', ['update'], { logFile, env });
-  await run('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], { logFile, env });
+  const hint = 'Debian: sudo apt-get install redis-server; macOS: brew install redis';
+  await installFromDebian('redis-server', { hint, logDir, tell });
 }
 
 /** Whether what listens there speaks Redis. */

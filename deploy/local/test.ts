@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findOrInstallChromium } from './chromium.ts';
 import { root } from './paths.ts';
 import { prepare } from './prepare.ts';
 
 /** `npm test`: makes sure that the system tests have what they start, then runs all tests. Arguments go to vitest. */
 await prepare(tmpdir());
+await findOrInstallChromium(tmpdir(), console.log);
 const args = ['run', '--config', 'tests/vitest.config.ts', ...process.argv.slice(2)];
 const vitest = spawn(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), ...args], {
   cwd: root,

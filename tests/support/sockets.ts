@@ -1,0 +1,91 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** Where a process takes connections, or UDP packets: `127.0.0.1:8080`. */
+export interface Listener {
+  address: string;
+  port: number;
+  /** The command line of the process. */
+  command: string;
+}
+
+/** What the kernel calls a TCP socket that listens, and a UDP socket without a peer. */
+const LISTENS = { tcp: '0A', udp: '07' };
+
+/**
+ * The sockets at which a process and its descendants listen. Linux only: proc(5). A UDP socket with an ephemeral port belongs to
+ * a client, such as one that asks for names.
+ */
+export function listenersOf(pid: number): Listener[] {
+  const open = new Map<string, Omit<Listener, 'command'>>();
+  for (const [table, state] of Object.entries(LISTENS))
+    for (const family of ['', '6'])
+      for (const line of readFileSync(`/proc/net/${table}${family}`, 'utf8').split('\n').slice(1)) {
+        const [, local = '', , is, , , , , , inode = ''] = line.trim().split(/\s+/);
+        if (is !== state) continue;
+        const [address = '', port = ''] = local.split(':');
+        if (table === 'udp' && parseInt(port, 16) >= firstEphemeral()) continue;
+        open.set(inode, { address: addressOf(address), port: parseInt(port, 16) });
+      }
+  return descendantsOf(pid).flatMap((one) => {
+    const mine = socketsOf(one).flatMap((inode) => open.get(inode) ?? []);
+    const unique = new Map(mine.map((socket) => [`${socket.address} ${socket.port}`, socket]));
+    return [...unique.values()].map((socket) => ({ ...socket, command: commandOf(one) }));
+  });
+}
+
+const firstEphemeral = () => parseInt(read('/proc/sys/net/ipv4/ip_local_port_range'), 10);
+
+/** The process and all that came from it, as far as they still live. */
+export function descendantsOf(pid: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    // The name of the program, in brackets, may have blanks.
+    const [, parent] = /\) \S (\d+) /.exec(/^\d+$/.test(name) ? read(`/proc/${name}/stat`) : '') ?? [];
+    if (parent) children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(name)]);
+  }
+  const from = (one: number): number[] => [one, ...(children.get(one) ?? []).flatMap(from)];
+  return from(pid);
+}
+
+/** The command line of a process. */
+export const commandOf = (pid: number): string => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
+
+/** The environment that a process was started with. */
+export const environmentOf = (pid: number): string => read(`/proc/${pid}/environ`);
+
+function socketsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      const [, inode] = /^socket:\[(\d+)\]$/.exec(link(`/proc/${pid}/fd/${fd}`)) ?? [];
+      return inode ?? [];
+    });
+  } catch {
+    return [];
+  }
+}
+
+/** The kernel writes four bytes at a time, each in the order of the machine. */
+function addressOf(hex: string): string {
+  const bytes = hex.match(/.{8}/g)!.flatMap((word) => word.match(/../g)!.toReversed());
+  if (bytes.length === 4) return bytes.map((byte) => parseInt(byte, 16)).join('.');
+  const groups = Array.from({ length: 8 }, (_, group) => bytes.slice(2 * group, 2 * group + 2).join(''));
+  const text = groups.map((group) => parseInt(group, 16).toString(16)).join(':');
+  return text === '0:0:0:0:0:0:0:1' ? '::1' : text.replace(/^0:0:0:0:0:ffff:7f00:1$/, '127.0.0.1');
+}
+
+/** Processes may end while they are looked at. */
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function link(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return '';
+  }
+}

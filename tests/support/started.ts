@@ -1,0 +1,102 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isUp } from '../../deploy/local/app-processes.ts';
+import { findOrBuildDapr } from '../../deploy/local/dapr.ts';
+import { partsOf } from '../../deploy/local/infrastructure.ts';
+import { folder, root } from '../../deploy/local/paths.ts';
+import { portsAt, type Ports } from '../../deploy/local/ports.ts';
+import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
+import { secretsIn } from '../../deploy/local/secrets.ts';
+import { renderTemplate, type Template } from '../../deploy/local/template.ts';
+import { findOrFetchZipkin } from '../../deploy/local/zipkin.ts';
+
+/** A system that was started by a command as users type it, on ports of its own. */
+export interface Started {
+  api: string;
+  mails: string;
+  dataDir: string;
+  ports: Ports;
+  template: Template;
+  /** The processes from which all others come. */
+  roots: number[];
+  stop: () => Promise<void>;
+}
+
+const UP_WITHIN_MS = 180_000;
+
+/** `npm start`. */
+export async function npmStart(offset: number, scratch: string): Promise<Started> {
+  const dataDir = join(root, '.sidecart', `offset-${offset}`);
+  rmSync(dataDir, { recursive: true, force: true });
+  const logDir = folder(scratch);
+  const running = start('npm-start', 'npm', ['start'], {
+    logDir,
+    cwd: root,
+    env: { PORT_OFFSET: String(offset) },
+  });
+  const stop = async () => {
+    await running.stop('SIGTERM', 60_000);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  return up({ offset, dataDir, roots: [running], stop });
+}
+
+/** `dapr run -f`, with nothing around it but the broker and so on, as `dapr init` would have started them. */
+export async function daprRun(offset: number, scratch: string): Promise<Started> {
+  const dataDir = folder(scratch, 'dapr-run');
+  const logDir = folder(dataDir, 'logs');
+  folder(dataDir, 'state');
+  const ports = portsAt(offset);
+  const quietly = () => {};
+  const dapr = await findOrBuildDapr(quietly, true);
+  const zipkin = await findOrFetchZipkin(quietly);
+  const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
+  const roots: Running[] = [];
+  const stop = async () => {
+    for (const one of roots.toReversed()) await one.stop('SIGINT', 30_000);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  try {
+    for (const part of partsOf({ dapr, ports, dataDir, logDir, zipkinJar })) roots.push(await part.start());
+    const { file } = renderTemplate({ offset, ports, dataDir });
+    const env = {
+      ...secretsIn(dataDir),
+      ...(dapr.runtimePath ? { DAPR_RUNTIME_PATH: dapr.runtimePath } : {}),
+    };
+    roots.push(start('dapr-run', dapr.cli, ['run', '-f', file], { logDir, cwd: root, env }));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return up({ offset, dataDir, roots, stop });
+}
+
+async function up(options: {
+  offset: number;
+  dataDir: string;
+  roots: Running[];
+  stop: () => Promise<void>;
+}): Promise<Started> {
+  const { offset, dataDir, roots, stop } = options;
+  const ports = portsAt(offset);
+  const api = `http://127.0.0.1:${8080 + offset}`;
+  const last = roots.at(-1);
+  try {
+    await waitFor('the services are reached', () => isUp(api), {
+      deadlineMs: UP_WITHIN_MS,
+      ...(last ? { process: last } : {}),
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    api,
+    mails: `http://127.0.0.1:${ports.mailWeb}`,
+    dataDir,
+    ports,
+    template: renderTemplate({ offset, ports, dataDir }).template,
+    roots: roots.map(({ pid }) => pid),
+    stop,
+  };
+}
