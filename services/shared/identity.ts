@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import { forbidden, Problem } from './problem.ts';
+import { id as anyId } from './types.ts';
 
 /** Who asks, as the gateway established it from the access token. */
 export interface Caller {
@@ -23,14 +24,17 @@ export function headersOf({ id, role, session }: Caller): Record<string, string>
   return { [CALLER_ID]: id, [CALLER_ROLE]: role, ...(session ? { [CALLER_SESSION]: session } : {}) };
 }
 
-const role = z.enum(['customer', 'admin']);
+const callerSchema = z.object({ id: anyId, role: z.enum(['customer', 'admin']), session: anyId.optional() });
 
 /** @throws Problem 401 where nobody is named */
 export function callerOf(req: Request): Caller {
-  const id = req.get(CALLER_ID);
-  const parsed = role.safeParse(req.get(CALLER_ROLE));
-  if (!id || !parsed.success) throw new Problem(401, 'unauthenticated', 'This needs an access token.');
-  return { id, role: parsed.data, session: req.get(CALLER_SESSION) };
+  const parsed = callerSchema.safeParse({
+    id: req.get(CALLER_ID),
+    role: req.get(CALLER_ROLE),
+    session: req.get(CALLER_SESSION),
+  });
+  if (!parsed.success) throw new Problem(401, 'unauthenticated', 'This needs an access token.');
+  return parsed.data;
 }
 
 /** @throws Problem 401 or 403 */

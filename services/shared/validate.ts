@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Problem, unavailable, type FieldError } from './problem.ts';
+import { notFound, Problem, unavailable, type FieldError } from './problem.ts';
 import type { SidecarResponse } from './sidecar-call.ts';
 
 function fieldErrors(error: z.ZodError): FieldError[] {
@@ -34,6 +34,22 @@ export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: unkn
   throw new Problem(400, 'invalid-query', 'The query has parameters that are not valid.', {
     errors: fieldErrors(result.error),
   });
+}
+
+/**
+ * A variable of the path as its schema has it, or all of them.
+ *
+ * @param what what the variable names, for the problem's detail
+ * @throws Problem 404 where nothing can have this name, so that it never becomes part of a state key
+ */
+export function parsePath<Schema extends z.ZodType>(
+  schema: Schema,
+  given: unknown,
+  what: string,
+): z.infer<Schema> {
+  const result = schema.safeParse(given);
+  if (!result.success) throw notFound(what);
+  return result.data;
 }
 
 /**
