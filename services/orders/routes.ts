@@ -5,7 +5,7 @@ import { callerOf, mayRead, requireAdmin, type Caller } from '../shared/identity
 import { forbidden, notFound, Problem } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { id as orderIdSchema } from '../shared/types.ts';
-import { parseBody, parseQuery } from '../shared/validate.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
 import type { CancelOrder } from './cancel-order.ts';
 import {
   cancelBody,
@@ -117,10 +117,10 @@ export function routes(deps: {
     res.json({ items, next_cursor: page.next === null ? null : String(page.next) });
   });
 
-  async function loadFor(caller: Caller, orderId: string): Promise<OrderDocument> {
-    if (!orderIdSchema.safeParse(orderId).success) throw notFound('order');
+  async function loadFor(caller: Caller, param: string): Promise<OrderDocument> {
+    const orderId = parsePath(orderIdSchema, param, 'order');
     aboutOrder(orderId);
-    const found = await store.load(orderId.toLowerCase());
+    const found = await store.load(orderId);
     const [created] = found?.value.events ?? [];
     if (!found || created?.type !== 'order.created' || !mayRead(caller, created.data.customer_id))
       throw notFound('order');

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { isRecent } from '../shared/recent.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { QUIET } from '../shared/sidecar.ts';
-import { timestamp } from '../shared/types.ts';
+import { id, timestamp } from '../shared/types.ts';
+import { parsePath } from '../shared/validate.ts';
 import type { FinishedOrders } from './finished-orders.ts';
 import { lastEvent, type MoveOrder } from './move-order.ts';
 import { isFinal, replay } from './order.ts';
@@ -38,7 +39,7 @@ export function watchOrder(deps: {
   const timeSince = (time: string) => now().getTime() - Date.parse(time);
 
   router.post('/job/order-:id', async (req, res) => {
-    const orderId = req.params.id;
+    const orderId = parsePath(id, req.params.id, 'order');
     aboutOrder(orderId);
     await look(orderId, jobData.parse(req.body).since);
     res.json({});
