@@ -5,7 +5,7 @@ import { sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { id, noBody } from '../shared/types.ts';
-import { parseBody, parseQuery } from '../shared/validate.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
 import type { Cashier } from './cashier.ts';
 import { paymentListQuery } from './contract.ts';
 import type { PaymentStore } from './payment-store.ts';
@@ -62,10 +62,9 @@ export function routes(deps: {
   return router;
 }
 
-/** @throws Problem 404 where this is no id, so that it never becomes part of a state key */
+/** @throws Problem 404 where this is no id */
 function orderIdOf(param: string): string {
-  const parsed = id.safeParse(param);
-  if (!parsed.success) throw notFound('payment');
-  aboutOrder(parsed.data);
-  return parsed.data;
+  const orderId = parsePath(id, param, 'payment');
+  aboutOrder(orderId);
+  return orderId;
 }
