@@ -1,8 +1,7 @@
 import { Router } from 'express';
-import { notFound } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { id } from '../shared/types.ts';
-import { parseBody } from '../shared/validate.ts';
+import { parseBody, parsePath } from '../shared/validate.ts';
 import { stopShipmentBody } from './contract.ts';
 import { JOB_PREFIX, type Warehouse } from './warehouse.ts';
 
@@ -26,10 +25,9 @@ export function routes(warehouse: Warehouse): Router {
   return router;
 }
 
-/** @throws Problem 404 where this is no id, so that it never becomes part of a state key */
+/** @throws Problem 404 where this is no id */
 function orderIdOf(param: string): string {
-  const parsed = id.safeParse(param);
-  if (!parsed.success) throw notFound('shipment');
-  aboutOrder(parsed.data);
-  return parsed.data;
+  const orderId = parsePath(id, param, 'shipment');
+  aboutOrder(orderId);
+  return orderId;
 }
