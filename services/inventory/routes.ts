@@ -1,12 +1,11 @@
 import { Router, type Response } from 'express';
-import { z } from 'zod';
 import { demandMatch, versionTag } from '../shared/conditional.ts';
 import type { Once } from '../shared/idempotency.ts';
 import { requireAdmin } from '../shared/identity.ts';
 import { pageQuery, sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
 import { productId } from '../shared/types.ts';
-import { parseBody, parseQuery } from '../shared/validate.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
 import { productsQuery, putProductBody, restockBody } from './contract.ts';
 import { toProduct, type StockedProduct } from './stock.ts';
 import type { StockStore } from './stock-store.ts';
@@ -54,14 +53,8 @@ export function inventoryRoutes(stock: StockStore, once: Once): Router {
   return router;
 }
 
-const pathParams = z.object({ product_id: productId });
-
 /** @throws Problem 404 for what cannot be a product's id */
-function productIdOf(params: unknown): string {
-  const parsed = pathParams.safeParse(params);
-  if (!parsed.success) throw notFound('product');
-  return parsed.data.product_id;
-}
+const productIdOf = (params: { product_id: string }) => parsePath(productId, params.product_id, 'product');
 
 function existing<T>(product: T | undefined): T {
   if (product === undefined) throw notFound('product');
