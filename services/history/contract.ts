@@ -42,7 +42,10 @@ export type CustomerTotals = z.infer<typeof customerTotalsSchema>;
 /** `GET /api/admin/dead-letters` */
 export const deadLetterListQuery = pageQuery;
 
-export const deadLetterId = z.string().regex(/^[0-9a-f]{32}$/, 'must be the id of a dead letter');
+export const deadLetterId = z
+  .string()
+  .regex(/^[0-9a-fA-F]{32}$/, 'must be the id of a dead letter')
+  .toLowerCase();
 
 /** A message that a service could not process. Card tokens in it are not shown. */
 export const deadLetterSchema = z.object({

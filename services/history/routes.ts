@@ -7,7 +7,7 @@ import { notFound, Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { inSpan } from '../shared/tracing.ts';
 import { id as customerIdSchema, noBody } from '../shared/types.ts';
-import { parseBody, parseQuery } from '../shared/validate.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
 import {
   adminOrderListQuery,
   deadLetterId,
@@ -62,10 +62,9 @@ export function routes(deps: {
 
   router.get('/api/customers/:customer_id/totals', async (req, res) => {
     const caller = callerOf(req);
-    const { customer_id } = req.params;
-    if (!customerIdSchema.safeParse(customer_id).success || !mayRead(caller, customer_id))
-      throw notFound('customer');
-    res.set('cache-control', 'no-store').json(await readModel.totals(customer_id));
+    const customerId = parsePath(customerIdSchema, req.params.customer_id, 'customer');
+    if (!mayRead(caller, customerId)) throw notFound('customer');
+    res.set('cache-control', 'no-store').json(await readModel.totals(customerId));
   });
 
   router.get('/api/admin/dead-letters', async (req, res) => {
@@ -121,8 +120,8 @@ export function routes(deps: {
     res.json({});
   });
 
-  async function load(id: string): Promise<DeadLetter> {
-    const letter = deadLetterId.safeParse(id).success ? await deadLetters.load(id) : undefined;
+  async function load(param: string): Promise<DeadLetter> {
+    const letter = await deadLetters.load(parsePath(deadLetterId, param, 'dead letter'));
     if (!letter) throw notFound('dead letter');
     return letter;
   }

@@ -43,8 +43,9 @@ const encode = ({ lastEvent, orderId }: Position) =>
 
 function decode(cursor: string): Position {
   const [, time, ...id] =
-    /^(\d{1,13}):(\w{8})(\w{4})(\w{4})(\w{4})(\w{12})$/.exec(Buffer.from(cursor, 'base64url').toString()) ??
-    [];
+    /^(\d{1,13}):([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/.exec(
+      Buffer.from(cursor, 'base64url').toString(),
+    ) ?? [];
   if (time === undefined) throw foreignCursor();
   return { lastEvent: Number(time), orderId: id.join('-') };
 }
