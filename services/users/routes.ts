@@ -7,7 +7,7 @@ import { callerOf, mayRead, requireAdmin, type Caller } from '../shared/identity
 import { pageQuery, sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
 import { id as userIdSchema, timestamp } from '../shared/types.ts';
-import { parseBody, parseQuery } from '../shared/validate.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
 import type { Accounts } from './accounts.ts';
 import {
   loginBody,
@@ -128,8 +128,8 @@ function sendAccount(res: Response, account: Account): void {
 /** @throws Problem 401; 404 where there can be no such user, or it is not the caller's to see */
 function asked(req: Request<{ id: string }>): { userId: string; caller: Caller } {
   const caller = callerOf(req);
-  const parsed = userIdSchema.toLowerCase().safeParse(req.params.id);
-  if (!parsed.success || !mayRead(caller, parsed.data)) throw notFound('user');
-  addRequestFields({ user_id: parsed.data });
-  return { userId: parsed.data, caller };
+  const userId = parsePath(userIdSchema, req.params.id, 'user');
+  if (!mayRead(caller, userId)) throw notFound('user');
+  addRequestFields({ user_id: userId });
+  return { userId, caller };
 }
