@@ -5,6 +5,7 @@ import { isOptional } from '../shared/openapi.ts';
 import { forbidden, Problem } from '../shared/problem.ts';
 import { BODY_LIMIT, onlyJson } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
+import { parsePath } from '../shared/validate.ts';
 import { forwardTo } from './forward.ts';
 import type { Gate } from './gate.ts';
 import { addressOf, type LimitClass } from './limits.ts';
@@ -81,10 +82,13 @@ const BODY_NEEDED: RequestHandler = (req, _res, next) => {
   next();
 };
 
-/** What no service could have: some of it would not even get through the sidecars. */
+/**
+ * What no service could have: some of it would not even get through the sidecars. The path goes on as it came: the service
+ * behind normalises it.
+ */
 function matching(params: z.ZodType): RequestHandler {
   return (req, _res, next) => {
-    if (!params.safeParse(req.params).success) throw new Problem(404, 'not-found', 'There is no such thing.');
+    parsePath(params, req.params, 'thing');
     next();
   };
 }

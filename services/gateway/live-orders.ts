@@ -4,7 +4,7 @@ import { headersOf, type Caller } from '../shared/identity.ts';
 import { notFound } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { id } from '../shared/types.ts';
-import { parseAnswer } from '../shared/validate.ts';
+import { parseAnswer, parsePath } from '../shared/validate.ts';
 
 /**
  * The changes of an order after version `after`: those that were, then those to come, until it has ended or `signal` is
@@ -61,13 +61,13 @@ export function liveOrders(sidecar: Pick<Sidecar, 'invoke'>): LiveOrders {
     return parseAnswer(orderChangesSchema, response);
   }
 
-  const open: LiveOrders['open'] = async (caller, orderId, after, signal) => {
-    if (!id.safeParse(orderId).success) throw notFound('order');
+  const open: LiveOrders['open'] = async (caller, given, after, signal) => {
+    const orderId = parsePath(id, given, 'order');
     let seen = after;
     let heard = after;
     let wake = () => {};
     // Before the first look, so that no change falls between the two.
-    const stop = listen(orderId.toLowerCase(), (version) => {
+    const stop = listen(orderId, (version) => {
       if (version <= seen) return;
       heard = Math.max(heard, version);
       wake();

@@ -316,6 +316,17 @@ describe('an order', () => {
   });
 
   it.each(['GetOrder', 'CancelOrder', 'WatchOrder'])(
+    'When %s is called with an id in capitals, then the same order is asked for',
+    async (name) => {
+      const request = { order_id: ORDER.toUpperCase() };
+      if (name === 'WatchOrder') await drained(watch(request));
+      else await ask(name, request);
+      const asked = name === 'WatchOrder' ? watched.map(([, orderId]) => orderId) : [lastCall().path];
+      expect(asked).toEqual([expect.stringContaining(ORDER)]);
+    },
+  );
+
+  it.each(['GetOrder', 'CancelOrder', 'WatchOrder'])(
     'When %s is called with what is no order id, then NOT_FOUND and nobody is asked',
     async (name) => {
       const request = { order_id: '../users' };

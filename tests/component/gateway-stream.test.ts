@@ -165,6 +165,14 @@ describe('GET /api/orders/:id/stream', () => {
     expect(again.status).toBe(204);
   });
 
+  it('When the id is in capitals, then it is the same order', async () => {
+    url = url.replace(ORDER, ORDER.toUpperCase());
+    const watching = await watch();
+    expect(await untilIds(watching, [1])).toEqual([1]);
+    await moveTo(2);
+    expect(await untilIds(watching, [1, 2])).toEqual([1, 2]);
+  });
+
   it('When a client comes back with Last-Event-ID, then it goes on there', async () => {
     version = 3;
     const watching = await watch({ 'last-event-id': '2' });

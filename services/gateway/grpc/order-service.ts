@@ -2,11 +2,11 @@ import { Metadata, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { z } from 'zod';
 import { orderAcceptedSchema, orderSchema } from '../../orders/contract.ts';
 import { headersOf } from '../../shared/identity.ts';
-import { notFound } from '../../shared/problem.ts';
 import { aboutOrder } from '../../shared/service.ts';
 import type { SidecarRequest } from '../../shared/sidecar-call.ts';
 import type { Sidecar } from '../../shared/sidecar.ts';
 import { id } from '../../shared/types.ts';
+import { parsePath } from '../../shared/validate.ts';
 import type { WatchOrder } from '../live-orders.ts';
 import { answeredError } from './failure.ts';
 import { textOf, type Asked, type Guard } from './guard.ts';
@@ -89,7 +89,7 @@ export function orderService(
 
 /** Checked before it becomes part of a path. @throws Problem 404 */
 function orderIdOf({ request }: Asked<{ order_id: string }>): string {
-  if (!id.safeParse(request.order_id).success) throw notFound('order');
-  aboutOrder(request.order_id);
-  return request.order_id;
+  const orderId = parsePath(id, request.order_id, 'order');
+  aboutOrder(orderId);
+  return orderId;
 }
