@@ -1,0 +1,385 @@
+import type { Express } from 'express';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { fulfilment } from '../../services/fulfilment/api.ts';
+import { createApp as createFulfilment } from '../../services/fulfilment/app.ts';
+import { createApp as createGateway } from '../../services/gateway/app.ts';
+import { routes } from '../../services/gateway/routes.ts';
+import { history } from '../../services/history/api.ts';
+import { createApp as createHistory } from '../../services/history/app.ts';
+import { inventory } from '../../services/inventory/api.ts';
+import { createApp as createInventory } from '../../services/inventory/app.ts';
+import { notifications } from '../../services/notifications/api.ts';
+import { createApp as createNotifications } from '../../services/notifications/app.ts';
+import { orders } from '../../services/orders/api.ts';
+import { createApp as createOrders } from '../../services/orders/app.ts';
+import { payments } from '../../services/payments/api.ts';
+import { createApp as createPayments } from '../../services/payments/app.ts';
+import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
+import { EXAMPLE, parted, type Operation, type ServiceDescription } from '../../services/shared/api.ts';
+import type { ServiceDeps } from '../../services/shared/service.ts';
+import { id } from '../../services/shared/types.ts';
+import { users } from '../../services/users/api.ts';
+import { createApp as createUsers } from '../../services/users/app.ts';
+import { answerAsUsers, makeKey, signToken } from '../support/access-tokens.ts';
+import { gatewayOptions } from '../support/gateway-options.ts';
+import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+/** An id in capitals is the same id: whoever takes one in, at any door, has small letters behind it. */
+
+const TIME = '2026-01-05T09:30:00.000Z';
+const now = () => new Date('2026-01-05T09:31:00.000Z');
+const ADMIN = '01940f8a-aaaa-7a54-8c0e-6f1b2d3c4e5f';
+const SESSION = '01940f8a-bbbb-7a54-8c0e-6f1b2d3c4e5f';
+
+const AN_ID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b/g;
+const IN_CAPITALS = /[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}|\b(?=[0-9]*[A-F])[0-9A-F]{32}\b/;
+const capitals = (text: string) => text.replaceAll(AN_ID, (one) => one.toUpperCase());
+const asIs = (text: string) => text;
+type Spelling = (text: string) => string;
+
+const order = {
+  order_id: EXAMPLE.order,
+  customer_id: EXAMPLE.customer,
+  items: [{ product_id: EXAMPLE.product, name: 'Mug', quantity: 2, unit_price: 1290 }],
+  total: 2580,
+  currency: 'EUR',
+  version: 1,
+  created_at: TIME,
+  updated_at: TIME,
+};
+const mug = { product_id: EXAMPLE.product, name: 'Mug', unit_price: 1290, currency: 'EUR', on_hand: 40 };
+const { items, total, currency, customer_id } = order;
+const created = {
+  type: 'order.created',
+  version: 1,
+  time: TIME,
+  data: { customer_id, items, total, currency },
+};
+
+/** What each service knows before it is asked. */
+interface World {
+  description: ServiceDescription;
+  build: (deps: ServiceDeps) => Express;
+  documents: Record<string, unknown>;
+  /** What the path of an address names as `:id`. */
+  ids?: (path: string) => string;
+  jobs?: string[];
+}
+
+const WORLDS: World[] = [
+  {
+    description: orders,
+    build: (deps) => createOrders({ ...deps, recheckMs: 1_000, expireMs: 60_000, now }),
+    documents: {
+      [`order:${EXAMPLE.order}`]: {
+        order_id: EXAMPLE.order,
+        events: [created],
+        payment: { method: 'card', card_token: 'tok_visa' },
+        request_hash: 'hash',
+      },
+    },
+    ids: () => EXAMPLE.order,
+    jobs: [`order-${EXAMPLE.order}`],
+  },
+  {
+    description: inventory,
+    build: (deps) => createInventory({ ...deps, catalogue: [{ ...mug, low_stock_threshold: 5 }] }),
+    documents: {},
+  },
+  {
+    description: payments,
+    build: (deps) =>
+      createPayments({
+        ...deps,
+        provider: simulatedProvider({ state: deps.sidecar.state, now, slowMs: 10 }),
+        now,
+        timeoutMs: 1_000,
+        maxAttempts: 3,
+      }),
+    documents: {
+      [`payment:${EXAMPLE.order}`]: {
+        payment_id: EXAMPLE.payment,
+        order_id: EXAMPLE.order,
+        customer_id: EXAMPLE.customer,
+        status: 'CAPTURED',
+        amount: 2580,
+        refunded: 0,
+        currency: 'EUR',
+        attempts: 0,
+        updated_at: TIME,
+      },
+      [`ledger:${EXAMPLE.order}`]: { captures: [{ amount: 2580, at: TIME }], refunds: [] },
+    },
+  },
+  {
+    description: fulfilment,
+    build: (deps) => createFulfilment({ ...deps, delays: { dispatchAfterMs: 10, deliverAfterMs: 10 }, now }),
+    documents: {},
+    jobs: [`shipment-${EXAMPLE.order}`],
+  },
+  {
+    description: history,
+    build: (deps) => createHistory({ ...deps, now }),
+    documents: {
+      [`order:${EXAMPLE.order}`]: { ...order, status: 'PENDING' },
+      [`dead-letter:${EXAMPLE.deadLetter}`]: {
+        dead_letter_id: EXAMPLE.deadLetter,
+        type: 'payment.failed',
+        event_id: 'event-1',
+        received_at: TIME,
+        redriven: 0,
+        event: { specversion: '1.0', id: 'event-1', source: 'payments', type: 'payment.failed', data: {} },
+      },
+    },
+    ids: () => EXAMPLE.deadLetter,
+  },
+  {
+    description: notifications,
+    build: (deps) => createNotifications({ ...deps, bindings: ['email'] }),
+    documents: {
+      [`recipient:${EXAMPLE.customer}`]: {
+        user_id: EXAMPLE.customer,
+        email: 'ada@example.com',
+        name: 'Ada',
+        version: 1,
+      },
+    },
+  },
+  {
+    description: users,
+    build: (deps) =>
+      createUsers({ ...deps, tokenTtlSeconds: 60, refreshTtlSeconds: 60, keyRotationSeconds: 600, now }),
+    documents: {
+      [`user:${EXAMPLE.customer}`]: {
+        user_id: EXAMPLE.customer,
+        email: 'ada@example.com',
+        name: 'Ada',
+        role: 'customer',
+        password_hash: 'none',
+        version: 2,
+        changed_at: TIME,
+      },
+    },
+    ids: () => EXAMPLE.customer,
+    jobs: [`user-${EXAMPLE.customer}-2`],
+  },
+];
+
+/** Every address whose query takes ids is here. */
+const QUERIES: Record<string, Record<string, string>> = {
+  'GET /api/payments': { order_id: EXAMPLE.order },
+  'GET /api/orders': { customer_id: EXAMPLE.customer },
+  'GET /api/admin/orders': { customer_id: EXAMPLE.customer },
+  'GET /orders': { ids: EXAMPLE.order },
+  'GET /products': { ids: EXAMPLE.product },
+};
+/** Every address whose body takes ids of ours is here, and those whose first example does not fit the world. */
+const BODIES: Record<string, object> = {
+  'POST /api/orders': { product_id: EXAMPLE.product, quantity: 1, customer_id: EXAMPLE.customer },
+  'PUT /api/orders/:id/status': { status: 'CANCELLED' },
+};
+
+let service: ServiceUnderTest;
+afterEach(() => service.stop());
+
+async function enter({ build, documents }: World): Promise<void> {
+  service = await startService(build);
+  for (const [key, value] of Object.entries(documents))
+    service.sidecar.documents.set(key, { value, etag: `"${key}"` });
+  service.sidecar.answer('inventory', () => ({
+    status: 200,
+    body: { items: [{ ...mug, reserved: 0, available: 40 }] },
+  }));
+  service.sidecar.answer('users', () => ({ status: 200 }));
+  service.sidecar.answer('fulfilment', () => ({ status: 200, body: { status: 'STOPPED' } }));
+  await vi.waitFor(async () => expect((await service.door.get('/readyz')).status).toBe(200), 5_000);
+}
+
+/** All that a service leaves behind or passes on. */
+function traces(): string {
+  const { documents, jobs, published, calls } = service.sidecar;
+  const asked = calls.map(({ target, method, path, body, headers }) => [
+    target,
+    method,
+    path,
+    body,
+    headers['x-caller-id'],
+  ]);
+  return JSON.stringify([[...documents], [...jobs], published, asked]);
+}
+
+const keys = () => [...service.sidecar.documents.keys(), ...service.sidecar.jobs.keys()].toSorted();
+
+async function ask(world: World, address: string, operation: Operation, spell: Spelling) {
+  await enter(world);
+  const { method, path } = parted(address);
+  const names = { id: world.ids?.(path) ?? '', order_id: EXAMPLE.order, customer_id: EXAMPLE.customer };
+  const known: Record<string, string> = { ...names, product_id: EXAMPLE.product };
+  const query = new URLSearchParams(QUERIES[address]);
+  const target = `${path.replaceAll(/:(\w+)/g, (_, name: string) => known[name] ?? name)}?${query.toString()}`;
+  const caller = operation.access === 'admin' ? as(ADMIN, 'admin') : as(EXAMPLE.customer);
+  const headers = { ...caller, 'x-caller-session': SESSION };
+  const body = BODIES[address] ?? (Object.values(operation.examples ?? {})[0] as object | undefined);
+  const response = await service.door[method.toLowerCase() as 'get'](spell(target))
+    .set(JSON.parse(spell(JSON.stringify(headers))) as Record<string, string>)
+    .set(operation.idempotent ? { 'idempotency-key': 'key-1' } : {})
+    .send(body && (JSON.parse(spell(JSON.stringify(body))) as object));
+  return { status: response.status, body: response.body as object, headers: response.headers, keys: keys() };
+}
+
+const isNamedByIds = ([, { access, params, query }]: [string, Operation]) =>
+  access === 'customer' || access === 'admin' || params !== undefined || query !== undefined;
+
+const ADDRESSES = WORLDS.flatMap((world) =>
+  Object.entries<Operation>(world.description.api)
+    .filter(isNamedByIds)
+    .map(([address, operation]) => ({ address, operation, world })),
+);
+
+/** The fields of a schema, also where it is one of several. */
+function fieldsOf(schema: z.ZodType | undefined): string[] {
+  if (schema instanceof z.ZodObject) return Object.keys(schema.shape);
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap((one) => fieldsOf(one as z.ZodType));
+  return schema instanceof z.ZodOptional ? fieldsOf(schema.unwrap() as z.ZodType) : [];
+}
+
+/** Ids that the address takes in its query or body, and that this test does not send. */
+function missingIds(address: string, { query, body }: Operation): string[] {
+  const sent = { ...QUERIES[address], ...BODIES[address] };
+  return [...fieldsOf(query), ...fieldsOf(body)].filter(
+    (name) => /(_id|^ids?)$/.test(name) && !(name in sent),
+  );
+}
+
+describe('the addresses of all services', () => {
+  it.each(ADDRESSES)(
+    'When $address comes with ids in capitals, then it is as with small letters',
+    async ({ address, operation, world }) => {
+      expect(missingIds(address, operation)).toEqual([]);
+      const inSmallLetters = await ask(world, address, operation, asIs);
+      expect(inSmallLetters.status).toBeLessThan(300);
+      await service.stop();
+      const inCapitals = await ask(world, address, operation, capitals);
+      const { date: _, 'x-request-id': __, ...headers } = inSmallLetters.headers;
+      expect(inCapitals).toMatchObject({ ...inSmallLetters, headers });
+      expect(traces()).not.toMatch(IN_CAPITALS);
+    },
+    15_000,
+  );
+});
+
+const EVENTS = WORLDS.flatMap(({ description }) =>
+  Object.entries(description.events).map(([type, { example }]) => ({ type, example })),
+);
+
+describe('the events of all services', () => {
+  it.each(WORLDS)(
+    'When $description.name receives ids in capitals, then it has small letters',
+    async (world) => {
+      await enter(world);
+      const isReceived = await Promise.all(
+        EVENTS.map(async ({ type }) => (await service.deliver(type, {})) === 'DROP'),
+      );
+      await service.stop();
+      for (const { type, example } of EVENTS.filter((_, position) => isReceived[position])) {
+        const told = async (spell: Spelling) => {
+          await enter(world);
+          const status = await service.deliver(type, JSON.parse(spell(JSON.stringify(example))));
+          return { type, status, keys: keys() };
+        };
+        const inSmallLetters = await told(asIs);
+        await service.stop();
+        expect(await told(capitals)).toEqual(inSmallLetters);
+        expect(traces()).not.toMatch(IN_CAPITALS);
+        await service.stop();
+      }
+      await enter(world);
+    },
+    60_000,
+  );
+});
+
+describe('the jobs of all services', () => {
+  const jobs = WORLDS.flatMap((world) => (world.jobs ?? []).map((job) => ({ job, world })));
+
+  it.each(jobs)('When $job fires in capitals, then it is as in small letters', async ({ job, world }) => {
+    const [kind, ...rest] = job.split('-');
+    const fired = async (spell: Spelling) => {
+      await enter(world);
+      const path = `/job/${kind}-${spell(rest.join('-'))}`;
+      const { status } = await service.door.post(path).send({ since: TIME });
+      return { status, keys: keys() };
+    };
+    const inSmallLetters = await fired(asIs);
+    expect(inSmallLetters.status).toBe(200);
+    await service.stop();
+    expect(await fired(capitals)).toEqual(inSmallLetters);
+    expect(traces()).not.toMatch(IN_CAPITALS);
+  });
+});
+
+describe('the gateway', () => {
+  const addresses = routes.filter(({ service: of, params }) => of !== 'gateway' && params);
+
+  it('When a path or a token has ids in capitals, then every route lets it through, and names the caller in small letters', async () => {
+    service = await startService((deps) => createGateway({ ...deps, ...gatewayOptions() }));
+    const key = await makeKey('key-1');
+    for (const { service: name } of addresses)
+      service.sidecar.answer(name, () => ({ status: 200, body: {} }));
+    answerAsUsers(service.sidecar, { keys: [key] });
+    const claims = { sub: capitals(ADMIN), role: 'admin', sid: capitals(SESSION) };
+    const token = await signToken(key, claims);
+    for (const { method, path, examples = {} } of addresses) {
+      const of = path.includes('dead-letters') ? EXAMPLE.deadLetter : EXAMPLE.order;
+      const target = capitals(path.replace(':product_id', EXAMPLE.product).replaceAll(/:\w+/g, of));
+      service.sidecar.calls.length = 0;
+      const { status } = await service.door[method.toLowerCase() as 'get'](target)
+        .set('authorization', `Bearer ${token}`)
+        .send(Object.values(examples)[0] as object | undefined);
+      expect([target, status]).toEqual([target, 200]);
+      const forwarded = service.sidecar.calls.find((call) => call.path === target);
+      expect(forwarded?.headers).toMatchObject({ 'x-caller-id': ADMIN, 'x-caller-session': SESSION });
+    }
+  });
+});
+
+describe('the schema of ids', () => {
+  beforeEach(async () => {
+    service = await startService((deps) => createNotifications({ ...deps, bindings: ['email'] }));
+  });
+
+  it.each([
+    ['in braces', `{${EXAMPLE.order}}`],
+    ['as a URN', `urn:uuid:${EXAMPLE.order}`],
+    ['without hyphens', EXAMPLE.order.replaceAll('-', '')],
+    ['with a blank', ` ${EXAMPLE.order}`],
+    ['in fullwidth letters', EXAMPLE.order.replace('f', '\uff46')],
+  ])('When an id is written %s, then it is none', (_, given) => {
+    expect(id.safeParse(given).success).toBe(false);
+  });
+
+  it('When it is told as JSON Schema, then it is a UUID, in and out', () => {
+    for (const io of ['input', 'output'] as const)
+      expect(z.toJSONSchema(id, { io })).toMatchObject({ type: 'string', format: 'uuid' });
+  });
+});
+
+describe('an order that an administrator places for Ada', () => {
+  it('When her id came in capitals, then it is hers', async () => {
+    const world = WORLDS[0] as World;
+    await enter(world);
+    const body = { product_id: EXAMPLE.product, quantity: 1, customer_id: EXAMPLE.customer.toUpperCase() };
+    const placed = await service.door.post('/api/orders').set(as(ADMIN, 'admin')).send(body);
+    expect(placed.status).toBe(201);
+    const { order_id } = placed.body as { order_id: string };
+    const read = await service.door.get(`/api/orders/${order_id}`).set(as(EXAMPLE.customer));
+    expect([read.status, read.body]).toMatchObject([200, { customer_id: EXAMPLE.customer }]);
+    expect(service.said('order.created')).toMatchObject([
+      { data: { order: { customer_id: EXAMPLE.customer } } },
+    ]);
+    expect(service.sidecar.calls.find(({ target }) => target === 'users')?.path).toBe(
+      `/api/users/${EXAMPLE.customer}`,
+    );
+  });
+});
