@@ -1,4 +1,5 @@
 import type { Request, RequestHandler, Response } from 'express';
+import { once } from 'node:events';
 import type { OrderChange } from '../orders/contract.ts';
 import type { Caller } from '../shared/identity.ts';
 import { Problem, unavailable } from '../shared/problem.ts';
@@ -8,8 +9,12 @@ import type { Gate } from './gate.ts';
 const HEARTBEAT = 15_000;
 /** What a browser waits before it connects again. Milliseconds. */
 const RETRY = 2_000;
-/** Bytes that may wait for a client that reads slowly; it goes on where it was when it connects again. */
-const MAX_WAITING = 64 * 1024;
+/**
+ * The next event waits until the client has read the last one, so that a slow client costs one event of memory. A client
+ * that takes longer than this is cut off, and goes on where it was when it connects again. Bytes that are written in the
+ * same tick say nothing of the client: they are corked.
+ */
+const READ_WITHIN_MS = 15_000;
 
 /**
  * `GET /api/orders/:id/stream`: an order's changes as Server-Sent Events
@@ -58,7 +63,7 @@ export function orderStream(deps: {
     if (req.method === 'HEAD') return void res.end();
     streams.add(res);
     send(res, `retry: ${RETRY}\n\n`);
-    await unlessOver(tell(res, changes));
+    await unlessOver(tell(res, changes, over.signal));
 
     /** What fails because nobody waits for it has not failed. */
     async function unlessOver<T>(work: Promise<T>): Promise<T | undefined> {
@@ -70,21 +75,21 @@ export function orderStream(deps: {
   };
 }
 
-async function tell(res: Response, changes: AsyncIterable<OrderChange>): Promise<void> {
+async function tell(res: Response, changes: AsyncIterable<OrderChange>, gone: AbortSignal): Promise<void> {
   try {
-    for await (const { type, order } of changes)
-      send(res, `id: ${order.version}\nevent: ${type}\ndata: ${JSON.stringify(order)}\n\n`);
+    for await (const { type, order } of changes) {
+      if (send(res, `id: ${order.version}\nevent: ${type}\ndata: ${JSON.stringify(order)}\n\n`)) continue;
+      const signal = AbortSignal.any([gone, AbortSignal.timeout(READ_WITHIN_MS)]);
+      await once(res, 'drain', { signal }).catch(() => res.destroy());
+    }
   } finally {
     // Also where the order cannot be read any more: the client connects again.
     res.end();
   }
 }
 
-function send(res: Response, text: string): void {
-  if (res.writableEnded) return;
-  res.write(text);
-  if (res.writableLength > MAX_WAITING) res.destroy();
-}
+/** @returns whether the next event may follow at once */
+const send = (res: Response, text: string): boolean => res.writableEnded || res.write(text);
 
 /** @throws Problem 400 for an id that no event of ours has */
 function lastEventId(req: Request): number {

@@ -33,6 +33,8 @@ let stopping: AbortController;
 /** How far the order has come: as many of TYPES have happened. */
 let version: number;
 let ended: unknown[];
+/** What the order is of. */
+let items: Order['items'];
 /** How long counting takes, as with a store elsewhere. Milliseconds. */
 let slowLimit: number;
 
@@ -41,6 +43,7 @@ beforeEach(async () => {
   version = 1;
   ended = [];
   slowLimit = 0;
+  items = [];
   let app: Express | undefined;
   service = await startService((deps) => {
     const memory = memoryHits();
@@ -60,11 +63,11 @@ beforeEach(async () => {
   service.sidecar.answer('orders', ({ path, headers }) => {
     const after = Number(/\/changes\?after=(\d+)$/.exec(path)?.[1]);
     if (!path.startsWith(`/orders/${ORDER}/`) || headers['x-caller-id'] !== ADA) return { status: 404 };
-    const items = TYPES.slice(after, version).map((type, index) => ({
+    const changes = TYPES.slice(after, version).map((type, index) => ({
       type,
       order: orderAt(after + index + 1),
     }));
-    return { status: 200, body: { items, ended: version === TYPES.length } };
+    return { status: 200, body: { items: changes, ended: version === TYPES.length } };
   });
   server = createServer(app);
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
@@ -82,7 +85,7 @@ function orderAt(at: number): Order {
     order_id: ORDER,
     customer_id: ADA,
     status: (['PENDING', 'RESERVED', 'PAID', 'SHIPPED', 'DELIVERED'] as const)[at - 1]!,
-    items: [],
+    items,
     total: 100,
     currency: 'EUR',
     version: at,
@@ -90,6 +93,15 @@ function orderAt(at: number): Order {
     updated_at: '2026-01-01T00:00:00Z',
   };
 }
+
+/** As many as an order may have, of products with names of this length. */
+const itemsOf = (length: number): Order['items'] =>
+  Array.from({ length: 50 }, (_, number) => ({
+    product_id: `product-${number}`,
+    name: 'n'.repeat(length),
+    quantity: 1,
+    unit_price: 100,
+  }));
 
 /** The order goes on, and the sidecar brings the news. */
 async function moveTo(next: number, told = next): Promise<void> {
@@ -177,6 +189,39 @@ describe('GET /api/orders/:id/stream', () => {
     version = 3;
     const watching = await watch({ 'last-event-id': '2' });
     expect(await untilIds(watching, [3])).toEqual([3]);
+  });
+
+  it('When the replay is longer than what a socket takes at once, then all of it comes, and the end', async () => {
+    items = itemsOf(200);
+    version = 5;
+    const watching = await watch();
+    expect(await untilIds(watching, [1, 2, 3, 4, 5])).toEqual([1, 2, 3, 4, 5]);
+    await until('it is over', async () => watching.isOver(), Boolean);
+    expect(watching.text().endsWith(`data: ${JSON.stringify(orderAt(5))}\n\n`)).toBe(true);
+  });
+
+  it('When a client does not read what is sent, then it is cut off in the end', async () => {
+    // More than what the kernel keeps for a connection.
+    items = itemsOf(100_000);
+    version = 5;
+    const patience = new AbortController();
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(patience.signal);
+    const connections = () =>
+      new Promise<number>((resolve) => void server.getConnections((_, count) => resolve(count)));
+    const token = await signToken(key, { sub: ADA, sid: SESSION });
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+    try {
+      socket.write(
+        `GET ${new URL(url).pathname} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${token}\r\n\r\n`,
+      );
+      await vi.waitFor(() => expect(timeout).toHaveBeenCalled(), 10_000);
+      expect(await connections()).toBe(1);
+      patience.abort();
+      await until('it is cut off', connections, (count) => count === 0);
+    } finally {
+      timeout.mockRestore();
+      socket.destroy();
+    }
   });
 
   it('When news comes twice, or of an older version, then nothing is told twice', async () => {
