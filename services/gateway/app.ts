@@ -17,6 +17,8 @@ import { DESCRIPTIONS, routes } from './routes.ts';
 
 export interface GatewayDeps extends ServiceDeps {
   now: () => Date;
+  /** Monotonic, in milliseconds: for ages and durations. */
+  clock: () => number;
   hits: HitStore;
   limits: Limits;
   /** Origins of web pages that may call; none: only those that the gateway serves itself. */

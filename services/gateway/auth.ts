@@ -16,6 +16,8 @@ interface AuthDeps {
   sidecar: Pick<Sidecar, 'invoke'>;
   log: Logger;
   now: () => Date;
+  /** Monotonic, in milliseconds: for ages, which a clock that is set must not change. */
+  clock: () => number;
 }
 
 /**
@@ -32,11 +34,11 @@ type Claims = z.infer<typeof claims> & { kid: string };
 const KEPT_TOKENS = 10_000;
 
 /** Verifies access tokens by the public keys of users, and that their sessions have not ended. */
-export function accessTokens({ sidecar, log, now }: AuthDeps): VerifyToken {
+export function accessTokens({ sidecar, log, now, clock }: AuthDeps): VerifyToken {
   // By the token's hash: none is kept for longer than its request or its stream.
   const verified = new LRUCache<string, Claims>({ max: KEPT_TOKENS });
-  const keys = publicKeys({ sidecar, now });
-  const hasEnded = endedSessions({ sidecar, log, now });
+  const keys = publicKeys({ sidecar, clock });
+  const hasEnded = endedSessions({ sidecar, log, clock });
 
   return async (authorization) => {
     const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
@@ -83,9 +85,10 @@ interface PublicKeys {
   has: (kid: string) => boolean;
 }
 
-function publicKeys({ sidecar, now }: Omit<AuthDeps, 'log'>): PublicKeys {
+function publicKeys({ sidecar, clock }: Pick<AuthDeps, 'sidecar' | 'clock'>): PublicKeys {
   let known: { find: JWTVerifyGetKey; kids: ReadonlySet<string> } | undefined;
   let asking: Promise<void> | undefined;
+  /** By the monotonic clock: after a clock was set back, keys must not count as fresh for hours. */
   let askedAt = -Infinity;
 
   async function ask(): Promise<void> {
@@ -100,7 +103,7 @@ function publicKeys({ sidecar, now }: Omit<AuthDeps, 'log'>): PublicKeys {
   /** All who need the keys meanwhile wait for the same answer; what is known stays until there is one. */
   function askOnce(): Promise<void> {
     if (asking) return asking;
-    askedAt = now().getTime();
+    askedAt = clock();
     asking = ask().finally(() => (asking = undefined));
     return asking;
   }
@@ -108,14 +111,14 @@ function publicKeys({ sidecar, now }: Omit<AuthDeps, 'log'>): PublicKeys {
   return {
     has(kid) {
       // Nobody waits for this: a key that users has taken back is forgotten a moment later.
-      if (now().getTime() - askedAt > KEPT_FOR_MS) outOfTrace(askOnce).catch(() => {});
+      if (clock() - askedAt > KEPT_FOR_MS) outOfTrace(askOnce).catch(() => {});
       return known?.kids.has(kid) ?? false;
     },
     async find(header, token) {
       if (!known) await askOnce();
       if (!known) throw unavailable();
       const isNew = !known.kids.has(String(header.kid));
-      if (isNew && now().getTime() - askedAt >= ASK_AGAIN_AFTER_MS) await askOnce();
+      if (isNew && clock() - askedAt >= ASK_AGAIN_AFTER_MS) await askOnce();
       return known.find(header, token);
     },
   };

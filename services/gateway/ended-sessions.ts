@@ -36,17 +36,17 @@ const ASK_AGAIN_AFTER = 2_000;
 export function endedSessions(deps: {
   sidecar: Pick<Sidecar, 'invoke'>;
   log: Logger;
-  now: () => Date;
+  /** Monotonic, in milliseconds. */
+  clock: () => number;
 }): HasEnded {
-  const { sidecar, log } = deps;
-  const time = () => deps.now().getTime();
+  const { sidecar, log, clock } = deps;
   let known: Ended | undefined;
   let knownAt = -Infinity;
   let asking: Promise<void> | undefined;
   let failedAt = -Infinity;
 
   async function ask(): Promise<void> {
-    const started = time();
+    const started = clock();
     const response = await outOfTrace(() =>
       sidecar.invoke('users', { method: 'GET', path: '/sessions/ended', timeout: ANSWER_WITHIN }),
     );
@@ -62,10 +62,10 @@ export function endedSessions(deps: {
 
   function askOnce(): Promise<void> {
     if (asking) return asking;
-    if (time() - failedAt < ASK_AGAIN_AFTER) return Promise.resolve();
+    if (clock() - failedAt < ASK_AGAIN_AFTER) return Promise.resolve();
     asking = ask()
       .catch((err: unknown) => {
-        failedAt = time();
+        failedAt = clock();
         log.warn({ err }, 'ended sessions could not be asked for');
       })
       .finally(() => (asking = undefined));
@@ -73,11 +73,10 @@ export function endedSessions(deps: {
   }
 
   return async ({ sub, sid, epoch }) => {
-    const age = time() - knownAt;
-    // A clock that was set back must not make an old list a new one.
+    const age = clock() - knownAt;
     const isOut = known !== undefined && failedAt > knownAt;
-    if ((age > USED_FOR || age < 0) && !isOut) await askOnce();
-    else if (age > FRESH_FOR || age < 0) void askOnce();
+    if (age > USED_FOR && !isOut) await askOnce();
+    else if (age > FRESH_FOR) void askOnce();
     if (!known) throw unavailable();
     const ended = known.users.get(sub);
     return known.sessions.has(sid) || (ended !== undefined && epoch < ended.epoch && sid !== ended.except);

@@ -46,6 +46,7 @@ export function createGate(
     limits: Limits;
     hits: HitStore;
     now: () => Date;
+    clock: () => number;
   },
   verify: VerifyToken = accessTokens(deps),
   room: InFlight = inFlight(),

@@ -589,7 +589,10 @@ describe('deadlines', () => {
     await silence.close();
   });
 
-  it('When the caller hangs up, then orders is not waited for', async () => {
+  it.each([
+    ['', 0],
+    [' and the clock is set an hour ahead meanwhile', 3_600_000],
+  ])('When the caller hangs up%s, then orders is not waited for', async (_, ms) => {
     const silence = await startSilence();
     await serveAgain({ sidecar: silence.sidecar });
     const { path, requestSerialize, responseDeserialize } = methodOf(protocol.orderService, 'GetOrder');
@@ -599,9 +602,11 @@ describe('deadlines', () => {
       responseDeserialize,
       { order_id: ORDER },
       metadataOf(withToken),
+      { deadline: Date.now() + 60_000 },
       () => {},
     );
     await silence.asked;
+    const setClock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + ms);
     call.cancel();
     await silence.abandoned;
     await until(
@@ -609,6 +614,7 @@ describe('deadlines', () => {
       async () => lines(),
       (all) => all.length === 1,
     );
+    setClock.mockRestore();
     expect(lines()[0]).toMatchObject({ code: 'CANCELLED' });
     await silence.close();
   });

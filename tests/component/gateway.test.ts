@@ -30,13 +30,22 @@ beforeAll(async () => {
 
 let service: ServiceUnderTest;
 let now: Date;
+/** Milliseconds of the monotonic clock. */
+let elapsed: number;
 let app: Express;
 let depsOf: () => GatewayDeps;
 beforeEach(async () => {
   now = START;
+  elapsed = 0;
   ended = [];
   service = await startService((deps) => {
-    depsOf = () => ({ ...deps, ...gatewayOptions(), now: () => now, metrics: createMetrics() });
+    depsOf = () => ({
+      ...deps,
+      ...gatewayOptions(),
+      now: () => now,
+      clock: () => elapsed,
+      metrics: createMetrics(),
+    });
     return (app = createApp(depsOf()));
   });
   for (const name of SERVICES)
@@ -51,6 +60,13 @@ function publish(...keys: Key[]): void {
 }
 /** The sessions that users says have ended. */
 let ended: unknown[] = [];
+
+/** Time passes; the clock on the wall may be set by `setClock` besides. */
+function later(ms: number): void {
+  elapsed += ms;
+  setClock(ms);
+}
+const setClock = (ms: number) => (now = new Date(now.getTime() + ms));
 
 const seconds = (date: Date) => Math.floor(date.getTime() / 1000);
 
@@ -193,7 +209,6 @@ const ask = (headers: Record<string, string>) => service.door.get(`/api/orders/$
 
 describe('sessions that have ended', () => {
   const statusOf = async (claims?: Claims) => (await ask(await bearer(claims))).status;
-  const later = (ms: number) => (now = new Date(now.getTime() + ms));
 
   it('When the session of a token ended, then the token is refused five seconds later, though it was good', async () => {
     expect(await statusOf()).toBe(200);
@@ -233,6 +248,18 @@ describe('sessions that have ended', () => {
     );
   });
 
+  it.each([-3_600_000, 3_600_000])(
+    'When the clock is set by %i ms meanwhile, then the token is refused five seconds later all the same',
+    async (ms) => {
+      const lasting = { exp: seconds(START) + 2 * 3_600 };
+      expect(await statusOf(lasting)).toBe(200);
+      setClock(ms);
+      ended = [{ session_id: SESSION }];
+      later(5_000);
+      expect(await statusOf(lasting)).toBe(401);
+    },
+  );
+
   it('When users cannot be asked any more, then what was known goes on to count', async () => {
     ended = [{ session_id: SESSION }];
     expect(await statusOf({ sid: randomUUID() })).toBe(200);
@@ -264,7 +291,7 @@ describe('sessions that have ended', () => {
   });
 
   it('When it was never known, then 503', async () => {
-    const other = createApp({ ...depsOf(), now: () => now });
+    const other = createApp(depsOf());
     service.sidecar.answer('users', ({ path }) =>
       path === '/sessions/ended' ? { status: 503 } : { status: 200, body: { keys: [key.jwk] } },
     );
@@ -322,7 +349,7 @@ describe('access tokens', () => {
   it('When it expires after it was seen, then it is no longer valid', async () => {
     const headers = await bearer();
     expect((await ask(headers)).status).toBe(200);
-    now = new Date(START.getTime() + 3_600_000);
+    later(3_600_000);
     expect((await ask(headers)).status).toBe(401);
   });
 
@@ -336,7 +363,16 @@ describe('access tokens', () => {
   it('When users has a new key, then its tokens are valid', async () => {
     await ask(await bearer());
     publish(key, otherKey);
-    now = new Date(START.getTime() + 5_000);
+    later(5_000);
+    expect((await ask(await bearer({}, otherKey))).status).toBe(200);
+  });
+
+  it('When the clock was an hour ahead and is set right, then a new key is found five seconds later', async () => {
+    setClock(3_600_000);
+    expect((await ask(await bearer({ exp: seconds(now) + 3_600 }))).status).toBe(200);
+    setClock(-3_600_000);
+    publish(key, otherKey);
+    later(5_000);
     expect((await ask(await bearer({}, otherKey))).status).toBe(200);
   });
 
@@ -344,7 +380,7 @@ describe('access tokens', () => {
     const seen = await bearer();
     expect((await ask(seen)).status).toBe(200);
     publish(otherKey);
-    now = new Date(START.getTime() + 61_000);
+    later(61_000);
     await until(
       'it is refused',
       async () => (await ask(seen)).status,
@@ -355,7 +391,7 @@ describe('access tokens', () => {
 
   it('When somebody makes up the name of a key and users hangs, then nobody with a known one waits', async () => {
     expect((await ask(await bearer())).status).toBe(200);
-    now = new Date(START.getTime() + 6_000);
+    later(6_000);
     let hanging = 0;
     service.sidecar.answer('users', ({ path }) => {
       if (path === '/sessions/ended') return { status: 200, body: { items: [] } };
@@ -402,7 +438,7 @@ describe('access tokens', () => {
   it('When users is away and the key is known, then tokens stay valid', async () => {
     await ask(await bearer());
     service.sidecar.answer('users', () => ({ status: 503 }));
-    now = new Date(START.getTime() + 60_000);
+    later(60_000);
     expect((await ask(await bearer({}, otherKey))).status).toBe(503);
     expect((await ask(await bearer({ sub: randomUUID() }))).status).toBe(200);
   });

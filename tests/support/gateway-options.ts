@@ -5,6 +5,7 @@ import type { GatewayDeps } from '../../services/gateway/app.ts';
 export function gatewayOptions(): Omit<GatewayDeps, 'log' | 'sidecar' | 'metrics' | 'appApiToken'> {
   return {
     now: () => new Date(),
+    clock: () => performance.now(),
     hits: memoryHits(),
     limits: { default: 1_000_000, api: 1_000_000, auth: 1_000_000 },
     corsOrigins: [],
