@@ -32,7 +32,7 @@ export interface GatewayDeps extends ServiceDeps {
 export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Express {
   const { log, sidecar, appApiToken, stopping } = deps;
   const { limits, live } = gate;
-  const app = createService(deps, {
+  return createService(deps, {
     isPublic: true,
     unparsed: [
       liveUpdates({ log, live, appApiToken }),
@@ -56,8 +56,6 @@ export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Exp
     ],
     routers: [],
   });
-  app.set('trust proxy', [...deps.trustedProxies]);
-  return app;
 }
 
 const isStream = (type: unknown) => String(type).startsWith('text/event-stream');

@@ -17,7 +17,7 @@ export const exactRouter = () => Router({ caseSensitive: true, strict: true });
 
 export interface EdgeDeps {
   sidecar: Pick<Sidecar, 'invoke'>;
-  gate: Pick<Gate, 'identify' | 'limits' | 'inFlight'>;
+  gate: Pick<Gate, 'identify' | 'clientAddress' | 'limits' | 'inFlight'>;
   /** What the gateway answers itself, by method and path. */
   own: Readonly<Record<string, RequestHandler<never>>>;
 }
@@ -95,11 +95,11 @@ function matching(params: z.ZodType): RequestHandler {
 
 /** To know a token may take a call, and nobody waits for one where there is no room for what comes after. */
 function authenticate(
-  { identify, inFlight }: Pick<Gate, 'identify' | 'inFlight'>,
+  { identify, clientAddress, inFlight }: Pick<Gate, 'identify' | 'clientAddress' | 'inFlight'>,
   isCounted: boolean,
 ): RequestHandler {
   return async (req, res, next) => {
-    const verify = () => identify(req.headers.authorization, addressOf(req));
+    const verify = () => identify(req.headers.authorization, addressOf(req, clientAddress));
     res.locals['caller'] = await (isCounted ? inFlight.run(verify) : verify());
     next();
   };

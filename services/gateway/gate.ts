@@ -3,6 +3,7 @@ import type { Logger } from '../shared/log.ts';
 import { Overload, Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { accessTokens, type VerifyToken } from './auth.ts';
+import { clientAddress as clientAddresses, type ClientAddress } from './client-address.ts';
 import type { HitStore } from './hit-store.ts';
 import { inFlight, type InFlight } from './in-flight.ts';
 import { rateLimits, type Limits, type RateLimits } from './limits.ts';
@@ -16,6 +17,7 @@ export interface Gate {
    * @throws Problem 401; 429 where the address has failed too often
    */
   identify: (authorization: string | undefined, address: string) => Promise<Caller>;
+  clientAddress: ClientAddress;
   limits: RateLimits;
   inFlight: InFlight;
   live: LiveOrders;
@@ -47,11 +49,13 @@ export function createGate(
     hits: HitStore;
     now: () => Date;
     clock: () => number;
+    trustedProxies: readonly string[];
   },
   verify: VerifyToken = accessTokens(deps),
   room: InFlight = inFlight(),
 ): Gate {
-  const limits = rateLimits(deps.limits, deps.hits, deps.now);
+  const clientAddress = clientAddresses(deps.trustedProxies);
+  const limits = rateLimits({ ...deps, clientAddress });
   const ofCaller = new Map<string, number>();
   const open = new Set<{ authorization: string | undefined; refused: AbortController }>();
 
@@ -63,6 +67,7 @@ export function createGate(
   }, VERIFY_EVERY).unref();
 
   return {
+    clientAddress,
     limits,
     inFlight: room,
     live: liveOrders(deps.sidecar),

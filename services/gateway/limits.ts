@@ -1,7 +1,8 @@
 import type { Request, RequestHandler } from 'express';
-import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
+import { rateLimit } from 'express-rate-limit';
 import type { Caller } from '../shared/identity.ts';
 import { Problem } from '../shared/problem.ts';
+import type { ClientAddress } from './client-address.ts';
 import type { HitStore } from './hit-store.ts';
 import { estimate, wait, type Window } from './sliding-window.ts';
 
@@ -30,7 +31,13 @@ const MINUTE = 60_000;
  * Rate limits over a sliding window, for callers by their token's subject, for others by their address
  * (https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers).
  */
-export function rateLimits(limits: Limits, hits: HitStore, now: () => Date): RateLimits {
+export function rateLimits(deps: {
+  limits: Limits;
+  hits: HitStore;
+  now: () => Date;
+  clientAddress: ClientAddress;
+}): RateLimits {
+  const { limits, hits, now, clientAddress } = deps;
   const windowOf = (name: LimitClass): Window => ({ limit: limits[name], length: MINUTE });
 
   async function hit(name: LimitClass, key: string) {
@@ -50,7 +57,8 @@ export function rateLimits(limits: Limits, hits: HitStore, now: () => Date): Rat
       standardHeaders: 'draft-8',
       legacyHeaders: false,
       passOnStoreError: true,
-      keyGenerator: (req, res) => (name === 'api' ? callerOf(res.locals)?.id : undefined) ?? addressOf(req),
+      keyGenerator: (req, res) =>
+        (name === 'api' ? callerOf(res.locals)?.id : undefined) ?? addressOf(req, clientAddress),
       handler: (_req, res, next) => next(tooMany(Number(res.getHeader('retry-after') ?? 1))),
       store: {
         async increment(key) {
@@ -74,9 +82,8 @@ export function rateLimits(limits: Limits, hits: HitStore, now: () => Date): Rat
 
 const callerOf = (locals: Record<string, unknown>) => locals['caller'] as Caller | undefined;
 
-/** IPv6 callers have whole networks of addresses, so their network is what is counted. */
-export function addressOf(req: Request): string {
-  return ipKeyGenerator(req.ip ?? 'unknown');
+export function addressOf(req: Request, clientAddress: ClientAddress): string {
+  return clientAddress(req.socket.remoteAddress, req.get('x-forwarded-for'));
 }
 
 const tooMany = (seconds: number) =>

@@ -64,6 +64,8 @@ let isReady: boolean;
 let token: string;
 /** One at which three failures are enough. */
 let strict: Gate;
+/** The same, which believes a proxy on this host. */
+let behindProxy: Gate;
 
 beforeEach(async () => {
   [refusal, isReady, watched, token] = [undefined, true, [], 'Bearer ada'];
@@ -73,7 +75,10 @@ beforeEach(async () => {
       : Promise.reject(new Problem(401, 'unauthenticated', 'This needs an access token.'));
   service = await startService((shared) => {
     const gate = createGate({ ...shared, ...gatewayOptions() }, verify);
-    strict = createGate({ ...shared, ...gatewayOptions(), limits: { default: 3, api: 1, auth: 1 } }, verify);
+    const few = { limits: { default: 3, api: 1, auth: 1 } };
+    strict = createGate({ ...shared, ...gatewayOptions(), ...few }, verify);
+    const trustedProxies = ['loopback'];
+    behindProxy = createGate({ ...shared, ...gatewayOptions(), ...few, trustedProxies }, verify);
     deps = {
       ...shared,
       gate: {
@@ -243,6 +248,30 @@ describe('tokens that are made up', () => {
       ...Array.from({ length: 3 }, () => status.UNAUTHENTICATED),
       status.RESOURCE_EXHAUSTED,
     ]);
+  });
+
+  const madeUpAt = async (address: string) =>
+    (
+      await ask(
+        'GetOrder',
+        { order_id: ORDER },
+        { authorization: 'Bearer made-up', 'x-forwarded-for': address },
+      )
+    ).code;
+
+  it('When they come through a trusted proxy, then others behind it are not refused for them', async () => {
+    await serveAgain({ gate: behindProxy });
+    for (let count = 0; count < 3; count++)
+      expect(await madeUpAt(`203.0.113.7:${40_000 + count}`)).toBe(status.UNAUTHENTICATED);
+    expect(await madeUpAt('203.0.113.7:40003')).toBe(status.RESOURCE_EXHAUSTED);
+    expect(await madeUpAt('203.0.113.8:40004')).toBe(status.UNAUTHENTICATED);
+  });
+
+  it('When somebody who is no trusted proxy names an address, then that is not believed', async () => {
+    await serveAgain({ gate: strict });
+    for (let count = 0; count < 3; count++)
+      expect(await madeUpAt(`203.0.113.${count}`)).toBe(status.UNAUTHENTICATED);
+    expect(await madeUpAt('203.0.113.99')).toBe(status.RESOURCE_EXHAUSTED);
   });
 });
 

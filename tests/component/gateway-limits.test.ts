@@ -93,6 +93,14 @@ describe('rate limits', () => {
     expect((await logIn('2001:db8:2::1')).status).toBe(200);
   });
 
+  it.each([(port: number) => `203.0.113.7:${port}`, (port: number) => `[2001:db8:1::1]:${port}`])(
+    'When the proxy names the port of each connection, then they are one caller (%#)',
+    async (address) => {
+      let port = 40_000;
+      expect(await statuses(3, () => logIn(address(port++)))).toEqual([200, 200, 429]);
+    },
+  );
+
   it('When tokens are made up, then the address is counted, and refused in the end', async () => {
     const madeUp = () => order({ authorization: `Bearer ${randomUUID()}`, 'x-forwarded-for': '192.0.2.3' });
     expect(await statuses(5, madeUp)).toEqual([401, 401, 401, 401, 429]);

@@ -1,4 +1,3 @@
-import { ipKeyGenerator } from 'express-rate-limit';
 import type { handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc/grpc-js';
 import { once, type EventEmitter } from 'node:events';
 import type { Caller } from '../../shared/identity.ts';
@@ -18,7 +17,7 @@ export interface Asked<Request> {
 }
 
 export interface GuardDeps {
-  gate: Pick<Gate, 'identify' | 'limits' | 'inFlight' | 'enterStream'>;
+  gate: Pick<Gate, 'identify' | 'clientAddress' | 'limits' | 'inFlight' | 'enterStream'>;
   log: Logger;
   encode: Protocol['encode'];
 }
@@ -37,10 +36,11 @@ export interface Guard {
  * service behind to judge. A method of the .proto that has no handler is UNIMPLEMENTED. What handlers throw becomes a status here.
  */
 export function guard({ gate, log, encode }: GuardDeps): Guard {
-  const { identify, limits, inFlight, enterStream } = gate;
+  const { identify, clientAddress, limits, inFlight, enterStream } = gate;
 
   async function admit(call: Call): Promise<Caller> {
-    const address = ipKeyGenerator(call.getPeer().replace(/:\d+$/, ''));
+    const peer = call.getPeer().replace(/:\d+$/, '');
+    const address = clientAddress(peer, textOf(call.metadata, 'x-forwarded-for'));
     const caller = await identify(textOf(call.metadata, 'authorization'), address);
     const refusal = await limits.count('api', caller.id);
     if (refusal) throw refusal;
