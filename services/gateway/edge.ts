@@ -3,10 +3,10 @@ import type { z } from 'zod';
 import type { Method } from '../shared/api.ts';
 import { isOptional } from '../shared/openapi.ts';
 import { forbidden, Problem } from '../shared/problem.ts';
-import { BODY_LIMIT, onlyJson } from '../shared/service.ts';
+import { JSON_OR_NONE } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { parsePath } from '../shared/validate.ts';
-import { forwardTo } from './forward.ts';
+import { bodyOf, forwardTo } from './forward.ts';
 import type { Gate } from './gate.ts';
 import { addressOf, type LimitClass } from './limits.ts';
 import type { Route } from './routes.ts';
@@ -50,7 +50,7 @@ function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHand
     ...(access === 'admin' ? [ADMINS_ONLY] : []),
     ...(params ? [matching(params)] : []),
     ...(isForwarded ? [roomNeeded(gate)] : []),
-    ...(method === 'GET' ? [] : RAW_BODY),
+    ...(method === 'GET' ? [] : [RAW_BODY]),
     ...(body && !isOptional(body) ? [BODY_NEEDED] : []),
     handlerOf(route, own) ?? forwardTo(service, sidecar, gate.inFlight),
   ];
@@ -73,12 +73,11 @@ function limitOf({ limit, access }: Route): LimitClass | undefined {
  * The body as it is: whether it is JSON that makes sense, its service says. It is read as a whole because sidecars do
  * not repeat requests that come in chunks.
  */
-const RAW_BODY: RequestHandler[] = [onlyJson, express.raw({ type: () => true, limit: BODY_LIMIT })];
+const RAW_BODY: RequestHandler = express.raw(JSON_OR_NONE);
 
 /** A sidecar passes no body on as an empty one, which a service could not tell from an empty object. */
 const BODY_NEEDED: RequestHandler = (req, _res, next) => {
-  if (!Buffer.isBuffer(req.body) || req.body.length === 0)
-    throw new Problem(422, 'invalid-input', 'This needs a body.');
+  if (bodyOf(req) === undefined) throw new Problem(422, 'invalid-input', 'This needs a body.');
   next();
 };
 

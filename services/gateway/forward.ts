@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
 import { headersOf, type Caller } from '../shared/identity.ts';
 import { Problem, retryHeaders } from '../shared/problem.ts';
@@ -11,8 +11,8 @@ import {
 import type { Sidecar } from '../shared/sidecar.ts';
 import type { InFlight } from './in-flight.ts';
 
-/** Nothing but these passes; request id and trace context go along by themselves. */
-const REQUEST_HEADERS = ['content-type', 'accept', 'idempotency-key', 'if-match', 'if-none-match'] as const;
+/** Nothing but these passes, and the type of a body; request id and trace context go along by themselves. */
+const REQUEST_HEADERS = ['accept', 'idempotency-key', 'if-match', 'if-none-match'] as const;
 const RESPONSE_HEADERS = [
   'content-type',
   'location',
@@ -54,6 +54,11 @@ async function ask(
   }
 }
 
+/** The body as it came; undefined where there is none, or an empty one. */
+export function bodyOf({ body }: Request): Buffer | undefined {
+  return Buffer.isBuffer(body) && body.length > 0 ? body : undefined;
+}
+
 /** Passes the request on to a service, and its answer back. */
 export function forwardTo(
   service: string,
@@ -66,7 +71,8 @@ export function forwardTo(
       throw new Problem(400, 'bad-request', 'The request target must be a path.');
     const caller = res.locals['caller'] as Caller | undefined;
     const headers: Record<string, string> = caller ? headersOf(caller) : {};
-    for (const name of REQUEST_HEADERS) {
+    const body = bodyOf(req);
+    for (const name of [...REQUEST_HEADERS, ...(body ? (['content-type'] as const) : [])]) {
       const value = req.headers[name];
       if (typeof value === 'string') headers[name] = value;
     }
@@ -75,7 +81,7 @@ export function forwardTo(
       method: req.method === 'HEAD' ? 'GET' : (req.method as SidecarRequest['method']),
       path: req.originalUrl,
       headers,
-      ...(Buffer.isBuffer(req.body) ? { body: req.body } : {}),
+      ...(body ? { body } : {}),
     };
     const response = await inFlight.run(() => ask(service, asked, sidecar));
     if (response.status >= 400 && !isProblem(response)) throw sidecarError(`invoke ${service}`, response);

@@ -1,5 +1,6 @@
 import express, { type Express, type Request, type RequestHandler, type Router } from 'express';
 import { timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { ServiceDescription } from './api.ts';
 import { asyncApi } from './asyncapi.ts';
@@ -75,7 +76,7 @@ export function createService(
   for (const router of unparsed) app.use(router);
   // Subscriptions are declared in components/, so that they show without the code.
   app.get('/dapr/subscribe', (_req, res) => void res.json([]));
-  app.use(jsonBody());
+  app.use(express.json(JSON_OR_NONE));
   app.use('/job', inTraceOfJob);
   for (const router of routers) app.use(router);
   app.use(unknownRoute);
@@ -164,22 +165,18 @@ export function onlyFromSidecar(token: string): RequestHandler {
 export const BODY_LIMIT = 100 * 1024;
 
 /**
- * @throws Problem 415 where a body comes as anything but JSON. A sidecar passes a request without a body on as chunked
- *   and without a type: that is left to the parser.
+ * How Express's parsers take a body: JSON or none. Only its bytes tell whether there is one: a client may name a type for
+ * nothing, and a sidecar passes nothing on as chunked.
  */
-export const onlyJson: RequestHandler = (req, _res, next) => {
-  const { 'content-type': type, 'content-length': length, 'transfer-encoding': encoding } = req.headers;
-  const hasLength = Number(length) > 0;
-  const hasBody = hasLength || encoding !== undefined;
-  const mayBeJson = type === undefined ? !hasLength : Boolean(req.is(['json', '+json']));
-  if (hasBody && !mayBeJson)
-    throw new Problem(415, 'unsupported-media-type', 'Send the body as application/json.');
-  next();
+export const JSON_OR_NONE = {
+  type: () => true,
+  limit: BODY_LIMIT,
+  /** @throws Problem 415 */
+  verify(req: IncomingMessage, _res: unknown, body: Buffer): void {
+    if (body.length > 0 && !(req as Request).is(['json', '+json']))
+      throw new Problem(415, 'unsupported-media-type', 'Send the body as application/json.');
+  },
 };
-
-function jsonBody(): RequestHandler[] {
-  return [onlyJson, express.json({ type: () => true, limit: BODY_LIMIT })];
-}
 
 /** Names the order in all further log lines of this request. */
 export function aboutOrder(orderId: string): void {

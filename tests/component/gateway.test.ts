@@ -482,6 +482,27 @@ describe('what no service could take', () => {
     const response = await service.door.post(`/api/orders/${ORDER}/cancel`).set(await bearer());
     expect(response.status).toBe(200);
   });
+
+  it.each([
+    // What `curl -X POST -d ''` sends.
+    ['of no length', 'content-type: application/x-www-form-urlencoded\r\ncontent-length: 0', ''],
+    ['in no chunks', 'content-type: text/plain\r\ntransfer-encoding: chunked', '0\r\n\r\n'],
+    ['in another charset', 'content-type: text/plain; charset=latin1\r\ncontent-length: 0', ''],
+  ])('When a body %s comes with a type, then it is as none: no type is passed on', async (_, head, body) => {
+    const { authorization } = await bearer();
+    const cancel = `POST /api/orders/${ORDER}/cancel HTTP/1.1\r\nauthorization: ${authorization}`;
+    expect(await speak(`${cancel}\r\n${head}`, body)).toMatch(/^HTTP\/1.1 200/);
+    expect(forwarded()[0]?.headers).not.toHaveProperty('content-type');
+    const login = await speak(`POST /api/users/login HTTP/1.1\r\n${head}`, body);
+    expect(login).toMatch(/^HTTP\/1.1 422/);
+  });
+
+  it('When a body of another type comes in chunks, then 415 and nothing is forwarded', async () => {
+    const head = 'content-type: text/plain\r\ntransfer-encoding: chunked';
+    const answer = await speak(`POST /api/users/login HTTP/1.1\r\n${head}`, '2\r\n{}\r\n0\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1.1 415/);
+    expect(forwarded()).toEqual([]);
+  });
 });
 
 describe('forwarding a request', () => {

@@ -221,6 +221,17 @@ describe('POST /api/orders', () => {
     expect(response.body).toMatchObject({ status, request_id: response.headers['x-request-id'] });
   });
 
+  it.each<[what: string, headers: Record<string, string>]>([
+    ['of no length', { 'content-length': '0' }],
+    ['in no chunks', { 'transfer-encoding': 'chunked' }],
+  ])('When a body %s comes with another content type, then it is as none', async (_what, headers) => {
+    const { body } = await post(cart());
+    const cancelled = await service.door
+      .post(`/api/orders/${(body as { order_id: string }).order_id}/cancel`)
+      .set({ ...as(CUSTOMER), ...headers, 'content-type': 'application/x-www-form-urlencoded' });
+    expect(cancelled.status).toBe(200);
+  });
+
   it('When nobody is named, then it is refused', async () => {
     expect((await service.door.post('/api/orders').send(cart())).status).toBe(401);
   });
