@@ -75,6 +75,8 @@ export function crossOrigin(origins: readonly string[]): RequestHandler {
     maxAge: 600,
   });
   return (req, res, next) => {
+    // Also without an origin: a cache must not give that answer to a page.
+    if (origins.length > 0) res.vary('Origin');
     const asksFirst = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
     // Without an origin no page asks; an OPTIONS that is no preflight is answered by the address that it names.
     if (!req.headers.origin || (req.method === 'OPTIONS' && !asksFirst)) return next();

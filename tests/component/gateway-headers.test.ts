@@ -77,6 +77,21 @@ describe('cross-origin requests', () => {
       expect(headers).not.toHaveProperty('access-control-allow-origin');
   });
 
+  it.each(['/docs', '/openapi.json', '/nowhere', '/.well-known/jwks.json'])(
+    'When %s is asked for without an origin, then caches are told that it depends on it',
+    async (path) => {
+      const { headers } = await service.door.get(path);
+      expect(headers['vary']?.toLowerCase().split(', ')).toContain('origin');
+      expect(headers).not.toHaveProperty('access-control-allow-origin');
+    },
+  );
+
+  it('When no origin is known, then nothing depends on it', async () => {
+    const other = await startService((deps) => createApp({ ...deps, ...gatewayOptions() }));
+    expect((await other.door.get('/docs')).headers['vary'] ?? '').not.toMatch(/origin/i);
+    await other.stop();
+  });
+
   it('When OPTIONS is no preflight, then the address answers it', async () => {
     const response = await service.door.options('/api/orders').set('origin', 'https://shop.example');
     expect(response.headers['allow']).toBe('POST, GET, HEAD, OPTIONS');
