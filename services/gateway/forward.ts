@@ -1,5 +1,6 @@
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withoutCodings } from '../shared/conditional.ts';
 import { headersOf, type Caller } from '../shared/identity.ts';
 import { Problem, retryHeaders } from '../shared/problem.ts';
 import {
@@ -54,6 +55,13 @@ async function ask(
   }
 }
 
+/**
+ * A strong entity tag stands for these very bytes (RFC 9110, 8.8.3.3): neither we nor a proxy may compress them, or the tag
+ * is another one, and a later `If-Match` fails. See services/decisions/0010-entity-tags-and-compression.md.
+ */
+const untransformed = (res: Response): string =>
+  [res.get('cache-control'), 'no-transform'].filter(Boolean).join(', ');
+
 /** The body as it came; undefined where there is none, or an empty one. */
 export function bodyOf({ body }: Request): Buffer | undefined {
   return Buffer.isBuffer(body) && body.length > 0 ? body : undefined;
@@ -74,7 +82,7 @@ export function forwardTo(
     const body = bodyOf(req);
     for (const name of [...REQUEST_HEADERS, ...(body ? (['content-type'] as const) : [])]) {
       const value = req.headers[name];
-      if (typeof value === 'string') headers[name] = value;
+      if (typeof value === 'string') headers[name] = name === 'if-none-match' ? withoutCodings(value) : value;
     }
     const asked: SidecarRequest = {
       // Node leaves the body out of what it answers to a HEAD.
@@ -91,6 +99,7 @@ export function forwardTo(
       const value = response.headers[name];
       if (value !== undefined) res.setHeader(name, value);
     }
+    if (response.headers['etag'] !== undefined) res.setHeader('cache-control', untransformed(res));
     if (response.body.length > 0) res.setHeader('content-length', response.body.length);
     res.status(response.status).end(response.body);
   };

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp as inventoryApp } from '../../services/inventory/app.ts';
 import { createApp as ordersApp } from '../../services/orders/app.ts';
-import { demandMatch, versionTag } from '../../services/shared/conditional.ts';
+import { demandMatch, versionTag, withoutCodings } from '../../services/shared/conditional.ts';
 import { Problem } from '../../services/shared/problem.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
@@ -41,6 +41,31 @@ describe('If-Match', () => {
       expect.objectContaining({ status: 412, slug: 'precondition-failed' }),
     );
     expect(() => demandMatch(asking(header), etag)).toThrow(Problem);
+  });
+
+  it.each<[header: string, etag: string | undefined, why: RegExp]>([
+    ['"2"', '"3"', /has changed since/],
+    ['W/"3"', '"3"', /changed by a proxy that compresses/],
+    ['"3-gzip"', '"3"', /changed by a proxy that compresses/],
+    ['W/"3-br"', '"3"', /changed by a proxy that compresses/],
+    ['"2", "3-gzip"', '"3"', /changed by a proxy that compresses/],
+    ['"2-gzip"', '"3"', /has changed since/],
+    ['3', '"3"', /in quotes/],
+    ['"3"', undefined, /does not exist/],
+  ])('When it is %s and there is %s, then the 412 says why', (header, etag, why) => {
+    expect(() => demandMatch(asking(header), etag)).toThrow(
+      expect.objectContaining({ status: 412, message: expect.stringMatching(why) as string }),
+    );
+  });
+
+  it.each([
+    ['"3-gzip"', '"3"'],
+    ['W/"3-gzip", "4-br","5-zstd" , "6"', 'W/"3", "4","5" , "6"'],
+    ['W/"3"', 'W/"3"'],
+    ['"gzip-3"', '"gzip-3"'],
+    ['*', '*'],
+  ])('When If-None-Match is %s, then it means %s', (given, meant) => {
+    expect(withoutCodings(given)).toBe(meant);
   });
 
   it('When a version is made a tag, then it is a quoted string', () => {
@@ -103,6 +128,10 @@ describe('a product', () => {
   it('When the caller has it already, then 304 without a body', async () => {
     const answer = await get({ 'if-none-match': await tag() });
     expect([answer.status, answer.text, answer.headers['etag']]).toEqual([304, '', '"1"']);
+  });
+
+  it('When a proxy has made the tag a weak one, then 304 all the same', async () => {
+    expect((await get({ 'if-none-match': `W/${await tag()}` })).status).toBe(304);
   });
 
   it('When the caller has an older one, then it is given', async () => {

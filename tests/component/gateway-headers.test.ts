@@ -113,6 +113,36 @@ describe('compression', () => {
 });
 
 describe('conditional requests', () => {
+  const long = { items: Array.from({ length: 200 }, (_, number) => ({ number })) };
+
+  it('When an answer has an entity tag, then nobody may compress it, and we do not', async () => {
+    const tagged = { etag: '"3"', 'cache-control': 'no-store' };
+    service.sidecar.answer('orders', () => ({ status: 200, headers: tagged, body: long }));
+    const { headers } = await order({ 'accept-encoding': 'gzip' });
+    expect(headers).toMatchObject({ etag: '"3"', 'cache-control': 'no-store, no-transform' });
+    expect(headers).not.toHaveProperty('content-encoding');
+  });
+
+  it('When it has none, then it is compressed', async () => {
+    service.sidecar.answer('orders', () => ({ status: 200, body: long }));
+    const { headers } = await order({ 'accept-encoding': 'gzip' });
+    expect(headers['content-encoding']).toBe('gzip');
+  });
+
+  it.each(['"3-gzip"', 'W/"3-gzip"', '"3-br"'])(
+    'When a proxy has compressed what the caller knows as %s, then the service is asked for ours',
+    async (given) => {
+      await order({ 'if-none-match': given });
+      const asked = service.sidecar.calls.at(-1)?.headers['if-none-match'];
+      expect(asked).toMatch(/^(W\/)?"3"$/);
+    },
+  );
+
+  it('When If-Match was changed by a proxy, then it passes as it is: the service says why not', async () => {
+    await order({ 'if-match': '"3-gzip"' });
+    expect(service.sidecar.calls.at(-1)?.headers['if-match']).toBe('"3-gzip"');
+  });
+
   it('When a service answers 304, then so does the gateway, without a body', async () => {
     service.sidecar.answer('orders', () => ({ status: 304, headers: { etag: '"3"' } }));
     const response = await order({ 'if-none-match': '"3"' });

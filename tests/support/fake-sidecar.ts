@@ -55,6 +55,8 @@ export interface FakeSidecar {
 
 export async function startFakeSidecar(): Promise<FakeSidecar> {
   const app = express();
+  // Services send none but their own.
+  app.disable('etag');
   const documents: FakeSidecar['documents'] = new Map();
   const failures = new Map<Capability, number>();
   const answers = new Map<string, (call: RecordedCall) => Answer | Promise<Answer>>();
