@@ -4,12 +4,12 @@ import { createGate } from './gate.ts';
 import { hitStore } from './hit-store.ts';
 import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
-import { closeServer, listen, stopGracefully, stopSignal } from '../shared/run.ts';
+import { closeServer, listen, orStop, stopGracefully, stopSignal } from '../shared/run.ts';
 import { createMetrics } from '../shared/service.ts';
 import { createSidecar } from '../shared/sidecar.ts';
 import { startTracing } from '../shared/tracing.ts';
 
-const config = loadConfig(schema, process.env);
+const config = await orStop(process, () => loadConfig(schema, process.env));
 const log = createLogger('gateway', config.LOG_LEVEL);
 const stopTracing = startTracing('gateway', config);
 const sidecar = createSidecar(sidecarOptions(config));

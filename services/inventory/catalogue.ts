@@ -26,7 +26,8 @@ export async function readCatalogue(file: string | undefined): Promise<NewProduc
   try {
     return catalogueSchema.parse(file ? JSON.parse(await readFile(file, 'utf8')) : shopCatalogue);
   } catch (error) {
-    throw new Error(`catalogue ${file ?? 'catalogue.json'}: ${(error as Error).message}`, { cause: error });
+    const what = file === undefined ? 'catalogue.json' : `SEED_FILE: the catalogue ${file}`;
+    throw new Error(`${what}: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -1,7 +1,14 @@
+import { existsSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { baseConfig } from '../shared/config.ts';
+import { setting } from '../shared/settings.ts';
+
+const isFile = (path: string) => existsSync(path) && statSync(path).isFile();
 
 export const config = baseConfig.extend({
   /** Path of a catalogue to start with instead of `catalogue.json`. */
-  SEED_FILE: z.string().optional(),
+  SEED_FILE: setting(
+    'services/inventory/catalogue.json',
+    z.string().refine(isFile, 'must be the path of a file that exists'),
+  ).optional(),
 });

@@ -1,11 +1,16 @@
 import { z } from 'zod';
 import { baseConfig } from '../shared/config.ts';
+import { list } from '../shared/settings.ts';
+
+const BINDINGS = ['email', 'email-2', 'email-3', 'email-4'];
+const bindingName = z
+  .string()
+  .regex(
+    /^[a-z\d]([a-z\d.-]*[a-z\d])?$/,
+    'must be the name of a component: small letters, digits, dots and hyphens',
+  );
 
 export const config = baseConfig.extend({
   /** The components that send mail, by their names (components/email.yaml): so many mails leave at a time. */
-  EMAIL_BINDINGS: z
-    .string()
-    .default('email,email-2,email-3,email-4')
-    .transform((names) => names.split(',').map((name) => name.trim()))
-    .pipe(z.array(z.string().min(1)).min(1)),
+  EMAIL_BINDINGS: list(BINDINGS.join(','), bindingName).default(BINDINGS),
 });

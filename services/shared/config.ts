@@ -1,24 +1,37 @@
 import { z } from 'zod';
+import { hasCredentials, host, integer, port, setting, token, url } from './settings.ts';
 
 /** What every service reads from its environment. A service extends it with its own variables. */
 export const baseConfig = z.object({
   /** The port this service listens on; only the gateway is meant to be reached from outside. */
-  APP_PORT: z.coerce.number().int().min(1).max(65535),
+  APP_PORT: port(8080),
   /** The address to bind; sidecar and service share a host, so the loopback is enough for all but the gateway. */
-  APP_HOST: z.string().default('127.0.0.1'),
-  DAPR_HTTP_PORT: z.coerce.number().int().min(1).max(65535).default(3500),
+  APP_HOST: host('127.0.0.1').default('127.0.0.1'),
+  DAPR_HTTP_PORT: port(3500).default(3500),
   /** Where the sidecar tells its metrics. */
-  DAPR_METRICS_PORT: z.coerce.number().int().min(1).max(65535).default(9090),
+  DAPR_METRICS_PORT: port(9090).default(9090),
   /** This service sends it to its sidecar (https://docs.dapr.io/operations/security/api-token/). */
-  DAPR_API_TOKEN: z.string().min(1),
+  DAPR_API_TOKEN: token,
   /** The sidecar sends it with every call (https://docs.dapr.io/operations/security/app-api-token/). */
-  APP_API_TOKEN: z.string().min(1),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  APP_API_TOKEN: token,
+  LOG_LEVEL: setting('info', z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])).default(
+    'info',
+  ),
   /** Where the service's own spans go; not set: only the sidecars trace. */
-  ZIPKIN_ENDPOINT: z.url().optional(),
+  ZIPKIN_ENDPOINT: url({
+    example: 'http://localhost:9411/api/v2/spans',
+    schemes: ['http', 'https'],
+    problem: zipkinProblem,
+  }).optional(),
   /** Traces that begin here, at most. Each order is some seventy spans, which cost more than the order. */
-  TRACES_PER_SECOND: z.coerce.number().int().min(0).default(10),
+  TRACES_PER_SECOND: integer({ min: 0, max: 1_000_000, example: 10 }).default(10),
 });
+
+/** Spans go to exactly this URL, and what Zipkin answers to a wrong one reaches nobody. */
+function zipkinProblem(parsed: URL): string | undefined {
+  if (hasCredentials(parsed)) return 'must have no user and no password: the spans are sent without';
+  return parsed.pathname === '/' ? 'must have the path to which spans are sent' : undefined;
+}
 
 export type BaseConfig = z.infer<typeof baseConfig>;
 
@@ -34,7 +47,8 @@ export function sidecarOptions(config: BaseConfig) {
 /**
  * Reads the environment once, at start.
  *
- * @throws Error naming every variable that is missing or wrong, never its value: it may be a secret.
+ * @throws Error naming every variable that is missing or wrong, what is wrong with it and a right value. The value that was
+ *   given is not in it: it may be a secret.
  */
 export function loadConfig<Schema extends z.ZodType>(
   schema: Schema,
@@ -44,6 +58,12 @@ export function loadConfig<Schema extends z.ZodType>(
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const result = schema.safeParse(given);
   if (result.success) return result.data;
-  const wrong = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-  throw new Error(`invalid configuration: ${wrong.join('; ')}`);
+  const wrong = result.error.issues.map((issue) => `\n  ${lineOf(issue)}`);
+  throw new Error(`The environment variables are wrong:${wrong.join('')}`);
+}
+
+function lineOf(issue: z.core.$ZodIssue): string {
+  const name = issue.path.join('.');
+  const example: unknown = issue.code === 'custom' ? issue.params?.['example'] : undefined;
+  return `${name}: ${issue.message}.${typeof example === 'string' ? ` For example: ${name}=${example}` : ''}`;
 }

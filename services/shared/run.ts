@@ -97,6 +97,19 @@ function take(server: NetServer, port: number, host: string, reusePort: boolean)
   });
 }
 
+/**
+ * What `read` gives. Where it fails, its message goes to standard error, without a stack trace, and the process ends with 1: for
+ * what is read at start, and what only the one who starts the process can put right.
+ */
+export async function orStop<T>(process: NodeJS.Process, read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return process.exit(1);
+  }
+}
+
 /** Aborted on SIGTERM and SIGINT: for what would never end by itself, such as a stream. Comes before `stopGracefully`. */
 export function stopSignal(process: NodeJS.Process): AbortSignal {
   const stopping = new AbortController();

@@ -1,32 +1,55 @@
-import { z } from 'zod';
 import { baseConfig } from '../shared/config.ts';
+import { integer, setting } from '../shared/settings.ts';
 import { registerBody } from './contract.ts';
+
+/** The first administrator, made at start where the address has no account yet. Both or none. */
+export const adminConfig = {
+  ADMIN_EMAIL: setting('admin@shop.example', registerBody.shape.email).optional(),
+  ADMIN_PASSWORD: setting('a-long-password-of-your-own', registerBody.shape.password).optional(),
+};
 
 export const config = baseConfig
   .extend({
     /** How long an access token is valid. */
-    TOKEN_TTL_SECONDS: z.coerce.number().int().min(60).max(86_400).default(3600),
+    TOKEN_TTL_SECONDS: integer({ min: 60, max: 86_400, example: 3_600 }).default(3_600),
     /** How long a session lasts without a refresh; ninety days after the login it is over in any case. */
-    REFRESH_TTL_SECONDS: z.coerce.number().int().min(60).max(7_776_000).default(2_592_000),
+    REFRESH_TTL_SECONDS: integer({ min: 60, max: 7_776_000, example: 2_592_000 }).default(2_592_000),
     /** How long a key signs before the next one's turn. */
-    KEY_ROTATION_SECONDS: z.coerce.number().int().min(600).max(31_536_000).default(2_592_000),
-    /** The first administrator, made at start where the address has no account yet. Both or none. */
-    ADMIN_EMAIL: registerBody.shape.email.optional(),
-    ADMIN_PASSWORD: registerBody.shape.password.optional(),
+    KEY_ROTATION_SECONDS: integer({ min: 600, max: 31_536_000, example: 2_592_000 }).default(2_592_000),
+    ...adminConfig,
   })
-  .transform(({ ADMIN_EMAIL, ADMIN_PASSWORD, ...others }, context) => {
+  // A session that runs out is not listed as ended, so gateways would go on accepting its access tokens.
+  .refine(({ TOKEN_TTL_SECONDS: token, REFRESH_TTL_SECONDS: session }) => !(session < token), {
+    path: ['REFRESH_TTL_SECONDS'],
+    error: 'must not be less than TOKEN_TTL_SECONDS, or access tokens would outlive their session',
+    params: { example: '2592000' },
+    when: () => true,
+  })
+  .refine(
+    ({ ADMIN_EMAIL: email, ADMIN_PASSWORD: password }) => email !== undefined || password === undefined,
+    {
+      path: ['ADMIN_EMAIL'],
+      error: 'is needed beside ADMIN_PASSWORD',
+      params: { example: 'admin@shop.example' },
+      when: () => true,
+    },
+  )
+  .refine(
+    ({ ADMIN_EMAIL: email, ADMIN_PASSWORD: password }) => password !== undefined || email === undefined,
+    {
+      path: ['ADMIN_PASSWORD'],
+      error: 'is needed beside ADMIN_EMAIL',
+      params: { example: 'a-long-password-of-your-own' },
+      when: () => true,
+    },
+  )
+  .transform(({ ADMIN_EMAIL: email, ADMIN_PASSWORD: password, ...others }) => {
     const { TOKEN_TTL_SECONDS, REFRESH_TTL_SECONDS, KEY_ROTATION_SECONDS, ...base } = others;
     const lifetimes = {
       tokenTtlSeconds: TOKEN_TTL_SECONDS,
       refreshTtlSeconds: REFRESH_TTL_SECONDS,
       keyRotationSeconds: KEY_ROTATION_SECONDS,
     };
-    if (ADMIN_EMAIL === undefined && ADMIN_PASSWORD === undefined)
-      return { ...base, lifetimes, admin: undefined };
-    if (ADMIN_EMAIL !== undefined && ADMIN_PASSWORD !== undefined)
-      return { ...base, lifetimes, admin: { email: ADMIN_EMAIL, password: ADMIN_PASSWORD } };
-    const [missing, given] =
-      ADMIN_EMAIL === undefined ? ['ADMIN_EMAIL', 'ADMIN_PASSWORD'] : ['ADMIN_PASSWORD', 'ADMIN_EMAIL'];
-    context.addIssue({ code: 'custom', path: [missing], message: `is needed beside ${given}` });
-    return z.NEVER;
+    const admin = email !== undefined && password !== undefined ? { email, password } : undefined;
+    return { ...base, lifetimes, admin };
   });

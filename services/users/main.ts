@@ -2,13 +2,13 @@ import { createApp } from './app.ts';
 import { config as schema } from './config.ts';
 import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
-import { closeServer, listen, stopGracefully } from '../shared/run.ts';
+import { closeServer, listen, orStop, stopGracefully } from '../shared/run.ts';
 import { createMetrics } from '../shared/service.ts';
 import { createSidecar } from '../shared/sidecar.ts';
 import { startTracing } from '../shared/tracing.ts';
 
 const SERVICE = 'users';
-const config = loadConfig(schema, process.env);
+const config = await orStop(process, () => loadConfig(schema, process.env));
 const log = createLogger(SERVICE, config.LOG_LEVEL);
 const stopTracing = startTracing(SERVICE, config);
 const sidecar = createSidecar(sidecarOptions(config));

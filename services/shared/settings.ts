@@ -1,0 +1,143 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+
+/**
+ * Schemas of environment variables. Each reads text strictly and has an example. What they say about a wrong value never
+ * contains the value, which may be a secret. The rules and why they are strict: services/decisions/0040-strict-settings.md.
+ */
+
+/**
+ * A variable whose text `schema` reads.
+ *
+ * @param example a value that `schema` accepts; `loadConfig` shows it beside the problem
+ */
+export function setting<Output>(example: string, schema: z.ZodType<Output, string>) {
+  return z.unknown().transform((text, context): Output => {
+    const read = text === undefined ? undefined : schema.safeParse(text);
+    if (read?.success) return read.data;
+    const problems = read?.error.issues.map(problemOf) ?? ['is missing'];
+    for (const message of new Set(problems))
+      context.addIssue({ code: 'custom', message, params: { example } });
+    return z.NEVER;
+  });
+}
+
+/** In a list, the position says which entry is meant. */
+function problemOf({ path: [position], message }: z.core.$ZodIssue): string {
+  return typeof position === 'number' ? `entry ${position + 1} ${message}` : message;
+}
+
+/** A whole number within bounds, both included: decimal digits and nothing else. */
+export function integer({ min, max, example }: { min: number; max: number; example: number }) {
+  const rule = `must be a whole number from ${min} to ${max}, in digits without a unit`;
+  return setting(
+    String(example),
+    z
+      .string()
+      .regex(/^(0|[1-9]\d{0,14})$/, rule)
+      .transform(Number)
+      .pipe(z.number().min(min, rule).max(max, rule)),
+  );
+}
+
+/** A port to listen on or to connect to. */
+export const port = (example: number) => integer({ min: 1, max: 65_535, example });
+
+/** A list, separated by commas. Blanks around an entry do not count, and an entry that is there twice counts once. */
+export function list<Item>(example: string, item: z.ZodType<Item, string>) {
+  const split = (text: string) =>
+    text
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter(Boolean);
+  return setting(
+    example,
+    z
+      .string()
+      .transform(split)
+      .pipe(z.array(item).min(1, 'has no entry'))
+      .transform((items) => [...new Set(items)]),
+  );
+}
+
+/** A token that travels in a header: visible ASCII, since `fetch` and Node.js refuse anything else at each call. */
+export const token = setting(
+  'the-output-of-openssl-rand-hex-24',
+  z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'must consist of visible ASCII characters, without blanks or line breaks'),
+);
+
+const HOST_NAME =
+  /^(?=.{1,253}$)([a-z\d]([a-z\d-]{0,61}[a-z\d])?\.)*(?!\d+$)[a-z\d]([a-z\d-]{0,61}[a-z\d])?$/i;
+
+/** An address or a name to listen at. */
+export const host = (example: string) =>
+  setting(
+    example,
+    z
+      .string()
+      .refine(
+        (text) => isIP(text) > 0 || HOST_NAME.test(text),
+        'must be an IP address or a host name, without scheme, brackets and port',
+      ),
+  );
+
+/**
+ * A URL with a host and without a fragment.
+ *
+ * @param options.schemes those allowed, such as `http`
+ * @param options.problem says what else is wrong with one
+ */
+export function url(options: {
+  example: string;
+  schemes: readonly string[];
+  problem?: (parsed: URL) => string | undefined;
+}) {
+  const { example, schemes, problem } = options;
+  const begins = schemes.map((scheme) => `${scheme}://`).join(' or ');
+  const rule = `must be a URL: ${begins}, a host, and what may follow; special characters are percent-encoded`;
+  return setting(
+    example,
+    z.string().superRefine((text, context) => {
+      const parsed = parsedUrl(text, schemes);
+      const message = parsed ? (fragmentProblem(parsed) ?? problem?.(parsed)) : rule;
+      if (message !== undefined) context.addIssue({ code: 'custom', message });
+    }),
+  );
+}
+
+/** Without a scheme, `localhost:3000` would be a URL as well, of the scheme `localhost`. */
+function parsedUrl(text: string, schemes: readonly string[]): URL | undefined {
+  const begins = schemes.some((scheme) => text.toLowerCase().startsWith(`${scheme}://`));
+  if (!begins || /\s/.test(text) || !URL.canParse(text)) return undefined;
+  const parsed = new URL(text);
+  return parsed.hostname ? parsed : undefined;
+}
+
+const fragmentProblem = ({ hash }: URL) =>
+  hash === '' ? undefined : 'must have no fragment; a # in a password is written as %23';
+
+/**
+ * An origin as browsers send it (https://fetch.spec.whatwg.org/#origin-header): a scheme, a host and, unless it is the usual
+ * one, a port. What can mean only one origin is put into that form: capitals, the usual port, a slash at the end.
+ */
+export const origin = z.string().transform((text, context) => {
+  const parsed = parsedUrl(text, ['http', 'https']);
+  const message = originProblem(parsed);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+  return parsed?.origin ?? z.NEVER;
+});
+
+function originProblem(parsed: URL | undefined): string | undefined {
+  if (!parsed) return 'must be http:// or https://, a host, and a port where it is not the usual one';
+  const { pathname, search, hash, hostname } = parsed;
+  if (hostname.includes('*')) return 'must name one host: a * is not replaced';
+  if (!/^([a-z\d._-]+|\[[a-f\d:.]+\])$/.test(hostname)) return 'must have a host name that browsers know';
+  if (hasCredentials(parsed)) return 'must have no user and no password: an origin has none';
+  if (pathname !== '/' || search !== '' || hash !== '')
+    return 'must end after the host or port: an origin has no path, no query and no fragment';
+  return undefined;
+}
+
+export const hasCredentials = ({ username, password }: URL): boolean => username !== '' || password !== '';
