@@ -1,13 +1,7 @@
 import { z } from 'zod';
-import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
+import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
 import { id } from '../shared/types.ts';
-import {
-  shipmentDeliveredData,
-  shipmentDispatchedData,
-  shipmentStoppedData,
-  shipmentStoppedSchema,
-  stopShipmentBody,
-} from './contract.ts';
+import { shipmentEvents, shipmentStoppedSchema, stopShipmentBody } from './contract.ts';
 
 /** The fulfilment service's routes: none of them is public. */
 export const fulfilmentApi = {
@@ -25,29 +19,26 @@ export const fulfilmentApi = {
 
 const parcel = { order_id: EXAMPLE.order, tracking_number: EXAMPLE.tracking };
 
-/** What fulfilment says. */
-export const fulfilmentEvents = {
+/** What fulfilment publishes. */
+const events = describeEvents(shipmentEvents, {
   'shipment.dispatched': {
     summary: 'The parcel has left: the order cannot be cancelled any more',
-    data: shipmentDispatchedData,
     example: parcel,
   },
   'shipment.delivered': {
     summary: 'The parcel has reached the customer',
-    data: shipmentDeliveredData,
     example: parcel,
   },
   'shipment.stopped': {
     summary: 'The parcel will not leave: the order may be cancelled',
-    data: shipmentStoppedData,
     example: { order_id: EXAMPLE.order, reason: 'cancelled by the customer' },
   },
-} satisfies ServiceEvents;
+});
 
 export const fulfilment: ServiceDescription = {
   name: 'fulfilment',
   summary: 'Parcels',
   api: fulfilmentApi,
-  events: fulfilmentEvents,
+  events: [events],
   schemas: {},
 };

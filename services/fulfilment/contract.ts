@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defineEvents } from '../shared/published-events.ts';
 import { id } from '../shared/types.ts';
 
 /** `shipment.dispatched`: the parcel has left; from here on the order cannot be cancelled. */
@@ -19,5 +20,9 @@ export const stopShipmentBody = z.strictObject({ reason: z.string() });
 
 export const shipmentStoppedSchema = z.object({ status: z.literal('STOPPED') });
 
-/** What fulfilment says; each on the topic of its name. */
-export const shipmentEventType = z.enum(['shipment.dispatched', 'shipment.delivered', 'shipment.stopped']);
+/** What fulfilment publishes. */
+export const shipmentEvents = defineEvents('fulfilment', {
+  'shipment.dispatched': shipmentDispatchedData,
+  'shipment.delivered': shipmentDeliveredData,
+  'shipment.stopped': shipmentStoppedData,
+});

@@ -1,3 +1,6 @@
+import type { z } from 'zod';
+import type { shipmentDeliveredData, shipmentDispatchedData, shipmentStoppedData } from './contract.ts';
+
 export type ShipmentStatus = 'PREPARING' | 'DISPATCHED' | 'DELIVERED' | 'STOPPED';
 
 export interface Shipment {
@@ -68,6 +71,11 @@ function goOn(status: 'PREPARING' | 'DISPATCHED', isDue: boolean): Decision {
     : { to: 'DELIVERED', say: true, job: 'remove' };
 }
 
+type Announcement =
+  | { type: 'shipment.dispatched'; data: z.infer<typeof shipmentDispatchedData> }
+  | { type: 'shipment.delivered'; data: z.infer<typeof shipmentDeliveredData> }
+  | { type: 'shipment.stopped'; data: z.infer<typeof shipmentStoppedData> };
+
 /**
  * What a status means for the order; nothing, while the parcel is being prepared.
  *
@@ -76,7 +84,7 @@ function goOn(status: 'PREPARING' | 'DISPATCHED', isDue: boolean): Decision {
 export function announcement(
   { order_id, status, tracking_number, reason = 'stopped' }: Shipment,
   shippedHeard: boolean,
-): { type: string; data: Record<string, unknown> } | undefined {
+): Announcement | undefined {
   switch (status) {
     case 'PREPARING':
       return undefined;

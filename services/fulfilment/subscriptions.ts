@@ -1,5 +1,5 @@
 import type { Router } from 'express';
-import { orderEventData, type Order } from '../orders/contract.ts';
+import { orderEvents, type Order } from '../orders/contract.ts';
 import { on, subscriptions } from '../shared/events.ts';
 import { isRecent } from '../shared/recent.ts';
 import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
@@ -26,11 +26,11 @@ export function events(
   }
 
   return subscriptions(log, [
-    on('order.paid', orderEventData, async ({ order }) => {
+    on(orderEvents, 'order.paid', async ({ order }) => {
       aboutOrder(order.order_id);
       await warehouse(order.order_id, 'order.paid');
     }),
-    on('order.shipped', orderEventData, async ({ order }) => {
+    on(orderEvents, 'order.shipped', async ({ order }) => {
       aboutOrder(order.order_id);
       heard.set(order.order_id, true);
       if (!isEcho(order)) await warehouse(order.order_id, 'order.shipped');

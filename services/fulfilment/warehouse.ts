@@ -4,6 +4,7 @@ import { Problem } from '../shared/problem.ts';
 import type { ServiceDeps } from '../shared/service.ts';
 import { retryOnConflict } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
+import { shipmentEvents } from './contract.ts';
 import type { ShipmentStore } from './shipment-store.ts';
 import { announcement, decide, trackingNumber, type Message, type Shipment } from './shipment.ts';
 
@@ -66,9 +67,7 @@ export function warehouse({ store, heard, sidecar, delays, now, log, metrics }: 
     const said = announcement(shipment, heard.has(order_id));
     if (!said) return;
     const id = `${order_id}:${said.type}`;
-    await sidecar.publish(
-      cloudEvent({ id, source: 'fulfilment', subject: order_id, time: updated_at, ...said }),
-    );
+    await sidecar.publish(cloudEvent(shipmentEvents, { id, subject: order_id, time: updated_at, ...said }));
   }
 
   /** @throws Problem 409 where the parcel has left and is to be stopped */

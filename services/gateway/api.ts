@@ -83,6 +83,6 @@ export const gateway: ServiceDescription = {
   name: 'gateway',
   summary: 'The edge',
   api: gatewayApi,
-  events: {},
+  events: [],
   schemas: { Health: healthSchema, Order: orderSchema },
 };

@@ -1,5 +1,5 @@
 import express, { Router } from 'express';
-import { ordersChangedData } from '../orders/contract.ts';
+import { orderBroadcasts } from '../orders/contract.ts';
 import { on, subscriptions } from '../shared/events.ts';
 import type { Logger } from '../shared/log.ts';
 import { BODY_LIMIT, onlyFromSidecar } from '../shared/service.ts';
@@ -18,7 +18,7 @@ export function liveUpdates(deps: { log: Logger; live: LiveOrders; appApiToken: 
   );
   router.use(
     subscriptions(log, [
-      on('orders.changed', ordersChangedData, async ({ changed }) => {
+      on(orderBroadcasts, 'orders.changed', async ({ changed }) => {
         for (const { order_id, version } of changed) live.changed(order_id, version);
       }),
     ]),

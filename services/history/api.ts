@@ -101,7 +101,7 @@ export const history: ServiceDescription = {
   name: 'history',
   summary: 'What is listed and counted, and messages that nobody could process',
   api: historyApi,
-  events: {},
+  events: [],
   schemas: {
     Order: orderSchema,
     OrderList: orderListSchema,

@@ -1,21 +1,19 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { shipmentEventType } from '../fulfilment/contract.ts';
-import { inventoryEventType } from '../inventory/contract.ts';
-import { orderEventType } from '../orders/contract.ts';
-import { paymentEventType } from '../payments/contract.ts';
+import { shipmentEvents } from '../fulfilment/contract.ts';
+import { inventoryEvents } from '../inventory/contract.ts';
+import { orderEvents } from '../orders/contract.ts';
+import { paymentEvents } from '../payments/contract.ts';
 import type { CloudEvent } from '../shared/events.ts';
-import { userEventType } from '../users/contract.ts';
+import { userEvents } from '../users/contract.ts';
 import type { DeadLetter } from './contract.ts';
 
 /** Every type of event in the system; each has a topic of its name. */
-const EVENT_TYPES: ReadonlySet<string> = new Set([
-  ...orderEventType.options,
-  ...inventoryEventType.options,
-  ...paymentEventType.options,
-  ...shipmentEventType.options,
-  ...userEventType.options,
-]);
+const EVENT_TYPES: ReadonlySet<string> = new Set(
+  [orderEvents, inventoryEvents, paymentEvents, shipmentEvents, userEvents].flatMap(
+    ({ types }): readonly string[] => types,
+  ),
+);
 
 /** What of a message can be told, whatever it is. `topic` is the sidecar's addition: where it was published. */
 const recognised = z.object({
@@ -43,13 +41,12 @@ const cloudEventSchema = z.looseObject({
   specversion: z.literal('1.0'),
   id: z.string().min(1),
   source: z.string().min(1),
+  type: z.string().refine((type) => EVENT_TYPES.has(type)),
 });
 
-/** The event to publish again; undefined where it is none, or none of ours. */
-export function redrivable({ event, type }: DeadLetter): CloudEvent | undefined {
-  const parsed = cloudEventSchema.safeParse(event);
-  if (!parsed.success || !EVENT_TYPES.has(type)) return undefined;
-  return { ...(parsed.data as unknown as CloudEvent), type };
+/** The event to publish again, as it came; undefined where it is no event, or of no type of ours. */
+export function redrivable({ event }: DeadLetter): CloudEvent | undefined {
+  return cloudEventSchema.safeParse(event).data as CloudEvent | undefined;
 }
 
 /** As it may be shown: without the secrets that an event may carry, such as the card token of `payment.requested`. */

@@ -1,17 +1,15 @@
 import { z } from 'zod';
-import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
+import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
 import { pageQuery } from '../shared/paged-index.ts';
 import { productId } from '../shared/types.ts';
 import {
-  inventoryRejectedData,
-  inventoryReservedData,
+  inventoryEvents,
   productListSchema,
   productSchema,
   productsQuery,
   productsSchema,
   putProductBody,
   restockBody,
-  stockLowData,
   type Product,
 } from './contract.ts';
 
@@ -72,29 +70,26 @@ export const inventoryApi = {
   },
 } satisfies ServiceApi;
 
-/** What inventory says. */
-export const inventoryEvents = {
+/** What inventory publishes. */
+const events = describeEvents(inventoryEvents, {
   'inventory.reserved': {
     summary: 'All lines of an order are set aside',
-    data: inventoryReservedData,
     example: { order_id: EXAMPLE.order },
   },
   'inventory.rejected': {
     summary: 'Nothing is set aside for an order: there is not enough of something',
-    data: inventoryRejectedData,
     example: { order_id: EXAMPLE.order, reason: 'not enough of mug-blue' },
   },
   'stock.low': {
     summary: 'A sale took the stock of a product to its threshold or below',
-    data: stockLowData,
     example: { product_id: EXAMPLE.product, available: 5 },
   },
-} satisfies ServiceEvents;
+});
 
 export const inventory: ServiceDescription = {
   name: 'inventory',
   summary: 'Products, prices and stock',
   api: inventoryApi,
-  events: inventoryEvents,
+  events: [events],
   schemas: { Product: productSchema, ProductList: productListSchema },
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defineEvents } from '../shared/published-events.ts';
 import { currency, id, money, productId } from '../shared/types.ts';
 
 /** A product as everyone sees it. `available` = `on_hand` - `reserved`. */
@@ -48,5 +49,9 @@ export const productsQuery = z.object({
 
 export const productsSchema = z.object({ items: z.array(productSchema) });
 
-/** What inventory says; each on the topic of its name. */
-export const inventoryEventType = z.enum(['inventory.reserved', 'inventory.rejected', 'stock.low']);
+/** What inventory publishes. */
+export const inventoryEvents = defineEvents('inventory', {
+  'inventory.reserved': inventoryReservedData,
+  'inventory.rejected': inventoryRejectedData,
+  'stock.low': stockLowData,
+});

@@ -1,16 +1,15 @@
 import type { Router } from 'express';
 import { Counter } from 'prom-client';
 import type { z } from 'zod';
-import { orderEventData } from '../orders/contract.ts';
+import { orderEvents, type orderEventData } from '../orders/contract.ts';
 import { cloudEvent, on, subscriptions } from '../shared/events.ts';
 import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
 import { inSpan } from '../shared/tracing.ts';
+import { inventoryEvents } from './contract.ts';
 import type { OrderCommand, Reservation } from './stock.ts';
 import type { StockStore } from './stock-store.ts';
 
 type OrderEvent = z.infer<typeof orderEventData>;
-
-const SOURCE = 'inventory';
 
 export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock: StockStore): Router {
   const reservations = new Counter({
@@ -34,11 +33,16 @@ export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock
 
   async function reserve(event: OrderEvent): Promise<void> {
     const { order_id, time, reason } = await apply('reserve', event);
-    const about = { source: SOURCE, subject: order_id, time };
+    const about = { subject: order_id, time };
     await sidecar.publish(
       reason === undefined
-        ? cloudEvent({ ...about, id: `${order_id}:reserved`, type: 'inventory.reserved', data: { order_id } })
-        : cloudEvent({
+        ? cloudEvent(inventoryEvents, {
+            ...about,
+            id: `${order_id}:reserved`,
+            type: 'inventory.reserved',
+            data: { order_id },
+          })
+        : cloudEvent(inventoryEvents, {
             ...about,
             id: `${order_id}:rejected`,
             type: 'inventory.rejected',
@@ -53,9 +57,8 @@ export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock
     if (!sale) return log.warn({ status }, 'paid, but its stock is not reserved');
     for (const { product_id, available } of sale.low)
       await sidecar.publish(
-        cloudEvent({
+        cloudEvent(inventoryEvents, {
           id: `${order_id}:low:${product_id}`,
-          source: SOURCE,
           type: 'stock.low',
           subject: product_id,
           time: sale.time,
@@ -69,10 +72,10 @@ export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock
   }
 
   return subscriptions(log, [
-    on('order.created', orderEventData, reserve),
-    on('order.paid', orderEventData, sell),
-    on('order.payment_failed', orderEventData, release),
-    on('order.cancelled', orderEventData, release),
-    on('order.expired', orderEventData, release),
+    on(orderEvents, 'order.created', reserve),
+    on(orderEvents, 'order.paid', sell),
+    on(orderEvents, 'order.payment_failed', release),
+    on(orderEvents, 'order.cancelled', release),
+    on(orderEvents, 'order.expired', release),
   ]);
 }

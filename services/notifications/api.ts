@@ -5,6 +5,6 @@ export const notifications: ServiceDescription = {
   name: 'notifications',
   summary: 'E-mails to customers',
   api: {},
-  events: {},
+  events: [],
   schemas: {},
 };

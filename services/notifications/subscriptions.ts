@@ -1,9 +1,9 @@
 import type { Router } from 'express';
-import { orderEventData, type OrderEventType } from '../orders/contract.ts';
+import { orderEvents, type OrderEventType } from '../orders/contract.ts';
 import { on, subscriptions as routesFor } from '../shared/events.ts';
 import type { Logger } from '../shared/log.ts';
 import { aboutOrder } from '../shared/service.ts';
-import { userDeletedData, userEventData, type User } from '../users/contract.ts';
+import { userEvents, type User } from '../users/contract.ts';
 import type { MailOnce } from './mailer.ts';
 import type { Recipient } from './recipient.ts';
 import type { RecipientStore } from './recipient-store.ts';
@@ -22,7 +22,7 @@ const ORDER_MAILS: Partial<Record<OrderEventType, templates.OrderTemplate>> = {
 export function subscriptions(deps: { log: Logger; recipients: RecipientStore; mailOnce: MailOnce }): Router {
   const { log, recipients, mailOnce } = deps;
   return routesFor(log, [
-    on('user.registered', userEventData, async ({ user, version }) => {
+    on(userEvents, 'user.registered', async ({ user, version }) => {
       await recipients.remember(addressee(user, version));
       const { user_id } = user;
       await mailOnce({
@@ -32,12 +32,12 @@ export function subscriptions(deps: { log: Logger; recipients: RecipientStore; m
         write: templates.welcome,
       });
     }),
-    on('user.updated', userEventData, ({ user, version }) => recipients.remember(addressee(user, version))),
-    on('user.deleted', userDeletedData, ({ user_id, version }) =>
+    on(userEvents, 'user.updated', ({ user, version }) => recipients.remember(addressee(user, version))),
+    on(userEvents, 'user.deleted', ({ user_id, version }) =>
       recipients.remember({ user_id, gone: true, version }),
     ),
     ...Object.entries(ORDER_MAILS).map(([kind, template]) =>
-      on(kind, orderEventData, async ({ order }) => {
+      on(orderEvents, kind as OrderEventType, async ({ order }) => {
         aboutOrder(order.order_id);
         await mailOnce({
           kind,

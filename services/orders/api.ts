@@ -1,20 +1,19 @@
 import { z } from 'zod';
-import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
+import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
 import { id } from '../shared/types.ts';
 import {
   cancelBody,
   cartBody,
   oneLineBody,
   orderAcceptedSchema,
+  orderBroadcasts,
   orderChangesQuery,
   orderChangesSchema,
-  orderEventData,
   orderEventListSchema,
+  orderEvents,
   orderListSchema,
   orderSchema,
-  ordersChangedData,
   ordersQuery,
-  paymentRequestedData,
   putStatusBody,
   type Order,
   type OrderStatus,
@@ -139,30 +138,21 @@ export const ordersApi = {
 } satisfies ServiceApi;
 
 const ended = (status: OrderStatus, version: number, reason: string) => ({
-  data: orderEventData,
   example: { order: example(status, version, { reason }) },
 });
 
-/** What orders says. */
-export const ordersEvents = {
-  'orders.changed': {
-    summary: 'Some orders have changed: said to every gateway, for live updates',
-    data: ordersChangedData,
-    example: { changed: [{ order_id: EXAMPLE.order, version: 3 }] },
-  },
+/** What orders publishes. */
+const events = describeEvents(orderEvents, {
   'order.created': {
     summary: 'An order is accepted',
-    data: orderEventData,
     example: { order: example('PENDING', 1) },
   },
   'payment.requested': {
     summary: 'The stock of the order is reserved: it is to be paid',
-    data: paymentRequestedData,
     example: { order: example('RESERVED', 2), payment },
   },
   'order.paid': {
     summary: 'The order is paid: its stock is sold, it is to be shipped',
-    data: orderEventData,
     example: { order: example('PAID', 3) },
   },
   'order.payment_failed': {
@@ -175,12 +165,10 @@ export const ordersEvents = {
   },
   'order.shipped': {
     summary: 'The order has left the warehouse',
-    data: orderEventData,
     example: { order: example('SHIPPED', 4, { tracking_number: EXAMPLE.tracking }) },
   },
   'order.delivered': {
     summary: 'The order has reached the customer',
-    data: orderEventData,
     example: { order: example('DELIVERED', 5, { tracking_number: EXAMPLE.tracking }) },
   },
   'order.cancelled': {
@@ -191,12 +179,19 @@ export const ordersEvents = {
     summary: 'The order ended: it was not paid in time',
     ...ended('EXPIRED', 3, 'not paid in time'),
   },
-} satisfies ServiceEvents;
+});
+
+const broadcasts = describeEvents(orderBroadcasts, {
+  'orders.changed': {
+    summary: 'Some orders have changed: said to every gateway, for live updates',
+    example: { changed: [{ order_id: EXAMPLE.order, version: 3 }] },
+  },
+});
 
 export const orders: ServiceDescription = {
   name: 'orders',
   summary: 'Orders and how they go',
   api: ordersApi,
-  events: ordersEvents,
+  events: [broadcasts, events],
   schemas: { Order: orderSchema, OrderList: orderListSchema, OrderAccepted: orderAcceptedSchema },
 };

@@ -3,6 +3,7 @@ import { cloudEvent } from '../shared/events.ts';
 import { outOfTrace } from '../shared/context.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
+import { orderBroadcasts } from './contract.ts';
 
 /** What changes within this time is told together: one small message, however much goes on. Milliseconds. */
 const TOGETHER = 200;
@@ -27,9 +28,8 @@ export function changeFeed(deps: {
     const orders = [...changed].slice(0, MAX_ORDERS);
     for (const [orderId] of orders) changed.delete(orderId);
     if (changed.size > 0) tellSoon();
-    const event = cloudEvent({
+    const event = cloudEvent(orderBroadcasts, {
       id: uuidv7(),
-      source: 'orders',
       type: 'orders.changed',
       subject: 'orders',
       time: now().toISOString(),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defineEvents } from '../shared/published-events.ts';
 import { currency, id, money, productId, timestamp } from '../shared/types.ts';
 
 export const orderStatus = z.enum([
@@ -50,18 +51,35 @@ export type Order = z.infer<typeof orderSchema>;
 
 export const orderListSchema = z.object({ items: z.array(orderSchema), next_cursor: z.string().nullable() });
 
-/** What happened to an order. Each is also published, on the topic of its name. */
-export const orderEventType = z.enum([
-  'order.created',
-  'payment.requested',
-  'order.paid',
-  'order.payment_failed',
-  'order.rejected',
-  'order.shipped',
-  'order.delivered',
-  'order.cancelled',
-  'order.expired',
-]);
+/**
+ * The data of every published order event: the order as it is after the event. A subscriber needs no other message to
+ * act on it, and one that sees versions out of order can tell which is newer.
+ */
+export const orderEventData = z.object({ order: orderSchema });
+
+/** The token stands for a card at the payment provider; only payments is told. */
+export const paymentMethodSchema = z.strictObject({
+  method: z.literal('card'),
+  card_token: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a card token'),
+});
+export type PaymentMethod = z.infer<typeof paymentMethodSchema>;
+
+/** `payment.requested` also tells how to pay. */
+export const paymentRequestedData = orderEventData.extend({ payment: paymentMethodSchema });
+
+/** What happens to an order: each event of its stream is published. */
+export const orderEvents = defineEvents('orders', {
+  'order.created': orderEventData,
+  'payment.requested': paymentRequestedData,
+  'order.paid': orderEventData,
+  'order.payment_failed': orderEventData,
+  'order.rejected': orderEventData,
+  'order.shipped': orderEventData,
+  'order.delivered': orderEventData,
+  'order.cancelled': orderEventData,
+  'order.expired': orderEventData,
+});
+export const orderEventType = z.enum(orderEvents.types);
 export type OrderEventType = z.infer<typeof orderEventType>;
 
 /** One event as `GET /api/orders/:id/events` shows it. */
@@ -109,21 +127,8 @@ export const ordersChangedData = z.object({
   changed: z.array(z.object({ order_id: id, version: z.int().min(1) })),
 });
 
-/**
- * The data of every published order event: the order as it is after the event. A subscriber needs no other message to
- * act on it, and one that sees versions out of order can tell which is newer.
- */
-export const orderEventData = z.object({ order: orderSchema });
-
-/** The token stands for a card at the payment provider; only payments is told. */
-export const paymentMethodSchema = z.strictObject({
-  method: z.literal('card'),
-  card_token: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a card token'),
-});
-export type PaymentMethod = z.infer<typeof paymentMethodSchema>;
-
-/** `payment.requested` also tells how to pay. */
-export const paymentRequestedData = orderEventData.extend({ payment: paymentMethodSchema });
+/** On the broadcast component, which reaches every replica. */
+export const orderBroadcasts = defineEvents('orders', { 'orders.changed': ordersChangedData });
 
 const quantity = z.int().min(1).max(10_000);
 

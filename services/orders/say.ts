@@ -1,5 +1,6 @@
 import { cloudEvent, type CloudEvent } from '../shared/events.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
+import { orderEvents } from './contract.ts';
 import { replay } from './order.ts';
 import type { OrderDocument } from './order-store.ts';
 
@@ -23,9 +24,8 @@ export function messageOf({ order_id, events, payment }: OrderDocument, version:
   const event = told.at(-1);
   if (event?.version !== version) throw new Error(`order ${order_id} has no version ${version}`);
   const order = replay(order_id, told);
-  return cloudEvent({
+  return cloudEvent(orderEvents, {
     id: `${order_id}:${version}`,
-    source: 'orders',
     type: event.type,
     subject: order_id,
     time: event.time,

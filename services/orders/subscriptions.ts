@@ -1,11 +1,7 @@
 import { Router } from 'express';
-import {
-  shipmentDeliveredData,
-  shipmentDispatchedData,
-  shipmentStoppedData,
-} from '../fulfilment/contract.ts';
-import { inventoryRejectedData, inventoryReservedData } from '../inventory/contract.ts';
-import { paymentFailedData, paymentProcessedData } from '../payments/contract.ts';
+import { shipmentEvents } from '../fulfilment/contract.ts';
+import { inventoryEvents } from '../inventory/contract.ts';
+import { paymentEvents } from '../payments/contract.ts';
 import { on, subscriptions as routesFor, UnprocessableEvent } from '../shared/events.ts';
 import type { Logger } from '../shared/log.ts';
 import { aboutOrder } from '../shared/service.ts';
@@ -20,25 +16,25 @@ export function subscriptions(deps: { log: Logger; move: MoveOrder }): Router {
   }
 
   return routesFor(deps.log, [
-    on('inventory.reserved', inventoryReservedData, ({ order_id }) =>
+    on(inventoryEvents, 'inventory.reserved', ({ order_id }) =>
       apply(order_id, { type: 'inventory.reserved' }),
     ),
-    on('inventory.rejected', inventoryRejectedData, ({ order_id, reason }) =>
+    on(inventoryEvents, 'inventory.rejected', ({ order_id, reason }) =>
       apply(order_id, { type: 'inventory.rejected', reason }),
     ),
-    on('payment.processed', paymentProcessedData, ({ order_id, payment_id }) =>
+    on(paymentEvents, 'payment.processed', ({ order_id, payment_id }) =>
       apply(order_id, { type: 'payment.processed', payment_id }),
     ),
-    on('payment.failed', paymentFailedData, ({ order_id, reason }) =>
+    on(paymentEvents, 'payment.failed', ({ order_id, reason }) =>
       apply(order_id, { type: 'payment.failed', reason }),
     ),
-    on('shipment.dispatched', shipmentDispatchedData, ({ order_id, tracking_number }) =>
+    on(shipmentEvents, 'shipment.dispatched', ({ order_id, tracking_number }) =>
       apply(order_id, { type: 'shipment.dispatched', tracking_number }),
     ),
-    on('shipment.delivered', shipmentDeliveredData, ({ order_id, tracking_number, shipped_heard = false }) =>
+    on(shipmentEvents, 'shipment.delivered', ({ order_id, tracking_number, shipped_heard = false }) =>
       apply(order_id, { type: 'shipment.delivered', tracking_number, shippedHeard: shipped_heard }),
     ),
-    on('shipment.stopped', shipmentStoppedData, ({ order_id, reason }) =>
+    on(shipmentEvents, 'shipment.stopped', ({ order_id, reason }) =>
       apply(order_id, { type: 'shipment.stopped', reason }),
     ),
   ]);

@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
+import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
 import { id, noBody } from '../shared/types.ts';
 import {
   ledgerSchema,
-  paymentFailedData,
+  paymentEvents,
   paymentListQuery,
   paymentListSchema,
-  paymentProcessedData,
   paymentSchema,
   type Payment,
 } from './contract.ts';
@@ -55,24 +54,22 @@ export const paymentsApi = {
   },
 } satisfies ServiceApi;
 
-/** What payments says. */
-export const paymentsEvents = {
+/** What payments publishes. */
+const events = describeEvents(paymentEvents, {
   'payment.processed': {
     summary: 'The money of an order is captured',
-    data: paymentProcessedData,
     example: { order_id: EXAMPLE.order, payment_id: EXAMPLE.payment },
   },
   'payment.failed': {
     summary: 'No money is kept for an order',
-    data: paymentFailedData,
     example: { order_id: EXAMPLE.order, reason: 'card declined' },
   },
-} satisfies ServiceEvents;
+});
 
 export const payments: ServiceDescription = {
   name: 'payments',
   summary: 'Charges and refunds',
   api: paymentsApi,
-  events: paymentsEvents,
+  events: [events],
   schemas: { Payment: paymentSchema, PaymentList: paymentListSchema, Ledger: ledgerSchema },
 };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defineEvents } from '../shared/published-events.ts';
 import { currency, id, money, timestamp } from '../shared/types.ts';
 
 /** A payment as its order's owner sees it. Money in minor units. */
@@ -36,5 +37,8 @@ export const paymentProcessedData = z.object({ order_id: id, payment_id: id });
 /** `payment.failed`: no money is kept. */
 export const paymentFailedData = z.object({ order_id: id, reason: z.string() });
 
-/** What payments says; each on the topic of its name. */
-export const paymentEventType = z.enum(['payment.processed', 'payment.failed']);
+/** What payments publishes. */
+export const paymentEvents = defineEvents('payments', {
+  'payment.processed': paymentProcessedData,
+  'payment.failed': paymentFailedData,
+});

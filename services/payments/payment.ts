@@ -144,6 +144,6 @@ export function publicPayment(payment: PaymentDocument): Payment | undefined {
 export function outcome(payment: PaymentDocument) {
   const { order_id, payment_id, reason = 'not paid' } = payment;
   return payment.status === 'CAPTURED'
-    ? { type: 'payment.processed', data: { order_id, payment_id } }
-    : { type: 'payment.failed', data: { order_id, reason } };
+    ? { type: 'payment.processed' as const, data: { order_id, payment_id } }
+    : { type: 'payment.failed' as const, data: { order_id, reason } };
 }

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { DataSchemas, PublishedEvents, TypedEvents } from './published-events.ts';
 
 /** What a service offers, described once: routes at the gateway, OpenAPI documents and the typed client follow from it. */
 export type ServiceApi = Readonly<Record<Address, Operation>>;
@@ -58,15 +59,24 @@ export interface PossibleProblem {
   when: string;
 }
 
-/** What a service says: each type is also the name of its topic. */
-export type ServiceEvents = Readonly<Record<string, EventDescription>>;
+/** The events that a service publishes, and what its documents say about each. */
+export interface DescribedEvents {
+  published: PublishedEvents;
+  descriptions: Readonly<Record<string, EventDescription>>;
+}
 
-export interface EventDescription {
+interface EventDescription<Data = unknown> {
   summary: string;
-  /** The `data` of the CloudEvent. */
-  data: z.ZodType;
   /** Of the data. */
-  example: unknown;
+  example: Data;
+}
+
+/** Describes every event that a contract declares. */
+export function describeEvents<Data extends DataSchemas>(
+  published: TypedEvents<Data>,
+  descriptions: { readonly [Type in keyof Data & string]: EventDescription<z.input<Data[Type]>> },
+): DescribedEvents {
+  return { published, descriptions };
 }
 
 /** A service as its documents describe it. */
@@ -75,7 +85,7 @@ export interface ServiceDescription {
   name: string;
   summary: string;
   api: ServiceApi;
-  events: ServiceEvents;
+  events: readonly DescribedEvents[];
   /** The schemas that have a name in the documents; all others stand where they are used. */
   schemas: Readonly<Record<string, z.ZodType>>;
 }

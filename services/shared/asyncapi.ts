@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import type { EventDescription, ServiceDescription } from './api.ts';
+import type { DescribedEvents, ServiceDescription } from './api.ts';
 import type { Json } from './openapi-problems.ts';
+import { eventSchema } from './published-events.ts';
 
 const SPECIFICATION = 'https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md';
 
@@ -12,19 +13,20 @@ export function asyncApi(services: readonly ServiceDescription[]): Json {
   const channels: Json = {};
   const operations: Json = {};
   const messages: Json = {};
-  const speakers = services.filter(({ events }) => Object.keys(events).length > 0);
-  for (const { name, events } of services)
-    for (const [type, event] of Object.entries(events)) {
-      messages[type] = message(name, type, event);
+  const speakers = services.filter(({ events }) => events.length > 0);
+  for (const described of services.flatMap(({ events }) => events))
+    for (const [type, { summary }] of Object.entries(described.descriptions)) {
+      const { source } = described.published;
+      messages[type] = message(described, type);
       channels[type] = {
         address: type,
-        description: event.summary,
+        description: summary,
         messages: { [type]: { $ref: `#/components/messages/${type}` } },
       };
-      operations[`${name}.${type}`] = {
+      operations[`${source}.${type}`] = {
         action: 'send',
-        summary: event.summary,
-        tags: [tagOf(name)],
+        summary,
+        tags: [tagOf(source)],
         channel: { $ref: `#/channels/${type}` },
         messages: [{ $ref: `#/channels/${type}/messages/${type}` }],
       };
@@ -50,29 +52,16 @@ export function asyncApi(services: readonly ServiceDescription[]): Json {
 
 const tagOf = (service: string) => ({ $ref: `#/components/tags/${service}` });
 
-function message(source: string, type: string, { summary, data, example }: EventDescription): Json {
-  const { $schema: _, ...dataSchema } = z.toJSONSchema(data, { target: 'draft-7' });
+function message({ published, descriptions }: DescribedEvents, type: string): Json {
+  const { summary, example } = descriptions[type] ?? { summary: type, example: {} };
+  const { source } = published;
+  const { $schema: _, ...payload } = z.toJSONSchema(eventSchema(published, type), { target: 'draft-7' });
   return {
     name: type,
     title: type,
     summary,
     contentType: 'application/cloudevents+json',
-    // Open: sidecars add attributes of their own, such as the trace.
-    payload: {
-      type: 'object',
-      required: ['specversion', 'id', 'source', 'type', 'subject', 'time', 'datacontenttype', 'data'],
-      description: SPECIFICATION,
-      properties: {
-        specversion: { const: '1.0' },
-        id: { type: 'string', minLength: 1 },
-        source: { const: source },
-        type: { const: type },
-        subject: { type: 'string', minLength: 1 },
-        time: { type: 'string', format: 'date-time' },
-        datacontenttype: { const: 'application/json' },
-        data: dataSchema,
-      },
-    },
+    payload: { description: SPECIFICATION, ...payload },
     examples: [
       {
         name: type.replaceAll(/[._]/g, '-'),

@@ -1,14 +1,15 @@
 import { Router } from 'express';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { addRequestFields } from './context.ts';
 import type { Logger } from './log.ts';
+import { eventSchema, type DataSchemas, type TypedEvents } from './published-events.ts';
 
 /** A CloudEvent 1.0 in structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md. */
 export interface CloudEvent<Data = unknown> {
   specversion: '1.0';
   /** Derived from what it tells of (`<order id>:<version>`), so that saying it twice gives the same id. */
   id: string;
-  /** The service that says it. */
+  /** The app id of the service that publishes it. */
   source: string;
   /** What happened; also the name of the topic. */
   type: string;
@@ -19,22 +20,16 @@ export interface CloudEvent<Data = unknown> {
   data: Data;
 }
 
-/** Builds the event of a service. `time` is when it happened, not when it is said. */
-export function cloudEvent<Data>(event: {
-  id: string;
-  source: string;
-  type: string;
-  subject: string;
-  time: string;
-  data: Data;
-}): CloudEvent<Data> {
-  return { specversion: '1.0', datacontenttype: 'application/json', ...event };
+/** Builds an event that a contract declares. `time` is when it happened, not when it is published. */
+export function cloudEvent<Data extends DataSchemas, Type extends keyof Data & string>(
+  { source }: TypedEvents<Data>,
+  event: { id: string; type: Type; subject: string; time: string; data: z.input<Data[Type]> },
+): CloudEvent {
+  return { specversion: '1.0', datacontenttype: 'application/json', source, ...event };
 }
 
 /** Thrown by a handler for an event that no later try can process: it goes to the dead letters at once. */
 export class UnprocessableEvent extends Error {}
-
-const envelope = z.object({ id: z.string(), type: z.string(), data: z.unknown() });
 
 /** A handler of one type of event. It returns when all is done; what it throws will be delivered again. */
 export interface Subscription {
@@ -42,16 +37,20 @@ export interface Subscription {
   handle: (body: unknown) => Promise<void>;
 }
 
-/** Pairs an event's type with the schema of its data and its handler. */
-export function on<Schema extends z.ZodType>(
-  type: string,
-  data: Schema,
-  handler: (data: z.infer<Schema>) => Promise<void>,
+/** Subscribes to one type of the events that another service's contract declares. Only that form of it is accepted. */
+export function on<Data extends DataSchemas, Type extends keyof Data & string>(
+  events: TypedEvents<Data>,
+  type: Type,
+  handler: (data: z.output<Data[Type]>) => Promise<void>,
 ): Subscription {
+  const schema = eventSchema(events, type);
   return {
     type,
     handle: async (body) => {
-      await handler(data.parse(envelope.parse(body).data));
+      const event = schema.safeParse(body);
+      if (!event.success)
+        throw new UnprocessableEvent(`this is no ${type} of ${events.source}`, { cause: event.error });
+      await handler(event.data.data as z.output<Data[Type]>);
     },
   };
 }
@@ -59,7 +58,7 @@ export function on<Schema extends z.ZodType>(
 /**
  * Routes for events: `POST /events/<type>`, as the Subscription resources name them. Answers as
  * https://docs.dapr.io/reference/api/pubsub_api/#expected-http-response asks: SUCCESS when done, DROP (to the dead
- * letters) for what does not parse and so never will, RETRY for everything else.
+ * letters) for what has another form or source than its contract says, RETRY for everything else.
  */
 export function subscriptions(log: Logger, handlers: Subscription[]): Router {
   const router = Router();
@@ -71,7 +70,7 @@ export function subscriptions(log: Logger, handlers: Subscription[]): Router {
         await handle(req.body);
         res.json({ status: 'SUCCESS' });
       } catch (error) {
-        const status = error instanceof z.ZodError || error instanceof UnprocessableEvent ? 'DROP' : 'RETRY';
+        const status = error instanceof UnprocessableEvent ? 'DROP' : 'RETRY';
         log.warn({ err: error, event_type: type }, `event not handled: ${status}`);
         res.json({ status });
       }

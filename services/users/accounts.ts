@@ -6,7 +6,7 @@ import type { Logger } from '../shared/log.ts';
 import { notFound, Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
-import type { User } from './contract.ts';
+import { userEvents, type User } from './contract.ts';
 import type { Counters } from './counters.ts';
 import type { Passwords } from './passwords.ts';
 import type { SessionStore } from './session-store.ts';
@@ -72,8 +72,8 @@ export function accounts(deps: {
 
   async function say(document: UserDocument): Promise<void> {
     const { user_id, version, changed_at } = document;
-    const envelope = { source: 'users', id: `${user_id}:${version}`, subject: user_id, time: changed_at };
-    await sidecar.publish(cloudEvent({ ...envelope, ...messageOf(document) }));
+    const envelope = { id: `${user_id}:${version}`, subject: user_id, time: changed_at };
+    await sidecar.publish(cloudEvent(userEvents, { ...envelope, ...messageOf(document) }));
   }
 
   async function sayAndEndJob(document: UserDocument): Promise<void> {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EXAMPLE, type ServiceApi, type ServiceDescription, type ServiceEvents } from '../shared/api.ts';
+import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
 import { pageQuery } from '../shared/paged-index.ts';
 import { id } from '../shared/types.ts';
 import {
@@ -11,8 +11,7 @@ import {
   refreshBody,
   registerBody,
   tokenSchema,
-  userDeletedData,
-  userEventData,
+  userEvents,
   userListSchema,
   userSchema,
   type User,
@@ -134,29 +133,26 @@ export const usersApi = {
   },
 } satisfies ServiceApi;
 
-/** What users says. */
-export const usersEvents = {
+/** What users publishes. */
+const events = describeEvents(userEvents, {
   'user.registered': {
     summary: 'Somebody has an account',
-    data: userEventData,
     example: { user, version: 1 },
   },
   'user.updated': {
     summary: 'An account has changed',
-    data: userEventData,
     example: { user: { ...user, name: 'Ada L.' }, version: 2 },
   },
   'user.deleted': {
     summary: 'An account is gone: what is known of the person is to be erased',
-    data: userDeletedData,
     example: { user_id: EXAMPLE.customer, version: 3 },
   },
-} satisfies ServiceEvents;
+});
 
 export const users: ServiceDescription = {
   name: 'users',
   summary: 'Accounts and sessions',
   api: usersApi,
-  events: usersEvents,
+  events: [events],
   schemas: { User: userSchema, UserList: userListSchema, Tokens: tokenSchema },
 };

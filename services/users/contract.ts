@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defineEvents } from '../shared/published-events.ts';
 import { id } from '../shared/types.ts';
 
 export const userRole = z.enum(['customer', 'admin']);
@@ -88,5 +89,9 @@ export const TOKEN_AUDIENCE = 'sidecart';
 /** How they are signed: the `alg` header (RFC 7518). */
 export const TOKEN_ALGORITHM = 'ES256';
 
-/** What users says; each on the topic of its name. */
-export const userEventType = z.enum(['user.registered', 'user.updated', 'user.deleted']);
+/** What users publishes. */
+export const userEvents = defineEvents('users', {
+  'user.registered': userEventData,
+  'user.updated': userEventData,
+  'user.deleted': userDeletedData,
+});

@@ -87,9 +87,9 @@ export function isErased(document: UserDocument): document is ErasedAccount {
 }
 
 /** What there is to say of this version of a user; it follows from the document alone. */
-export function messageOf(document: UserDocument): { type: string; data: Record<string, unknown> } {
+export function messageOf(document: UserDocument) {
   const { user_id, version } = document;
-  if (isErased(document)) return { type: 'user.deleted', data: { user_id, version } };
-  const type = version === 1 ? 'user.registered' : 'user.updated';
+  if (isErased(document)) return { type: 'user.deleted' as const, data: { user_id, version } };
+  const type = version === 1 ? ('user.registered' as const) : ('user.updated' as const);
   return { type, data: { user: publicUser(document), version } };
 }

@@ -5,6 +5,7 @@ import { createApp as inventoryApp } from '../../services/inventory/app.ts';
 import { createApp as ordersApp } from '../../services/orders/app.ts';
 import { demandMatch, versionTag, withoutCodings } from '../../services/shared/conditional.ts';
 import { Problem } from '../../services/shared/problem.ts';
+import { buildEvent } from '../support/events.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const CUSTOMER = as(randomUUID());
@@ -298,11 +299,11 @@ describe('an order', () => {
 
   /** By another replica, whose reads are its own. */
   async function payElsewhere(orderId: string): Promise<void> {
-    const event = { specversion: '1.0', id: 'e', type: 'payment.processed', source: 'payments' };
+    const data = { order_id: orderId, payment_id: randomUUID() };
     await service
       .replica()
       .post('/events/payment.processed')
       .set('content-type', 'application/cloudevents+json')
-      .send(JSON.stringify({ ...event, data: { order_id: orderId, payment_id: randomUUID() } }));
+      .send(JSON.stringify(buildEvent('payment.processed', data)));
   }
 });

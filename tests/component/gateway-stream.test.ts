@@ -9,6 +9,7 @@ import { memoryHits, type HitStore } from '../../services/gateway/hit-store.ts';
 import { createGate, type Gate } from '../../services/gateway/gate.ts';
 import { createMetrics } from '../../services/shared/service.ts';
 import type { Order } from '../../services/orders/contract.ts';
+import { buildEvent } from '../support/events.ts';
 import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
@@ -356,7 +357,8 @@ describe('a stream that stays open', () => {
 describe('news for live updates', () => {
   it('When a stranger brings news, then it is refused', async () => {
     const other = await startService((deps) => createApp({ ...deps, ...gatewayOptions() }));
-    const news = () => other.door.post('/events/orders.changed').send({ data: { changed: [] } });
+    const news = () =>
+      other.door.post('/events/orders.changed').send(buildEvent('orders.changed', { changed: [] }));
     expect((await news()).status).toBe(200);
     expect((await news().set('dapr-api-token', 'a guess')).status).toBe(401);
     await other.stop();

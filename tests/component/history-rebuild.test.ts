@@ -4,6 +4,7 @@ import { createApp } from '../../services/history/app.ts';
 import type { CustomerTotals, Rebuild } from '../../services/history/contract.ts';
 import { OPEN_KEYS, openKeyOf } from '../../services/history/open-orders.ts';
 import { FINAL_STATUSES, type Order, type OrderStatus } from '../../services/orders/contract.ts';
+import { buildEvent } from '../support/events.ts';
 import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = randomUUID();
@@ -140,7 +141,7 @@ function streamed(): Model {
 
 /** Records an order at another replica: this one may wait for the very call in which it comes. */
 async function tellAnother(order: Order): Promise<void> {
-  const event = { id: order.order_id, type: 'order.created', data: { order } };
+  const event = buildEvent('order.created', { order });
   const { body } = await service.replica().post('/events/order.created').send(event);
   expect(body).toEqual({ status: 'SUCCESS' });
 }
@@ -464,7 +465,7 @@ describe('what is recorded meanwhile', () => {
         streams.set(order.order_id, order);
         if (FINAL_STATUSES.has(status)) finished.push(order.order_id);
         for (let answer = ''; answer !== 'SUCCESS';) {
-          const event = { id: order.order_id, type: 'order.created', data: { order } };
+          const event = buildEvent('order.created', { order });
           const response = await doors[n % 2]!.post('/events/order.created').send(event);
           answer = (response.body as { status: string }).status;
         }

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/history/app.ts';
 import { OPEN_KEYS, openKeyOf, settled } from '../../services/history/open-orders.ts';
 import { FINAL_STATUSES, orderStatus, type Order, type OrderStatus } from '../../services/orders/contract.ts';
+import { buildEvent } from '../support/events.ts';
 import { buildOrder as buildAnOrder } from '../support/orders.ts';
 import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
@@ -213,7 +214,7 @@ describe('the sets of open orders', () => {
     const other = service.replica();
     const answers = await Promise.all(
       versions.map(async (order, position) => {
-        const event = { id: order.order_id, type: 'order.created', data: { order } };
+        const event = buildEvent('order.created', { order });
         const door = position % 2 ? other : service.door;
         return ((await door.post('/events/order.created').send(event)).body as { status: string }).status;
       }),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/notifications/app.ts';
 import type { Order } from '../../services/orders/contract.ts';
+import { buildEvent } from '../support/events.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = { user_id: randomUUID(), email: 'ada@example.com', name: 'Ada', role: 'customer' };
@@ -136,7 +137,7 @@ describe('Mails about an order', () => {
     async (type) => {
       const response = await service.door
         .post(`/events/${type}`)
-        .send({ id: '1', type, data: { order: buildOrder() } });
+        .send(buildEvent(type, { order: buildOrder() }));
       expect(response.status).toBe(404);
     },
   );

@@ -187,7 +187,9 @@ describe('the topics of the components', () => {
   const onPubsub = publishable('pubsub');
   const onBroadcast = publishable('broadcast');
   const describedBy = (name: string) =>
-    Object.keys(DESCRIPTIONS.find((one) => one.name === name)?.events ?? {}).toSorted();
+    (DESCRIPTIONS.find((one) => one.name === name)?.events ?? [])
+      .flatMap(({ published }) => published.types)
+      .toSorted();
 
   it.each(DESCRIPTIONS.map(({ name }) => name).filter((name) => name !== 'history'))(
     'When %s may publish a type of event, then it describes it, and no other',
@@ -196,6 +198,11 @@ describe('the topics of the components', () => {
       expect(topics.toSorted()).toEqual(describedBy(name));
     },
   );
+
+  it('When a service describes its events, then it is their source', () => {
+    for (const { name, events } of DESCRIPTIONS)
+      expect(events.map(({ published }) => published.source)).toEqual(events.map(() => name));
+  });
 
   it('When history sends dead letters back, then it may do so to each topic of the broker', () => {
     const others = [...onPubsub].filter(([service]) => service !== 'history').flatMap(([, topics]) => topics);

@@ -2,7 +2,9 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { z } from 'zod';
 import { cloudEvent } from '../../services/shared/events.ts';
+import { defineEvents } from '../../services/shared/published-events.ts';
 import { publisher } from '../../services/shared/publisher.ts';
 import {
   ConflictError,
@@ -31,7 +33,13 @@ afterEach(async () => {
 const put = (key: string, value: unknown, etag?: string) =>
   sidecar.state.write({ op: 'put', key, value, etag });
 const event = (id: string) =>
-  cloudEvent({ id, source: 'test', type: 'order.paid', subject: id, time: '2026-01-01T00:00:00Z', data: {} });
+  cloudEvent(defineEvents('test', { 'order.paid': z.object({}) }), {
+    id,
+    type: 'order.paid',
+    subject: id,
+    time: '2026-01-01T00:00:00Z',
+    data: {},
+  });
 
 /** Answers every call alike, and notes what was asked. */
 function recording(status: number, body = '') {

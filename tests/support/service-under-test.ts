@@ -1,9 +1,11 @@
 import type { Express } from 'express';
 import request from 'supertest';
 import { startTracing } from '../../services/shared/tracing.ts';
+import type { CloudEvent } from '../../services/shared/events.ts';
 import { createLogger } from '../../services/shared/log.ts';
 import { createMetrics, type ServiceDeps } from '../../services/shared/service.ts';
 import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
+import { buildEvent } from './events.ts';
 import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar, type FakeSidecar } from './fake-sidecar.ts';
 
 /** A service behind its real HTTP door, beside a fake sidecar. */
@@ -16,7 +18,7 @@ export interface ServiceUnderTest {
   /** What the service logged, parsed. */
   logs: Record<string, unknown>[];
   /** Delivers an event as a sidecar would; gives the status that the service answered (SUCCESS, RETRY, DROP). */
-  deliver: (type: string, data: unknown, id?: string) => Promise<string>;
+  deliver: (type: string, data: unknown, more?: Partial<CloudEvent>) => Promise<string>;
   /** Fires a job as a sidecar would; gives the HTTP status. */
   fire: (job: string) => Promise<number>;
   /** The events of one type published so far. */
@@ -56,8 +58,8 @@ export async function startService(build: (deps: ServiceDeps) => Express): Promi
     door,
     replica,
     logs,
-    async deliver(type, data, id = 'event-1') {
-      const event = { specversion: '1.0', id, type, source: 'test', subject: 'test', time: now(), data };
+    async deliver(type, data, more) {
+      const event = buildEvent(type, data, more);
       const response = await door
         .post(`/events/${type}`)
         .set('content-type', 'application/cloudevents+json')
@@ -75,8 +77,6 @@ export async function startService(build: (deps: ServiceDeps) => Express): Promi
     },
   };
 }
-
-const now = () => new Date().toISOString();
 
 /** The headers by which the gateway names a caller. */
 export function as(id: string, role: 'customer' | 'admin' = 'customer'): Record<string, string> {

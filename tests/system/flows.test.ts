@@ -259,6 +259,30 @@ describe('a message that nobody can process', () => {
   });
 });
 
+describe('a raw payload', () => {
+  it.each([
+    ['JSON', 'application/json', (id: string) => JSON.stringify({ order_id: id, payment_id: id })],
+    ['text', 'text/plain', (id: string) => `paid: ${id}`],
+  ])(
+    'When %s is published past the contract, then it is parked and nothing is paid',
+    async (_, type, write) => {
+      const payload = write(randomUUID());
+      const sidecar = system.app('payments').daprHttpPort;
+      const path = '/v1.0/publish/pubsub/payment.processed?metadata.rawPayload=true';
+      const published = await fetch(`http://127.0.0.1:${sidecar}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body: payload,
+      });
+      expect(published.status).toBe(204);
+      const list = () => admin.call('GET /api/admin/dead-letters');
+      const isParked = ({ event }: { event?: unknown }) =>
+        event === payload || JSON.stringify(event) === payload;
+      await until('it is parked', list, (answer) => answer.ok && answer.body.items.some(isParked));
+    },
+  );
+});
+
 describe('the edge', () => {
   it('When health is asked, then every service is named', async () => {
     const health = bodyOf(await customer.call('GET /health'));

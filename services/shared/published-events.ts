@@ -1,0 +1,41 @@
+import { z } from 'zod';
+
+export type DataSchemas = Readonly<Record<string, z.ZodType>>;
+
+/** The events that one service publishes, as its contract declares them. */
+export interface PublishedEvents {
+  /** The app id of the service: the `source` of each of these events. */
+  source: string;
+  /** The schema of the data, by the type of the event. The type is also the name of the topic. */
+  data: DataSchemas;
+  types: readonly string[];
+}
+
+/** The same with the types known to the compiler. */
+export interface TypedEvents<Data extends DataSchemas> extends PublishedEvents {
+  data: Data;
+  types: readonly (keyof Data & string)[];
+}
+
+/** Declares the events that a service publishes. */
+export function defineEvents<const Data extends DataSchemas>(source: string, data: Data): TypedEvents<Data> {
+  return { source, data, types: Object.keys(data) };
+}
+
+/**
+ * The only form in which a service accepts an event: CloudEvents 1.0 in structured mode
+ * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md). Other members are allowed, because sidecars add
+ * some, such as the trace.
+ */
+export function eventSchema({ source, data }: PublishedEvents, type: string) {
+  return z.looseObject({
+    specversion: z.literal('1.0'),
+    id: z.string().min(1),
+    source: z.literal(source),
+    type: z.literal(type),
+    subject: z.string().min(1),
+    time: z.iso.datetime({ offset: true }),
+    datacontenttype: z.literal('application/json'),
+    data: data[type] ?? z.never(),
+  });
+}

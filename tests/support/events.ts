@@ -1,0 +1,32 @@
+import { shipmentEvents } from '../../services/fulfilment/contract.ts';
+import { inventoryEvents } from '../../services/inventory/contract.ts';
+import { orderBroadcasts, orderEvents } from '../../services/orders/contract.ts';
+import { paymentEvents } from '../../services/payments/contract.ts';
+import type { CloudEvent } from '../../services/shared/events.ts';
+import type { PublishedEvents } from '../../services/shared/published-events.ts';
+import { userEvents } from '../../services/users/contract.ts';
+
+/** What each service publishes. */
+export const PUBLISHED: readonly PublishedEvents[] = [
+  inventoryEvents,
+  orderBroadcasts,
+  orderEvents,
+  paymentEvents,
+  shipmentEvents,
+  userEvents,
+];
+
+/** An event as its publisher would send it; `more` says what differs. */
+export function buildEvent(type: string, data: unknown, more: Partial<CloudEvent> = {}): CloudEvent {
+  return {
+    specversion: '1.0',
+    id: 'event-1',
+    source: PUBLISHED.find(({ types }) => types.includes(type))?.source ?? 'unknown',
+    type,
+    subject: 'what-it-happened-to',
+    time: '2026-01-01T00:00:00.000Z',
+    datacontenttype: 'application/json',
+    data,
+    ...more,
+  };
+}
