@@ -62,7 +62,7 @@ export function renderTemplate(options: {
     ["'1025'", `'${ports.smtp}'`],
     ['localhost:9411', `localhost:${ports.zipkin}`],
     ['50051', String(ports.grpc)],
-    ['.sidecart/', `${dataDir}/`],
+    ['file:.sidecart/', `file:${inUri(dataDir)}/`],
     ['components/secrets/', `${join(root, 'components/secrets')}/`],
   ]);
   const rewriteEnv = (env: Record<string, string>) =>
@@ -96,6 +96,9 @@ export function renderTemplate(options: {
   writeFileSync(file, stringify(template));
   return { template, file };
 }
+
+/** A path in one of SQLite's URIs (https://sqlite.org/uri.html), where `?` and `#` would end it. */
+const inUri = (path: string) => path.replaceAll(/[%?#]/g, encodeURIComponent);
 
 /** Replaces what is meant for the one system that the committed files describe. */
 function rewriter(replacements: readonly (readonly [from: string, to: string])[]) {

@@ -47,7 +47,7 @@ export const deadLetterId = z
   .regex(/^[0-9a-fA-F]{32}$/, 'must be the id of a dead letter')
   .toLowerCase();
 
-/** A message that a service could not process. Card tokens in it are not shown. */
+/** A message that a service could not process. What looks like a secret in it is not shown. */
 export const deadLetterSchema = z.object({
   dead_letter_id: deadLetterId,
   /** The event's type, which is the topic it came from; `unknown` where it is none of ours. */

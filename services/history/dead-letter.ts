@@ -49,7 +49,7 @@ export function redrivable({ event }: DeadLetter): CloudEvent | undefined {
   return cloudEventSchema.safeParse(event).data as CloudEvent | undefined;
 }
 
-/** As it may be shown: without the secrets that an event may carry, such as the card token of `payment.requested`. */
+/** As it may be shown. No event of ours carries a secret, but a message that is none may. */
 export function shown(letter: DeadLetter): DeadLetter {
   return { ...letter, event: withoutSecrets(letter.event) };
 }

@@ -14,6 +14,7 @@ import {
   orderListSchema,
   orderSchema,
   ordersQuery,
+  paymentMethodSchema,
   putStatusBody,
   type Order,
   type OrderStatus,
@@ -121,6 +122,17 @@ export const ordersApi = {
     examples: { 'Ship it': { status: 'SHIPPED' } },
     answered: example('SHIPPED', 4),
   },
+  'GET /orders/:id/payment-method': {
+    access: 'internal',
+    summary: 'How an order is to be paid, for payments only',
+    params,
+    answer: paymentMethodSchema,
+    answered: payment,
+    problems: {
+      forbidden: { status: 403, when: 'The caller is not payments.' },
+      'card-erased': { status: 410, when: 'The payment is decided, or the order has ended.' },
+    },
+  },
   'GET /orders/:id/changes': {
     access: 'internal',
     summary: 'What an order became by each of its events',
@@ -149,7 +161,7 @@ const events = describeEvents(orderEvents, {
   },
   'payment.requested': {
     summary: 'The stock of the order is reserved: it is to be paid',
-    example: { order: example('RESERVED', 2), payment },
+    example: { order: example('RESERVED', 2) },
   },
   'order.paid': {
     summary: 'The order is paid: its stock is sold, it is to be shipped',

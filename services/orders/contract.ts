@@ -57,20 +57,10 @@ export const orderListSchema = z.object({ items: z.array(orderSchema), next_curs
  */
 export const orderEventData = z.object({ order: orderSchema });
 
-/** The token stands for a card at the payment provider; only payments is told. */
-export const paymentMethodSchema = z.strictObject({
-  method: z.literal('card'),
-  card_token: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a card token'),
-});
-export type PaymentMethod = z.infer<typeof paymentMethodSchema>;
-
-/** `payment.requested` also tells how to pay. */
-export const paymentRequestedData = orderEventData.extend({ payment: paymentMethodSchema });
-
 /** What happens to an order: each event of its stream is published. */
 export const orderEvents = defineEvents('orders', {
   'order.created': orderEventData,
-  'payment.requested': paymentRequestedData,
+  'payment.requested': orderEventData,
   'order.paid': orderEventData,
   'order.payment_failed': orderEventData,
   'order.rejected': orderEventData,
@@ -129,6 +119,22 @@ export const ordersChangedData = z.object({
 
 /** On the broadcast component, which reaches every replica. */
 export const orderBroadcasts = defineEvents('orders', { 'orders.changed': ordersChangedData });
+
+/**
+ * The token stands for a card at the payment provider. Orders keeps it until the payment is decided, and gives it to payments
+ * alone: by `GET /orders/:id/payment-method`, never in an event. What looks like the number of a card (ISO/IEC 7812: 12
+ * to 19 digits) is no token.
+ */
+export const paymentMethodSchema = z.strictObject({
+  method: z.literal('card'),
+  card_token: z
+    .string()
+    .regex(
+      /^(?!(?:[_-]*[0-9]){12,19}[_-]*$)[A-Za-z0-9_-]{1,64}$/,
+      'must be a card token, never the number of a card',
+    ),
+});
+export type PaymentMethod = z.infer<typeof paymentMethodSchema>;
 
 const quantity = z.int().min(1).max(10_000);
 

@@ -5,7 +5,7 @@ import { inSpan } from '../shared/tracing.ts';
 import type { Order, OrderStatus } from './contract.ts';
 import type { FinishedOrders } from './finished-orders.ts';
 import type { Intake } from './intake.ts';
-import { append, isFinal, replay } from './order.ts';
+import { append, isFinal, isUnpaid, replay } from './order.ts';
 import type { OrderJob } from './order-job.ts';
 import type { OrderDocument, OrderStore } from './order-store.ts';
 import { decide, type Message } from './saga.ts';
@@ -70,7 +70,8 @@ export function orderMover(deps: {
     const at = now().toISOString();
     const events = append(before, [next], at);
     const becomes = replay(orderId, events);
-    const value = await watch(loaded.value, becomes, at, message);
+    const watched = await watch(loaded.value, becomes, at, message);
+    const value = isUnpaid(becomes) ? watched : withoutCard(watched);
     const document = await store.save({ ...loaded, value }, events);
     intake.moved(next.type, Date.parse(order.created_at), Date.parse(at));
     await say(document, becomes.version);
@@ -117,6 +118,11 @@ export function orderMover(deps: {
     inSpan(`order: ${message.type}`, { 'order.id': orderId }, () =>
       retryOnConflict(() => attempt(orderId, message, demand)),
     );
+}
+
+function withoutCard(document: OrderDocument): OrderDocument {
+  const { payment: _, ...rest } = document;
+  return rest;
 }
 
 /** The newest event of an order. */

@@ -6,8 +6,8 @@ import type { OrderEvent } from './order.ts';
 export interface OrderDocument {
   order_id: string;
   events: OrderEvent[];
-  /** Not in the stream, which callers can read. */
-  payment: PaymentMethod;
+  /** Until the payment is decided. Not in the stream, which callers can read. */
+  payment?: PaymentMethod;
   /** Its job could not be set yet, because the scheduler was away: whoever moves the order tries to, and whoever ends it has to. */
   unwatched?: true;
   /** What the order was made of, to tell a repeated request from another one with the same idempotency key. */

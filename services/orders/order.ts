@@ -40,6 +40,11 @@ const STATUS_AFTER: Record<OrderEventType, OrderStatus> = {
   'order.expired': 'EXPIRED',
 };
 
+/** Whether the order is still to be paid. */
+export function isUnpaid({ status }: Pick<Order, 'status'>): boolean {
+  return status === 'PENDING' || status === 'RESERVED';
+}
+
 /** Whether nothing will happen to the order any more. */
 export function isFinal(order: Order): boolean {
   return FINAL_STATUSES.has(order.status);

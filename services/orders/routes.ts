@@ -95,6 +95,18 @@ export function routes(deps: {
     sendOrder(res, await bringInto(document, status, demand));
   });
 
+  router.get('/orders/:id/payment-method', async (req, res) => {
+    // A sidecar names its service to the one that it calls, and nobody can name itself in its place.
+    if (req.get('dapr-caller-app-id') !== 'payments') throw forbidden('This is for payments only.');
+    const orderId = req.params.id;
+    aboutOrder(orderId);
+    const found = orderIdSchema.safeParse(orderId).success ? await store.load(orderId) : undefined;
+    if (!found) throw notFound('order');
+    const { payment } = found.value;
+    if (!payment) throw new Problem(410, 'card-erased', 'Nothing is to be paid for this order any more.');
+    res.set('cache-control', 'no-store').json(payment);
+  });
+
   // For the live updates of gateways; not under /api, so they do not let it out.
   router.get('/orders/:id/changes', async (req, res) => {
     const { order_id, events } = await loadFor(callerOf(req), req.params.id);

@@ -1,5 +1,5 @@
 import type { Order, OrderEventType, OrderStatus } from './contract.ts';
-import type { NewEvent } from './order.ts';
+import { isUnpaid, type NewEvent } from './order.ts';
 
 /** Whatever can move an order: what other services say, what callers want, and the clock. */
 export type Message =
@@ -68,10 +68,8 @@ export function decide(order: Order, last: OrderEventType, message: Message): De
   };
 }
 
-const UNPAID = new Set<OrderStatus>(['PENDING', 'RESERVED']);
-
 function follow(status: OrderStatus, message: Message): NewEvent[] {
-  const unpaid = UNPAID.has(status);
+  const unpaid = isUnpaid({ status });
   switch (message.type) {
     case 'inventory.reserved':
       return status === 'PENDING' ? [{ type: 'payment.requested', data: {} }] : [];
@@ -126,6 +124,6 @@ export function pauseBeforeNextLook(
   settings: { recheckMs: number; expireMs: number },
 ): number {
   const growing = Math.min(Math.max(settings.recheckMs, 2 * since.lastEvent), LONGEST_PAUSE);
-  if (!UNPAID.has(status)) return growing;
+  if (!isUnpaid({ status })) return growing;
   return Math.max(Math.min(growing, settings.expireMs - since.created), 1_000);
 }

@@ -19,7 +19,7 @@ export function sayer(sidecar: Sidecar, changed: (orderId: string, version: numb
  * The message that tells of one event of an order. It follows from the stream alone, so that saying it again gives the
  * same message.
  */
-export function messageOf({ order_id, events, payment }: OrderDocument, version: number): CloudEvent {
+export function messageOf({ order_id, events }: OrderDocument, version: number): CloudEvent {
   const told = events.slice(0, version);
   const event = told.at(-1);
   if (event?.version !== version) throw new Error(`order ${order_id} has no version ${version}`);
@@ -29,6 +29,6 @@ export function messageOf({ order_id, events, payment }: OrderDocument, version:
     type: event.type,
     subject: order_id,
     time: event.time,
-    data: event.type === 'payment.requested' ? { order, payment } : { order },
+    data: { order },
   });
 }

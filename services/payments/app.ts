@@ -2,6 +2,7 @@ import type { Express } from 'express';
 import { idempotency } from '../shared/idempotency.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
 import { payments as description } from './api.ts';
+import { cards } from './cards.ts';
 import { cashier } from './cashier.ts';
 import { paymentStore } from './payment-store.ts';
 import { bounded, type PaymentProvider } from './provider.ts';
@@ -20,7 +21,7 @@ export interface PaymentsDeps extends ServiceDeps {
 export function createApp(deps: PaymentsDeps): Express {
   const provider = bounded(deps.provider, deps.timeoutMs);
   const store = paymentStore(deps.sidecar.state);
-  const desk = cashier({ ...deps, provider, store });
+  const desk = cashier({ ...deps, provider, store, cardOf: cards(deps.sidecar) });
   const once = idempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
     description,

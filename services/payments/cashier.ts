@@ -1,11 +1,11 @@
 import { Counter } from 'prom-client';
 import { v7 as uuidv7 } from 'uuid';
-import type { z } from 'zod';
-import type { Order, paymentRequestedData } from '../orders/contract.ts';
+import type { Order } from '../orders/contract.ts';
 import { notFound, Problem } from '../shared/problem.ts';
 import type { ServiceDeps } from '../shared/service.ts';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
+import type { CardOf } from './cards.ts';
 import type { PaymentStore } from './payment-store.ts';
 import {
   authorized,
@@ -25,6 +25,7 @@ import { ProviderError, type BoundedProvider } from './provider.ts';
 interface CashierDeps extends Pick<ServiceDeps, 'log' | 'metrics'> {
   store: PaymentStore;
   provider: BoundedProvider;
+  cardOf: CardOf;
   now: () => Date;
   maxAttempts: number;
 }
@@ -36,7 +37,7 @@ export type Cashier = ReturnType<typeof cashier>;
  * decides between a charge and a cancellation that race: who writes second finds what the first one wrote, and a
  * charge that finds its order ended gives the money back.
  */
-export function cashier({ store, provider, now, maxAttempts, log, metrics }: CashierDeps) {
+export function cashier({ store, provider, cardOf, now, maxAttempts, log, metrics }: CashierDeps) {
   const payments = new Counter({
     name: 'payments_total',
     help: 'Payments that reached a status',
@@ -86,17 +87,31 @@ export function cashier({ store, provider, now, maxAttempts, log, metrics }: Cas
     }
   }
 
-  async function advance({
-    order,
-    payment: { card_token },
-  }: z.infer<typeof paymentRequestedData>): Promise<PaymentDocument> {
+  async function advance(order: Order, card: () => Promise<string | undefined>): Promise<PaymentDocument> {
     const before = await store.load(order.order_id);
     const step = nextStep(before?.value, 'payment.requested', maxAttempts);
     const payment = before?.value ?? requested(order, uuidv7(), at());
-    if (step === 'authorize' || step === 'capture') return ask(step, payment, card_token, before);
+    if (step === 'authorize' || step === 'capture') {
+      const cardToken = await card();
+      if (cardToken === undefined) return end(order, 'card erased', 'the order has ended');
+      return ask(step, payment, cardToken, before);
+    }
     return before && step === 'reverse'
       ? reverse(before, payment.last_failure ?? 'provider unreachable')
       : payment;
+  }
+
+  /** Loads the payment itself: what made this necessary may have decided it meanwhile. */
+  async function end(
+    order: Order,
+    message: 'order ended' | 'card erased',
+    reason: string,
+  ): Promise<PaymentDocument> {
+    const before = await store.load(order.order_id);
+    const step = nextStep(before?.value, message, maxAttempts);
+    if (before && step === 'reverse') return reverse(before, reason);
+    if (before && step === 'nothing') return before.value;
+    return write(refused(requested(order, uuidv7(), at()), reason), before);
   }
 
   return {
@@ -105,21 +120,18 @@ export function cashier({ store, provider, now, maxAttempts, log, metrics }: Cas
      *
      * @throws ProviderError, SidecarError, ConflictError: deliver the request again
      */
-    async charge(request: z.infer<typeof paymentRequestedData>): Promise<PaymentDocument> {
+    async charge(order: Order): Promise<PaymentDocument> {
+      let asked: Promise<string | undefined> | undefined;
+      const card = () => (asked ??= cardOf(order.order_id));
       for (;;) {
-        const payment = await retryOnConflict(() => advance(request));
+        const payment = await retryOnConflict(() => advance(order, card));
         if (isSettled(payment)) return payment;
       }
     },
 
     /** Takes back what was charged for an order that has ended; nothing will be charged for it any more. */
     async endOrder(order: Order, reason: string): Promise<void> {
-      await retryOnConflict(async () => {
-        const before = await store.load(order.order_id);
-        const step = nextStep(before?.value, 'order ended', maxAttempts);
-        if (step === 'refuse') await write(refused(requested(order, uuidv7(), at()), reason), before);
-        if (step === 'reverse' && before) await reverse(before, reason);
-      });
+      await retryOnConflict(() => end(order, 'order ended', reason));
     },
 
     /**

@@ -16,8 +16,11 @@ export interface PaymentDocument extends Omit<Payment, 'status'> {
   updated_at: string;
 }
 
-/** Whatever can move a payment: the order asks for it, the order ends, the shop gives the money back. */
-export type Message = 'payment.requested' | 'order ended' | 'refund';
+/**
+ * Whatever can move a payment: the order asks for it, the order ends, the shop gives the money back. `card erased`: orders
+ * has no card for it any more, because the payment is decided or the order has ended.
+ */
+export type Message = 'payment.requested' | 'card erased' | 'order ended' | 'refund';
 
 /**
  * What to do next. `reverse`: have the provider give back whatever it may have taken, and end the payment; `refuse`:
@@ -37,6 +40,17 @@ const STEPS: Record<Message, Steps> = {
     FAILED: 'reverse',
     REFUNDED: 'reverse',
     REFUSED: 'reverse',
+  },
+  // A payment that is not decided after this was asked belongs to an order that has ended: orders erases the card of a paid
+  // order only after it has received the decision, which was written here before.
+  'card erased': {
+    none: 'refuse',
+    REQUESTED: 'reverse',
+    AUTHORIZED: 'reverse',
+    CAPTURED: 'nothing',
+    FAILED: 'nothing',
+    REFUNDED: 'nothing',
+    REFUSED: 'nothing',
   },
   'order ended': {
     none: 'refuse',

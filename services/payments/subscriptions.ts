@@ -9,9 +9,9 @@ import { outcome } from './payment.ts';
 /** What payments listens to. */
 export function events({ log, sidecar }: ServiceDeps, cashier: Cashier): Router {
   return subscriptions(log, [
-    on(orderEvents, 'payment.requested', async (request) => {
-      aboutOrder(request.order.order_id);
-      const payment = await cashier.charge(request);
+    on(orderEvents, 'payment.requested', async ({ order }) => {
+      aboutOrder(order.order_id);
+      const payment = await cashier.charge(order);
       const { type, data } = outcome(payment);
       await sidecar.publish(
         cloudEvent(paymentEvents, {

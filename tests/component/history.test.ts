@@ -136,7 +136,7 @@ describe('order events', () => {
     expect(service.sidecar.documents.size).toBe(0);
   });
 
-  it('When an event brings a card token, then it is neither stored nor logged', async () => {
+  it('When an event has more than its contract, then that is neither stored nor logged', async () => {
     const data = { order: buildOrder(), payment: { method: 'card', card_token: 'tok_4711' } };
     expect(await service.deliver('payment.requested', data)).toBe('SUCCESS');
     expect(JSON.stringify([...service.sidecar.documents])).not.toContain('tok_4711');

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
 import { orderChangesSchema } from '../../services/orders/contract.ts';
 import { NOTHING } from '../support/fake-sidecar.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const CUSTOMER = randomUUID();
 const PRODUCTS = [
@@ -58,8 +58,98 @@ async function paidOrder(): Promise<string> {
   return orderId;
 }
 
+const cardOf = (orderId: string, caller = 'payments') =>
+  service.door.get(`/orders/${orderId}/payment-method`).set('dapr-caller-app-id', caller);
+
 const fireJob = (orderId: string) =>
   service.door.post(`/job/order-${orderId}`).send({ since: '2026-01-01T00:00:00.000Z' });
+
+describe('the card of an order', () => {
+  const SECRET = 'tok_4711';
+  const withCard = () => placed(cart({ payment: { method: 'card', card_token: SECRET } }));
+  const kept = () => JSON.stringify([...service.sidecar.documents]);
+  const reserve = (order_id: string) => service.deliver('inventory.reserved', { order_id });
+
+  it('When the order is to be paid, then payments is given the card and no event tells it', async () => {
+    const orderId = await withCard();
+    await reserve(orderId);
+    const response = await cardOf(orderId);
+    expect([response.status, response.body]).toEqual([200, { method: 'card', card_token: SECRET }]);
+    expect(JSON.stringify([service.sidecar.published, service.logs])).not.toContain(SECRET);
+  });
+
+  it.each(['history', 'gateway', 'payments, history', ''])('When "%s" asks, then 403', async (caller) => {
+    const response = await cardOf(await withCard(), caller);
+    expect([response.status, slugOf(response)]).toEqual([403, 'forbidden']);
+    expect(JSON.stringify(response.body)).not.toContain(SECRET);
+  });
+
+  it.each([[randomUUID()], ['nonsense']])('When there is no order %s, then 404', async (orderId) => {
+    expect((await cardOf(orderId)).status).toBe(404);
+  });
+
+  it.each<[string, (order_id: string) => Promise<unknown>]>([
+    ['PAID', (order_id) => service.deliver('payment.processed', { order_id, payment_id: randomUUID() })],
+    ['PAYMENT_FAILED', (order_id) => service.deliver('payment.failed', { order_id, reason: 'declined' })],
+    ['REJECTED', (order_id) => service.deliver('inventory.rejected', { order_id, reason: 'sold out' })],
+    ['CANCELLED', (order_id) => service.door.post(`/api/orders/${order_id}/cancel`).set(as(CUSTOMER))],
+    [
+      'EXPIRED',
+      async (order_id) => {
+        clock = new Date(clock.getTime() + 60_000);
+        await fireJob(order_id);
+      },
+    ],
+  ])('When the order becomes %s, then the card is erased in that write', async (status, end) => {
+    const orderId = await withCard();
+    if (status !== 'REJECTED') await reserve(orderId);
+    const whenWritten: [boolean, boolean][] = [];
+    service.sidecar.beforeState(() => {
+      whenWritten.push([
+        kept().includes(status === 'PAID' ? 'order.paid' : 'reason'),
+        kept().includes(SECRET),
+      ]);
+    });
+    await end(orderId);
+    expect(await statusOf(orderId)).toBe(status);
+    expect(kept()).not.toContain(SECRET);
+    // Never the end of the order and its card in one document.
+    expect(whenWritten).not.toContainEqual([true, true]);
+    const response = await cardOf(orderId);
+    expect([response.status, slugOf(response)]).toEqual([410, 'card-erased']);
+  });
+
+  it.each([
+    ['4111111111111111'],
+    ['4111-1111-1111-1111'],
+    ['4111_1111_1111_1111'],
+    ['4111 1111 1111 1111'],
+    ['-4111-1111-1111-1111_'],
+    ['123456789012'],
+    ['1234567890123456789'],
+  ])('When %s comes as a token, then it is refused and not repeated', async (card_token) => {
+    for (const body of [
+      cart({ payment: { method: 'card', card_token } }),
+      { product_id: 'mug-blue', quantity: 1, payment: { method: 'card', card_token } },
+    ]) {
+      const response = await post(body);
+      expect(response.status).toBe(422);
+      expect(response.body).toMatchObject({
+        errors: [
+          { field: 'payment.card_token', message: 'must be a card token, never the number of a card' },
+        ],
+      });
+      expect(JSON.stringify([response.body, service.logs, kept()])).not.toContain(card_token);
+    }
+  });
+
+  it.each([['tok_4111111111111111'], ['12345678901'], ['12345678901234567890'], ['4111a1111b1111c1111']])(
+    'When %s comes as a token, then it is one',
+    async (card_token) => {
+      expect((await post(cart({ payment: { method: 'card', card_token } }))).status).toBe(201);
+    },
+  );
+});
 
 describe('POST /api/orders', () => {
   it('When a cart is ordered, then it is accepted with the total of the shop', async () => {
@@ -74,7 +164,7 @@ describe('POST /api/orders', () => {
   it('When one line is ordered, then the default card is used', async () => {
     const orderId = await placed({ product_id: 'tea-green', quantity: 3, amount: 1497 });
     await service.deliver('inventory.reserved', { order_id: orderId });
-    expect(service.said('payment.requested')[0]?.data).toMatchObject({ payment: { card_token: 'tok_visa' } });
+    expect((await cardOf(orderId)).body).toEqual({ method: 'card', card_token: 'tok_visa' });
   });
 
   it('When an order is accepted, then its job is set and order.created is said', async () => {

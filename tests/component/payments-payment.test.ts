@@ -48,13 +48,39 @@ const PAYMENTS = {
 type State = keyof typeof PAYMENTS;
 
 const TABLE: [State, Record<Message, Step>][] = [
-  ['none', { 'payment.requested': 'authorize', 'order ended': 'refuse', refund: 'nothing' }],
-  ['REQUESTED', { 'payment.requested': 'authorize', 'order ended': 'reverse', refund: 'nothing' }],
-  ['AUTHORIZED', { 'payment.requested': 'capture', 'order ended': 'reverse', refund: 'nothing' }],
-  ['CAPTURED', { 'payment.requested': 'nothing', 'order ended': 'reverse', refund: 'reverse' }],
-  ['FAILED', { 'payment.requested': 'reverse', 'order ended': 'nothing', refund: 'nothing' }],
-  ['REFUNDED', { 'payment.requested': 'reverse', 'order ended': 'nothing', refund: 'nothing' }],
-  ['REFUSED', { 'payment.requested': 'reverse', 'order ended': 'nothing', refund: 'nothing' }],
+  [
+    'none',
+    { 'payment.requested': 'authorize', 'card erased': 'refuse', 'order ended': 'refuse', refund: 'nothing' },
+  ],
+  [
+    'REQUESTED',
+    {
+      'payment.requested': 'authorize',
+      'card erased': 'reverse',
+      'order ended': 'reverse',
+      refund: 'nothing',
+    },
+  ],
+  [
+    'AUTHORIZED',
+    { 'payment.requested': 'capture', 'card erased': 'reverse', 'order ended': 'reverse', refund: 'nothing' },
+  ],
+  [
+    'CAPTURED',
+    { 'payment.requested': 'nothing', 'card erased': 'nothing', 'order ended': 'reverse', refund: 'reverse' },
+  ],
+  [
+    'FAILED',
+    { 'payment.requested': 'reverse', 'card erased': 'nothing', 'order ended': 'nothing', refund: 'nothing' },
+  ],
+  [
+    'REFUNDED',
+    { 'payment.requested': 'reverse', 'card erased': 'nothing', 'order ended': 'nothing', refund: 'nothing' },
+  ],
+  [
+    'REFUSED',
+    { 'payment.requested': 'reverse', 'card erased': 'nothing', 'order ended': 'nothing', refund: 'nothing' },
+  ],
 ];
 const CASES = TABLE.flatMap(([state, steps]) =>
   Object.entries(steps).map(([message, step]): [State, Message, Step] => [state, message as Message, step]),

@@ -3,6 +3,7 @@ import { ledgerSchema, paymentListSchema } from '../../services/payments/contrac
 import { createApp } from '../../services/payments/app.ts';
 import { ProviderError, type PaymentProvider } from '../../services/payments/provider.ts';
 import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
+import type { Answer } from '../support/fake-sidecar.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ORDER = '019b0000-0000-7000-8000-000000000001';
@@ -28,7 +29,13 @@ async function start(around: (provider: PaymentProvider) => Partial<PaymentProvi
       maxAttempts: 4,
     });
   });
+  service.sidecar.answer('orders', () => cardAnswer());
 }
+
+/** What orders answers when it is asked for the card. */
+let cardAnswer: () => Answer | Promise<Answer>;
+const cardIs = (card_token: string) => () => ({ status: 200, body: { method: 'card', card_token } });
+const cardIsErased = () => ({ status: 410, body: { type: 'urn:sidecart:problem:card-erased' } });
 
 function buildOrder(status: string) {
   return {
@@ -44,11 +51,15 @@ function buildOrder(status: string) {
   };
 }
 
-const requestPayment = (card_token = 'tok_visa') =>
-  service.deliver('payment.requested', {
-    order: buildOrder('RESERVED'),
-    payment: { method: 'card', card_token },
-  });
+const deliverRequest = () => service.deliver('payment.requested', { order: buildOrder('RESERVED') });
+function requestPayment(card_token = 'tok_visa') {
+  cardAnswer = cardIs(card_token);
+  return deliverRequest();
+}
+function requestPaymentAfterErasure() {
+  cardAnswer = cardIsErased;
+  return deliverRequest();
+}
 const cancel = () => service.deliver('order.cancelled', { order: buildOrder('CANCELLED') });
 const expire = () => service.deliver('order.expired', { order: buildOrder('EXPIRED') });
 const refund = () => service.door.post(`/api/payments/${ORDER}/refund`).set(ADMIN);
@@ -65,7 +76,7 @@ async function ledger() {
 
 const snapshot = async () => ({
   payment: service.sidecar.documents.get(`payment:${ORDER}`)?.value,
-  ledger: await ledger(),
+  ledger: (await ledger()) ?? { order_id: ORDER, captured: 0, refunded: 0, captures: [], refunds: [] },
   said: service.sidecar.published.at(-1),
 });
 const outcomes = () => service.sidecar.published.map(({ type, data }) => ({ type, data }));
@@ -134,7 +145,7 @@ describe('charging', () => {
   });
 
   it('When the request does not parse, then it is dropped and nothing is charged', async () => {
-    const answer = await service.deliver('payment.requested', { order: buildOrder('RESERVED') });
+    const answer = await service.deliver('payment.requested', { order: {} });
 
     expect([answer, service.sidecar.documents.size]).toEqual(['DROP', 0]);
   });
@@ -453,6 +464,76 @@ describe('a cancellation that races the charge', () => {
   });
 });
 
+describe('the card of an order', () => {
+  it('When payment is requested, then orders is asked for the card, once', async () => {
+    await requestPayment();
+
+    expect(service.sidecar.calls.map(({ target, method, path }) => [target, method, path])).toEqual([
+      ['orders', 'GET', `/orders/${ORDER}/payment-method`],
+    ]);
+  });
+
+  it.each([
+    ['captured', 'tok_visa', 'payment.processed'],
+    ['declined', 'tok_chargeDeclined', 'payment.failed'],
+  ])(
+    'When the payment is %s and the request comes again, then no card is needed',
+    async (_, card, outcome) => {
+      await requestPayment(card);
+      await requestPaymentAfterErasure();
+
+      expect(service.sidecar.published.map(({ type }) => type)).toEqual([outcome, outcome]);
+      expect(service.sidecar.calls).toHaveLength(1);
+    },
+  );
+
+  it('When the order ended before payment was requested, then nothing is charged, now or later', async () => {
+    await requestPaymentAfterErasure();
+    await requestPayment();
+
+    expect([await ledger(), new Set(outcomes().map(({ type }) => type))]).toMatchObject([
+      { captured: 0 },
+      new Set(['payment.failed']),
+    ]);
+  });
+
+  it.each([
+    ['the provider has not answered', 'tok_flaky'],
+    ['the provider has captured without an answer', 'tok_timeout'],
+  ])('When %s and the order has ended, then nothing is kept', async (_, card) => {
+    expect(await requestPayment(card)).toBe('RETRY');
+    expect(await requestPaymentAfterErasure()).toBe('SUCCESS');
+
+    const { captured = 0, refunded = 0 } = (await ledger()) ?? {};
+    expect([captured - refunded, service.sidecar.published.at(-1)?.type]).toEqual([0, 'payment.failed']);
+  });
+
+  it('When another delivery of the request is paid meanwhile, then the money stays', async () => {
+    cardAnswer = async () => {
+      await requestPayment();
+      return cardIsErased();
+    };
+    expect(await deliverRequest()).toBe('SUCCESS');
+
+    expect([await payment(), await ledger()]).toMatchObject([
+      { status: 'CAPTURED' },
+      { captured: 2500, refunded: 0 },
+    ]);
+    expect(new Set(outcomes().map(({ type }) => type))).toEqual(new Set(['payment.processed']));
+  });
+
+  it.each([
+    ['is not there', 503],
+    ['does not know the order', 404],
+    ['does not believe payments', 403],
+  ])('When orders %s, then the request comes again and nothing is written', async (_, status) => {
+    cardAnswer = () => ({ status, body: { type: 'urn:sidecart:problem:any' } });
+    expect(await deliverRequest()).toBe('RETRY');
+
+    expect(service.sidecar.documents.size).toBe(0);
+  });
+});
+
 describe('every message in every state, twice', () => {
   const STATES = {
     none: () => Promise.resolve(),
@@ -463,7 +544,13 @@ describe('every message in every state, twice', () => {
     REFUNDED: () => requestPayment().then(() => cancel()),
     REFUSED: () => cancel(),
   };
-  const MESSAGES = { 'payment.requested': () => requestPayment(), cancel, expire, refund };
+  const MESSAGES = {
+    'payment.requested': () => requestPayment(),
+    'payment.requested after the card was erased': requestPaymentAfterErasure,
+    cancel,
+    expire,
+    refund,
+  };
   const cases = Object.keys(STATES).flatMap((state) =>
     Object.keys(MESSAGES).map((message) => [state, message] as [keyof typeof STATES, keyof typeof MESSAGES]),
   );
@@ -614,11 +701,6 @@ it('When cards of all kinds are charged, then no card token is logged, said or k
     await requestPayment(token);
     service.sidecar.documents.delete(`payment:${ORDER}`);
   }
-  await service.deliver('payment.requested', {
-    order: {},
-    payment: { method: 'card', card_token: 'tok_visa' },
-  });
-
   const traces = JSON.stringify([service.logs, service.sidecar.published, [...service.sidecar.documents]]);
   expect(traces).not.toContain('tok_');
 });

@@ -270,7 +270,9 @@ describe('the addresses of all services', () => {
 });
 
 const EVENTS = WORLDS.flatMap(({ description }) =>
-  Object.entries(description.events).map(([type, { example }]) => ({ type, example })),
+  description.events.flatMap(({ descriptions }) =>
+    Object.entries(descriptions).map(([type, { example }]) => ({ type, example })),
+  ),
 );
 
 describe('the events of all services', () => {

@@ -98,7 +98,17 @@ export const GUARDS: readonly Guard[] = [
     name: 'the tombstone of a cancelled order',
     // The order's job would make up for it, by saying the cancellation once more.
     without: [
-      { file: 'services/payments/payment.js', code: "none: 'refuse'", instead: "none: 'nothing'" },
+      {
+        file: 'services/payments/payment.js',
+        code: "'order ended': {\n        none: 'refuse'",
+        instead: "'order ended': {\n        none: 'nothing'",
+      },
+      // Without its card no order is charged.
+      {
+        file: 'services/orders/move-order.js',
+        code: 'isUnpaid(becomes) ? watched : withoutCard(watched)',
+        instead: 'watched',
+      },
       {
         file: 'services/orders/watch-order.js',
         code: 'await say(loaded.value, order.version);\n            // Whoever',

@@ -30,12 +30,11 @@ export async function storeOrders(
     events: delivered(customerIds[number % customers] ?? '', number),
   }));
   const orders = streams.map(({ order_id, events }) => replay(order_id, events));
-  const payment = { method: 'card' as const, card_token: 'tok_visa' };
 
   await Promise.all([
     writeBack(system, 'orders', async (state) => {
       const store = orderStore(state);
-      for (const stream of streams) await store.create({ ...stream, payment, request_hash: 'stored' });
+      for (const stream of streams) await store.create({ ...stream, request_hash: 'stored' });
     }),
     writeBack(system, 'history', async (state) => {
       const { record } = readModelStore(state);

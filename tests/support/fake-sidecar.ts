@@ -16,7 +16,8 @@ export interface RecordedCall {
 export const DAPR_API_TOKEN = 'the token of the fake sidecar';
 export const APP_API_TOKEN = 'the token of the service beside it';
 
-type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
+/** What another service answers. */
+export type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
 /** A body that is none, of no type. */
 export const NOTHING = Symbol('nothing');
 type Capability = 'publish' | 'broadcast' | 'state' | 'invoke' | 'schedule' | 'send';
