@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEvents } from '../shared/published-events.ts';
-import { currency, id, money, productId } from '../shared/types.ts';
+import { currency, freeText, id, money, productId } from '../shared/types.ts';
 
 /** A product as everyone sees it. `available` = `on_hand` - `reserved`. */
 export const productSchema = z.object({
@@ -21,7 +21,7 @@ export const productListSchema = z.object({
 
 /** `PUT /api/inventory/:product_id`: makes the product where it does not exist; never touches its stock. */
 export const putProductBody = z.strictObject({
-  name: z.string().trim().min(1).max(200),
+  name: freeText(200),
   unit_price: money.max(1_000_000_000),
   currency: currency.optional(),
 });

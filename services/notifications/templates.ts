@@ -3,6 +3,7 @@ import { html, type Html } from './html.ts';
 import type { Addressee } from './recipient.ts';
 
 export interface Mail {
+  /** Nothing that a customer wrote is ever in it: services/decisions/0024-addresses-and-names.md. */
   subject: string;
   /** A whole document. Plain headings, paragraphs and lists: a mail client's text version of it reads well. */
   html: string;
@@ -11,8 +12,32 @@ export interface Mail {
 export type OrderTemplate = (recipient: Addressee, order: Order) => Mail;
 
 export function welcome(recipient: Addressee): Mail {
-  return mail(`Welcome, ${recipient.name}`, recipient, [
+  return mail('Welcome', recipient, [
     html`<p>Your account is ready. You sign in with ${recipient.email}.</p>`,
+  ]);
+}
+
+/** What became different: at least one of them. */
+export interface AccountChange {
+  email: boolean;
+  password: boolean;
+}
+
+/** @param isPrevious whether the address is the one that the account had before */
+export function accountChanged(recipient: Addressee, change: AccountChange, isPrevious: boolean): Mail {
+  return mail('Your account has changed', recipient, [
+    ...(change.email
+      ? [
+          html`<p>The e-mail address of your account was changed.</p>`,
+          isPrevious
+            ? html`<p>We do not write to this address any more.</p>`
+            : html`<p>From now on we write to this address, and you sign in with it.</p>`,
+        ]
+      : []),
+    ...(change.password
+      ? [html`<p>The password of your account was changed. All other sessions have ended.</p>`]
+      : []),
+    html`<p>If it was not you who did this, please tell us at once.</p>`,
   ]);
 }
 
@@ -71,16 +96,16 @@ function mail(title: string, recipient: Addressee, content: Html[]): Mail {
       </head>
       <body>
         <h1>${title}</h1>
-        <p>Hello ${recipient.name},</p>
+        <p>Hello ${withoutLinks(recipient.name)},</p>
         ${content}
         <p>Your shop</p>
       </body>
     </html> `;
-  return { subject: oneLine(title), html: document.html };
+  return { subject: title, html: document.html };
 }
 
 function reason(order: Order): Html[] {
-  return order.reason === undefined ? [] : [html`<p>Reason: ${order.reason}</p>`];
+  return order.reason === undefined ? [] : [html`<p>Reason: ${withoutLinks(order.reason)}</p>`];
 }
 
 function details({ order_id, items, total, currency }: Order): Html[] {
@@ -104,7 +129,10 @@ export function formatMoney(amount: number, currency: string): string {
   return format.format(amount / 10 ** digits);
 }
 
-/** A line break would end the header and begin one of the sender's own. */
-function oneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+/**
+ * Mail programs make links of what looks like one. What a customer wrote may reach somebody else's address, so it gets
+ * spaces of no width where a link would go on.
+ */
+function withoutLinks(text: string): string {
+  return text.replaceAll(/[.:/@]/g, '$&\u200b');
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEvents } from '../shared/published-events.ts';
-import { currency, id, money, productId, timestamp } from '../shared/types.ts';
+import { currency, freeText, id, money, productId, timestamp } from '../shared/types.ts';
 
 export const orderStatus = z.enum([
   'PENDING',
@@ -163,7 +163,7 @@ export const oneLineBody = z.strictObject({
 export const putStatusBody = z.strictObject({ status: orderStatus });
 
 /** `POST /api/orders/:id/cancel`; the body may be left out. */
-export const cancelBody = z.strictObject({ reason: z.string().trim().min(1).max(200).optional() });
+export const cancelBody = z.strictObject({ reason: freeText(200).optional() });
 
 /** The answer to `POST /api/orders`. */
 export const orderAcceptedSchema = z.object({

@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 
 /** Money in the currency's minor unit (cents). */
@@ -15,3 +16,57 @@ export const noBody = z.strictObject({});
  * letters here, so that all code behind a schema sees one spelling.
  */
 export const id = z.uuid().toLowerCase();
+
+/** Nobody sees them, or they make a text look like another one. Joiners and variation selectors shape letters and emoji. */
+const HIDDEN =
+  /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]|(?![\u200c\u200d\p{Variation_Selector}])\p{Default_Ignorable_Code_Point}/u;
+/** The blank of Braille (U+2800) is a symbol that shows nothing. */
+const VISIBLE = /(?!\u2800)[\p{L}\p{N}\p{P}\p{S}]/u;
+
+/** Free text of people, such as names and reasons: one line, with something to be seen and nothing that hides. */
+export const freeText = (maxLength: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(maxLength)
+    // eslint-disable-next-line no-control-regex -- they are what is kept out
+    .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must have no control characters')
+    .refine(
+      (text) => text === '' || (!HIDDEN.test(text) && VISIBLE.test(text)),
+      'must be well-formed Unicode that can be seen, without invisible characters',
+    );
+
+const ADDRESS_HINT =
+  "must be an address such as ada@example.com: before the @ letters and digits of ASCII and .!#$%&'*+/=?^_`{|}~-, at most 64";
+/**
+ * RFC 5321 (4.1.2) without quoted local parts and address literals, which mail programs take for several addresses, and with
+ * the top-level domains of RFC 5890: services/decisions/0024-addresses-and-names.md.
+ */
+const ADDRESS =
+  /^(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9])$/;
+const ADDRESS_LENGTH = 254;
+const UNICODE_DOMAIN = /^(?=.*\P{ASCII})[\p{L}\p{M}\p{N}.-]+$/u;
+
+/**
+ * One spelling for each address: small letters of ASCII, and a domain with other letters as the mail system writes it
+ * (RFC 5891). What is no address comes back as something that is none.
+ */
+function normalizeAddress(text: string): string {
+  const domainAt = text.lastIndexOf('@') + 1;
+  const domain = text.slice(domainAt);
+  const ascii = UNICODE_DOMAIN.test(domain) ? domainToASCII(domain) : domain;
+  // Not toLowerCase: it makes letters of ASCII of others, such as the Kelvin sign.
+  return (text.slice(0, domainAt) + ascii).replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+const normalized = z.string().trim().max(ADDRESS_LENGTH).overwrite(normalizeAddress);
+/** An address as somebody typed it, in its one spelling; whether it can be one is not asked. */
+export const typedAddress = normalized.meta({ format: 'email' });
+/** The same, and it can be one. */
+export const newAddress = normalized
+  .max(ADDRESS_LENGTH)
+  .refine((address) => ADDRESS.test(address), ADDRESS_HINT)
+  .meta({ format: 'email' });
+/** An address in its one spelling. */
+export const emailAddress = z.email({ pattern: ADDRESS });

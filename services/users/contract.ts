@@ -1,31 +1,22 @@
 import { z } from 'zod';
 import { defineEvents } from '../shared/published-events.ts';
-import { id } from '../shared/types.ts';
+import { emailAddress, freeText, id, newAddress, typedAddress } from '../shared/types.ts';
 
 export const userRole = z.enum(['customer', 'admin']);
 
-export const userSchema = z.object({ user_id: id, email: z.email(), name: z.string(), role: userRole });
+export const userSchema = z.object({ user_id: id, email: emailAddress, name: z.string(), role: userRole });
 export type User = z.infer<typeof userSchema>;
 
 export const userListSchema = z.object({ items: z.array(userSchema), next_cursor: z.string().nullable() });
 
-/** Case and blanks around it do not tell two addresses apart. */
-const email = z.string().trim().toLowerCase().max(254).pipe(z.email());
-const name = z
-  .string()
-  .trim()
-  .min(1)
-  .max(200)
-  // eslint-disable-next-line no-control-regex -- they are what is kept out
-  .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must have no control characters')
-  .refine((text) => !/\p{Cs}/u.test(text), 'must be well-formed Unicode');
+const name = freeText(200);
 const password = z.string().min(6).max(200);
 
 /** `POST /api/users/register` */
-export const registerBody = z.strictObject({ email, password, name });
+export const registerBody = z.strictObject({ email: newAddress, password, name });
 /** `POST /api/users/login` */
 export const loginBody = z.strictObject({
-  email: z.string().trim().toLowerCase().max(254),
+  email: typedAddress,
   password: z.string().max(200),
 });
 /** A refresh token, as a login or a refresh gave it. */
@@ -40,7 +31,7 @@ export const refreshBody = z.strictObject({
 export const logoutBody = z.strictObject({ refresh_token: refreshToken.optional() });
 /** `PUT /api/users/:id`; what is left out stays. */
 export const putUserBody = z.strictObject({
-  email: email.optional(),
+  email: newAddress.optional(),
   name: name.optional(),
   password: password.optional(),
 });

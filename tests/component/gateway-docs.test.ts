@@ -77,6 +77,17 @@ describe('GET /openapi.json', () => {
     expect(Object.keys(responses).join(' ')).toBe('201 400 401 403 409 413 415 422 429 503');
   });
 
+  it.each([
+    ['post', '/api/users/register'],
+    ['post', '/api/users/login'],
+    ['put', '/api/users/{id}'],
+  ])('When %s %s takes an e-mail address, then its format says so', async (method, path) => {
+    const { requestBody } = await operationOf(method, path);
+    expect(requestBody?.content['application/json']?.schema['properties']).toMatchObject({
+      email: { type: 'string', format: 'email' },
+    });
+  });
+
   it('When a body may be left out, then it is not required', async () => {
     const { requestBody } = await operationOf('post', '/api/orders/{id}/cancel');
     expect(requestBody?.required).toBe(false);

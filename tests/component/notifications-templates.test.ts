@@ -39,6 +39,9 @@ const ORDER_TEMPLATES = [
   templates.expired,
 ];
 
+const accountChanged = (recipient: typeof ADA) =>
+  templates.accountChanged(recipient, { email: true, password: true }, true);
+
 describe('The mails', () => {
   it('When an order is confirmed, then its text names lines and total', () => {
     expect(textOf(templates.orderConfirmation(ADA, buildOrder()))).toBe(
@@ -66,7 +69,9 @@ describe('The mails', () => {
 
   it('When the mails are about different things, then each has a subject of its own', () => {
     const all = ORDER_TEMPLATES.map((template) => template(ADA, buildOrder()).subject);
-    expect(new Set([...all, templates.welcome(ADA).subject]).size).toBe(all.length + 1);
+    expect(new Set([...all, templates.welcome(ADA).subject, accountChanged(ADA).subject]).size).toBe(
+      all.length + 2,
+    );
   });
 
   it.each(ORDER_TEMPLATES)(
@@ -81,10 +86,39 @@ describe('The mails', () => {
     },
   );
 
-  it('When a name has line breaks, then the subject has none', () => {
-    const { subject } = templates.welcome({ ...ADA, name: 'Ada\r\nBcc: eve@example.com\u2028x' });
-    expect(subject).toBe('Welcome, Ada Bcc: eve@example.com x');
-  });
+  it.each([...ORDER_TEMPLATES, templates.welcome, accountChanged])(
+    'When a customer writes what they like into name and reason, then the subject is the same',
+    (template) => {
+      const texts = ['You won!\r\nBcc: eve@example.com', '=?utf-8?b?V29uIQ==?='];
+      const subjects = texts.map(
+        (text) => template({ ...ADA, name: text }, buildOrder({ reason: text })).subject,
+      );
+      expect(new Set(subjects)).toEqual(new Set([template(ADA, buildOrder()).subject]));
+      expect(subjects.join()).toMatch(/^[A-Z][A-Za-z ,]+$/);
+    },
+  );
+
+  it.each([...ORDER_TEMPLATES, templates.welcome, accountChanged])(
+    'When a name or a reason looks like a link, then no mail program makes one of it',
+    (template) => {
+      const links = 'https://spam.example/x www.spam.example eve@spam.example';
+      const { html: document } = template({ ...ADA, name: links }, buildOrder({ reason: links }));
+      expect(document).not.toMatch(/:\/|\/\/|www\.spam|spam\.example|@spam/);
+      expect(document.replaceAll('\u200b', '')).toContain(`Hello ${links},`);
+    },
+  );
+
+  it.each([
+    [{ email: true, password: false }, true, 'e-mail address of your account was changed. We do not write'],
+    [{ email: true, password: false }, false, 'e-mail address of your account was changed. From now on we'],
+    [{ email: false, password: true }, false, 'password of your account was changed. All other sessions'],
+    [{ email: true, password: true }, true, 'write to this address any more. The password of your account'],
+  ])(
+    'When %j has changed, for the previous address %s, then the mail says so',
+    (change, isPrevious, text) => {
+      expect(textOf(templates.accountChanged(ADA, change, isPrevious))).toContain(text);
+    },
+  );
 });
 
 describe('formatMoney', () => {

@@ -561,6 +561,18 @@ describe('cancelling', () => {
     expect(service.said('order.cancelled')).toHaveLength(1);
   });
 
+  it.each(['lost\ud800', 'lost\u0000', '\u200b', '\u202etsol'])(
+    'When the reason is %j, then 422 names it and nothing is cancelled',
+    async (reason) => {
+      const response = await cancel(await placed()).send({ reason });
+      expect([response.status, (response.body as { errors: { field: string }[] }).errors[0]?.field]).toEqual([
+        422,
+        'reason',
+      ]);
+      expect(service.said('order.cancelled')).toEqual([]);
+    },
+  );
+
   it('When it is cancelled twice, then the answer is the same', async () => {
     const orderId = await placed();
     const [first, second] = [await cancel(orderId), await cancel(orderId)];

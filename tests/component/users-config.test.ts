@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../services/shared/config.ts';
 import { config } from '../../services/users/config.ts';
 
-const load = (more: Record<string, string> = {}) => loadConfig(config, { APP_PORT: '1', DAPR_API_TOKEN: 'one', APP_API_TOKEN: 'another', ...more });
+const load = (more: Record<string, string> = {}) =>
+  loadConfig(config, { APP_PORT: '1', DAPR_API_TOKEN: 'one', APP_API_TOKEN: 'another', ...more });
 
 describe('The configuration of users', () => {
   it('When nothing is said, then there is no administrator, tokens last an hour, sessions and keys thirty days', () => {

@@ -65,6 +65,13 @@ describe('POST /api/users/register', () => {
     expect((await get(id)).body).toMatchObject({ email: 'ada@example.com' });
   });
 
+  it('When the domain has letters beyond ASCII, then the address is kept as the mail system writes it', async () => {
+    const id = await registered({ email: 'ada@bücher.de' });
+    expect((await get(id)).body).toMatchObject({ email: 'ada@xn--bcher-kva.de' });
+    for (const email of ['ada@bücher.de', 'ada@BÜCHER.de', 'ada@xn--bcher-kva.de'])
+      expect((await post('login', { email, password: ADA.password })).status).toBe(200);
+  });
+
   it('When the address has an account, in other capitals, then 409 and the account is as it was', async () => {
     await registered();
     const response = await post('register', { ...ADA, email: 'ADA@example.com', password: 'another one' });
@@ -106,6 +113,7 @@ describe('POST /api/users/register', () => {
     ['an empty name', { name: '  ' }, ['name']],
     ['a name with a control character', { name: 'Ada\u0000' }, ['name']],
     ['a name with half a character', { name: 'Ada\ud800' }, ['name']],
+    ['a name that nobody can see', { name: '\u200b' }, ['name']],
     ['a role', { role: 'admin' }, ['role']],
     ['everything wrong', { email: '', password: '', name: '' }, ['email', 'password', 'name']],
   ])('When the body has %s, then 422 names it and nothing is written', async (_case, wrong, fields) => {
