@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
 import { withoutCodings } from '../shared/conditional.ts';
-import { headersOf, type Caller } from '../shared/identity.ts';
+import { CLIENT_NETWORK, headersOf, type Caller } from '../shared/identity.ts';
 import { Problem, retryHeaders } from '../shared/problem.ts';
 import {
   isProblem,
@@ -11,6 +11,7 @@ import {
 } from '../shared/sidecar-call.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import type { InFlight } from './in-flight.ts';
+import { addressOf } from './limits.ts';
 
 /** Nothing but these passes, and the type of a body; request id and trace context go along by themselves. */
 const REQUEST_HEADERS = ['accept', 'idempotency-key', 'if-match', 'if-none-match'] as const;
@@ -78,7 +79,10 @@ export function forwardTo(
     if (!req.originalUrl.startsWith('/'))
       throw new Problem(400, 'bad-request', 'The request target must be a path.');
     const caller = res.locals['caller'] as Caller | undefined;
-    const headers: Record<string, string> = caller ? headersOf(caller) : {};
+    const headers: Record<string, string> = {
+      ...(caller ? headersOf(caller) : {}),
+      [CLIENT_NETWORK]: addressOf(req),
+    };
     const body = bodyOf(req);
     for (const name of [...REQUEST_HEADERS, ...(body ? (['content-type'] as const) : [])]) {
       const value = req.headers[name];

@@ -90,7 +90,7 @@ export function routes(deps: {
     const event = redrivable(letter);
     if (!event) throw new Problem(409, 'not-redrivable', 'This message is not an event of a known type.');
     const { dead_letter_id, type, event_id } = letter;
-    await once(req, res, 'redrive', async () => {
+    await once(req, res, { what: 'redrive', request: { dead_letter_id } }, async () => {
       await inSpan('redrive dead letter', { dead_letter_id, type }, () => sidecar.publish(event));
       log.info(
         { audit: 'redrive', caller_id: admin, dead_letter_id, type, event_id },
@@ -108,7 +108,7 @@ export function routes(deps: {
   router.post('/api/admin/history/rebuild', async (req, res) => {
     const { id: caller_id } = requireAdmin(req);
     parseBody(noBody, req.body);
-    await once(req, res, 'rebuild history', async () => {
+    await once(req, res, { what: 'rebuild history', request: {} }, async () => {
       const { rebuild: body, isNew } = await rebuild.start();
       log.info({ audit: 'rebuild', caller_id, joined: !isNew }, 'rebuild of the read model asked for');
       return { status: 202, body };

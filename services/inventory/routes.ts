@@ -36,7 +36,8 @@ export function inventoryRoutes(stock: StockStore, once: Once): Router {
     requireAdmin(req);
     const product_id = productIdOf(req.params);
     const { quantity } = parseBody(restockBody, req.body);
-    await once(req, res, 'restock', async (operation, mayBeRepeated) => {
+    const request = { product_id, quantity };
+    await once(req, res, { what: 'restock', request }, async (operation, mayBeRepeated) => {
       const named = mayBeRepeated ? { operation } : {};
       const command = { kind: 'restock', product_id, quantity, ...named } as const;
       const { after } = await stock.applyToProduct(command);

@@ -103,8 +103,8 @@ export function stockStore(state: StateStore): StockStore {
       key,
       value,
       etag: read.get(key)?.etag,
-      // Nobody asks for a restock after its key is forgotten.
-      ttlSeconds: key.startsWith(restockKey('')) ? 2 * KEPT_SECONDS : undefined,
+      // As long as its key: after that the same key is another restock.
+      ttlSeconds: key.startsWith(restockKey('')) ? KEPT_SECONDS : undefined,
     }));
     const created = writes.filter(({ key, etag }) => !etag && isProductKey(key));
     if (created.length === 0) return writes;

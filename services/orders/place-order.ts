@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Counter, type Registry } from 'prom-client';
 import { productsSchema, type Product } from '../inventory/contract.ts';
+import { CLOCKS_APART_SECONDS } from '../shared/clocks.ts';
+import { KEPT_SECONDS, keyReused, nextOperation } from '../shared/idempotency.ts';
 import type { Logger } from '../shared/log.ts';
-import { keyReused } from '../shared/idempotency.ts';
 import { Overload } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
@@ -20,7 +21,7 @@ export interface OrderRequest {
   customerId: string;
   wish: Wish;
   payment: PaymentMethod;
-  /** The id of the order; the same for a request that is repeated. */
+  /** The id of the order; the same for a request that is repeated within a day. */
   orderId: string;
   mayBeRepeated: boolean;
 }
@@ -30,6 +31,12 @@ export interface Placed {
   order: Order;
   /** The same request was answered before. */
   isRepeated: boolean;
+}
+
+/** The id that a key stands for, and the order that has it already. */
+interface Use {
+  orderId: string;
+  document?: OrderDocument | undefined;
 }
 
 /** Takes an order, or gives the one that the same request made before. @throws Problem 422 where another one made it */
@@ -54,14 +61,13 @@ export function orderPlacer(deps: {
   });
 
   return async (request) => {
-    const { orderId, mayBeRepeated } = request;
-    aboutOrder(orderId);
     const requestHash = hash(request);
+    const { orderId, document }: Use = request.mayBeRepeated ? await currentUse(request.orderId) : request;
+    aboutOrder(orderId);
     // Before anything else: prices may have changed since.
-    const repeated = mayBeRepeated ? await existing(orderId, requestHash) : undefined;
-    if (repeated) return repeated;
+    if (document) return answerAgain(document, requestHash);
     const at = demandRoom();
-    return take(request, requestHash).catch((error: unknown) => {
+    return take({ ...request, orderId }, requestHash).catch((error: unknown) => {
       intake.withdrawn(at);
       throw error;
     });
@@ -83,8 +89,8 @@ export function orderPlacer(deps: {
       await store.create(document);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      const first = await existing(orderId, requestHash);
-      if (first) return first;
+      const first = await store.load(orderId);
+      if (first) return answerAgain(first.value, requestHash);
       throw error;
     }
     await sayCreated(document);
@@ -114,13 +120,24 @@ export function orderPlacer(deps: {
     return at;
   }
 
-  async function existing(orderId: string, requestHash: string): Promise<Placed | undefined> {
-    const found = await store.load(orderId);
-    if (!found) return undefined;
-    if (found.value.request_hash !== requestHash) throw keyReused();
+  /**
+   * The order that a key stands for now, and its id; no order where it is a new key, or one that is new again after a day. Its
+   * ids follow from one another: services/decisions/0020-idempotency-keys.md.
+   */
+  async function currentUse(orderId: string): Promise<Use> {
+    const document = (await store.load(orderId))?.value;
+    const age = document ? (now().getTime() - createdAt(document)) / 1000 : 0;
+    if (!document || age < KEPT_SECONDS - CLOCKS_APART_SECONDS) return { orderId, document };
+    const next = await currentUse(nextOperation(orderId));
+    // Where another replica, whose clock is ahead, has begun the next day's order, the key stands for that.
+    return next.document || age >= KEPT_SECONDS ? next : { orderId, document };
+  }
+
+  async function answerAgain(document: OrderDocument, requestHash: string): Promise<Placed> {
+    if (document.request_hash !== requestHash) throw keyReused();
     // Perhaps nobody came to say it, and no job will.
-    if (found.value.unwatched) await say(found.value, 1);
-    return { order: replay(orderId, found.value.events.slice(0, 1)), isRepeated: true };
+    if (document.unwatched) await say(document, 1);
+    return { order: replay(document.order_id, document.events.slice(0, 1)), isRepeated: true };
   }
 
   async function fetchProducts(wish: Wish): Promise<Product[]> {
@@ -140,6 +157,9 @@ export function orderPlacer(deps: {
   }
 }
 
+const createdAt = ({ events: [created] }: OrderDocument) => Date.parse(created?.time ?? '');
+
+/** Of what the schemas have parsed: members stand in the schema's order, however they were written. */
 function hash({ customerId, wish, payment }: OrderRequest): string {
   return createHash('sha256').update(JSON.stringify({ customerId, wish, payment })).digest('base64url');
 }

@@ -59,7 +59,7 @@ export function routes(deps: {
       };
     };
     // The order itself tells what was answered.
-    await once(req, res, 'place order', place, false);
+    await once(req, res, { what: 'place order', request: { customerId, wish, payment } }, place, false);
   });
 
   router.get('/api/orders/:id', async (req, res) => {
@@ -82,7 +82,8 @@ export function routes(deps: {
   router.post('/api/orders/:id/cancel', async (req, res) => {
     const { order_id } = await loadFor(callerOf(req), req.params.id);
     const { reason = 'cancelled by the customer' } = parseBody(cancelBody, req.body);
-    await once(req, res, 'cancel order', async () => ({
+    const request = { order_id, reason };
+    await once(req, res, { what: 'cancel order', request }, async () => ({
       status: 200,
       body: await cancelOrder(order_id, reason),
     }));

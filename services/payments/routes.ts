@@ -37,7 +37,7 @@ export function routes(deps: {
     requireAdmin(req);
     const orderId = orderIdOf(req.params.order_id);
     parseBody(noBody, req.body);
-    await once(req, res, 'refund', async () => ({
+    await once(req, res, { what: 'refund', request: { orderId } }, async () => ({
       status: 200,
       body: publicPayment(await cashier.refund(orderId)),
     }));

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { createHmac } from 'node:crypto';
 import { v5 as uuidv5, v7 as uuidv7 } from 'uuid';
-import { callerOf, CALLER_ID } from './identity.ts';
+import { callerOf, CALLER_ID, networkOf } from './identity.ts';
 import type { Logger } from './log.ts';
 import { Problem } from './problem.ts';
 import { ConflictError } from './sidecar-call.ts';
@@ -21,11 +21,15 @@ export interface Reply {
  * answered then, with `Idempotent-Replayed: true`
  * (https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header-07).
  *
- * `act` gets the id of the operation: the same for the same caller, key and `what` (and whether there is a key at all).
+ * `act` gets the id of the operation: the same for the same caller, key and `what` (and whether there is a key at all). Callers
+ * without a token are told apart by their network. A key is good for a day: what `act` remembers beside its own work, it
+ * remembers for as long, or asks `nextOperation` (services/decisions/0020-idempotency-keys.md).
+ *
  * Whatever it does must be done once for an id, because a crash between its last write and the keeping of the answer, or a
  * second replica, makes it run again. What it throws is not kept: the key may be tried again.
  *
- * @param what the kind of operation, so that a key used for another kind is another key
+ * @param asked.what the kind of operation, so that a key used for another kind is another key
+ * @param asked.request all that the caller wants, as the schemas have parsed it: two spellings of one request are one
  * @param keep `false` where `act` itself knows what it has answered, and tells by `isRepeated`: nothing is kept then
  * @throws Problem 400 for a malformed key, 409 while the first request is being carried out, 422 where the key came with
  *   another request
@@ -33,7 +37,7 @@ export interface Reply {
 export type Once = (
   req: Request,
   res: Response,
-  what: string,
+  asked: { what: string; request: object },
   act: (operation: string, mayBeRepeated: boolean) => Promise<Reply>,
   keep?: boolean,
 ) => Promise<void>;
@@ -51,6 +55,9 @@ const OPERATIONS = 'c1f9a5c7-0d0e-5b1d-8a4f-2f6f0f4c7b1e';
 /** The id of the operation that a caller's key stands for. */
 export const operationOf = (callerId: string, what: string, key: string): string =>
   uuidv5(`${callerId} ${what} ${key}`, OPERATIONS);
+
+/** The id of the operation that a key stands for when that of `operation` was more than a day ago. */
+export const nextOperation = (operation: string): string => uuidv5(operation, OPERATIONS);
 
 /** Where the answer is kept. */
 export const recordKey = (operation: string): string => `idempotency:${operation}`;
@@ -81,10 +88,10 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
     return { ...reply, isRepeated: true };
   }
 
-  return async (req, res, what, act, keep = true) => {
+  return async (req, res, { what, request }, act, keep = true) => {
     const key = idempotencyKeyOf(req);
     if (key === undefined) return send(res, await act(uuidv7(), false));
-    const caller = req.get(CALLER_ID) === undefined ? 'anyone' : callerOf(req).id;
+    const caller = req.get(CALLER_ID) === undefined ? `anyone ${networkOf(req)}` : callerOf(req).id;
     const operation = operationOf(caller, what, key);
     if (running.has(operation))
       throw new Problem(
@@ -97,7 +104,7 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
       );
     running.add(operation);
     try {
-      send(res, await (keep ? carryOut(operation, fingerprintOf(req, key), act) : act(operation, true)));
+      send(res, await (keep ? carryOut(operation, fingerprintOf(request, key), act) : act(operation, true)));
     } finally {
       running.delete(operation);
     }
@@ -106,7 +113,11 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
 
 /** The key came with another request before. */
 export const keyReused = () =>
-  new Problem(422, 'idempotency-key-reused', 'This Idempotency-Key was used for another request before.');
+  new Problem(
+    422,
+    'idempotency-key-reused',
+    'This Idempotency-Key was used for another request within the last day. Use a new one, such as a UUID, for each request.',
+  );
 
 function send(res: Response, { status, headers = {}, body, isRepeated }: Reply): void {
   res.status(status).set('cache-control', 'no-store').set(headers);
@@ -115,9 +126,17 @@ function send(res: Response, { status, headers = {}, body, isRepeated }: Reply):
   else res.json(body);
 }
 
-function fingerprintOf(req: Request, key: string): string {
-  const request = JSON.stringify([req.method, req.path, req.body]);
-  return createHmac('sha256', key).update(request).digest('base64url');
+function fingerprintOf(request: object, key: string): string {
+  return createHmac('sha256', key).update(canonical(request)).digest('base64url');
+}
+
+/** JSON that does not depend on the order in which members were written. */
+function canonical(value: object): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([one], [other]) => (one < other ? -1 : 1)))
+      : part,
+  );
 }
 
 /** A quoted string in the draft, a bare one in common use: both are taken. */

@@ -12,12 +12,18 @@ export interface Caller {
 }
 
 /**
- * The headers in which the gateway names the caller. It never takes them over from outside, and a service answers only its
- * sidecar, which sends APP_API_TOKEN.
+ * The headers in which the gateway names the caller and the client's network. It never takes them over from outside, and a
+ * service answers only its sidecar, which sends APP_API_TOKEN.
  */
 export const CALLER_ID = 'x-caller-id';
 export const CALLER_ROLE = 'x-caller-role';
 export const CALLER_SESSION = 'x-caller-session';
+
+/** Where the request comes from: an address, or the network of one (IPv6). Not there for requests that began inside. */
+export const CLIENT_NETWORK = 'x-client-network';
+
+/** The network that the client called the gateway from. To be kept as a hash only. */
+export const networkOf = (req: Request): string | undefined => req.get(CLIENT_NETWORK);
 
 /** The headers that name `caller` to a service. */
 export function headersOf({ id, role, session }: Caller): Record<string, string> {

@@ -16,12 +16,12 @@ import type { UserStore } from './user-store.ts';
 
 export interface Accounts {
   /**
-   * @param userId the new account's; where it has been made with these very details before, that account is the answer
-   * @throws Problem 409 where the address has an account; 422 where the id was used for another one
+   * @param operation where it has made an account with these very details before, that account is the answer
+   * @throws Problem 409 where the address has an account; 422 where the operation has made another one
    */
   register: (
     details: { email: string; password: string; name: string; role: User['role'] },
-    userId?: string,
+    operation?: string,
   ) => Promise<Account>;
   /** @throws Problem 404 */
   find: (userId: string) => Promise<Account>;
@@ -116,31 +116,38 @@ export function accounts(deps: {
    * guesses a key must not be told whose it was.
    */
   async function madeBefore(
-    userId: string,
+    operation: string | undefined,
     { email, password }: { email: string; password: string },
   ): Promise<Account | undefined> {
-    const [owner, made] = await Promise.all([store.ownerOf(email), store.load(userId)]);
+    const [owner, made] = await Promise.all([
+      store.ownerOf(email),
+      operation === undefined ? undefined : store.madeBy(operation),
+    ]);
     if (!made && owner) throw emailTaken();
     if (!made) return undefined;
-    const document = made.value;
-    if (isErased(document) || document.email !== email) throw keyReused();
+    const document = (await store.load(made))?.value;
+    if (!document || isErased(document) || document.email !== email) throw keyReused();
     const isSame = await passwords.inTurn((verify) => verify(document.password_hash, password));
     if (!isSame) throw keyReused();
     await sayAndEndJob(document);
     return document;
   }
 
-  async function register(details: Parameters<Accounts['register']>[0], userId = uuidv7()): Promise<Account> {
+  async function register(
+    details: Parameters<Accounts['register']>[0],
+    operation?: string,
+  ): Promise<Account> {
     const { email, password, name, role } = details;
-    const before = await madeBefore(userId, details);
+    const before = await madeBefore(operation, details);
     if (before) return before;
+    const userId = uuidv7();
     addRequestFields({ user_id: userId });
     const account = registered(
-      { user_id: userId, email, name, role, password_hash: await passwords.hash(password) },
+      { user_id: userId, email, name, role, operation, password_hash: await passwords.hash(password) },
       now(),
     );
     return retryOnConflict(async () => {
-      const meanwhile = await madeBefore(userId, details);
+      const meanwhile = await madeBefore(operation, details);
       if (meanwhile) return meanwhile;
       await writeAndSay(account, () => store.add(account));
       return account;

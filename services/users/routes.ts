@@ -48,8 +48,11 @@ export function routes(deps: {
 
   router.post('/api/users/register', async (req, res) => {
     const details = parseBody(registerBody, req.body);
-    await once(req, res, 'register', async (operation) => {
-      const account = await accounts.register({ ...details, role: 'customer' }, operation);
+    await once(req, res, { what: 'register', request: details }, async (operation, mayBeRepeated) => {
+      const account = await accounts.register(
+        { ...details, role: 'customer' },
+        mayBeRepeated ? operation : undefined,
+      );
       counters.registrations.inc();
       const location = `/api/users/${account.user_id}`;
       return { status: 201, headers: { location }, body: publicUser(account) };

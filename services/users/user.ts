@@ -12,6 +12,8 @@ export interface SessionsEnded {
 export interface Account extends User {
   /** argon2id, in PHC string form. */
   password_hash: string;
+  /** The operation that made it, where it was made with an Idempotency-Key. */
+  operation?: string | undefined;
   /** The last time that sessions ended together; never so far where it is missing. */
   sessions_ended?: SessionsEnded;
   version: number;

@@ -558,6 +558,11 @@ describe('forwarding a request', () => {
     expect(forwarded()[1]?.headers).not.toHaveProperty('x-caller-role');
   });
 
+  it('When it is passed on, then with the network that it came from, and never with one that it names', async () => {
+    await service.door.post('/api/users/login').set('x-client-network', '203.0.113.9').send({});
+    expect(forwarded()[0]?.headers['x-client-network']).toMatch(/^(::ffff:)?127\.0\.0\.1$/);
+  });
+
   it('When it has a request id, then it goes on, comes back, and is in the log', async () => {
     const response = await service.door.post('/api/users/login').set('x-request-id', 'req-1').send({});
     expect(response.headers['x-request-id']).toBe('req-1');

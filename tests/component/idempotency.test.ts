@@ -7,11 +7,13 @@ import { createApp as ordersApp } from '../../services/orders/app.ts';
 import { idempotency, type Reply } from '../../services/shared/idempotency.ts';
 import { notFound, Problem } from '../../services/shared/problem.ts';
 import { createService } from '../../services/shared/service.ts';
-import { slugOf, as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { slugOf, as, from, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const CALLER = as(randomUUID());
 const ADMIN = as(randomUUID(), 'admin');
 const KEY = { 'idempotency-key': 'key-1' };
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 
 let service: ServiceUnderTest;
 afterEach(() => service.stop());
@@ -59,10 +61,15 @@ describe('a service that makes things', () => {
       const router = Router();
       for (const what of ['things', 'people'])
         router.post(`/${what}{/:id}`, (req, res) =>
-          once(req, res, what, (operation, mayBeRepeated) => {
-            made.push({ operation, mayBeRepeated });
-            return make();
-          }),
+          once(
+            req,
+            res,
+            { what, request: { id: req.params['id'], ...req.body } },
+            (operation, mayBeRepeated) => {
+              made.push({ operation, mayBeRepeated });
+              return make();
+            },
+          ),
         );
       return createService(deps, { routers: [router] });
     });
@@ -128,6 +135,47 @@ describe('a service that makes things', () => {
     await post(KEY);
     const [first, second] = [await anyone(), await anyone()];
     expect([first.body, second.body, isReplayed(second)]).toEqual([{ number: 2 }, { number: 2 }, true]);
+  });
+
+  it('When nobody is named, then the key is one of the network that it comes from', async () => {
+    const anyone = (network: string, size = 1) =>
+      service.door
+        .post('/things')
+        .set({ ...KEY, ...from(network) })
+        .send({ size });
+    const [first, elsewhere, again] = [
+      await anyone('192.0.2.1'),
+      await anyone('198.51.100.7', 2),
+      await anyone('192.0.2.1'),
+    ];
+    expect([first.body, elsewhere.body, again.body]).toEqual([{ number: 1 }, { number: 2 }, { number: 1 }]);
+    const another = await anyone('192.0.2.1', 2);
+    expect([another.status, slugOf(another)]).toEqual([422, 'idempotency-key-reused']);
+    expect((another.body as { detail: string }).detail).toContain('Use a new one');
+    expect(JSON.stringify([...service.sidecar.documents])).not.toContain('192.0.2.1');
+  });
+
+  it('When the caller is named, then the network does not matter', async () => {
+    await post({ ...KEY, ...from('192.0.2.1') });
+    expect(isReplayed(await post({ ...KEY, ...from('198.51.100.7') }))).toBe(true);
+  });
+
+  it('When the body is written in another order, also within, then it is the same request', async () => {
+    await post(KEY, { size: 1, parts: [{ name: 'a', colour: 'red' }] });
+    const again = await post(KEY, { parts: [{ colour: 'red', name: 'a' }], size: 1 });
+    expect([again.status, isReplayed(again)]).toEqual([201, true]);
+  });
+
+  it('When the order of a list differs, then it is another request', async () => {
+    await post(KEY, { parts: [1, 2] });
+    expect((await post(KEY, { parts: [2, 1] })).status).toBe(422);
+  });
+
+  it('When a day has passed, then the key is new', async () => {
+    await post(KEY);
+    service.sidecar.now = () => Date.now() + DAY_MS;
+    const later = await post(KEY, { size: 2 });
+    expect([later.status, later.body, isReplayed(later)]).toEqual([201, { number: 2 }, false]);
   });
 
   it('When there is no key, then each request is done, and nothing is kept', async () => {
@@ -236,12 +284,19 @@ describe('a service that makes things', () => {
 describe('placing an order', () => {
   const MUG = { product_id: 'mug', name: 'Mug', currency: 'EUR', on_hand: 9, reserved: 0, available: 9 };
   let unit_price: number;
+  /** How far the clock of each replica is ahead, in the order in which they begin. */
+  let aheadMs: number[];
+  let replicas: number;
 
   beforeEach(async () => {
     unit_price = 1250;
-    service = await startService((deps) =>
-      ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => new Date() }),
-    );
+    aheadMs = [0, 0];
+    replicas = 0;
+    service = await startService((deps) => {
+      const replica = replicas++;
+      const now = () => new Date(Date.now() + (aheadMs[replica] ?? 0));
+      return ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now });
+    });
     service.sidecar.answer('inventory', () => ({
       status: 200,
       body: { items: [{ ...MUG, unit_price }] },
@@ -250,6 +305,7 @@ describe('placing an order', () => {
 
   const place = (door = service.door, quantity = 2) =>
     door.post('/api/orders').set(CALLER).set(KEY).send({ product_id: 'mug', quantity });
+  const orderIdOf = ({ body }: Response) => (body as { order_id: string }).order_id;
   const ordersThere = () => [...service.sidecar.documents.keys()].filter((key) => key.startsWith('order:'));
 
   it('When the answer was lost with its replica, then another gives it again, and there is one order', async () => {
@@ -294,6 +350,90 @@ describe('placing an order', () => {
     expect((await order()).status).toBe(409);
     unit_price = 1250;
     expect((await order()).status).toBe(201);
+  });
+
+  it('When the members of the request are in another order, then it is the same order', async () => {
+    const order = (text: string) =>
+      service.door
+        .post('/api/orders')
+        .set(CALLER)
+        .set(KEY)
+        .set('content-type', 'application/json')
+        .send(text);
+    const first = await order(
+      '{"items": [{"product_id": "mug", "quantity": 2}], "payment": {"method": "card", "card_token": "tok_visa"}}',
+    );
+    const second = await order(
+      '{"payment":{"card_token":"tok_visa","method":"card"},"items":[{"quantity":2,"product_id":"mug"}]}',
+    );
+    expect([first.status, second.status, second.body]).toEqual([201, 201, first.body]);
+    expect(ordersThere()).toHaveLength(1);
+  });
+
+  it('When a day has passed, then the key is new, for another request too, and again a day later', async () => {
+    const ids = new Set<string>();
+    for (const [day, quantity] of [1, 2, 3].entries()) {
+      aheadMs[0] = day * DAY_MS;
+      const [first, second] = [await place(service.door, quantity), await place(service.door, quantity)];
+      expect([first.status, isReplayed(first), isReplayed(second)]).toEqual([201, false, true]);
+      expect(second.body).toEqual(first.body);
+      ids.add(orderIdOf(first));
+      expect((await place(service.door, 9)).status).toBe(422);
+    }
+    expect(ids.size).toBe(3);
+    expect(ordersThere()).toHaveLength(3);
+  });
+
+  it('When a key that is new again comes to two replicas at once, then there is one order', async () => {
+    await place();
+    aheadMs = [DAY_MS, DAY_MS];
+    const answers = await Promise.all([place(), place(service.replica())]);
+    expect(new Set(answers.map(orderIdOf)).size).toBe(1);
+    expect(answers.filter(isReplayed)).toHaveLength(1);
+    expect(ordersThere()).toHaveLength(2);
+  });
+
+  it.each([
+    ['ahead', HOUR_MS],
+    ['behind', -HOUR_MS],
+  ])(
+    'When the clock of the second replica is an hour %s, then a repeated request has its order',
+    async (_, ms) => {
+      aheadMs = [0, ms];
+      const other = service.replica();
+      const first = await place();
+      for (const passed of [0, 20 * HOUR_MS]) {
+        aheadMs = [passed, passed + ms];
+        expect((await place(other)).body).toEqual(first.body);
+      }
+      expect(ordersThere()).toHaveLength(1);
+    },
+  );
+
+  it.each([
+    ['ahead', HOUR_MS],
+    ['behind', -HOUR_MS],
+  ])(
+    'When the clock of the second replica is an hour %s, then the order that one of them makes after a day is both’s',
+    async (_, ms) => {
+      aheadMs = [0, ms];
+      const other = service.replica();
+      await place();
+      const passed = DAY_MS - Math.max(0, ms);
+      aheadMs = [passed, passed + ms];
+      const [early, late] = ms > 0 ? [other, service.door] : [service.door, other];
+      const next = await place(early, 7);
+      expect([next.status, isReplayed(next)]).toEqual([201, false]);
+      const again = await place(late, 7);
+      expect([again.body, isReplayed(again)]).toEqual([next.body, true]);
+      expect(ordersThere()).toHaveLength(2);
+    },
+  );
+
+  it('When the clock is set back by years, then a repeated request has its order', async () => {
+    const first = await place();
+    aheadMs = [-1000 * DAY_MS];
+    expect((await place()).body).toEqual(first.body);
   });
 
   it('When its cancellation is repeated, then the answer is that of the first', async () => {
@@ -367,10 +507,18 @@ describe('restocking a product', () => {
     expect(stocked()).toBe(15);
   });
 
-  it('When it is remembered, then for longer than its answer', async () => {
+  it('When a day has passed, then the same key restocks again', async () => {
+    await restock();
+    service.sidecar.now = () => Date.now() + DAY_MS;
+    expect([(await restock()).status, stocked()]).toEqual([200, 20]);
+    service.sidecar.now = () => Date.now() + 2 * DAY_MS;
+    expect([(await restock(service.door, 'pen', 1)).status, stocked('pen')]).toEqual([200, 11]);
+  });
+
+  it('When it is remembered, then as long as its answer', async () => {
     await restock();
     const marker = [...service.sidecar.documents].find(([key]) => key.startsWith('restock:'));
-    expect(marker?.[1].ttlSeconds).toBeGreaterThan(records()[0]?.[1].ttlSeconds ?? Infinity);
+    expect(marker?.[1].ttlSeconds).toBe(records()[0]?.[1].ttlSeconds);
     expect(service.sidecar.documents.get('product:mug')?.ttlSeconds).toBeUndefined();
   });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/users/app.ts';
-import { slugOf, as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { slugOf, as, from, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' };
 const LONG_AGO = '2026-01-01T00:00:00.000Z';
@@ -152,6 +152,38 @@ describe('POST /api/users/register with an Idempotency-Key', () => {
     expect(second.headers['idempotent-replayed']).toBe('true');
     expect(service.said('user.registered')).toHaveLength(1);
   });
+
+  it('When two networks use the same key, then each has an account of its own', async () => {
+    const one = await again(ADA).set(from('192.0.2.1'));
+    const other = await again({ ...ADA, email: 'eve@example.com' }).set(from('198.51.100.7'));
+    expect([one.status, other.status]).toEqual([201, 201]);
+    const taken = await again({ ...ADA, email: 'bob@example.com' }).set(from('192.0.2.1'));
+    expect([taken.status, slugOf(taken)]).toEqual([422, 'idempotency-key-reused']);
+  });
+
+  it.each([
+    ['in another order', { name: ADA.name, password: ADA.password, email: ADA.email }],
+    ['in other capitals', { ...ADA, email: 'ADA@Example.com' }],
+    ['with blanks around', { ...ADA, name: ' Ada ' }],
+  ])('When it is asked again, written %s, then the answer is the same', async (_case, body) => {
+    const [first, second] = [await again(ADA), await again(body)];
+    expect([second.status, second.body]).toEqual([201, first.body]);
+  });
+
+  it.each([
+    ['its answer was kept', () => {}],
+    ['its answer was not kept', forgetAnswers],
+  ])(
+    'When a day has passed since the key made an account and %s, then the key is new',
+    async (_case, forget) => {
+      await again(ADA);
+      forget();
+      service.sidecar.now = () => Date.now() + 86_400_000;
+      const other = await again({ ...ADA, email: 'eve@example.com' });
+      expect([other.status, other.headers['idempotent-replayed']]).toEqual([201, undefined]);
+      expect(slugOf(await again(ADA))).toBe('idempotency-key-reused');
+    },
+  );
 
   it('When the answer was not kept, then the account is found, said again and answered', async () => {
     const first = await again(ADA);

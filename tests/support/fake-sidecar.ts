@@ -42,7 +42,9 @@ export interface FakeSidecar {
   /** The most that a binding was asked for at the same time, by its name. */
   mostSendsAtOnce: Map<string, number>;
   /** Documents by key. */
-  documents: Map<string, { value: unknown; etag: string; ttlSeconds?: number }>;
+  documents: Map<string, { value: unknown; etag: string; ttlSeconds?: number; expiresAt?: number }>;
+  /** The clock of the store, in milliseconds: a document whose time to live is over is not there any more. */
+  now: () => number;
   /** What the sidecar tells at `/metrics`, in Prometheus' text format. */
   metrics: string;
   /** Says how another service answers; the last word for an app counts. */
@@ -69,6 +71,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     calls: [],
     mostSendsAtOnce: new Map(),
     documents,
+    now: () => Date.now(),
     metrics: '',
     answer: (appId, answer) => void answers.set(appId, answer),
     beforeState: (then) => void (look = then),
@@ -102,12 +105,17 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     etag?: string;
     metadata?: { ttlInSeconds?: string };
   }
-  const matches = (op: Op) => documents.get(op.key)?.etag === op.etag;
+  function live(key: string) {
+    const found = documents.get(key);
+    return found && (found.expiresAt ?? Infinity) > fake.now() ? found : undefined;
+  }
+  const matches = (op: Op) => live(op.key)?.etag === op.etag;
+  const timeToLive = (ttlSeconds: number) => ({ ttlSeconds, expiresAt: fake.now() + ttlSeconds * 1000 });
   const put = ({ key, value, metadata }: Op) =>
     documents.set(key, {
       value: structuredClone(value),
       etag: String(++etags),
-      ...(metadata?.ttlInSeconds ? { ttlSeconds: Number(metadata.ttlInSeconds) } : {}),
+      ...(metadata?.ttlInSeconds ? timeToLive(Number(metadata.ttlInSeconds)) : {}),
     });
 
   app.get('/metrics', (_req, res) => void res.type('text').send(fake.metrics));
@@ -148,7 +156,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
   app.get('/v1.0/healthz/outbound', (_req, res) => void res.status(204).end());
   app.get('/v1.0/state/statestore/:key', async (req, res) => {
     if (await stateFails(res, 'read', [req.params.key])) return;
-    const found = documents.get(req.params.key);
+    const found = live(req.params.key);
     if (!found) return void res.status(204).end();
     res.set('etag', found.etag).type('json').send(JSON.stringify(found.value));
   });
@@ -157,7 +165,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     if (await stateFails(res, 'read', keys)) return;
     res.json(
       keys.map((key) => {
-        const found = documents.get(key);
+        const found = live(key);
         return found ? { key, data: found.value, etag: found.etag } : { key };
       }),
     );

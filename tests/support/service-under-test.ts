@@ -83,6 +83,9 @@ export function as(id: string, role: 'customer' | 'admin' = 'customer'): Record<
   return { 'x-caller-id': id, 'x-caller-role': role };
 }
 
+/** The header by which the gateway tells the client's network. */
+export const from = (network: string): Record<string, string> => ({ 'x-client-network': network });
+
 /** Which problem it is that was answered: the last part of its type. */
 export const slugOf = (response: { body: unknown }): string | undefined =>
   (response.body as { type: string }).type.split(':').at(-1);

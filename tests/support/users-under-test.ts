@@ -26,6 +26,7 @@ export async function startUsers(lifetimes: Lifetimes): Promise<UsersUnderTest> 
     return one;
   });
   if (!doors) throw new Error('there are no replicas');
+  service.sidecar.now = () => time;
   for (const door of doors)
     await vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
   return { service, doors, now, pass: (seconds) => void (time += seconds * 1000) };
