@@ -52,7 +52,7 @@ function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHand
     ...(isForwarded ? [roomNeeded(gate)] : []),
     ...(method === 'GET' ? [] : [RAW_BODY]),
     ...(body && !isOptional(body) ? [BODY_NEEDED] : []),
-    handlerOf(route, own) ?? forwardTo(service, sidecar, gate.inFlight),
+    handlerOf(route, own) ?? forwardTo(service, sidecar, gate),
   ];
 }
 

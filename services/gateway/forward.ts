@@ -10,7 +10,7 @@ import {
   type SidecarResponse,
 } from '../shared/sidecar-call.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
-import type { InFlight } from './in-flight.ts';
+import type { Gate } from './gate.ts';
 import { addressOf } from './limits.ts';
 
 /** Nothing but these passes, and the type of a body; request id and trace context go along by themselves. */
@@ -72,7 +72,7 @@ export function bodyOf({ body }: Request): Buffer | undefined {
 export function forwardTo(
   service: string,
   sidecar: Pick<Sidecar, 'invoke'>,
-  inFlight: Pick<InFlight, 'run'>,
+  { inFlight, clientAddress }: Pick<Gate, 'inFlight' | 'clientAddress'>,
 ): RequestHandler {
   return async (req, res) => {
     // The absolute form (RFC 9112, 3.2.2) is for proxies.
@@ -81,7 +81,7 @@ export function forwardTo(
     const caller = res.locals['caller'] as Caller | undefined;
     const headers: Record<string, string> = {
       ...(caller ? headersOf(caller) : {}),
-      [CLIENT_NETWORK]: addressOf(req),
+      [CLIENT_NETWORK]: addressOf(req, clientAddress),
     };
     const body = bodyOf(req);
     for (const name of [...REQUEST_HEADERS, ...(body ? (['content-type'] as const) : [])]) {
