@@ -1,0 +1,213 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { portsAt } from '../../deploy/local/ports.ts';
+import { output } from '../../deploy/local/processes.ts';
+import { tokensOf } from '../../deploy/local/secrets.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { readTemplate } from '../../deploy/local/template.ts';
+import { bodyOf, createClient } from '../../services/gateway/client.ts';
+import { routes } from '../../services/gateway/routes.ts';
+import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
+import { login, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
+import { commandOf, descendantsOf, environmentOf } from '../support/sockets.ts';
+import { UNLIMITED } from '../support/unlimited.ts';
+import { until } from '../support/wait.ts';
+
+/** Marked secrets go through every route; then everything that is kept is searched for them. */
+
+const OFFSET = 7_000;
+const marked = (what: string) => `${what}-${randomBytes(9).toString('hex')}`;
+const SECRETS = {
+  password: marked('password'),
+  'new password': marked('new'),
+  'wrong password': marked('wrong'),
+  'card token of an order that is delivered': marked('tok_delivered'),
+  'card token of an order that is cancelled before it is paid': marked('tok_cancelled'),
+  'card token of an order by gRPC': marked('tok_grpc'),
+  'secret where none belongs': marked('stray'),
+};
+const STRAY = SECRETS['secret where none belongs'];
+
+let system: RunningSystem;
+let customer: Caller;
+let admin: Caller;
+/** The tokens that were given out, too. */
+const secrets = new Map<string, string>(Object.entries(SECRETS));
+const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-secrets-'));
+
+beforeAll(async () => {
+  system = await startSystem({
+    dataDir,
+    portOffset: OFFSET,
+    env: {
+      gateway: UNLIMITED,
+      fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
+    },
+  });
+  admin = await login(system.urls.api, system.admin.email, system.admin.password);
+  secrets.set('password of the administrator', system.admin.password);
+});
+afterAll(async () => {
+  await system?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** Every file and folder below `directory`, links not followed. */
+const everything = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => join(directory, name));
+
+/** The names of those secrets that are in there. */
+const secretsIn = (text: string | Buffer, but: readonly string[] = []): string[] =>
+  [...secrets].filter(([name, secret]) => !but.includes(name) && text.includes(secret)).map(([name]) => name);
+
+describe('a secret', () => {
+  it('When people use theirs, then all goes well', async () => {
+    const email = `ada-${randomUUID()}@example.com`;
+    const anonymous = createClient(system.urls.api);
+    const { password } = SECRETS;
+    bodyOf(await anonymous('POST /api/users/register', { body: { email, password, name: 'Ada' } }));
+    const wrong = await anonymous('POST /api/users/login', {
+      body: { email, password: SECRETS['wrong password'] },
+    });
+    expect(wrong.status).toBe(401);
+    customer = await login(system.urls.api, email, password);
+    keepTokens('first', customer);
+    const changed = await customer.call('PUT /api/users/:id', {
+      params: { id: customer.userId },
+      body: { password: SECRETS['new password'], current_password: password },
+    });
+    expect(changed.status).toBe(200);
+    customer = await login(system.urls.api, email, SECRETS['new password']);
+    keepTokens('second', customer);
+
+    const card = SECRETS['card token of an order that is delivered'];
+    const delivered = await placeOrder(customer, { card });
+    await untilStatus(customer, delivered.orderId, 'DELIVERED');
+
+    const payments = system.app('payments').service;
+    await payments.stop();
+    const late = SECRETS['card token of an order that is cancelled before it is paid'];
+    const cancelled = await placeOrder(customer, { card: late });
+    await untilStatus(customer, cancelled.orderId, 'RESERVED');
+    const params = { id: cancelled.orderId };
+    expect((await customer.call('POST /api/orders/:id/cancel', { params })).status).toBe(200);
+    await payments.start();
+
+    const { order_id: byGrpc } = await createByGrpc(SECRETS['card token of an order by gRPC']);
+    await untilStatus(customer, byGrpc, 'DELIVERED');
+  });
+
+  it('When one is sent where none belongs, to every route, then nothing fails', async () => {
+    for (const { method, path } of routes) {
+      const address = path.replaceAll(/:\w+/g, randomUUID());
+      const url = `${system.urls.api}${address}?access_token=${STRAY}&password=${STRAY}`;
+      for (const authorization of [`Bearer ${STRAY}`, bearerOf(customer), bearerOf(admin)])
+        for (const body of method === 'GET'
+          ? [undefined]
+          : [JSON.stringify(STRAY_BODY), `{"token":"${STRAY}"`]) {
+          const response = await fetch(url, {
+            method,
+            headers: {
+              authorization,
+              cookie: `session=${STRAY}`,
+              'idempotency-key': randomUUID(),
+              ...(body ? { 'content-type': 'application/json' } : {}),
+            },
+            ...(body ? { body } : {}),
+            signal: AbortSignal.timeout(10_000),
+          });
+          expect(response.status, `${method} ${path}`).toBeLessThan(500);
+          expect(secretsIn(await response.text()), `${method} ${path}`).toEqual([]);
+        }
+    }
+  });
+
+  it('When the processes are looked at, then each has only the secrets that it needs', () => {
+    const apps = readTemplate().apps.map(({ appID }) => appID);
+    const tokens = new Map(apps.map((appID) => [appID, Object.values(tokensOf(dataDir, appID))]));
+    const seen = descendantsOf(process.pid)
+      .map((pid) => ({ command: commandOf(pid), environment: environmentOf(pid) }))
+      .filter(({ environment }) => environment.includes(dataDir));
+    expect(seen.length).toBeGreaterThanOrEqual(2 * apps.length);
+    const wrong = seen.filter(({ command, environment }) => {
+      const isUsers = command.includes('services/users/main.js');
+      const others = apps.filter(
+        (appID) => !command.includes(`--app-id=${appID} `) && !command.includes(`services/${appID}/main.js`),
+      );
+      return (
+        secretsIn(environment, isUsers ? ['password of the administrator'] : []).length > 0 ||
+        others.some((appID) => tokens.get(appID)?.some((token) => environment.includes(token)))
+      );
+    });
+    expect(wrong.map(({ command }) => command)).toEqual([]);
+  });
+
+  it('When traces, mails and the broker are searched, then it is nowhere', async () => {
+    const { redis, zipkin } = portsAt(OFFSET);
+    const traces = await until(
+      'the traces of all this are there',
+      async () =>
+        (await fetch(`http://127.0.0.1:${zipkin}/api/v2/traces?limit=10000&lookback=3600000`)).text(),
+      (text) => text.includes('POST /api/users/login'),
+    );
+    expect(secretsIn(traces)).toEqual([]);
+    expect(secretsIn(await (await fetch(`${system.urls.mails}/email`)).text())).toEqual([]);
+    const redisCli = (...args: string[]) => output('redis-cli', '-p', String(redis), ...args) ?? '';
+    const topics = redisCli('--scan', '--type', 'stream').trim().split('\n');
+    expect(topics).toContain('payment.requested');
+    const events = topics.map((topic) => redisCli('xrange', topic, '-', '+')).join('');
+    expect(events).toContain('payment.requested');
+    expect(secretsIn(events)).toEqual([]);
+  });
+
+  it('When the system has stopped, then it is in no file, and nobody else may read the files', async () => {
+    await system.stop();
+    const files = everything(dataDir).filter((path) => !lstatSync(path).isSymbolicLink());
+    const isOpen = (path: string) => (lstatSync(path).mode & 0o077) !== 0;
+    expect(files.filter(isOpen).map((path) => relative(dataDir, path))).toEqual([]);
+    expect(files.filter((path) => path.endsWith('.db')).length).toBeGreaterThan(5);
+    const found = files
+      .filter((path) => lstatSync(path).isFile() && path !== join(dataDir, 'admin.json'))
+      .map((path) => [relative(dataDir, path), secretsIn(readFileSync(path))] as const)
+      .filter(([, names]) => names.length > 0);
+    expect(Object.fromEntries(found)).toEqual({});
+  });
+});
+
+/** What is a secret by its name, in places that no schema has. */
+const STRAY_BODY = {
+  password: STRAY,
+  current_password: STRAY,
+  card_token: STRAY,
+  payment: { method: 'card', card_token: `${STRAY} ` },
+  refresh_token: STRAY,
+  authorization: STRAY,
+  reason: { password: STRAY },
+};
+
+const bearerOf = ({ call }: Caller) => `Bearer ${call.tokens()?.access_token}`;
+
+function keepTokens(which: string, { call }: Caller): void {
+  const { access_token: access, refresh_token: refresh } = call.tokens() ?? {};
+  if (access) secrets.set(`${which} access token`, access);
+  if (refresh) secrets.set(`${which} refresh token`, refresh);
+}
+
+async function createByGrpc(card: string): Promise<{ order_id: string }> {
+  const grpcurl = await findOrBuildGrpcurl();
+  const order = {
+    items: [{ product_id: 'mug-blue', quantity: 1 }],
+    payment: { method: 'card', card_token: card },
+  };
+  const answered = output(
+    grpcurl,
+    ...['-plaintext', '-H', `authorization: ${bearerOf(customer)}`, '-d', JSON.stringify(order)],
+    ...[system.urls.grpc, 'sidecart.v1.OrderService/CreateOrder'],
+  );
+  const [, order_id] = /"order_?[iI]d": "([^"]+)"/.exec(answered ?? '') ?? [];
+  if (!order_id) throw new Error(`gRPC made no order: ${answered}`);
+  return { order_id };
+}
