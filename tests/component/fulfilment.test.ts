@@ -357,6 +357,31 @@ describe('stopping', () => {
   });
 });
 
+describe('a clock that is set', () => {
+  const HOUR = 3_600_000;
+
+  it('When it was an hour ahead at the dispatch, then the next tick delivers', async () => {
+    await paid();
+    clock += HOUR;
+    await tick();
+    clock -= HOUR;
+    await tick();
+    expect([status(), job()]).toEqual(['DELIVERED', undefined]);
+  });
+
+  it('When it was an hour ahead and the job is lost, then a message that comes again ships and delivers', async () => {
+    clock += HOUR;
+    await paid();
+    clock -= HOUR;
+    service.sidecar.jobs.clear();
+    await paid();
+    expect(status()).toBe('DISPATCHED');
+    clock += DELIVER_AFTER;
+    await paid();
+    expect(status()).toBe('DELIVERED');
+  });
+});
+
 describe('a scheduler that is out of reach', () => {
   it('When order.paid comes until it is done, then it ships and arrives in its time all the same', async () => {
     service.sidecar.fail('schedule', 4);
