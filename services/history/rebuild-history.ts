@@ -63,7 +63,7 @@ export function historyRebuild(deps: {
   const load = () => state.get<KeptRebuild>(KEY);
 
   async function work(): Promise<void> {
-    const until = now().getTime() + WORK;
+    const until = performance.now() + WORK;
     do {
       const loaded = await load();
       if (loaded?.value.status !== 'running') return end();
@@ -73,7 +73,7 @@ export function historyRebuild(deps: {
       );
       await state.write({ op: 'put', key: KEY, value, etag: loaded.etag });
       if (value.status === 'done') log.info({ orders: value.orders }, 'the read model is rebuilt');
-    } while (now().getTime() < until);
+    } while (performance.now() < until);
   }
 
   async function end(): Promise<void> {

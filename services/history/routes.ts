@@ -55,7 +55,7 @@ export function routes(deps: {
       (order) =>
         order.customer_id === (customerId ?? order.customer_id) && order.status === (status ?? order.status),
     );
-    const page = stuckPage(open, now().getTime() - idle_seconds * 1000, { cursor, limit });
+    const page = stuckPage(open, idle_seconds * 1000, now(), { cursor, limit });
     log.info({ audit: 'list-stuck-orders', caller_id, idle_seconds }, 'stuck orders listed');
     sendPage(req, res, page);
   });

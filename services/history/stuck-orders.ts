@@ -17,19 +17,21 @@ const compare = (a: Position, b: Position) =>
   a.lastEvent - b.lastEvent || (a.orderId < b.orderId ? -1 : Number(a.orderId > b.orderId));
 
 /**
- * A page of those orders to which something should have happened long ago, the longest idle first.
+ * A page of those orders to which something should have happened long ago, the longest idle first. An order whose last event
+ * lies as far in the future is among them: a clock that was ahead has written it, and nobody knows how long it is idle.
  *
- * @param before the last event of a stuck order was before this time (milliseconds since the epoch)
+ * @param idleMs a stuck order has been idle for longer than this
  * @throws Problem 400 for a cursor that this list did not give
  */
 export function stuckPage(
   orders: readonly Order[],
-  before: number,
+  idleMs: number,
+  now: Date,
   { cursor, limit }: { cursor?: string | undefined; limit: number },
 ): { items: Order[]; nextCursor: string | null } {
   const after = cursor === undefined ? undefined : decode(cursor);
   const left = orders
-    .filter((order) => isOpen(order) && Date.parse(order.updated_at) < before)
+    .filter((order) => isOpen(order) && Math.abs(now.getTime() - Date.parse(order.updated_at)) > idleMs)
     .filter((order) => !after || compare(positionOf(order), after) > 0)
     .toSorted((a, b) => compare(positionOf(a), positionOf(b)));
   const items = left.slice(0, limit);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/history/app.ts';
 import type { CustomerTotals, Rebuild } from '../../services/history/contract.ts';
 import { OPEN_KEYS, openKeyOf } from '../../services/history/open-orders.ts';
@@ -36,7 +36,10 @@ beforeEach(async () => {
     return { status: 200, body: { items, next_cursor } };
   });
 });
-afterEach(() => service.stop());
+afterEach(() => {
+  vi.useRealTimers();
+  return service.stop();
+});
 
 /** Brings an order to a version in the orders service; history has not heard of it. */
 function happened(more: Partial<Order> = {}): Order {
@@ -480,12 +483,13 @@ describe('what is recorded meanwhile', () => {
 
 describe('a rebuild that is interrupted', () => {
   it('When the work of one tick is done, then the next goes on where it was', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
     for (let count = 0; count < 250; count++) happened();
     await start();
     const cursors: (string | null)[] = [];
     asked = (query) => {
       if (!query.has('ids')) cursors.push(query.get('cursor'));
-      clock = new Date(clock.getTime() + 4_000);
+      vi.advanceTimersByTime(4_000);
     };
     expect(await tick()).toBe(200);
     expect([cursors, await state()]).toMatchObject([[null], { status: 'running', orders: 100 }]);

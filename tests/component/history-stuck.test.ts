@@ -78,6 +78,13 @@ describe('GET /api/admin/orders', () => {
     expect((await list(query)).items).toHaveLength(count);
   });
 
+  it('When a clock an hour ahead has written an order, then it is listed as well, but not for being a moment ahead', async () => {
+    const [hour, moment] = [await storedAt(3_600), await storedAt(1)];
+    expect(idsOf(await list('?stuck=true'))).toEqual([hour]);
+    later(122);
+    expect(idsOf(await list('?stuck=true'))).toEqual([moment, hour]);
+  });
+
   it('When the order moves, then it counts from then', async () => {
     const order = buildOrder();
     await deliver(order);
