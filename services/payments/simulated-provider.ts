@@ -56,9 +56,11 @@ export function simulatedProvider(deps: {
 
   async function slowly(orderId: string, signal: AbortSignal): Promise<Verdict> {
     const started_at = at();
-    const ledger = await edit(orderId, (known) => (known.started_at ? known : { ...known, started_at }));
+    // What began in the future by a clock that was set back since begins now.
+    const hasBegun = (known: Ledger) => known.started_at !== undefined && known.started_at <= started_at;
+    const ledger = await edit(orderId, (known) => (hasBegun(known) ? known : { ...known, started_at }));
     const answersAt = Date.parse(ledger.started_at ?? started_at) + slowMs;
-    await delay(Math.max(0, answersAt - deps.now().getTime()), undefined, { signal });
+    await delay(Math.min(slowMs, Math.max(0, answersAt - deps.now().getTime())), undefined, { signal });
     return APPROVED;
   }
 

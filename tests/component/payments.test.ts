@@ -226,6 +226,17 @@ describe('a provider that does not answer', () => {
     expect([answers, (await payment())?.status]).toEqual([['RETRY', 'RETRY', 'SUCCESS'], 'CAPTURED']);
   });
 
+  it('When it is slow and the clock is set back by an hour, then it answers no later than for a new request', async () => {
+    clock += 3_600_000;
+    const answers = [await requestPayment('tok_slow')];
+    clock -= 3_600_000;
+    answers.push(await requestPayment('tok_slow'));
+    clock += 8_000;
+    answers.push(await requestPayment('tok_slow'));
+
+    expect([answers, (await payment())?.status]).toEqual([['RETRY', 'RETRY', 'SUCCESS'], 'CAPTURED']);
+  });
+
   it('When it never answers a capture, then the fourth delivery reverses it and says why', async () => {
     const answers = [];
     for (let delivery = 1; delivery <= 4; delivery++) answers.push(await requestPayment('tok_timeout'));
