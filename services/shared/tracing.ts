@@ -28,7 +28,7 @@ export function startTracing(service: string, config: TracingConfig): () => Prom
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   const spanProcessors = url ? [new BatchSpanProcessor(new ZipkinExporter({ url }))] : [];
   const provider = new BasicTracerProvider({
-    sampler: new ParentBasedSampler({ root: reservoirSampler(perSecond, Date.now) }),
+    sampler: new ParentBasedSampler({ root: reservoirSampler(perSecond, () => performance.now()) }),
     resource: resourceFromAttributes({ 'service.name': service }),
     spanProcessors,
   });
@@ -39,6 +39,8 @@ export function startTracing(service: string, config: TracingConfig): () => Prom
 /**
  * Traces everything while there is little, and `perSecond` traces a second when there is much. For traces that begin
  * here: one that a caller has begun is kept or not as the caller says, here and in the sidecars.
+ *
+ * @param now milliseconds of a clock that nobody sets
  */
 export function reservoirSampler(perSecond: number, now: () => number): Sampler {
   let second = 0;
