@@ -70,7 +70,7 @@ export function orderMover(deps: {
     const at = now().toISOString();
     const events = append(before, [next], at);
     const becomes = replay(orderId, events);
-    const watched = await watch(loaded.value, becomes, at, message);
+    const watched = await watch(loaded.value, becomes, message);
     const value = isUnpaid(becomes) ? watched : withoutCard(watched);
     const document = await store.save({ ...loaded, value }, events);
     intake.moved(next.type, Date.parse(order.created_at), Date.parse(at));
@@ -95,16 +95,11 @@ export function orderMover(deps: {
    * An order that has no job yet gets it now. By a message that the broker delivers until it is done, it can go on without,
    * and even end: what the job would do with it then is done here.
    */
-  async function watch(
-    document: OrderDocument,
-    willBe: Order,
-    at: string,
-    message: Message,
-  ): Promise<OrderDocument> {
+  async function watch(document: OrderDocument, willBe: Order, message: Message): Promise<OrderDocument> {
     const { unwatched, ...watched } = document;
     if (!unwatched) return document;
     try {
-      await job.set(document.order_id, recheckMs, at);
+      await job.set(document.order_id, recheckMs);
       return watched;
     } catch (error) {
       if (!isFinal(willBe)) return document;

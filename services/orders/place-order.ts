@@ -77,7 +77,7 @@ export function orderPlacer(deps: {
     const { orderId, wish } = request;
     const made = newDocument(requestHash, request, price(wish, await fetchProducts(wish)));
     // From here on the order cannot be forgotten: the job looks after it until it is final.
-    const isWatched = await job.set(orderId, recheckMs, now().toISOString()).then(
+    const isWatched = await job.set(orderId, recheckMs).then(
       () => true,
       (err: unknown) => {
         log.warn({ err }, 'the job of an order is not set yet');

@@ -116,14 +116,16 @@ const LONGEST_PAUSE = 5 * 60_000;
  * How long the durable job leaves an unfinished order alone, in milliseconds: longer each time, so that a backlog is not
  * fed by its own repetitions, but not beyond the deadline of an order that is not paid.
  *
- * @param since milliseconds since the order's last event, and since its first
+ * @param since milliseconds since the order's last event, by clocks that may be wrong, and for how long it has been watched,
+ *   which bounds what a wrong one does
  */
 export function pauseBeforeNextLook(
   status: OrderStatus,
-  since: { lastEvent: number; created: number },
+  since: { lastEvent: number; watched: number },
   settings: { recheckMs: number; expireMs: number },
 ): number {
-  const growing = Math.min(Math.max(settings.recheckMs, 2 * since.lastEvent), LONGEST_PAUSE);
+  const idle = Math.min(since.lastEvent, since.watched);
+  const growing = Math.min(Math.max(settings.recheckMs, 2 * idle), LONGEST_PAUSE);
   if (!isUnpaid({ status })) return growing;
-  return Math.max(Math.min(growing, settings.expireMs - since.created), 1_000);
+  return Math.max(Math.min(growing, settings.expireMs - since.watched), 1_000);
 }

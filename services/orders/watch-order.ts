@@ -1,23 +1,19 @@
 import { Router } from 'express';
-import { z } from 'zod';
 import { isRecent } from '../shared/recent.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { QUIET } from '../shared/sidecar.ts';
-import { id, timestamp } from '../shared/types.ts';
+import { id } from '../shared/types.ts';
 import { parsePath } from '../shared/validate.ts';
 import type { FinishedOrders } from './finished-orders.ts';
 import { lastEvent, type MoveOrder } from './move-order.ts';
 import { isFinal, replay } from './order.ts';
-import type { OrderJob } from './order-job.ts';
+import { jobData, type OrderJob } from './order-job.ts';
 import type { OrderStore } from './order-store.ts';
 import { pauseBeforeNextLook } from './saga.ts';
 import type { Say } from './say.ts';
 
-/** What the job of an order carries: when it was set. */
-const jobData = z.object({ since: timestamp });
-
-/** Milliseconds after which a request cannot be under way any more; each of its calls has a far shorter limit. */
-const NEVER_WRITTEN_AFTER = 120_000;
+/** After this time a request cannot be under way any more; each of its calls has a far shorter limit. */
+const NEVER_WRITTEN_AFTER_MS = 120_000;
 
 /**
  * The durable job of an order (`POST /job/order-<id>`), set before the order exists and fired again and again until the
@@ -34,22 +30,22 @@ export function watchOrder(deps: {
   expireMs: number;
   now: () => Date;
 }): Router {
-  const { store, finished, say, job, move, expireMs, now } = deps;
+  const { store, finished, say, job, move, recheckMs, expireMs, now } = deps;
   const router = Router();
-  const timeSince = (time: string) => now().getTime() - Date.parse(time);
 
   router.post('/job/order-:id', async (req, res) => {
     const orderId = parsePath(id, req.params.id, 'order');
     aboutOrder(orderId);
-    await look(orderId, jobData.parse(req.body).since);
+    await look(orderId, jobData.parse(req.body).watched_ms);
     res.json({});
   });
 
-  async function look(orderId: string, watchedSince: string): Promise<void> {
+  async function look(orderId: string, watched: number): Promise<void> {
     const loaded = await store.load(orderId);
     if (!loaded) {
       // The request that set the job did not come to write the order. It may still be under way.
-      if (timeSince(watchedSince) > NEVER_WRITTEN_AFTER) await job.remove(orderId);
+      if (watched > NEVER_WRITTEN_AFTER_MS) await job.remove(orderId);
+      else await job.set(orderId, recheckMs, watched);
       return;
     }
     const order = replay(orderId, loaded.value.events);
@@ -61,11 +57,11 @@ export function watchOrder(deps: {
       await finished.add(orderId);
       return job.remove(orderId);
     }
-    const created = timeSince(order.created_at);
-    if (created >= expireMs && (await move(orderId, { type: 'deadline passed' }))?.changed) return;
+    if (watched >= expireMs && (await move(orderId, { type: 'deadline passed' }))?.changed) return;
     await say(loaded.value, order.version);
-    const since = { lastEvent: timeSince(lastEvent(loaded).time), created };
-    await job.set(orderId, pauseBeforeNextLook(order.status, since, deps), watchedSince);
+    const lastEventMs = now().getTime() - Date.parse(lastEvent(loaded).time);
+    const pause = pauseBeforeNextLook(order.status, { lastEvent: lastEventMs, watched }, deps);
+    await job.set(orderId, pause, watched);
   }
 
   return router;

@@ -138,7 +138,7 @@ describe('the orders service', () => {
     await untilTold(orderId, 1);
     // An order that has just moved is not said again.
     ahead = 6_000;
-    await service.door.post(`/job/order-${orderId}`).send({ since: new Date().toISOString() });
+    await service.door.post(`/job/order-${orderId}`).send({ watched_ms: '1000' });
     await vi.waitFor(() => expect(told()).toHaveLength(2), { timeout: 2_000, interval: 10 });
     expect(told()[1]).toEqual({ order_id: orderId, version: 1 });
   });

@@ -40,7 +40,7 @@ function ended(): string {
 }
 
 const look = async (orderId: string) =>
-  (await service.door.post(`/job/order-${orderId}`).send({ since: TIME })).status;
+  (await service.door.post(`/job/order-${orderId}`).send({ watched_ms: '60000' })).status;
 /** An order that was looked at. */
 async function finished(): Promise<string> {
   const id = ended();
@@ -173,7 +173,9 @@ describe('the job of an order that has ended', () => {
     const other = service.replica();
     const ids = Array.from({ length: 40 }, ended);
     await Promise.all(
-      ids.map((id, n) => (n % 2 ? other : service.door).post(`/job/order-${id}`).send({ since: TIME })),
+      ids.map((id, n) =>
+        (n % 2 ? other : service.door).post(`/job/order-${id}`).send({ watched_ms: '60000' }),
+      ),
     );
     for (const id of ids) if (service.sidecar.jobs.has(`order-${id}`)) await look(id);
     expect(new Set(idsOf(await list()))).toEqual(new Set(ids));

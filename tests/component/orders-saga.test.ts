@@ -212,8 +212,12 @@ describe('the pause before the next look', () => {
     ['RESERVED', 100, 950_000, 1_000],
     ['PAID', 10_000, 950_000, 20_000],
     ['SHIPPED', 86_400_000, 86_500_000, 300_000],
-  ] as const)('When %s since %s ms, of %s ms, then %s ms', (status, lastEvent, createdAgo, pause) => {
-    expect(pauseBeforeNextLook(status, { lastEvent, created: createdAgo }, settings)).toBe(pause);
+    // By a clock that is an hour behind, and by one that is an hour ahead.
+    ['PENDING', -3_600_000, 15_000, 15_000],
+    ['PENDING', 3_600_000, 15_000, 30_000],
+    ['PAID', 3_600_000, 15_000, 30_000],
+  ] as const)('When %s since %s ms, watched for %s ms, then %s ms', (status, lastEvent, watched, pause) => {
+    expect(pauseBeforeNextLook(status, { lastEvent, watched }, settings)).toBe(pause);
   });
 });
 

@@ -61,8 +61,9 @@ async function paidOrder(): Promise<string> {
 const cardOf = (orderId: string, caller = 'payments') =>
   service.door.get(`/orders/${orderId}/payment-method`).set('dapr-caller-app-id', caller);
 
-const fireJob = (orderId: string) =>
-  service.door.post(`/job/order-${orderId}`).send({ since: '2026-01-01T00:00:00.000Z' });
+/** Fires the job of an order that has been watched for so long. */
+const fireJob = (orderId: string, watchedMs = 1_000) =>
+  service.door.post(`/job/order-${orderId}`).send({ watched_ms: String(watchedMs) });
 
 describe('the card of an order', () => {
   const SECRET = 'tok_4711';
@@ -97,7 +98,7 @@ describe('the card of an order', () => {
       'EXPIRED',
       async (order_id) => {
         clock = new Date(clock.getTime() + 60_000);
-        await fireJob(order_id);
+        await fireJob(order_id, 60_000);
       },
     ],
   ])('When the order becomes %s, then the card is erased in that write', async (status, end) => {
@@ -652,7 +653,7 @@ describe('the durable job', () => {
   it('When an order waits, then its last word is said again', async () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 6_000);
-    expect((await fireJob(orderId)).status).toBe(200);
+    expect((await fireJob(orderId, 6_000)).status).toBe(200);
     expect(service.said('order.created').map((event) => event.id)).toEqual([`${orderId}:1`, `${orderId}:1`]);
     expect(service.sidecar.jobs.get(`order-${orderId}`)).toMatchObject({ dueTime: '12000ms' });
   });
@@ -679,15 +680,65 @@ describe('the durable job', () => {
   it('When the deadline has passed unpaid, then the order expires', async () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 60_000);
-    await fireJob(orderId);
+    await fireJob(orderId, 60_000);
     expect(await statusOf(orderId)).toBe('EXPIRED');
     expect(service.said('order.expired')).toHaveLength(1);
+  });
+
+  it('When it looks again and again, then the pauses of the scheduler add up to the deadline', async () => {
+    const orderId = await placed();
+    clock = new Date(clock.getTime() + 6_000);
+    const pauses: number[] = [];
+    while ((await statusOf(orderId)) === 'PENDING') {
+      const { dueTime, data } = service.sidecar.jobs.get(`order-${orderId}`)!;
+      pauses.push(Number.parseInt(dueTime, 10));
+      expect((await service.door.post(`/job/order-${orderId}`).send(data)).status).toBe(200);
+    }
+    expect(await statusOf(orderId)).toBe('EXPIRED');
+    expect(pauses.reduce((sum, pause) => sum + pause)).toBe(60_000);
+  });
+
+  it.each([
+    ['ahead', 3_600_000],
+    ['behind', -3_600_000],
+  ])(
+    'When the clock is an hour %s at a look, then a new order does not expire, nor is it left alone',
+    async (_, by) => {
+      const orderId = await placed();
+      clock = new Date(clock.getTime() + by);
+      await fireJob(orderId, 6_000);
+      expect(await statusOf(orderId)).toBe('PENDING');
+      expect(service.said('order.created')).toHaveLength(2);
+      const { dueTime } = service.sidecar.jobs.get(`order-${orderId}`)!;
+      expect(Number.parseInt(dueTime, 10)).toBeLessThanOrEqual(12_000);
+    },
+  );
+
+  it.each([
+    ['ahead', 3_600_000],
+    ['behind', -3_600_000],
+  ])('When a clock an hour %s has written an order, then it expires in its time', async (_, by) => {
+    clock = new Date(clock.getTime() + by);
+    const orderId = await placed();
+    clock = new Date(clock.getTime() - by);
+    await fireJob(orderId, 59_000);
+    expect(await statusOf(orderId)).toBe('PENDING');
+    await fireJob(orderId, 60_000);
+    expect(await statusOf(orderId)).toBe('EXPIRED');
+  });
+
+  it('When a job of an older version fires, then it begins to count', async () => {
+    const orderId = await placed();
+    clock = new Date(clock.getTime() + 6_000);
+    const old = { since: '2026-01-01T00:00:00.000Z' };
+    expect((await service.door.post(`/job/order-${orderId}`).send(old)).status).toBe(200);
+    expect(service.sidecar.jobs.get(`order-${orderId}`)?.data).toMatchObject({ watched_ms: '1000' });
   });
 
   it('When the deadline has passed but it is paid, then it goes on', async () => {
     const orderId = await paidOrder();
     clock = new Date(clock.getTime() + 64_000);
-    await fireJob(orderId);
+    await fireJob(orderId, 64_000);
     expect(await statusOf(orderId)).toBe('PAID');
     expect(service.said('order.paid')).toHaveLength(2);
   });
@@ -742,10 +793,10 @@ describe('the durable job', () => {
   it('When the order was never written, then the job ends, but not while the request may be under way', async () => {
     const orderId = randomUUID();
     service.sidecar.jobs.set(`order-${orderId}`, { dueTime: '1s' });
-    await fireJob(orderId);
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
-    clock = new Date(clock.getTime() + 121_000);
-    await fireJob(orderId);
+    clock = new Date(clock.getTime() + 3_600_000);
+    await fireJob(orderId, 20_000);
+    expect(service.sidecar.jobs.get(`order-${orderId}`)?.data).toMatchObject({ watched_ms: '21000' });
+    await fireJob(orderId, 121_000);
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(false);
   });
 });

@@ -36,7 +36,7 @@ export interface FakeSidecar {
   /** The same of the component that reaches every replica. */
   broadcasts: CloudEvent[];
   /** Jobs that are set, by name. */
-  jobs: Map<string, { dueTime: string; schedule?: string }>;
+  jobs: Map<string, { dueTime: string; schedule?: string; data?: Record<string, string> }>;
   /** Invocations and bindings, in order. */
   calls: RecordedCall[];
   /** The most that a binding was asked for at the same time, by its name. */
