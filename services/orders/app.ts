@@ -28,7 +28,7 @@ export function createApp(deps: OrdersDeps): Express {
   const store = orderStore(deps.sidecar.state);
   const finished = finishedOrders(deps.sidecar.state);
   const say = sayer(deps.sidecar, changeFeed(deps));
-  const door = intake(deps.maxLagMs ?? Infinity, deps.now().getTime());
+  const door = intake(deps.maxLagMs ?? Infinity, performance.now());
   const job = orderJob(deps.sidecar);
   const move = orderMover({ ...deps, store, finished, say, job, intake: door });
   const placeOrder = orderPlacer({ ...deps, store, say, job, intake: door });

@@ -6,15 +6,15 @@ import type { OrderEventType } from './contract.ts';
  *
  * An order waits for stock, then for its payment. All that was accepted after the newest that has left a queue is still
  * before it, and takes as long as the queue takes for so many. A replica sees its share of what is accepted and of what
- * leaves; what counts is their ratio. All times are milliseconds since the epoch.
+ * leaves; what counts is their ratio. All times are milliseconds of this process's monotonic clock.
  */
 export interface Intake {
   /** An order is accepted, and will be written. */
   accepted: (at: number) => void;
   /** One that was accepted then is not written after all. */
   withdrawn: (at: number) => void;
-  /** An event was appended to an order that was created then. */
-  moved: (event: OrderEventType, created: number, at: number) => void;
+  /** An event was appended to an order of this age. The age is by two clocks: one that cannot be right is no evidence. */
+  moved: (event: OrderEventType, ageMs: number, at: number) => void;
   /** Seconds after which there is room again, where a new order would wait for too long now; else undefined. */
   refusal: (at: number) => number | undefined;
 }
@@ -29,12 +29,17 @@ const LEAVES: Partial<Record<OrderEventType, 'stock' | 'payment'>> = {
 
 /** An order that has left a queue. */
 interface Left {
-  created: number;
+  /** Not known where a clock was wrong. */
+  created: number | undefined;
   at: number;
 }
 
+const isDated = (one: Left): one is Left & { created: number } => one.created !== undefined;
+
 /** What is older is no evidence, and without evidence nothing is refused. Milliseconds. */
 const RECENT = 10_000;
+/** No order waits for so long: a clock was set. */
+const LONGEST_AGE_MS = 10 * 60_000;
 /** A slow provider does not make so many late that come one after the other; a backlog does. */
 const ENOUGH = 10;
 /** The share of `maxLag` that even the quickest of them must have taken: without a backlog, few leave because few come. */
@@ -56,7 +61,7 @@ export function intake(maxLag: number, startedAt: number): Intake {
   function waitFor(left: Left[], at: number): number {
     const recent = left.findIndex((one) => one.at > at - RECENT);
     left.splice(0, recent < 0 ? left.length : recent);
-    const newest = left.slice(-ENOUGH);
+    const newest = left.filter(isDated).slice(-ENOUGH);
     const [oldest] = left;
     const lag = Math.min(...newest.map((one) => one.at - one.created));
     if (!oldest || newest.length < ENOUGH || lag <= maxLag * BACKLOG_FROM) return 0;
@@ -77,9 +82,10 @@ export function intake(maxLag: number, startedAt: number): Intake {
       const position = accepted.lastIndexOf(at);
       if (position >= 0) accepted.splice(position, 1);
     },
-    moved(event, created, at) {
+    moved(event, ageMs, at) {
       const queue = LEAVES[event];
       if (!queue) return;
+      const created = ageMs >= 0 && ageMs <= LONGEST_AGE_MS ? at - ageMs : undefined;
       queues[queue].push({ created, at });
       if (queues[queue].length > MAX_LEFT) queues[queue].shift();
     },

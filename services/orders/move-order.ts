@@ -73,7 +73,7 @@ export function orderMover(deps: {
     const watched = await watch(loaded.value, becomes, message);
     const value = isUnpaid(becomes) ? watched : withoutCard(watched);
     const document = await store.save({ ...loaded, value }, events);
-    intake.moved(next.type, Date.parse(order.created_at), Date.parse(at));
+    intake.moved(next.type, Date.parse(at) - Date.parse(order.created_at), performance.now());
     await say(document, becomes.version);
     moved.inc({ type: next.type });
     if (later.length > 0) return attempt(orderId, message, demand);

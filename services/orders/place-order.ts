@@ -110,7 +110,7 @@ export function orderPlacer(deps: {
 
   /** Gives the time at which the order is accepted: what is under way counts, too. */
   function demandRoom(): number {
-    const at = now().getTime();
+    const at = performance.now();
     const seconds = intake.refusal(at);
     if (seconds !== undefined) {
       refused.inc();

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
 import type { OrderEventType } from '../../services/orders/contract.ts';
 import { intake, type Intake } from '../../services/orders/intake.ts';
@@ -19,7 +19,10 @@ describe('the rule', () => {
   function refusalAfter(left: number, event: OrderEventType = 'order.paid', at = 10_000) {
     const door = intake(MAX_LAG, 0);
     const created = acceptedIn10s(door, 400).slice(0, left);
-    created.forEach((time, position) => door.moved(event, time, 10_000 - (left - 1 - position) * 50));
+    created.forEach((time, position) => {
+      const leftAt = 10_000 - (left - 1 - position) * 50;
+      door.moved(event, leftAt - time, leftAt);
+    });
     return door.refusal(at);
   }
 
@@ -49,38 +52,56 @@ describe('the rule', () => {
   it('When one of the last ten was quick, then the others were slow for reasons of their own', () => {
     const door = intake(MAX_LAG, 0);
     const created = acceptedIn10s(door, 400);
-    for (const time of created.slice(0, 9)) door.moved('order.paid', time, 10_000);
+    for (const time of created.slice(0, 9)) door.moved('order.paid', 10_000 - time, 10_000);
     for (let count = 0; count < 100; count++) door.accepted(9_900);
-    door.moved('order.paid', created[380]!, 10_000);
+    door.moved('order.paid', 10_000 - created[380]!, 10_000);
     expect(door.refusal(10_000)).toBeUndefined();
   });
 
   it('When orders are rejected at once and payments are late, then it is the payments that count', () => {
     const door = intake(MAX_LAG, 0);
     const created = acceptedIn10s(door, 400);
-    for (const time of created.slice(0, 20)) door.moved('order.paid', time, 10_000);
-    for (const time of created.slice(380)) door.moved('order.rejected', time, 10_000);
+    for (const time of created.slice(0, 20)) door.moved('order.paid', 10_000 - time, 10_000);
+    for (const time of created.slice(380)) door.moved('order.rejected', 10_000 - time, 10_000);
     expect(door.refusal(10_000)).toBe(10);
   });
 
   it('When few orders a second come and are paid at once, then a rush of them is taken', () => {
     const door = intake(MAX_LAG, 0);
-    for (const time of acceptedIn10s(door, 20)) door.moved('order.paid', time, time + 100);
+    for (const time of acceptedIn10s(door, 20)) door.moved('order.paid', 100, time + 100);
     for (let count = 0; count < 1_000; count++) door.accepted(10_000);
     expect(door.refusal(10_000)).toBeUndefined();
   });
 
   it('When what waits was accepted before the start, then the lag alone tells, and only while it is there', () => {
     const door = intake(MAX_LAG, 30_000);
-    for (let count = 0; count < 10; count++) door.moved('order.paid', 20_000 + count, 32_500);
+    for (let count = 0; count < 10; count++) door.moved('order.paid', 12_500 - count, 32_500);
     expect(door.refusal(32_500)).toBe(8);
-    for (let count = 0; count < 10; count++) door.moved('order.paid', 29_000, 33_500);
+    for (let count = 0; count < 10; count++) door.moved('order.paid', 4_500, 33_500);
     expect(door.refusal(33_500)).toBeUndefined();
+  });
+
+  it.each([
+    ['ahead', 3_600_000],
+    ['behind', -3_600_000],
+  ])('When a clock is an hour %s, then the ages by it are no evidence, and others are', (_, by) => {
+    const door = intake(MAX_LAG, 0);
+    const created = acceptedIn10s(door, 400);
+    for (const time of created.slice(0, 20)) door.moved('order.paid', 10_000 - time + by, 10_000);
+    expect(door.refusal(10_000)).toBeUndefined();
+    for (const time of created.slice(20, 30)) door.moved('order.paid', 10_000 - time, 10_000);
+    expect(door.refusal(10_000)).toBeGreaterThan(0);
+  });
+
+  it('When it has just started with a clock an hour ahead, then it takes orders', () => {
+    const door = intake(MAX_LAG, 30_000);
+    for (let count = 0; count < 10; count++) door.moved('order.paid', 3_600_100, 31_000);
+    expect(door.refusal(31_000)).toBeUndefined();
   });
 
   it('When an order is not written after all, then it is not waited for', () => {
     const door = intake(MAX_LAG, 0);
-    for (const time of acceptedIn10s(door, 10)) door.moved('order.paid', time, 11_000);
+    for (const time of acceptedIn10s(door, 10)) door.moved('order.paid', 11_000 - time, 11_000);
     for (let count = 0; count < 100; count++) door.accepted(10_000);
     expect(door.refusal(11_000)).toBe(5);
     for (let count = 0; count < 40; count++) door.withdrawn(10_000);
@@ -115,7 +136,7 @@ function runShop(options: {
     // Nothing is quicker than a tenth of a second.
     while (toPay >= 1 && waiting[0] !== undefined && at - waiting[0] >= 100) {
       const created = waiting.shift()!;
-      door.moved('order.paid', created, at);
+      door.moved('order.paid', at - created, at);
       tick.lag = at - created;
       toPay -= 1;
     }
@@ -171,7 +192,14 @@ describe('POST /api/orders while orders wait', () => {
 
   let clock: number;
   let service: ServiceUnderTest;
+  /** Time passes by both clocks of the service. */
+  const pass = (ms: number) => {
+    clock += ms;
+    vi.advanceTimersByTime(ms);
+  };
+
   beforeEach(async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
     clock = Date.parse('2026-01-01T00:00:00.000Z');
     service = await startService((deps) =>
       createApp({
@@ -184,7 +212,10 @@ describe('POST /api/orders while orders wait', () => {
     );
     service.sidecar.answer('inventory', () => ({ status: 200, body: { items: [{ ...MUG, ...STOCK }] } }));
   });
-  afterEach(() => service.stop());
+  afterEach(() => {
+    vi.useRealTimers();
+    return service.stop();
+  });
 
   const post = (key?: string, body: object = CART) =>
     service.door
@@ -199,9 +230,9 @@ describe('POST /api/orders while orders wait', () => {
       ((await post(`key-${count}`)).body as { order_id: string }).order_id;
     const numbers = Array.from({ length: 90 }, (_, count) => count);
     const first = await Promise.all(numbers.slice(0, 10).map(place));
-    clock += 1;
+    pass(1);
     const ids = [...first, ...(await Promise.all(numbers.slice(10).map(place)))];
-    clock += 6_000;
+    pass(6_000);
     await Promise.all(first.map((order_id) => service.deliver('inventory.reserved', { order_id })));
     return ids;
   }
@@ -222,6 +253,15 @@ describe('POST /api/orders while orders wait', () => {
     expect(reads).toBe(0);
   });
 
+  it.each([
+    ['ahead', 3_600_000],
+    ['back', -3_600_000],
+  ])('When the clock is set an hour %s, then they go on to be refused', async (_, by) => {
+    await backlog();
+    clock += by;
+    expect((await post()).status).toBe(503);
+  });
+
   it('When they are refused, then the metric counts them, and no error is logged', async () => {
     await backlog();
     await Promise.all([post(), post(), post('a-new-key')]);
@@ -240,7 +280,7 @@ describe('POST /api/orders while orders wait', () => {
   it('When a refused one is sent again after those before it have gone on, then it is taken', async () => {
     const ids = await backlog();
     expect((await post('later')).status).toBe(503);
-    clock += 4_000;
+    pass(4_000);
     await Promise.all(ids.slice(10).map((order_id) => service.deliver('inventory.reserved', { order_id })));
     expect((await post('later')).status).toBe(201);
   });
@@ -248,7 +288,7 @@ describe('POST /api/orders while orders wait', () => {
   it('When orders cannot be written, then they do not count as waiting', async () => {
     const ids: string[] = [];
     for (let count = 0; count < 10; count++) ids.push(((await post()).body as { order_id: string }).order_id);
-    clock += 6_000;
+    pass(6_000);
     const unknown = { ...CART, items: [{ product_id: 'nope', quantity: 1 }] };
     for (let count = 0; count < 80; count++) expect((await post(undefined, unknown)).status).toBe(422);
     for (const order_id of ids) await service.deliver('inventory.reserved', { order_id });
