@@ -52,6 +52,8 @@ export const config = baseConfig
       schemes: ['redis', 'rediss'],
       problem: redisProblem,
     }).optional(),
+    /** Longer than a balancer in front keeps its connections idle: Google's and Amazon's may keep them for 600 s and more. */
+    KEEP_ALIVE_TIMEOUT_SECONDS: integer({ min: 1, max: 86_400, example: 620 }).default(75),
     /** Origins whose pages may call the API, separated by commas. */
     CORS_ORIGINS: list('https://shop.example,http://localhost:3000', origin).default([]),
     /** Proxies whose X-Forwarded-For is believed: addresses, networks (10.0.0.0/8), `loopback`; separated by commas. */
@@ -61,6 +63,7 @@ export const config = baseConfig
     ...env,
     corsOrigins: env.CORS_ORIGINS,
     trustedProxies: env.TRUSTED_PROXIES,
+    keepAliveTimeoutMs: env.KEEP_ALIVE_TIMEOUT_SECONDS * 1_000,
     appApiToken: env.APP_API_TOKEN,
     limits: { default: env.RATE_LIMIT_DEFAULT, api: env.RATE_LIMIT_API, auth: env.RATE_LIMIT_AUTH },
   }));

@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
 import { withoutCodings } from '../shared/conditional.ts';
 import { CLIENT_NETWORK, headersOf, type Caller } from '../shared/identity.ts';
-import { Problem, retryHeaders } from '../shared/problem.ts';
+import { retryHeaders } from '../shared/problem.ts';
 import {
   isProblem,
   sidecarError,
@@ -75,9 +75,6 @@ export function forwardTo(
   { inFlight, clientAddress }: Pick<Gate, 'inFlight' | 'clientAddress'>,
 ): RequestHandler {
   return async (req, res) => {
-    // The absolute form (RFC 9112, 3.2.2) is for proxies.
-    if (!req.originalUrl.startsWith('/'))
-      throw new Problem(400, 'bad-request', 'The request target must be a path.');
     const caller = res.locals['caller'] as Caller | undefined;
     const headers: Record<string, string> = {
       ...(caller ? headersOf(caller) : {}),

@@ -1,53 +1,9 @@
 import type { Server } from 'node:http';
 import type { RequestListener } from 'node:http';
-import { createServer, STATUS_CODES } from 'node:http';
-import {
-  createServer as createNetServer,
-  type AddressInfo,
-  type Server as NetServer,
-  type Socket,
-} from 'node:net';
-import type { Duplex } from 'node:stream';
+import { createServer as createNetServer, type AddressInfo, type Server as NetServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createHttpServer, type HttpOptions } from './http-server.ts';
 import type { Logger } from './log.ts';
-import { PROBLEM_TYPE } from './problem.ts';
-
-/** How long a client may take for its headers and for its whole request, and how large its headers may be. */
-const SLOW_CLIENTS = {
-  // Longer than the 60 s after which a sidecar drops an idle connection, so that it is never us who closes first.
-  keepAliveTimeout: 75_000,
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  connectionsCheckingInterval: 5_000,
-  maxHeaderSize: 16 * 1024,
-};
-
-const CLIENT_ERRORS: Record<string, [status: number, detail: string]> = {
-  HPE_HEADER_OVERFLOW: [431, 'The headers are larger than 16 KB.'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not come in time.'],
-};
-
-/** What is no HTTP request does not reach the app; it is answered with a problem document all the same. */
-function refuse(error: NodeJS.ErrnoException, stream: Duplex): void {
-  const socket = stream as Socket;
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-  const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'This is not an HTTP request.'];
-  const title = STATUS_CODES[status] ?? 'Error';
-  const body = JSON.stringify({
-    type: `${PROBLEM_TYPE}bad-request`,
-    title,
-    status,
-    detail,
-    instance: '',
-    request_id: '',
-  });
-  socket.write(
-    `HTTP/1.1 ${status} ${title}\r\ncontent-type: application/problem+json\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  );
-  // An end alone would leave the connection to a client that never ends its own half.
-  socket.destroySoon();
-}
 
 /**
  * Connections that wait to be taken. Of more, none gets an answer: callers try again by themselves after 1, 3 and 7 seconds, and
@@ -66,16 +22,25 @@ const LISTENERS = 16;
 const others = new WeakMap<Server, NetServer[]>();
 
 /** Listens; resolves when connections are taken. @throws Error EADDRINUSE where another program has the port */
-export async function listen(app: RequestListener, port: number, host: string): Promise<Server> {
-  const server = createServer(SLOW_CLIENTS, app);
-  server.on('clientError', refuse);
+export async function listen(
+  app: RequestListener,
+  port: number,
+  host: string,
+  options: HttpOptions = {},
+): Promise<Server> {
+  const server = createHttpServer(app, options);
   const taken = await freePort(port, host);
-  await take(server, taken, host, true);
-  const more = Array.from({ length: LISTENERS - 1 }, () =>
+  const isShared = await take(server, taken, host, true).then(
+    () => true,
+    () => false,
+  );
+  // Where ports cannot be shared (macOS, Windows, old kernels), one listener has to do.
+  if (!isShared) await take(server, taken, host, false);
+  const more = Array.from({ length: isShared ? LISTENERS - 1 : 0 }, () =>
     // As an HTTP server treats its own: https://nodejs.org/api/http.html#event-connection.
     createNetServer({ noDelay: true, allowHalfOpen: true }, (socket) => server.emit('connection', socket)),
   );
-  // Node.js before 22.12 cannot: there, the first one has to do.
+  // Node.js before 22.12 takes the option and does nothing: there, too, the first one has to do.
   await Promise.all(more.map((one) => take(one, taken, host, true).catch(() => {})));
   others.set(server, more);
   return server;

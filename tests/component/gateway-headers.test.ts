@@ -153,7 +153,11 @@ describe('conditional requests', () => {
 
 describe('what is no proper request', () => {
   async function send(request: string): Promise<string> {
-    const server = await listen((_req, res) => void res.end('reached'), 0, '127.0.0.1');
+    const server = await listen(
+      (req, res) => void req.resume().on('end', () => res.end('reached')),
+      0,
+      '127.0.0.1',
+    );
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
     socket.end(request);
     const answer = await text(socket);
@@ -175,9 +179,48 @@ describe('what is no proper request', () => {
     server.close();
   });
 
+  it('When it comes in the middle of an answer, then the answer is cut off, and nothing is put into it', async () => {
+    const server = await listen((_req, res) => void res.write('begun'), 0, '127.0.0.1');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {});
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    let answer = '';
+    socket.on('data', (bytes) => (answer += String(bytes)));
+    await until(
+      'it has begun',
+      () => Promise.resolve(answer),
+      (seen) => seen.includes('begun'),
+    );
+    socket.write('nonsense\r\n\r\n');
+    await once(socket, 'close');
+    expect(answer.match(/HTTP\/1.1/g)).toHaveLength(1);
+    server.close();
+  });
+
   it.each([
-    ['the headers are huge', `GET / HTTP/1.1\r\nhost: a\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+    ['GET / HTTP/1.0\r\n\r\n'],
+    ['GET / HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n'],
+    ['GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'],
+  ])('When it is %j, then it reaches the app', async (request) => {
+    expect(await send(request)).toMatch(/reached$/);
+  });
+
+  it('When a request without a host follows another one, then both are answered in their order', async () => {
+    const answers = await send('GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n');
+    expect([...answers.matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => status)).toEqual(['200', '400']);
+  });
+
+  it.each([
+    ['the headers are huge', `GET / HTTP/1.1\r\nhost: a\r\nx: ${'a'.repeat(40_000)}\r\n\r\n`, 431],
     ['it is not HTTP', 'hello\r\n\r\n', 400],
+    ['the target is huge', `GET /${'a'.repeat(40_000)} HTTP/1.1\r\nhost: a\r\n\r\n`, 431],
+    ['there is no host', 'GET / HTTP/1.1\r\n\r\n', 400],
+    ['it expects what nobody can give', 'GET / HTTP/1.1\r\nhost: a\r\nexpect: chips\r\n\r\n', 417],
+    ['it takes us for a proxy', 'CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n', 501],
+    [
+      'the extensions of a chunk are huge',
+      `POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1;${'a'.repeat(20_000)}\r\na\r\n0\r\n\r\n`,
+      413,
+    ],
     ['a header has a line break in it', 'GET / HTTP/1.1\r\nhost: a\r\nx\u0000: a\r\n\r\n', 400],
   ])('When %s, then a problem document says so and the connection is closed', async (_, request, status) => {
     const answer = await send(request);

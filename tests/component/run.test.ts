@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, Server, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { closeServer, listen } from '../../services/shared/run.ts';
 
 describe('a server that closes', () => {
@@ -47,6 +47,31 @@ describe('a port', () => {
     await closeServer(await listen(answer, port, '127.0.0.1'));
   });
 
+  it.each(['ENOTSUP', 'EINVAL'])(
+    'When the system cannot share ports (%s), then there is one listener, and it answers',
+    async (code) => {
+      const shared: unknown[] = [];
+      const listenAsUsual = Server.prototype.listen;
+      const spy = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (
+        this: Server,
+        ...[options, ...rest]: unknown[]
+      ) {
+        if (!(options as { reusePort: boolean }).reusePort)
+          return listenAsUsual.apply(this, [options, ...rest] as never);
+        shared.push(options);
+        process.nextTick(() => this.emit('error', Object.assign(new Error('listen'), { code })));
+        return this;
+      });
+      const server = await listen((_req, res) => void res.end('here'), 0, '127.0.0.1').finally(() =>
+        spy.mockRestore(),
+      );
+      const { port } = server.address() as AddressInfo;
+      expect(shared).toHaveLength(1);
+      expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('here');
+      await closeServer(server);
+    },
+  );
+
   it('When a crowd connects at once, then everybody is answered', async () => {
     const server = await listen((_req, res) => void res.end('here'), 0, '127.0.0.1');
     const { port } = server.address() as AddressInfo;
@@ -56,6 +81,40 @@ describe('a port', () => {
       ),
     );
     expect(new Set(answers)).toEqual(new Set(['here']));
+    await closeServer(server);
+  });
+});
+
+describe('a connection that is kept', () => {
+  it.each([
+    [undefined, 75],
+    [620_000, 620],
+  ])('When %s ms are asked for, then the client is told %s seconds', async (keepAliveTimeoutMs, seconds) => {
+    const options = keepAliveTimeoutMs === undefined ? {} : { keepAliveTimeoutMs };
+    const server = await listen((_req, res) => void res.end('here'), 0, '127.0.0.1', options);
+    const { port } = server.address() as AddressInfo;
+    const answer = await fetch(`http://127.0.0.1:${port}`);
+    expect(answer.headers.get('keep-alive')).toBe(`timeout=${seconds}`);
+    expect(server.keepAliveTimeout).toBe(seconds * 1_000);
+    await closeServer(server);
+  });
+});
+
+describe('the target of a request', () => {
+  it.each([
+    ['/a?b=c', '/a?b=c'],
+    ['http://shop.example/a?b=c', '/a?b=c'],
+    ['HTTPS://shop.example:8080/a%20b', '/a%20b'],
+    ['http://shop.example', '/'],
+    ['http://shop.example?b=c', '/?b=c'],
+    ['http://[::1]:80/a', '/a'],
+    ['//shop.example/a', '//shop.example/a'],
+    ['/http://shop.example/a', '/http://shop.example/a'],
+  ])('When it is %s, then the app gets %s', async (target, path) => {
+    const server = await listen((req, res) => void res.end(req.url), 0, '127.0.0.1');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.write(`GET ${target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`);
+    expect((await text(socket)).split('\r\n\r\n')[1]).toBe(path);
     await closeServer(server);
   });
 });

@@ -1,0 +1,94 @@
+import {
+  createServer,
+  STATUS_CODES,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { PROBLEM_TYPE } from './problem.ts';
+
+/** How long a client may take for its headers and for its whole request. */
+const SLOW_CLIENTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000 };
+
+export interface HttpOptions {
+  /**
+   * How long a connection may be idle. Longer than whoever is in front keeps it, so that it is never us who closes first:
+   * a sidecar drops one after 60 s.
+   */
+  keepAliveTimeoutMs?: number;
+  /** Of target and headers together. As long as a sidecar's `readBufferSize` in dapr.yaml, for all but the gateway. */
+  maxHeaderBytes?: number;
+}
+
+type Refusal = [status: number, slug: string, detail: string];
+
+const CLIENT_ERRORS: Record<string, Refusal> = {
+  HPE_HEADER_OVERFLOW: [431, 'headers-too-large', 'The target and the headers are too large.'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'too-large', 'The extensions of a chunk are too large.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request-timeout', 'The request did not come in time.'],
+};
+const NOT_HTTP: Refusal = [400, 'bad-request', 'This is not an HTTP request.'];
+const NO_HOST: Refusal = [400, 'bad-request', 'The Host header is missing.'];
+const NOT_EXPECTED: Refusal = [417, 'expectation-failed', 'Expect may be nothing but 100-continue.'];
+const NO_TUNNEL: Refusal = [501, 'not-implemented', 'This is no proxy: there is no CONNECT.'];
+
+/** A problem document about a request that does not reach the app. */
+function answerTo([status, slug, detail]: Refusal) {
+  const title = STATUS_CODES[status] ?? 'Error';
+  const type = `${PROBLEM_TYPE}${slug}`;
+  const body = JSON.stringify({ type, title, status, detail, instance: '', request_id: '' });
+  const headers = {
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  };
+  return { status, title, headers, body };
+}
+
+function refuse(res: ServerResponse, refusal: Refusal): void {
+  const { status, headers, body } = answerTo(refusal);
+  res.writeHead(status, headers).end(body);
+}
+
+/** The same where there is no response to answer with. */
+function refuseAt(socket: Duplex, refusal: Refusal): void {
+  const { status, title, headers, body } = answerTo(refusal);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`HTTP/1.1 ${status} ${title}\r\n${lines.join('')}\r\n${body}`);
+  // An end alone would leave the connection to a client that never ends its own half.
+  (socket as Socket).destroySoon();
+}
+
+/** Node.js refuses some requests by itself, without a word: here they get a problem document. */
+export function createHttpServer(app: RequestListener, options: HttpOptions): Server {
+  const { keepAliveTimeoutMs = 75_000, maxHeaderBytes = 32 * 1024 } = options;
+  const limits = { ...SLOW_CLIENTS, keepAliveTimeout: keepAliveTimeoutMs, maxHeaderSize: maxHeaderBytes };
+  const latest = new WeakMap<Duplex, ServerResponse>();
+
+  /** What is no HTTP request. */
+  function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const answer = latest.get(socket);
+    const isInAnswer = answer?.headersSent && !answer.writableFinished;
+    if (!socket.writable || isInAnswer || error.code === 'ECONNRESET') return void socket.destroy();
+    refuseAt(socket, CLIENT_ERRORS[error.code ?? ''] ?? NOT_HTTP);
+  }
+
+  return createServer({ ...limits, requireHostHeader: false }, (req, res) => {
+    latest.set(req.socket, res);
+    if (req.headers.host === undefined && req.httpVersion === '1.1') return refuse(res, NO_HOST);
+    req.url = originForm(req.url ?? '/');
+    app(req, res);
+  })
+    .on('checkExpectation', (_req, res) => refuse(res, NOT_EXPECTED))
+    .on('connect', (_req, socket) => refuseAt(socket, NO_TUNNEL))
+    .on('clientError', refuseBroken);
+}
+
+/** The target as routes know it. A client may name all of the address, as for a proxy (RFC 9112, 3.2.2). */
+function originForm(target: string): string {
+  const rest = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1];
+  if (rest === undefined) return target;
+  return rest.startsWith('/') ? rest : `/${rest}`;
+}
