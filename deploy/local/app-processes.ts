@@ -156,6 +156,7 @@ function daprdArgs({ app, template: { common }, portForSidecar }: AppOptions): s
     config: common.configFilePath,
     'scheduler-host-address': common.schedulerHostAddress,
     'placement-host-address': '',
+    'read-buffer-size': common.readBufferSize,
     'app-health-check-path': common.appHealthCheckPath,
     'app-health-probe-interval': common.appHealthProbeInterval,
     'app-health-probe-timeout': common.appHealthProbeTimeout,

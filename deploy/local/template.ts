@@ -28,6 +28,7 @@ const templateSchema = z.looseObject({
     runtimePath: z.string(),
     apiListenAddresses: z.string(),
     schedulerHostAddress: z.string(),
+    readBufferSize: z.string(),
     appHealthCheckPath: z.string(),
     appHealthProbeInterval: z.int(),
     appHealthProbeTimeout: z.int(),

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { unknownRoute } from '../shared/problem.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
 import { docsPage, documents } from './docs.ts';
-import { edge } from './edge.ts';
+import { edge, targetLimit } from './edge.ts';
 import { createGate, type Gate } from './gate.ts';
 import { crossOrigin, dataHeaders } from './headers.ts';
 import { createGrpcServer, type GrpcServer } from './grpc/server.ts';
@@ -38,6 +38,7 @@ export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Exp
       liveUpdates({ log, live, appApiToken }),
       dataHeaders(),
       crossOrigin(deps.corsOrigins),
+      targetLimit,
       // Leaves alone what says `no-transform`: streams, and whatever has an entity tag.
       compression(),
       edge(routes, {

@@ -22,6 +22,21 @@ export interface EdgeDeps {
   own: Readonly<Record<string, RequestHandler<never>>>;
 }
 
+/**
+ * Of target and headers together. Sidecars read 32 KB (`readBufferSize` in dapr.yaml), so that what is taken here passes them
+ * with all that the gateway and the sidecars add: see services/decisions/0011-size-of-headers.md.
+ */
+export const MAX_HEADER_BYTES = 16 * 1024;
+/** No address of ours is longer; RFC 9110, 4.1 asks for 8,000 at least. */
+const MAX_TARGET_BYTES = 8 * 1024;
+
+/** @throws Problem 414 */
+export const targetLimit: RequestHandler = (req, _res, next) => {
+  if (req.originalUrl.length > MAX_TARGET_BYTES)
+    throw new Problem(414, 'uri-too-long', 'The target is longer than 8 KB.');
+  next();
+};
+
 /** The routes of the table: who may call, and how often, is asked here; everything else in the service behind. */
 export function edge(routes: readonly Route[], deps: EdgeDeps): Router {
   const router = exactRouter();

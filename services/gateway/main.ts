@@ -1,5 +1,6 @@
 import { createApp, createGrpc } from './app.ts';
 import { config as schema } from './config.ts';
+import { MAX_HEADER_BYTES } from './edge.ts';
 import { createGate } from './gate.ts';
 import { hitStore } from './hit-store.ts';
 import { loadConfig, sidecarOptions } from '../shared/config.ts';
@@ -18,7 +19,8 @@ const [metrics, now, stopping] = [createMetrics(), () => new Date(), stopSignal(
 const clock = () => performance.now();
 const deps = { ...config, log, sidecar, metrics, now, clock, hits, stopping };
 const gate = createGate(deps);
-const server = await listen(createApp(deps, gate), config.APP_PORT, config.APP_HOST);
+const limits = { keepAliveTimeoutMs: config.keepAliveTimeoutMs, maxHeaderBytes: MAX_HEADER_BYTES };
+const server = await listen(createApp(deps, gate), config.APP_PORT, config.APP_HOST, limits);
 const grpc = createGrpc(deps, gate);
 await grpc.listen(config.GRPC_PORT, config.APP_HOST);
 log.info({ port: config.APP_PORT, grpc_port: config.GRPC_PORT }, 'listening');

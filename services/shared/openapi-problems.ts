@@ -28,12 +28,14 @@ export function problemsOf(operation: Operation, audience: Audience): Json {
     ],
     [tagged === true && takesBody, 412, 'precondition-failed', 'It has changed since the caller read it.'],
     [takesBody, 413, 'too-large', 'The body is larger than 100 KB.'],
+    [isForWorld, 414, 'uri-too-long', 'The target is longer than 8 KB.'],
     [takesBody, 415, 'unsupported-media-type', 'The body is not sent as JSON.'],
     [takesBody, 415, 'unsupported-encoding', 'The content encoding is not known.'],
     [takesBody, 415, 'unsupported-charset', 'The charset is not UTF-8.'],
     [takesBody, 422, 'invalid-input', 'Fields of the body are not valid.'],
     [idempotent === true, 422, 'idempotency-key-reused', 'The key was used for another request.'],
     [isForWorld && limit !== 'none', 429, 'too-many-requests', 'The caller asks too often.'],
+    [isForWorld, 431, 'headers-too-large', 'The target and the headers together are larger than 16 KB.'],
     [true, 503, 'unavailable', 'It cannot be answered right now.'],
   ];
   const all = [

@@ -74,7 +74,7 @@ describe('GET /openapi.json', () => {
     expect(requestBody?.required).toBe(true);
     expect(requestBody?.content['application/json']?.schema['anyOf']).toHaveLength(2);
     expect(parameters).toMatchObject([{ name: 'Idempotency-Key', in: 'header', required: false }]);
-    expect(Object.keys(responses).join(' ')).toBe('201 400 401 403 409 413 415 422 429 503');
+    expect(Object.keys(responses).join(' ')).toBe('201 400 401 403 409 413 414 415 422 429 431 503');
   });
 
   it.each([

@@ -313,6 +313,11 @@ describe('an order', () => {
     expect(lastCall().headers).not.toHaveProperty('idempotency-key');
   });
 
+  it('When a key is far too long, then what reaches the sidecar is not', async () => {
+    await ask('CreateOrder', cart, { ...withToken, 'idempotency-key': 'k'.repeat(20_000) });
+    expect(lastCall().headers['idempotency-key']).toHaveLength(1_024);
+  });
+
   it('When an answer is replayed, then the metadata says so', async () => {
     const headers = { 'idempotent-replayed': 'true' };
     const body = { order_id: ORDER, status: 'PENDING', message: '', total: 1, currency: 'EUR' };

@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { Express } from 'express';
-import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import request from 'supertest';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp, type GatewayDeps } from '../../services/gateway/app.ts';
+import { MAX_HEADER_BYTES } from '../../services/gateway/edge.ts';
 import { routes, SERVICES } from '../../services/gateway/routes.ts';
+import { closeServer, listen } from '../../services/shared/run.ts';
 import { createMetrics } from '../../services/shared/service.ts';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
+import { readTemplate } from '../../deploy/local/template.ts';
 import { answerAsUsers, makeKey, signToken, type Claims, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { until } from '../support/wait.ts';
@@ -453,12 +455,11 @@ describe('access tokens', () => {
 
 /** What no HTTP client sends: the answer to these very bytes. */
 async function speak(head: string, body = ''): Promise<string> {
-  const server = createServer(app);
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  const server = await listen(app, 0, '127.0.0.1', { maxHeaderBytes: MAX_HEADER_BYTES });
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
   socket.write(`${head}\r\nhost: shop\r\nconnection: close\r\n\r\n${body}`);
   const answer = await text(socket);
-  server.close();
+  await closeServer(server);
   return answer;
 }
 
@@ -604,11 +605,52 @@ describe('forwarding a request', () => {
     expect([body.length, response.status]).toEqual([102_400, 200]);
   });
 
-  it('When the request target is an absolute address, as for a proxy, then 400', async () => {
-    const target = `http://elsewhere/api/orders/${ORDER}`;
+  it('When the target is an absolute address, as for a proxy, then it is the same request', async () => {
+    const target = `http://elsewhere/api/orders/${ORDER}?a=b%20c`;
     const { authorization } = await bearer();
     const answer = await speak(`GET ${target} HTTP/1.1\r\nauthorization: ${authorization}`);
-    expect(answer).toMatch(/^HTTP\/1.1 400/);
+    expect(answer).toMatch(/^HTTP\/1.1 200/);
+    expect(answer.toLowerCase()).toMatch(/^ratelimit: "api"; r=\d+/m);
+    expect(forwarded()[0]).toMatchObject({ target: 'orders', path: `/api/orders/${ORDER}?a=b%20c` });
+    expect(service.logs.at(-1)).toMatchObject({ path: `/api/orders/${ORDER}` });
+    const nowhere = await speak('GET http://elsewhere/nowhere HTTP/1.1');
+    expect(JSON.parse(nowhere.split('\r\n\r\n')[1]!)).toMatchObject({ status: 404, instance: '/nowhere' });
+  });
+
+  it('When the target is as long as it may be, then it is forwarded; when it is longer, then 414', async () => {
+    const path = `/api/orders/${ORDER}?a=`;
+    const ofLength = async (length: number) => service.door.get(path.padEnd(length, 'x')).set(await bearer());
+    expect((await ofLength(8_192)).status).toBe(200);
+    expect(forwarded()[0]?.path).toHaveLength(8_192);
+    const response = await ofLength(8_193);
+    expect([response.status, slugOf(response)]).toEqual([414, 'uri-too-long']);
+    expect(forwarded()).toHaveLength(1);
+  });
+
+  it('When target and headers are as large as they may be, then sidecars take them with what is added', async () => {
+    const { authorization } = await bearer();
+    const room = 15_900 - authorization.length;
+    // What sidecars read at a time is `readBufferSize`: see dapr.yaml.
+    const read = readTemplate().common.readBufferSize;
+    expect(read).toBe('32Ki');
+    const passing = `if-none-match: "${'x'.repeat(room - 4_000)}"\r\naccept: ${'y'.repeat(3_500)}`;
+    const answer = await speak(
+      `GET /api/orders/${ORDER} HTTP/1.1\r\nauthorization: ${authorization}\r\n${passing}`,
+    );
+    expect(answer).toMatch(/^HTTP\/1.1 200/);
+    const { headers, path } = forwarded()[0]!;
+    const sent = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`);
+    const bytes = `GET ${path} HTTP/1.1\r\n${sent.join('')}\r\n`.length;
+    // The sidecars add some 1.5 KB of their own.
+    expect(bytes).toBeLessThan(32 * 1024 - 4_096);
+  });
+
+  it('When headers are larger than that, then 431 and nothing is forwarded', async () => {
+    const { authorization } = await bearer();
+    const head = `GET /api/orders/${ORDER} HTTP/1.1\r\nauthorization: ${authorization}`;
+    const answer = await speak(`${head}\r\naccept: ${'y'.repeat(16_384)}`);
+    expect(answer).toMatch(/^HTTP\/1.1 431/);
+    expect(answer).toContain('urn:sidecart:problem:headers-too-large');
     expect(forwarded()).toEqual([]);
   });
 
