@@ -50,12 +50,16 @@ export function unit(bring: (keep: (started: Running) => void) => Promise<unknow
 
 /** By how much the ports of one replica are shifted against those of the one before. */
 const BETWEEN_REPLICAS = 10;
+/** Ports of a service beside its `appPort`. */
+const OWN_PORTS: ReadonlySet<string> = new Set(['GRPC_PORT', 'OPERATOR_PORT']);
 
 /** The replicas of an app: `orders`, `orders-2` and so on, each with ports of its own. */
 export function replicasOf(app: App, count: number): { name: string; app: App }[] {
   return Array.from({ length: count }, (_, index) => {
     const shift = index * BETWEEN_REPLICAS;
-    const grpc = app.env?.['GRPC_PORT'];
+    const env = Object.entries(app.env ?? {}).map(([variable, value]) =>
+      OWN_PORTS.has(variable) ? [variable, String(Number(value) + shift)] : [variable, value],
+    );
     return {
       name: index === 0 ? app.appID : `${app.appID}-${index + 1}`,
       app: {
@@ -65,7 +69,7 @@ export function replicasOf(app: App, count: number): { name: string; app: App }[
         daprGRPCPort: app.daprGRPCPort + shift,
         daprInternalGRPCPort: app.daprInternalGRPCPort + shift,
         metricsPort: app.metricsPort + shift,
-        ...(grpc ? { env: { ...app.env, GRPC_PORT: String(Number(grpc) + shift) } } : {}),
+        ...(app.env ? { env: Object.fromEntries(env) as Record<string, string> } : {}),
       },
     };
   });
@@ -103,10 +107,11 @@ export function appProcesses(options: AppOptions): RunningApp {
     APP_PORT: String(app.appPort),
     DAPR_HTTP_PORT: String(app.daprHTTPPort),
     DAPR_METRICS_PORT: String(app.metricsPort),
-    ...(host ? { APP_HOST: '0.0.0.0' } : {}),
+    ...(host ? { APP_HOST: '0.0.0.0', OPERATOR_HOST: '0.0.0.0' } : {}),
   };
+  const probePort = app.env?.['OPERATOR_PORT'] ?? app.appPort;
   const isReady = async () => {
-    const response = await fetch(`http://${host?.address ?? '127.0.0.1'}:${app.appPort}/readyz`, {
+    const response = await fetch(`http://${host?.address ?? '127.0.0.1'}:${probePort}/readyz`, {
       signal: AbortSignal.timeout(2_000),
     }).catch(() => undefined);
     return response?.ok === true;

@@ -27,6 +27,8 @@ export interface Ports {
   mailWeb: number;
   /** The gateway's door for gRPC. */
   grpc: number;
+  /** Its /readyz and /metrics. */
+  operator: number;
 }
 
 export function portsAt(offset: number): Ports {
@@ -46,6 +48,7 @@ export function portsAt(offset: number): Ports {
     smtp: 1025 + offset,
     mailWeb: 8025 + offset,
     grpc,
+    operator: 8079 + offset,
   };
 }
 

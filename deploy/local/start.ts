@@ -96,6 +96,7 @@ async function startServices(dapr: Dapr): Promise<void> {
     ])
       await demandFree(port, app.appID);
   await demandFree(ports.grpc, 'gateway, gRPC');
+  await demandFree(ports.operator, 'gateway, operators');
   const run = start('dapr-run', dapr.cli, ['run', '-f', file], {
     logDir,
     cwd: root,

@@ -59,6 +59,8 @@ export function renderTemplate(options: {
   const { offset, ports, dataDir, profile } = options;
   const rendered = join(dataDir, 'rendered');
   const { rewrite, demandAllUsed } = rewriter([
+    // First, as what stands for the others may end up as this very number.
+    ['8079', String(ports.operator)],
     ...(profile?.replacements(ports) ?? [['localhost:6379', `localhost:${ports.redis}`] as const]),
     ["'1025'", `'${ports.smtp}'`],
     ['localhost:9411', `localhost:${ports.zipkin}`],

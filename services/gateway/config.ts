@@ -39,9 +39,10 @@ function isDecodable(text: string): boolean {
 
 export const config = baseConfig
   .extend({
-    /** The one service that is meant to be reached from outside. */
-    APP_HOST: host('0.0.0.0').default('0.0.0.0'),
     GRPC_PORT: port(50051).default(50051),
+    /** Where /readyz and /metrics are: not at the port that is open to the world. */
+    OPERATOR_PORT: port(8079).default(8079),
+    OPERATOR_HOST: host('127.0.0.1').default('127.0.0.1'),
     /** Requests of one caller a minute: without a token, with one, and to register or log in. */
     RATE_LIMIT_DEFAULT: aMinute(100),
     RATE_LIMIT_API: aMinute(1_000),

@@ -3,6 +3,7 @@ import { config as schema } from './config.ts';
 import { MAX_HEADER_BYTES } from './edge.ts';
 import { createGate } from './gate.ts';
 import { hitStore } from './hit-store.ts';
+import { createOperatorApp } from './operator.ts';
 import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
 import { closeServer, listen, orStop, stopGracefully, stopSignal } from '../shared/run.ts';
@@ -23,5 +24,7 @@ const limits = { keepAliveTimeoutMs: config.keepAliveTimeoutMs, maxHeaderBytes: 
 const server = await listen(createApp(deps, gate), config.APP_PORT, config.APP_HOST, limits);
 const grpc = createGrpc(deps, gate);
 await grpc.listen(config.GRPC_PORT, config.APP_HOST);
+const operator = await listen(createOperatorApp(deps), config.OPERATOR_PORT, config.OPERATOR_HOST);
 log.info({ port: config.APP_PORT, grpc_port: config.GRPC_PORT }, 'listening');
-stopGracefully(process, [() => closeServer(server), grpc.stop], log, stopTracing, hits.close, sidecar.close);
+const doors = [() => closeServer(server), grpc.stop, () => closeServer(operator)];
+stopGracefully(process, doors, log, stopTracing, hits.close, sidecar.close);

@@ -35,11 +35,11 @@ export interface ServiceParts {
   /** Where there is one, `/openapi.json` and `/asyncapi.json` tell it. */
   description?: ServiceDescription;
   routers: (Router | RequestHandler)[];
-  /** Not only the sidecar may call. */
-  isPublic?: true;
   /** Those that read the body themselves; they come before the one that takes JSON only. */
   unparsed?: (Router | RequestHandler)[];
   isReady?: () => boolean;
+  /** The port is open to the world: not only the sidecar may call, and `/readyz` and `/metrics` are elsewhere. */
+  isPublic?: true;
 }
 
 /**
@@ -54,23 +54,15 @@ export interface ServiceParts {
  */
 export function createService(
   deps: ServiceDeps,
-  { description, routers, isPublic, unparsed = [], isReady = () => true }: ServiceParts,
+  { description, routers, isPublic, unparsed = [], isReady }: ServiceParts,
 ): Express {
-  const { log, sidecar, metrics } = deps;
+  const { log, metrics } = deps;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(inRequest(log, metrics));
-  // A sidecar's metrics are a long page.
-  const openBreakers = keptFor(1_000, sidecar.openBreakers);
-  app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }));
-  app.get('/readyz', async (_req, res) => {
-    const [hasSidecar, breakers] = await Promise.all([sidecar.isReady(), openBreakers()]);
-    const more = breakers.length > 0 ? { open_breakers: breakers } : {};
-    if (isReady() && hasSidecar) res.json({ status: 'ready', ...more });
-    else sendProblem(res, unavailable('The service is starting, or its sidecar is out.'), more);
-  });
-  app.get('/metrics', async (_req, res) => void res.type(metrics.contentType).send(await metrics.metrics()));
+  if (isPublic) app.get('/healthz', isAlive);
+  else app.use(probes(deps, isReady));
   if (description) app.use(documents(description));
   if (!isPublic) app.use(onlyFromSidecar(deps.appApiToken));
   for (const router of unparsed) app.use(router);
@@ -82,6 +74,30 @@ export function createService(
   app.use(unknownRoute);
   app.use(errorHandler(log));
   return app;
+}
+
+const isAlive: RequestHandler = (_req, res) => void res.json({ status: 'ok' });
+
+/** What asks how a service is: `/healthz`, `/readyz` and `/metrics`. */
+export function probes(
+  { sidecar, metrics }: Pick<ServiceDeps, 'sidecar' | 'metrics'>,
+  isReady: () => boolean = () => true,
+): Router {
+  const router = express.Router();
+  // A sidecar's metrics are a long page.
+  const openBreakers = keptFor(1_000, sidecar.openBreakers);
+  router.get('/healthz', isAlive);
+  router.get('/readyz', async (_req, res) => {
+    const [hasSidecar, breakers] = await Promise.all([sidecar.isReady(), openBreakers()]);
+    const more = breakers.length > 0 ? { open_breakers: breakers } : {};
+    if (isReady() && hasSidecar) res.json({ status: 'ready', ...more });
+    else sendProblem(res, unavailable('The service is starting, or its sidecar is out.'), more);
+  });
+  router.get(
+    '/metrics',
+    async (_req, res) => void res.type(metrics.contentType).send(await metrics.metrics()),
+  );
+  return router;
 }
 
 function documents(description: ServiceDescription): Router {

@@ -6,8 +6,11 @@ import { text } from 'node:stream/consumers';
 import request from 'supertest';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp, type GatewayDeps } from '../../services/gateway/app.ts';
+import { config } from '../../services/gateway/config.ts';
 import { MAX_HEADER_BYTES } from '../../services/gateway/edge.ts';
+import { createOperatorApp } from '../../services/gateway/operator.ts';
 import { routes, SERVICES } from '../../services/gateway/routes.ts';
+import { loadConfig } from '../../services/shared/config.ts';
 import { closeServer, listen } from '../../services/shared/run.ts';
 import { createMetrics } from '../../services/shared/service.ts';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
@@ -35,20 +38,14 @@ let now: Date;
 /** Milliseconds of the monotonic clock. */
 let elapsed: number;
 let app: Express;
-let depsOf: () => GatewayDeps;
+let deps: GatewayDeps;
 beforeEach(async () => {
   now = START;
   elapsed = 0;
   ended = [];
-  service = await startService((deps) => {
-    depsOf = () => ({
-      ...deps,
-      ...gatewayOptions(),
-      now: () => now,
-      clock: () => elapsed,
-      metrics: createMetrics(),
-    });
-    return (app = createApp(depsOf()));
+  service = await startService((shared) => {
+    deps = { ...shared, ...gatewayOptions(), now: () => now, clock: () => elapsed };
+    return (app = createApp(deps));
   });
   for (const name of SERVICES)
     service.sidecar.answer(name, (call) => ({ status: 200, body: { served_by: name, path: call.path } }));
@@ -293,7 +290,7 @@ describe('sessions that have ended', () => {
   });
 
   it('When it was never known, then 503', async () => {
-    const other = createApp(depsOf());
+    const other = createApp({ ...deps, metrics: createMetrics() });
     service.sidecar.answer('users', ({ path }) =>
       path === '/sessions/ended' ? { status: 503 } : { status: 200, body: { keys: [key.jwk] } },
     );
@@ -820,19 +817,55 @@ describe('GET /health', () => {
   });
 });
 
-describe('the gateway itself', () => {
+describe('the port for operators', () => {
+  const operators = () => request(createOperatorApp(deps));
+
   it.each(['/healthz', '/readyz', '/metrics'])(
-    'When %s is asked, then it answers by itself',
+    'When %s is asked there, then it answers by itself',
     async (path) => {
-      expect((await service.door.get(path)).status).toBe(200);
+      expect((await operators().get(path)).status).toBe(200);
       expect(service.sidecar.calls).toEqual([]);
     },
   );
 
+  it('When the sidecar is gone, then /readyz says so', async () => {
+    await service.sidecar.close();
+    const { status, headers } = await operators().get('/readyz');
+    expect([status, headers['content-type']]).toEqual([503, 'application/problem+json; charset=utf-8']);
+  });
+
   it('When requests came, then the metric has the pattern of the address, not the address', async () => {
     await service.door.get(`/api/orders/${ORDER}`).set(await bearer());
-    const { text: metrics } = await service.door.get('/metrics');
+    const { text: metrics } = await operators().get('/metrics');
     expect(metrics).toContain('route="/api/orders/:id",status="200"');
     expect(metrics).not.toContain(ORDER);
+  });
+
+  it.each(['/api/orders', '/docs', '/'])(
+    'When %s is asked there, then 404 as a problem document',
+    async (path) => {
+      const response = await operators().get(path);
+      expect([response.status, slugOf(response)]).toEqual([404, 'not-found']);
+    },
+  );
+});
+
+describe('the port for the world', () => {
+  it('When nothing else is set, then only this machine reaches it, as that for operators', () => {
+    expect(loadConfig(config, { APP_PORT: '8080' })).toMatchObject({
+      APP_HOST: '127.0.0.1',
+      OPERATOR_HOST: '127.0.0.1',
+      OPERATOR_PORT: 8_079,
+      keepAliveTimeoutMs: 75_000,
+    });
+  });
+
+  it.each([
+    ['/healthz', 200],
+    ['/readyz', 404],
+    ['/metrics', 404],
+  ])('When %s is asked there, then %i', async (path, status) => {
+    expect((await service.door.get(path)).status).toBe(status);
+    expect(service.sidecar.calls).toEqual([]);
   });
 });

@@ -51,13 +51,12 @@ describe('a port', () => {
     'When the system cannot share ports (%s), then there is one listener, and it answers',
     async (code) => {
       const shared: unknown[] = [];
-      const listenAsUsual = Server.prototype.listen;
+      const listenAsUsual = Reflect.get(Server.prototype, 'listen') as (...args: unknown[]) => Server;
       const spy = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (
         this: Server,
         ...[options, ...rest]: unknown[]
       ) {
-        if (!(options as { reusePort: boolean }).reusePort)
-          return listenAsUsual.apply(this, [options, ...rest] as never);
+        if (!(options as { reusePort: boolean }).reusePort) return listenAsUsual.call(this, options, ...rest);
         shared.push(options);
         process.nextTick(() => this.emit('error', Object.assign(new Error('listen'), { code })));
         return this;

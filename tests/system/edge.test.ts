@@ -228,6 +228,20 @@ describe('a service that is out', () => {
   });
 });
 
+describe('large requests', () => {
+  it('When target and headers are as large as the gateway takes, then they pass the sidecars', async () => {
+    const { orderId } = await placeOrder(customer);
+    const ask = (header: number, query: number) =>
+      customer.call.raw('GET', `/api/orders/${orderId}?x=${'x'.repeat(query)}`, {
+        headers: { 'if-none-match': `"${'y'.repeat(header)}"` },
+      });
+    expect((await ask(14_500, 0)).status).toBe(200);
+    expect((await ask(6_500, 8_100)).status).toBe(200);
+    expect((await ask(0, 8_300)).status).toBe(414);
+    expect((await ask(17_000, 0)).status).toBe(431);
+  });
+});
+
 describe('conditional requests', () => {
   it('When an order has not changed, then 304; when it has, then the new one', async () => {
     const { orderId } = await placeOrder(customer);

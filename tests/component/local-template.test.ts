@@ -1,0 +1,33 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { replicasOf } from '../../deploy/local/app-processes.ts';
+import { portsAt } from '../../deploy/local/ports.ts';
+import { readTemplate, renderTemplate, type Template } from '../../deploy/local/template.ts';
+
+const gatewayOf = ({ apps }: Template) => apps.find(({ appID }) => appID === 'gateway')!;
+
+describe('the ports of the gateway', () => {
+  let dataDir: string;
+  beforeEach(() => (dataDir = mkdtempSync(join(tmpdir(), 'sidecart-template-'))));
+  afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+
+  it('When it has replicas, then each has ports of its own', () => {
+    const [first, second] = replicasOf(gatewayOf(readTemplate()), 2);
+    expect(first?.app.env).toMatchObject({ GRPC_PORT: '50051', OPERATOR_PORT: '8079' });
+    expect(second?.app.env).toMatchObject({ GRPC_PORT: '50061', OPERATOR_PORT: '8089' });
+    expect(second?.app.env).toHaveProperty('RATE_LIMIT_REDIS_URL');
+  });
+
+  it.each([1_000, 1_700, 16_000])('When all ports are shifted by %i, then so are these', (offset) => {
+    const ports = portsAt(offset);
+    const { template } = renderTemplate({ offset, ports, dataDir });
+    expect(gatewayOf(template).env).toEqual({
+      GRPC_PORT: String(ports.grpc),
+      OPERATOR_PORT: String(8_079 + offset),
+      // At 1,700 it has the very port that operators have without a shift.
+      RATE_LIMIT_REDIS_URL: `redis://localhost:${6_379 + offset}`,
+    });
+  });
+});
