@@ -10,7 +10,7 @@ import type { Sidecar } from '../shared/sidecar.ts';
 import { id } from '../shared/types.ts';
 import { parseAnswer } from '../shared/validate.ts';
 import { jwksSchema, TOKEN_AUDIENCE, TOKEN_ISSUER, userRole } from '../users/contract.ts';
-import { endedSessions } from './ended-sessions.ts';
+import { endedSessions, type Freshness } from './ended-sessions.ts';
 
 interface AuthDeps {
   sidecar: Pick<Sidecar, 'invoke'>;
@@ -21,11 +21,12 @@ interface AuthDeps {
 }
 
 /**
- * Tells who calls, by the value of an `Authorization` header (RFC 6750).
+ * Tells who calls, by the value of an `Authorization` header (RFC 6750). With `current`, a session that had ended when this
+ * was called is known to have.
  *
  * @throws Problem 401 for a token that is missing or not valid; 503 where that cannot be known now
  */
-export type VerifyToken = (authorization: string | undefined) => Promise<Caller>;
+export type VerifyToken = (authorization: string | undefined, freshness: Freshness) => Promise<Caller>;
 
 const claims = z.object({ sub: id, role: userRole, exp: z.number(), sid: id, epoch: z.int() });
 type Claims = z.infer<typeof claims> & { kid: string };
@@ -40,7 +41,7 @@ export function accessTokens({ sidecar, log, now, clock }: AuthDeps): VerifyToke
   const keys = publicKeys({ sidecar, clock });
   const hasEnded = endedSessions({ sidecar, log, clock });
 
-  return async (authorization) => {
+  return async (authorization, freshness) => {
     const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
     if (!token) throw unauthenticated('This needs an access token.', 'Bearer');
     const key = hash('sha256', token, 'base64');
@@ -49,7 +50,7 @@ export function accessTokens({ sidecar, log, now, clock }: AuthDeps): VerifyToke
       known = await verify(token);
       verified.set(key, known);
     }
-    if (await hasEnded(known)) throw invalidToken();
+    if (await hasEnded(known, freshness)) throw invalidToken();
     return { id: known.sub, role: known.role, session: known.sid };
   };
 

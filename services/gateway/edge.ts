@@ -60,7 +60,7 @@ function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHand
   const isForwarded = service !== 'gateway';
   return [
     serverSpan(method, path),
-    ...(access === 'customer' || access === 'admin' ? [authenticate(gate, isForwarded)] : []),
+    ...(access === 'customer' || access === 'admin' ? [authenticate(gate, method, isForwarded)] : []),
     ...(limit ? [gate.limits.handlers[limit]] : []),
     ...(access === 'admin' ? [ADMINS_ONLY] : []),
     ...(params ? [matching(params)] : []),
@@ -110,10 +110,12 @@ function matching(params: z.ZodType): RequestHandler {
 /** To know a token may take a call, and nobody waits for one where there is no room for what comes after. */
 function authenticate(
   { identify, clientAddress, inFlight }: Pick<Gate, 'identify' | 'clientAddress' | 'inFlight'>,
+  method: Method,
   isCounted: boolean,
 ): RequestHandler {
+  const freshness = method === 'GET' ? 'recent' : 'current';
   return async (req, res, next) => {
-    const verify = () => identify(req.headers.authorization, addressOf(req, clientAddress));
+    const verify = () => identify(req.headers.authorization, addressOf(req, clientAddress), freshness);
     res.locals['caller'] = await (isCounted ? inFlight.run(verify) : verify());
     next();
   };

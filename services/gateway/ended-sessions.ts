@@ -12,8 +12,11 @@ export interface SessionClaims {
   epoch: number;
 }
 
+/** How old what is known of ended sessions may be: some seconds, or as of this moment. */
+export type Freshness = 'recent' | 'current';
+
 /** Whether the session of a token has ended. @throws Problem 503 where that was never known */
-export type HasEnded = (claims: SessionClaims) => Promise<boolean>;
+export type HasEnded = (claims: SessionClaims, freshness: Freshness) => Promise<boolean>;
 
 interface Ended {
   sessions: ReadonlySet<string>;
@@ -30,8 +33,9 @@ const ASK_AGAIN_AFTER = 2_000;
 
 /**
  * Asks users which sessions have ended, when there are requests and no more than once a second: a token is refused five
- * seconds after its session has ended, at every replica. While users is out of reach, what was known last goes on to count,
- * and nobody waits for it.
+ * seconds after its session has ended, at every replica. Who asks for what is `current` waits for a list that was asked for
+ * after that, together with all others who do: see services/decisions/0012-no-order-for-an-account-that-is-gone.md. While
+ * users is out of reach, what was known last goes on to count, and nobody waits for it.
  */
 export function endedSessions(deps: {
   sidecar: Pick<Sidecar, 'invoke'>;
@@ -43,6 +47,7 @@ export function endedSessions(deps: {
   let known: Ended | undefined;
   let knownAt = -Infinity;
   let asking: Promise<void> | undefined;
+  let askingNext: Promise<void> | undefined;
   let failedAt = -Infinity;
 
   async function ask(): Promise<void> {
@@ -72,10 +77,22 @@ export function endedSessions(deps: {
     return asking;
   }
 
-  return async ({ sub, sid, epoch }) => {
+  /** What is being asked for may have been answered already, and so be too old. */
+  function askAfterThis(): Promise<void> {
+    if (!asking) return askOnce();
+    askingNext ??= asking.then(() => {
+      askingNext = undefined;
+      return askOnce();
+    });
+    return askingNext;
+  }
+
+  const isOut = () => known !== undefined && failedAt > knownAt;
+
+  return async ({ sub, sid, epoch }, freshness) => {
+    if (freshness === 'current' && !isOut()) await askAfterThis();
     const age = clock() - knownAt;
-    const isOut = known !== undefined && failedAt > knownAt;
-    if (age > USED_FOR && !isOut) await askOnce();
+    if (age > USED_FOR && !isOut()) await askOnce();
     else if (age > FRESH_FOR) void askOnce();
     if (!known) throw unavailable();
     const ended = known.users.get(sub);

@@ -4,6 +4,7 @@ import { Overload, Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { accessTokens, type VerifyToken } from './auth.ts';
 import { clientAddress as clientAddresses, type ClientAddress } from './client-address.ts';
+import type { Freshness } from './ended-sessions.ts';
 import type { HitStore } from './hit-store.ts';
 import { inFlight, type InFlight } from './in-flight.ts';
 import { rateLimits, type Limits, type RateLimits } from './limits.ts';
@@ -12,11 +13,12 @@ import { liveOrders, type LiveOrders } from './live-orders.ts';
 /** What both doors of the gateway, HTTP and gRPC, ask before they let anyone in. */
 export interface Gate {
   /**
-   * Who calls. Who fails is counted by the address: there is no caller to count by.
+   * Who calls. Who fails is counted by the address: there is no caller to count by. What changes something has to be
+   * `current`.
    *
    * @throws Problem 401; 429 where the address has failed too often
    */
-  identify: (authorization: string | undefined, address: string) => Promise<Caller>;
+  identify: (authorization: string | undefined, address: string, freshness: Freshness) => Promise<Caller>;
   clientAddress: ClientAddress;
   limits: RateLimits;
   inFlight: InFlight;
@@ -61,7 +63,7 @@ export function createGate(
 
   setInterval(() => {
     for (const { authorization, refused } of open)
-      verify(authorization).catch((error: unknown) => {
+      verify(authorization, 'recent').catch((error: unknown) => {
         if (error instanceof Problem && error.status === 401) refused.abort(error);
       });
   }, VERIFY_EVERY).unref();
@@ -72,9 +74,9 @@ export function createGate(
     inFlight: room,
     live: liveOrders(deps.sidecar),
 
-    async identify(authorization, address) {
+    async identify(authorization, address, freshness) {
       try {
-        return await verify(authorization);
+        return await verify(authorization, freshness);
       } catch (error) {
         if (!(error instanceof Problem && error.status === 401)) throw error;
         throw (await limits.count('default', address)) ?? error;

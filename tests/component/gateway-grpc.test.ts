@@ -18,6 +18,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { VerifyToken } from '../../services/gateway/auth.ts';
 import { createGate, type Gate } from '../../services/gateway/gate.ts';
 import { loadProtocol } from '../../services/gateway/grpc/protocol.ts';
 import { createGrpcServer, type GrpcDeps, type GrpcServer } from '../../services/gateway/grpc/server.ts';
@@ -62,6 +63,8 @@ let watched: unknown[][];
 let refusal: Problem | undefined;
 let isReady: boolean;
 let token: string;
+/** What was asked of the verifying of tokens. */
+let freshness: string[];
 /** One at which three failures are enough. */
 let strict: Gate;
 /** The same, which believes a proxy on this host. */
@@ -69,10 +72,13 @@ let behindProxy: Gate;
 
 beforeEach(async () => {
   [refusal, isReady, watched, token] = [undefined, true, [], 'Bearer ada'];
-  const verify = (authorization: string | undefined) =>
-    authorization === token
+  freshness = [];
+  const verify: VerifyToken = (authorization, asked) => {
+    freshness.push(asked);
+    return authorization === token
       ? Promise.resolve(ADA)
       : Promise.reject(new Problem(401, 'unauthenticated', 'This needs an access token.'));
+  };
   service = await startService((shared) => {
     const gate = createGate({ ...shared, ...gatewayOptions() }, verify);
     const few = { limits: { default: 3, api: 1, auth: 1 } };
@@ -235,6 +241,17 @@ async function startSilence() {
     },
   };
 }
+
+describe('sessions that have just ended', () => {
+  it.each([
+    ['CreateOrder', 'current'],
+    ['CancelOrder', 'current'],
+    ['GetOrder', 'recent'],
+  ])('When it is %s, then what is known of them has to be %s', async (method, expected) => {
+    await ask(method, { order_id: ORDER });
+    expect(freshness).toEqual([expected]);
+  });
+});
 
 describe('tokens that are made up', () => {
   it('When they come from one address, then it is refused in the end, whatever they are', async () => {

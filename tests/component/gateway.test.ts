@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { Express } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import request from 'supertest';
@@ -258,6 +259,97 @@ describe('sessions that have ended', () => {
       expect(await statusOf(lasting)).toBe(401);
     },
   );
+
+  describe('and something is to be changed', () => {
+    const cancel = async (door = service.door, claims?: Claims) =>
+      (await door.post(`/api/orders/${ORDER}/cancel`).set(await bearer(claims))).status;
+    const asked = () => service.sidecar.calls.filter(({ path }) => path === '/sessions/ended').length;
+
+    /** Makes users answer with what it knows now, once that is released. */
+    function holdUsers(): () => void {
+      let release = () => {};
+      const released = new Promise<void>((resolve) => (release = resolve));
+      service.sidecar.answer('users', async () => {
+        const items = [...ended];
+        await released;
+        return { status: 200, body: { items } };
+      });
+      return release;
+    }
+
+    it('When the session ended a moment ago, then the token is refused at once, at every replica', async () => {
+      const other = request(createApp({ ...deps, metrics: createMetrics() }));
+      expect([await statusOf(), await cancel(), await cancel(other)]).toEqual([200, 200, 200]);
+      ended = [{ user_id: ADA, epoch: 1 }];
+      expect([await cancel(), await cancel(other)]).toEqual([401, 401]);
+      expect(forwarded().filter(({ method }) => method === 'POST')).toHaveLength(2);
+    });
+
+    it.each(routes.filter(({ method, access }) => method !== 'GET' && access !== 'public'))(
+      'When it is by $method $path, then it is refused at once',
+      async ({ method, path, access, body }) => {
+        const lower = method.toLowerCase() as 'post';
+        const claims = { role: access };
+        expect(await statusOf(claims)).toBe(200);
+        ended = [{ session_id: SESSION }];
+        const change = service.door[lower](example(path)).set(await bearer(claims));
+        expect((await (body ? change.send({}) : change)).status).toBe(401);
+      },
+    );
+
+    it('When the list that is being asked for may be too old, then the next one is waited for', async () => {
+      expect(await statusOf()).toBe(200);
+      const release = holdUsers();
+      const first = cancel(service.door, { sub: randomUUID(), sid: randomUUID() });
+      await until(
+        'it is asked for',
+        async () => asked(),
+        (count) => count === 2,
+      );
+      ended = [{ session_id: SESSION }];
+      const second = cancel();
+      release();
+      expect([await first, await second]).toEqual([200, 401]);
+    });
+
+    it('When many come at once, then they share two calls: that under way and the next one', async () => {
+      const headers = await bearer();
+      expect((await ask(headers)).status).toBe(200);
+      const release = holdUsers();
+      let arrived = 0;
+      const door = request((req: IncomingMessage, res: ServerResponse) => {
+        app(req, res);
+        arrived += 1;
+      });
+      const changes = Array.from({ length: 30 }, () =>
+        door
+          .post(`/api/orders/${ORDER}/cancel`)
+          .set(headers)
+          .then(({ status }) => status),
+      );
+      await until(
+        'all have come',
+        async () => arrived,
+        (count) => count === 30,
+      );
+      expect(asked()).toBe(2);
+      release();
+      expect(new Set(await Promise.all(changes))).toEqual(new Set([200]));
+      expect(asked()).toBe(3);
+    });
+
+    it('When users cannot be asked, then what was known last counts, and nobody waits', async () => {
+      ended = [{ session_id: SESSION }];
+      const other = { sid: randomUUID() };
+      expect(await statusOf(other)).toBe(200);
+      service.sidecar.answer('users', () => ({ status: 503 }));
+      expect([await cancel(), await cancel(service.door, other)]).toEqual([401, 200]);
+      const release = holdUsers();
+      later(60_000);
+      expect([await cancel(), await cancel(service.door, other)]).toEqual([401, 200]);
+      release();
+    });
+  });
 
   it('When users cannot be asked any more, then what was known goes on to count', async () => {
     ended = [{ session_id: SESSION }];
@@ -710,11 +802,18 @@ describe('passing an answer back', () => {
       await read();
     });
 
+    /** What the sidecar answers where it finds nobody. */
+    function failOrders(times: number): void {
+      let left = times;
+      const nobody = { status: 500, headers: { 'content-type': 'application/json' }, body: {} };
+      service.sidecar.answer('orders', () => (left-- > 0 ? nobody : { status: 200 }));
+    }
+
     it.each([
       ['is only read', read],
       ['has an Idempotency-Key', () => buy('a-key')],
     ])('When it %s, then it is asked for again', async (_, send) => {
-      service.sidecar.fail('invoke', 4);
+      failOrders(4);
       expect((await send()).status).toBe(200);
     });
 
@@ -727,12 +826,12 @@ describe('passing an answer back', () => {
     });
 
     it('When that was the fifth time, then 503', async () => {
-      service.sidecar.fail('invoke', 5);
+      failOrders(5);
       expect([(await buy('a-key')).status, (await buy('a-key')).status]).toEqual([503, 200]);
     });
 
     it('When it may have been done, then it is not asked for again', async () => {
-      service.sidecar.fail('invoke');
+      failOrders(1);
       expect([(await buy()).status, (await buy()).status]).toEqual([503, 200]);
     });
   });

@@ -92,6 +92,18 @@ describe('sessions', () => {
     expect((await kept('POST /api/users/token', { body: refreshOf(kept) })).status).toBe(401);
   });
 
+  it('When an account is deleted, then its token changes nothing more, at once and at no replica', async () => {
+    const caller = await newCustomer(apis[0]);
+    const order = { body: { product_id: 'mug-blue', quantity: 1 } };
+    const clients = [
+      createClient(apis[0], accessOf(caller.call)),
+      createClient(apis[1], accessOf(caller.call)),
+    ];
+    for (const client of clients) expect((await client('POST /api/orders', order)).status).toBe(201);
+    bodyOf(await caller.call('DELETE /api/users/:id', { params: { id: caller.userId } }));
+    for (const client of clients) expect((await client('POST /api/orders', order)).status).toBe(401);
+  });
+
   it('When a refresh token is used twice, then its session ends everywhere', async () => {
     const caller = await newCustomer(apis[0]);
     const body = refreshOf(caller.call);

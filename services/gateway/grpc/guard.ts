@@ -3,6 +3,7 @@ import { once, type EventEmitter } from 'node:events';
 import type { Caller } from '../../shared/identity.ts';
 import type { Logger } from '../../shared/log.ts';
 import { Overload, problemOf } from '../../shared/problem.ts';
+import type { Freshness } from '../ended-sessions.ts';
 import type { Gate, OpenStream } from '../gate.ts';
 import { failureOf, type Failure } from './failure.ts';
 import type { Protocol } from './protocol.ts';
@@ -23,7 +24,9 @@ export interface GuardDeps {
 }
 
 export interface Guard {
+  /** @param freshness `current` for what changes something */
   unary: <Request, Response>(
+    freshness: Freshness,
     answer: (asked: Asked<Request>) => Promise<{ message: Response; metadata?: Metadata }>,
   ) => handleUnaryCall<Request, Response>;
   stream: <Request, Response>(
@@ -38,10 +41,10 @@ export interface Guard {
 export function guard({ gate, log, encode }: GuardDeps): Guard {
   const { identify, clientAddress, limits, inFlight, enterStream } = gate;
 
-  async function admit(call: Call): Promise<Caller> {
+  async function admit(call: Call, freshness: Freshness): Promise<Caller> {
     const peer = call.getPeer().replace(/:\d+$/, '');
     const address = clientAddress(peer, textOf(call.metadata, 'x-forwarded-for'));
-    const caller = await identify(textOf(call.metadata, 'authorization'), address);
+    const caller = await identify(textOf(call.metadata, 'authorization'), address, freshness);
     const refusal = await limits.count('api', caller.id);
     if (refusal) throw refusal;
     return caller;
@@ -56,12 +59,12 @@ export function guard({ gate, log, encode }: GuardDeps): Guard {
   }
 
   return {
-    unary: (answer) => async (call, callback) => {
+    unary: (freshness, answer) => async (call, callback) => {
       const { request, metadata } = call;
       const signal = signalOf(call);
       try {
         const answered = await inFlight.run(async () =>
-          answer({ request, caller: await admit(call), metadata, signal }),
+          answer({ request, caller: await admit(call, freshness), metadata, signal }),
         );
         if (answered.metadata) call.sendMetadata(answered.metadata);
         callback(null, answered.message);
@@ -74,7 +77,7 @@ export function guard({ gate, log, encode }: GuardDeps): Guard {
       const cancelled = signalOf(call);
       let stream: OpenStream | undefined;
       try {
-        const caller = await admit(call);
+        const caller = await admit(call, 'recent');
         if (cancelled.aborted) return;
         stream = enterStream(caller, textOf(metadata, 'authorization'));
         const signal = AbortSignal.any([cancelled, stream.refused]);

@@ -60,20 +60,20 @@ export function orderService(
   }
 
   return {
-    CreateOrder: unary<CreateOrderRequest, CreateOrderResponse>(async (asked) => {
+    CreateOrder: unary<CreateOrderRequest, CreateOrderResponse>('current', async (asked) => {
       const target = { method: 'POST', path: '/api/orders' } as const;
       // The message is the body, field by field; orders says what is wrong with it.
       const { answer, metadata } = await ask(asked, target, orderAcceptedSchema, asked.request);
       return { message: { ...answer, status: statusName(answer.status) }, metadata };
     }),
 
-    GetOrder: unary<GetOrderRequest, OrderMessage>(async (asked) => {
+    GetOrder: unary<GetOrderRequest, OrderMessage>('recent', async (asked) => {
       const target = { method: 'GET', path: `/api/orders/${orderIdOf(asked)}` } as const;
       const { answer, metadata } = await ask(asked, target, orderSchema);
       return { message: orderMessage(answer), metadata };
     }),
 
-    CancelOrder: unary<CancelOrderRequest, OrderMessage>(async (asked) => {
+    CancelOrder: unary<CancelOrderRequest, OrderMessage>('current', async (asked) => {
       const target = { method: 'POST', path: `/api/orders/${orderIdOf(asked)}/cancel` } as const;
       const { answer, metadata } = await ask(asked, target, orderSchema, { reason: asked.request.reason });
       return { message: orderMessage(answer), metadata };
