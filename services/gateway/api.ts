@@ -38,7 +38,10 @@ export const gatewayApi = {
     mediaType: 'text/event-stream',
     mayBeEmpty: true,
     problems: {
-      'invalid-last-event-id': { status: 400, when: 'The Last-Event-ID is none of this stream.' },
+      'invalid-last-event-id': {
+        status: 400,
+        when: 'The Last-Event-ID is none of this stream, or beyond the order.',
+      },
       'too-many-streams': { status: 429, when: 'The caller has too many streams open.' },
     },
     answer: z.string(),

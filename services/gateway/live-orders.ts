@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { orderChangesSchema, type OrderChange } from '../orders/contract.ts';
 import { headersOf, type Caller } from '../shared/identity.ts';
-import { notFound } from '../shared/problem.ts';
+import { notFound, Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { id } from '../shared/types.ts';
 import { parseAnswer, parsePath } from '../shared/validate.ts';
@@ -10,7 +10,7 @@ import { parseAnswer, parsePath } from '../shared/validate.ts';
  * The changes of an order after version `after`: those that were, then those to come, until it has ended or `signal` is
  * aborted.
  *
- * @throws Problem 404 where there is no such order of this caller; 503
+ * @throws Problem 404 where there is no such order of this caller; 400 where it has not come to version `after`; 503
  */
 export type WatchOrder = (
   caller: Caller,
@@ -58,6 +58,12 @@ export function liveOrders(sidecar: Pick<Sidecar, 'invoke'>): LiveOrders {
       signal,
     });
     if (response.status === 404) throw notFound('order');
+    if (response.status === 400)
+      throw new Problem(
+        400,
+        'invalid-last-event-id',
+        `The order has not come to version ${after}. Begin with a version that you have seen, or with none.`,
+      );
     return parseAnswer(orderChangesSchema, response);
   }
 

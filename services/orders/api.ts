@@ -138,6 +138,7 @@ export const ordersApi = {
     summary: 'What an order became by each of its events',
     params,
     query: orderChangesQuery,
+    problems: { 'no-such-version': { status: 400, when: 'The order has not come to this version.' } },
     answer: orderChangesSchema,
   },
   'GET /orders': {

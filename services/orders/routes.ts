@@ -112,6 +112,8 @@ export function routes(deps: {
   router.get('/orders/:id/changes', async (req, res) => {
     const { order_id, events } = await loadFor(callerOf(req), req.params.id);
     const { after } = parseQuery(orderChangesQuery, req.query);
+    if (after > events.length)
+      throw new Problem(400, 'no-such-version', 'The order has not come to this version.');
     const items = events.slice(after).map(({ type, version }) => ({
       type,
       order: replay(order_id, events.slice(0, version)),

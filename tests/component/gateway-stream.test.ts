@@ -64,6 +64,7 @@ beforeEach(async () => {
   service.sidecar.answer('orders', ({ path, headers }) => {
     const after = Number(/\/changes\?after=(\d+)$/.exec(path)?.[1]);
     if (!path.startsWith(`/orders/${ORDER}/`) || headers['x-caller-id'] !== ADA) return { status: 404 };
+    if (after > version) return { status: 400 };
     const changes = TYPES.slice(after, version).map((type, index) => ({
       type,
       order: orderAt(after + index + 1),
@@ -246,6 +247,8 @@ describe('GET /api/orders/:id/stream', () => {
   it.each([
     ['the order is not the caller’s', {}, randomUUID(), 404],
     ['the last id is none', { 'last-event-id': 'x' }, ADA, 400],
+    ['the last id is beyond the order', { 'last-event-id': '2' }, ADA, 400],
+    ['the last id is far beyond the order', { 'last-event-id': '999999999' }, ADA, 400],
     ['there is no token', { authorization: '' }, ADA, 401],
   ])('When %s, then it is a problem like any other', async (_, headers, sub, status) => {
     const watching = await watch(headers, sub);

@@ -461,10 +461,14 @@ describe('GET /orders/:id/changes', () => {
   it.each([
     ['?after=2', [3]],
     ['?after=3', []],
-    ['?after=99', []],
   ])('When only those %s are asked for, then they are told', async (query, versions) => {
     const { body } = await changes(await paidOrder(), query);
     expect(orderChangesSchema.parse(body).items.map(({ order }) => order.version)).toEqual(versions);
+  });
+
+  it.each(['?after=4', '?after=99'])('When it has not come to %s, then 400 says so', async (query) => {
+    const { status, body } = await changes(await paidOrder(), query);
+    expect([status, slugOf({ body })]).toEqual([400, 'no-such-version']);
   });
 
   it('When the order has ended, then there will be no more', async () => {

@@ -92,7 +92,7 @@ describe('sessions', () => {
     expect((await kept('POST /api/users/token', { body: refreshOf(kept) })).status).toBe(401);
   });
 
-  it('When an account is deleted, then its token changes nothing more, at once and at no replica', async () => {
+  it('When an account is deleted, then its token changes nothing more, from then on, at any replica', async () => {
     const caller = await newCustomer(apis[0]);
     const order = { body: { product_id: 'mug-blue', quantity: 1 } };
     const clients = [
