@@ -1,15 +1,30 @@
 import { connect } from 'node:net';
+import { z } from 'zod';
+import { loadConfig } from '../../services/shared/config.ts';
+import { integer } from '../../services/shared/settings.ts';
+import { readTemplate, type App } from './template.ts';
+
+/** The highest shifted port is Zipkin's; further up are those that the system gives to outgoing connections. */
+export const LARGEST_OFFSET = 22_000;
+
+/** By how much all ports are shifted. */
+export const portOffsetSetting = integer({ min: 0, max: LARGEST_OFFSET, example: 1_000 })
+  .superRefine((offset, context) => {
+    const problem = offsetProblem(offset);
+    if (!problem) return;
+    const { message, next } = problem;
+    context.addIssue({ code: 'custom', message, params: { example: String(next ?? 0) } });
+  })
+  .optional();
 
 /**
  * By how much all ports are shifted, from PORT_OFFSET.
  *
- * @throws Error where that is no such number
+ * @throws Error where that is no such number, or one with which the system does not work
  */
 export function portOffset(fallback = 0): number {
-  const offset = Number(process.env['PORT_OFFSET'] ?? fallback);
-  // The highest shifted port is Zipkin's; further up are those that the system gives to outgoing connections.
-  if (Number.isInteger(offset) && offset >= 0 && offset <= 22_000) return offset;
-  throw new Error(`PORT_OFFSET must be a whole number from 0 to 22000, not "${process.env['PORT_OFFSET']}".`);
+  const { PORT_OFFSET } = loadConfig(z.object({ PORT_OFFSET: portOffsetSetting }), process.env);
+  return PORT_OFFSET ?? fallback;
 }
 
 /** The ports of what stands around the services; every port of a system is shifted by the same offset. */
@@ -50,6 +65,80 @@ export function portsAt(offset: number): Ports {
     grpc,
     operator: 8079 + offset,
   };
+}
+
+/** What speaks no HTTP. Everything else is asked by `fetch` or a browser. */
+const NOT_HTTP: readonly (keyof Ports)[] = [
+  'redis',
+  'nats',
+  'postgres',
+  'scheduler',
+  'schedulerEtcdClient',
+  'schedulerEtcdPeer',
+  'smtp',
+  'grpc',
+];
+
+/** Ports from 1024 that `fetch` and browsers refuse: https://fetch.spec.whatwg.org/#port-blocking. */
+export const REFUSED_BY_FETCH: ReadonlySet<number> = new Set([
+  1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697,
+  10080,
+]);
+
+export interface SystemPort {
+  /** Whose port it is. */
+  name: string;
+  port: number;
+  /** Whether it is asked by `fetch` or a browser. */
+  isHttp: boolean;
+}
+
+/** Every port of a system whose ports are shifted by `offset`. */
+export function systemPorts(offset: number, apps: readonly App[] = readTemplate().apps): SystemPort[] {
+  const notHttp: readonly string[] = NOT_HTTP;
+  return [
+    ...Object.entries(portsAt(offset)).map(([name, port]) => ({
+      name,
+      port,
+      isHttp: !notHttp.includes(name),
+    })),
+    ...apps.flatMap(({ appID, ...app }) => [
+      { name: appID, port: app.appPort + offset, isHttp: true },
+      { name: `${appID}'s sidecar`, port: app.daprHTTPPort + offset, isHttp: true },
+      { name: `${appID}'s sidecar, metrics`, port: app.metricsPort + offset, isHttp: true },
+      { name: `${appID}'s sidecar, gRPC`, port: app.daprGRPCPort + offset, isHttp: false },
+      { name: `${appID}'s sidecar, internal gRPC`, port: app.daprInternalGRPCPort + offset, isHttp: false },
+    ]),
+  ];
+}
+
+/**
+ * Why a system does not work with its ports shifted like this, and the next offset with which it does; beyond the largest, the
+ * search goes on at 0. Undefined where it works.
+ */
+export function offsetProblem(
+  offset: number,
+  apps: readonly App[] = readTemplate().apps,
+): { message: string; next: number | undefined } | undefined {
+  const reason = reasonAgainst(offset, apps);
+  if (reason === undefined) return undefined;
+  const count = LARGEST_OFFSET + 1;
+  const others = Array.from({ length: count - 1 }, (_, index) => (offset + 1 + index) % count);
+  const next = others.find((other) => reasonAgainst(other, apps) === undefined);
+  const advice = next === undefined ? 'no other offset works' : `the next offset that works is ${next}`;
+  return { message: `leads to a system that does not work: ${reason}; ${advice}`, next };
+}
+
+function reasonAgainst(offset: number, apps: readonly App[]): string | undefined {
+  const owners = new Map<number, string>();
+  for (const { name, port, isHttp } of systemPorts(offset, apps)) {
+    const other = owners.get(port);
+    if (other !== undefined) return `${other} and ${name} would share port ${port}`;
+    owners.set(port, name);
+    if (isHttp && REFUSED_BY_FETCH.has(port))
+      return `${name} would get port ${port}, which fetch and browsers refuse`;
+  }
+  return undefined;
 }
 
 /** Whether something listens there. */
