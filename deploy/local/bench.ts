@@ -1,11 +1,15 @@
 import { tmpdir } from 'node:os';
 import { bench } from '../../tests/load/bench.ts';
+import { orStop } from '../../services/shared/run.ts';
+import { argumentsOf } from './arguments.ts';
 import { untilInterrupted } from './interrupted.ts';
-import { portOffset } from './ports.ts';
 import { prepare } from './prepare.ts';
+import { settings } from './settings.ts';
 
 /** `npm run bench`: measures a system of its own, on ports of its own. `-- --quick` for a short look. */
+const { quick, portOffset } = await orStop(process, () => ({
+  quick: argumentsOf({ quick: { type: 'boolean' } }).quick ?? false,
+  portOffset: settings().PORT_OFFSET ?? 5_000,
+}));
 await prepare(tmpdir());
-await untilInterrupted((signal) =>
-  bench({ quick: process.argv.includes('--quick'), portOffset: portOffset(5_000), signal }),
-);
+await untilInterrupted((signal) => bench({ quick, portOffset, signal }));

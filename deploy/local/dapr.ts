@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { buildWithGo } from './go-build.ts';
-import { cacheDir, DAPR_CLI, DAPR_RUNTIME, folder } from './paths.ts';
+import { cacheDir, DAPR_CLI, DAPR_RUNTIME, folder, home } from './paths.ts';
 import { output } from './processes.ts';
 
 /** The programs of Dapr that a local system needs. */
@@ -19,8 +18,9 @@ const OLDEST = [1, 16];
 
 /** The Dapr that `dapr init` or `dapr init --slim` installed; undefined where there is none, or an older one. */
 function installedDapr(): Dapr | undefined {
-  const home = process.env['DAPR_RUNTIME_PATH'] ?? homedir();
-  const bin = join(home, '.dapr', 'bin');
+  const above = process.env['DAPR_RUNTIME_PATH'] || home;
+  if (!above) return undefined;
+  const bin = join(above, '.dapr', 'bin');
   const cli = (process.env['PATH'] ?? '')
     .split(delimiter)
     .map((directory) => join(directory, 'dapr'))
@@ -52,8 +52,8 @@ function isOlder(version: string): boolean {
 export async function findOrBuildDapr(tell: (what: string) => void, needsScheduler: boolean): Promise<Dapr> {
   const installed = installedDapr();
   if (installed && (!needsScheduler || existsSync(installed.scheduler))) return installed;
-  const home = join(cacheDir, `dapr-${DAPR_RUNTIME}-cli-${DAPR_CLI}`);
-  const bin = folder(home, '.dapr', 'bin');
+  const built = join(cacheDir, `dapr-${DAPR_RUNTIME}-cli-${DAPR_CLI}`);
+  const bin = folder(built, '.dapr', 'bin');
   const program = (name: string) => join(bin, name);
   const version = (variable: string, value: string) => ['-ldflags', `-s -w -X ${variable}=${value}`];
   const runtime = [
@@ -85,7 +85,7 @@ export async function findOrBuildDapr(tell: (what: string) => void, needsSchedul
     cli: program('dapr'),
     daprd: program('daprd'),
     scheduler: program('scheduler'),
-    runtimePath: home,
+    runtimePath: built,
     version: DAPR_RUNTIME,
   };
 }

@@ -1,12 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
 import { FINAL_STATUSES, type OrderStatus } from '../../services/orders/contract.ts';
-import { portOffset, portsAt } from './ports.ts';
+import { orStop } from '../../services/shared/run.ts';
+import { argumentsOf } from './arguments.ts';
+import { portsAt } from './ports.ts';
+import { settings } from './settings.ts';
 
 /** `npm run demo`: four orders against the running system, each step as it happens. */
 
-const offset = portOffset();
-const api = process.env['SIDECART_API'] ?? `http://localhost:${8080 + offset}`;
+const { PORT_OFFSET: offset = 0, SIDECART_API } = await orStop(process, () => {
+  argumentsOf({});
+  return settings();
+});
+const api = SIDECART_API ?? `http://localhost:${8080 + offset}`;
 const zipkin = `http://localhost:${portsAt(offset).zipkin}`;
 
 const PATIENCE_MS = 60_000;

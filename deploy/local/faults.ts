@@ -1,43 +1,60 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { orStop } from '../../services/shared/run.ts';
 import { MODES, type Mode } from '../../tests/faults/run.ts';
+import { amount } from './arguments.ts';
 import { anySeed, faultRun } from './fault-run.ts';
 import { untilInterrupted } from './interrupted.ts';
 import { prepare } from './prepare.ts';
 import { profileOf } from './profiles.ts';
+import { settings } from './settings.ts';
 
 /**
  * `npm run test:faults -- [mode]`: ten minutes of load and faults against a system of its own, or what else the mode says;
  * then every promise is checked.
  */
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seed: { type: 'string', default: anySeed() },
-    minutes: { type: 'string' },
-    profile: { type: 'string' },
-    only: { type: 'string' },
-    rest: { type: 'string' },
-    keep: { type: 'boolean', default: false },
-  },
-});
-const { seed, profile, only, rest, keep } = values;
-const mode = modeOf(positionals[0] ?? 'faults');
-const minutes = Number(values.minutes ?? (mode === 'overload' ? 2 : 10));
-await prepare(tmpdir(), undefined, profileOf(profile));
+const { mode, minutes, restMs, profile, options } = await orStop(process, asked);
+const { seed = anySeed(), only, keep = false } = options;
+await prepare(tmpdir(), undefined, profile);
 await untilInterrupted(async (signal) => {
   const isGood = await faultRun({
     seed,
     seconds: 60 * minutes,
     mode,
-    profile,
+    profile: profile?.name,
     only: only?.split(',').map((kind) => kind.trim()),
-    restMs: rest === undefined ? undefined : 1000 * Number(rest),
+    restMs,
     keep,
     signal,
   });
   process.exitCode = isGood ? 0 : 1;
 });
+
+/** What the arguments say. @throws Error where one of them is wrong */
+function asked() {
+  settings();
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seed: { type: 'string' },
+      minutes: { type: 'string' },
+      profile: { type: 'string' },
+      only: { type: 'string' },
+      rest: { type: 'string' },
+      keep: { type: 'boolean' },
+    },
+  });
+  const [name = 'faults', ...more] = positionals;
+  if (more.length > 0) throw new Error(`there is one mode at a time, not also ${more.join(', ')}`);
+  const { rest } = values;
+  return {
+    options: values,
+    mode: modeOf(name),
+    minutes: amount('--minutes', values.minutes ?? (name === 'overload' ? '2' : '10')),
+    restMs: rest === undefined ? undefined : 1000 * amount('--rest', rest),
+    profile: profileOf(values.profile),
+  };
+}
 
 function modeOf(name: string): Mode {
   const found = MODES.find((one) => one === name);

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The versions that are built or fetched where the machine has none. */
@@ -12,10 +12,24 @@ export const NATS = '2.15.2';
 /** The checkout: this file may run as it is (in tests) or compiled (below dist). */
 export const root = ancestorWith('dapr.yaml', dirname(fileURLToPath(import.meta.url)));
 
-/** What is built or fetched once and outlives checkouts. */
-export const cacheDir =
-  process.env['SIDECART_CACHE'] ??
-  join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sidecart');
+/** Empty where this user has none: an id without an entry in /etc/passwd, and no HOME. */
+export const home = homeOfUser();
+
+/** A relative path begins where npm was called, not where it runs its scripts. A variable that is empty is not set. */
+const { SIDECART_CACHE, XDG_CACHE_HOME, INIT_CWD = '' } = process.env;
+
+/** What is built or fetched once and outlives checkouts. The commands demand a home (settings.ts). */
+export const cacheDir = SIDECART_CACHE
+  ? resolve(INIT_CWD, SIDECART_CACHE)
+  : join(XDG_CACHE_HOME || join(home || tmpdir(), '.cache'), 'sidecart');
+
+function homeOfUser(): string {
+  try {
+    return homedir();
+  } catch {
+    return '';
+  }
+}
 
 function ancestorWith(file: string, directory: string): string {
   if (existsSync(join(directory, file))) return directory;

@@ -1,31 +1,38 @@
 import { tmpdir } from 'node:os';
-import { parseArgs } from 'node:util';
+import { orStop } from '../../services/shared/run.ts';
+import { amount, argumentsOf } from './arguments.ts';
 import { anySeed, faultRun } from './fault-run.ts';
 import { untilInterrupted } from './interrupted.ts';
 import { prepare } from './prepare.ts';
 import { profileOf } from './profiles.ts';
+import { settings } from './settings.ts';
 
 /** `npm run soak -- --hours 8`: one run after the other, each with a seed of its own, until a promise is broken. */
-const { values } = parseArgs({
-  options: {
-    hours: { type: 'string', default: '1' },
-    seed: { type: 'string', default: anySeed() },
+const { hours, seed, profile } = await orStop(process, () => {
+  settings();
+  const values = argumentsOf({
+    hours: { type: 'string' },
+    seed: { type: 'string' },
     profile: { type: 'string' },
-  },
+  });
+  return {
+    hours: amount('--hours', values.hours ?? '1'),
+    seed: values.seed ?? anySeed(),
+    profile: profileOf(values.profile),
+  };
 });
 const MINUTES = 20;
-const { profile } = values;
-await prepare(tmpdir(), undefined, profileOf(profile));
-const until = Date.now() + Number(values.hours) * 3_600_000;
+await prepare(tmpdir(), undefined, profile);
+const until = performance.now() + hours * 3_600_000;
 await untilInterrupted(async (signal) => {
   let isGood = true;
-  for (let runs = 1; isGood && Date.now() < until; runs++)
+  for (let runs = 1; isGood && performance.now() < until; runs++)
     isGood = await faultRun({
-      seed: `${values.seed}-${runs}`,
+      seed: `${seed}-${runs}`,
       seconds: 60 * MINUTES,
       // Every third one does mischief with messages as well.
       mode: runs % 3 === 0 ? 'mischief' : 'faults',
-      profile,
+      profile: profile?.name,
       keep: false,
       signal,
     });

@@ -1,25 +1,29 @@
 import { Listr } from 'listr2';
 import { relative } from 'node:path';
-import { parseArgs } from 'node:util';
+import { orStop } from '../../services/shared/run.ts';
+import { argumentsOf } from './arguments.ts';
 import { isUp } from './app-processes.ts';
 import type { Dapr } from './dapr.ts';
 import { adminEnv, adminOf, partsOf } from './infrastructure.ts';
 import { folder, keepPrivate, root } from './paths.ts';
-import { demandFree, portOffset, portsAt } from './ports.ts';
+import { demandFree, portsAt } from './ports.ts';
 import { prepare, type Prepared } from './prepare.ts';
 import { start, waitFor, type Running } from './processes.ts';
-import { profileOf, type Profile } from './profiles.ts';
+import { profileOf } from './profiles.ts';
 import { speaksRedis } from './redis.ts';
 import { speaksGrpc } from './scheduler.ts';
 import { secretsIn } from './secrets.ts';
+import { settings } from './settings.ts';
 import { readTemplate, renderTemplate } from './template.ts';
 import { answersAsZipkin } from './zipkin.ts';
 
 /** `npm start`: brings everything up around the real `dapr run -f .`, and takes all of it down again on Ctrl-C. */
 
 keepPrivate();
-const profile = profileAsked();
-const offset = portOffset();
+const { profile, offset } = await orStop(process, () => {
+  const { profile: name } = argumentsOf({ profile: { type: 'string' } });
+  return { profile: profileOf(name), offset: settings(readTemplate()).PORT_OFFSET ?? 0 };
+});
 const ports = portsAt(offset);
 const dataDir = folder(
   root,
@@ -47,17 +51,6 @@ try {
 } catch (error) {
   console.error(`\n${error instanceof Error ? error.message : String(error)}`);
   await stop(1);
-}
-
-/** `--profile <name>`. Whatever is wrong with it is said before anything is started. */
-function profileAsked(): Profile | undefined {
-  try {
-    const { profile: name } = parseArgs({ options: { profile: { type: 'string' } } }).values;
-    return profileOf(name);
-  } catch (error) {
-    console.error((error as Error).message);
-    process.exit(1);
-  }
 }
 
 async function startAll({ dapr, zipkin }: Prepared): Promise<void> {

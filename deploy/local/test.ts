@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { orStop } from '../../services/shared/run.ts';
 import { findOrInstallChromium } from './chromium.ts';
 import { root } from './paths.ts';
 import { prepare } from './prepare.ts';
+import { settings } from './settings.ts';
 
 /** `npm test`: makes sure that the system tests have what they start, then runs all tests. Arguments go to vitest. */
+await orStop(process, () => settings());
 await prepare(tmpdir());
 await findOrInstallChromium(tmpdir(), console.log);
 const args = ['run', '--config', 'tests/vitest.config.ts', ...process.argv.slice(2)];

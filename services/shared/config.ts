@@ -54,13 +54,22 @@ export function loadConfig<Schema extends z.ZodType>(
   schema: Schema,
   env: Record<string, string | undefined>,
 ): z.infer<Schema> {
-  // An empty variable means "not set": shells and YAML templates cannot say it otherwise.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const result = schema.safeParse(given);
+  const result = schema.safeParse(withoutEmpty(env));
   if (result.success) return result.data;
-  const wrong = result.error.issues.map((issue) => `\n  ${lineOf(issue)}`);
-  throw new Error(`The environment variables are wrong:${wrong.join('')}`);
+  throw wrongEnvironment(result.error.issues.map(lineOf));
 }
+
+/** What is wrong with these variables, a line for each problem; none where `loadConfig` would take them. */
+export function problemsOf(schema: z.ZodType, env: Record<string, string | undefined>): string[] {
+  return schema.safeParse(withoutEmpty(env)).error?.issues.map(lineOf) ?? [];
+}
+
+export const wrongEnvironment = (problems: readonly string[]) =>
+  new Error(['The environment variables are wrong:', ...problems].join('\n  '));
+
+/** An empty variable means "not set": shells and YAML templates cannot say it otherwise. */
+const withoutEmpty = (env: Record<string, string | undefined>) =>
+  Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
 
 function lineOf(issue: z.core.$ZodIssue): string {
   const name = issue.path.join('.');

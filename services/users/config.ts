@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { baseConfig } from '../shared/config.ts';
 import { integer, setting } from '../shared/settings.ts';
 import { registerBody } from './contract.ts';
@@ -7,6 +8,23 @@ export const adminConfig = {
   ADMIN_EMAIL: setting('admin@shop.example', registerBody.shape.email).optional(),
   ADMIN_PASSWORD: setting('a-long-password-of-your-own', registerBody.shape.password).optional(),
 };
+
+interface AdminConfig {
+  ADMIN_EMAIL?: string | undefined;
+  ADMIN_PASSWORD?: string | undefined;
+}
+
+const neededBeside = (missing: keyof AdminConfig, given: keyof AdminConfig, example: string) =>
+  z.refine<AdminConfig>((env) => env[missing] !== undefined || env[given] === undefined, {
+    path: [missing],
+    error: `is needed beside ${given}`,
+    params: { example },
+    when: () => true,
+  });
+export const bothOrNone = [
+  neededBeside('ADMIN_EMAIL', 'ADMIN_PASSWORD', 'admin@shop.example'),
+  neededBeside('ADMIN_PASSWORD', 'ADMIN_EMAIL', 'a-long-password-of-your-own'),
+] as const;
 
 export const config = baseConfig
   .extend({
@@ -25,24 +43,7 @@ export const config = baseConfig
     params: { example: '2592000' },
     when: () => true,
   })
-  .refine(
-    ({ ADMIN_EMAIL: email, ADMIN_PASSWORD: password }) => email !== undefined || password === undefined,
-    {
-      path: ['ADMIN_EMAIL'],
-      error: 'is needed beside ADMIN_PASSWORD',
-      params: { example: 'admin@shop.example' },
-      when: () => true,
-    },
-  )
-  .refine(
-    ({ ADMIN_EMAIL: email, ADMIN_PASSWORD: password }) => password !== undefined || email === undefined,
-    {
-      path: ['ADMIN_PASSWORD'],
-      error: 'is needed beside ADMIN_EMAIL',
-      params: { example: 'a-long-password-of-your-own' },
-      when: () => true,
-    },
-  )
+  .check(...bothOrNone)
   .transform(({ ADMIN_EMAIL: email, ADMIN_PASSWORD: password, ...others }) => {
     const { TOKEN_TTL_SECONDS, REFRESH_TTL_SECONDS, KEY_ROTATION_SECONDS, ...base } = others;
     const lifetimes = {

@@ -1,0 +1,81 @@
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+import { config as fulfilment } from '../../services/fulfilment/config.ts';
+import { config as gateway } from '../../services/gateway/config.ts';
+import { config as history } from '../../services/history/config.ts';
+import { config as inventory } from '../../services/inventory/config.ts';
+import { config as notifications } from '../../services/notifications/config.ts';
+import { config as orders } from '../../services/orders/config.ts';
+import { config as payments } from '../../services/payments/config.ts';
+import { baseConfig, loadConfig, problemsOf, wrongEnvironment } from '../../services/shared/config.ts';
+import { origin, setting } from '../../services/shared/settings.ts';
+import { adminConfig, bothOrNone, config as users } from '../../services/users/config.ts';
+import { home } from './paths.ts';
+import { portOffsetSetting } from './ports.ts';
+import type { Template } from './template.ts';
+
+type Env = Record<string, string | undefined>;
+
+/** What the commands of package.json read from the environment. */
+export const settingsSchema = z
+  .object({
+    PORT_OFFSET: portOffsetSetting,
+    /** Where the programs are kept that were built or fetched; a relative path begins where the command was called. */
+    SIDECART_CACHE: setting('./cache', z.string()).optional(),
+    /** https://specifications.freedesktop.org/basedir-spec/latest/ allows no relative one. */
+    XDG_CACHE_HOME: setting(
+      '/home/ada/.cache',
+      z.string().refine(isAbsolute, 'must be an absolute path'),
+    ).optional(),
+    /** Where `npm run demo` finds the system. */
+    SIDECART_API: setting('http://localhost:8080', origin).optional(),
+    LOG_LEVEL: baseConfig.shape.LOG_LEVEL,
+    ...adminConfig,
+  })
+  .check(...bothOrNone);
+
+const NO_HOME =
+  'HOME: is missing, and this user has no entry in /etc/passwd; Go, npm and Dapr keep files there. For example: HOME=/tmp/home';
+
+const SERVICES: Readonly<Record<string, z.ZodType>> = {
+  fulfilment,
+  gateway,
+  history,
+  inventory,
+  notifications,
+  orders,
+  payments,
+  users,
+};
+
+/**
+ * The settings of a command.
+ *
+ * @param template of the services that are about to get this environment. One that does not start because of it would be
+ *   missed only after two minutes, and `dapr run` does not say why.
+ * @throws Error naming every variable that is missing or wrong, as `loadConfig` does
+ */
+export function settings(
+  template?: Template,
+  env: Env = process.env,
+  homeFolder = home,
+): z.infer<typeof settingsSchema> {
+  const problems = [
+    ...(homeFolder === '' ? [NO_HOME] : []),
+    ...problemsOf(settingsSchema, env),
+    ...(template ? problemsOfServices(template, env) : []),
+  ];
+  if (problems.length > 0) throw wrongEnvironment([...new Set(problems)]);
+  return loadConfig(settingsSchema, env);
+}
+
+function problemsOfServices({ common, apps }: Template, env: Env): string[] {
+  return apps.flatMap(({ appID, command, env: own }) => {
+    const schema = command.includes(`dist/services/${appID}/main.js`) ? SERVICES[appID] : undefined;
+    if (!schema) return [];
+    const fromTemplate = { ...common.env, ...own };
+    // What comes only with the start, such as ports and tokens, is missing here as well as there.
+    const usual = problemsOf(schema, fromTemplate);
+    return problemsOf(schema, { ...env, ...fromTemplate }).filter((line) => !usual.includes(line));
+  });
+}

@@ -1,0 +1,172 @@
+import { spawnSync } from 'node:child_process';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { amount, argumentsOf } from '../../deploy/local/arguments.ts';
+import { settings, settingsSchema } from '../../deploy/local/settings.ts';
+import { readTemplate } from '../../deploy/local/template.ts';
+
+/** Values that each variable of the commands refuses; one that any text may be has none. */
+const BROKEN: Record<string, string[]> = {
+  PORT_OFFSET: ['x', '-1', '1.5', '1e3', ' 1000', '22001', '2000'],
+  SIDECART_CACHE: [],
+  XDG_CACHE_HOME: ['.cache', '~/.cache'],
+  SIDECART_API: ['localhost:8080', 'http://', 'http://localhost:8080/api', 'http://ada:secret@localhost'],
+  LOG_LEVEL: ['INFO', 'loud'],
+  ADMIN_EMAIL: ['boss'],
+  ADMIN_PASSWORD: ['12345'],
+};
+const EXAMPLE = /^ {2}(\w+): .+\. For example: \1=.+$/;
+
+function refusal(read: () => unknown): string {
+  try {
+    read();
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+const problems = (text: string) => text.split('\n').slice(1);
+
+describe('the settings of npm start and its sisters', () => {
+  it('When the variables are listed, then each has broken values here', () => {
+    expect(Object.keys(BROKEN).toSorted()).toEqual(Object.keys(settingsSchema.shape).toSorted());
+  });
+
+  it.each(Object.entries(BROKEN).flatMap(([name, values]) => values.map((value) => [name, value] as const)))(
+    'When %s is %j, then the problem and an example are said',
+    (name, value) => {
+      const pair = name.startsWith('ADMIN')
+        ? { ADMIN_EMAIL: 'ada@example.com', ADMIN_PASSWORD: 'correct horse' }
+        : {};
+      const said = problems(refusal(() => settings(undefined, { ...pair, [name]: value }, '/home/ada')));
+      expect(said).toEqual([expect.stringMatching(EXAMPLE)]);
+      expect(said[0]).toContain(`${name}: `);
+      expect(said[0]).not.toContain('secret');
+    },
+  );
+
+  it('When several are wrong, then all are named at once, those of the services as well, each once', () => {
+    const env = {
+      PORT_OFFSET: 'x',
+      ADMIN_EMAIL: 'ada@example.com',
+      LOG_LEVEL: 'loud',
+      CORS_ORIGINS: 'https://shop.example/app',
+      ORDER_EXPIRE_MS: '6000',
+    };
+    const said = problems(refusal(() => settings(readTemplate(), env, '')));
+    const names = ['HOME', 'PORT_OFFSET', 'LOG_LEVEL', 'ADMIN_PASSWORD', 'CORS_ORIGINS', 'ORDER_RECHECK_MS'];
+    expect(new Set(said.map((line) => /^ {2}(\w+):/.exec(line)?.[1]))).toEqual(new Set(names));
+    expect(said).toHaveLength(names.length);
+    for (const line of said) expect(line).toMatch(EXAMPLE);
+  });
+
+  it('When nothing is set, or everything is empty, then nothing is wrong with it, nor for the services', () => {
+    const empty = Object.fromEntries(Object.keys(BROKEN).map((name) => [name, '']));
+    expect(settings(readTemplate(), {}, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
+    expect(settings(readTemplate(), empty, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
+  });
+
+  it('When a service of the template is somebody else’s, then its settings are not ours to judge', () => {
+    const { apps, ...others } = readTemplate();
+    const template = { ...others, apps: apps.map((app) => ({ ...app, command: ['python3', 'main.py'] })) };
+    expect(refusal(() => settings(template, { CORS_ORIGINS: '*' }, '/home/ada'))).toBe('');
+  });
+
+  it('When the API is named with a slash, then it is an origin', () => {
+    const { SIDECART_API } = settings(undefined, { SIDECART_API: 'http://LOCALHOST:9080/' }, '/home/ada');
+    expect(SIDECART_API).toBe('http://localhost:9080');
+  });
+});
+
+describe('the arguments of a command', () => {
+  const options = { profile: { type: 'string' }, quick: { type: 'boolean' } } as const;
+
+  it.each([[['--quack']], [['quick']], [['--profile']], [['--quick=yes']]])(
+    'When they are %j, then that is an error which names it',
+    (args) => {
+      const [name = ''] = args[0]?.replaceAll('-', '').split('=') ?? [];
+      expect(() => argumentsOf(options, args, {})).toThrow(name);
+    },
+  );
+
+  it('When npm has kept an option for itself, then the error says where to put it', () => {
+    expect(() => argumentsOf(options, [], { npm_config_profile: 'x' })).toThrow('npm start -- --profile');
+  });
+
+  it('When they are right, then they are read', () => {
+    expect(argumentsOf(options, ['--profile', 'x', '--quick'], {})).toEqual({ profile: 'x', quick: true });
+  });
+
+  it.each(['', '-1', '0', '1e3', 'two', '0x10', ' 1'])('When an amount is %j, then it is none', (text) => {
+    expect(() => amount('--hours', text)).toThrow('--hours must be a number above 0');
+  });
+
+  it('When an amount has a fraction, then it is taken', () => {
+    expect(amount('--hours', '0.5')).toBe(0.5);
+  });
+});
+
+const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
+
+describe.runIf(runsTypeScript)('a command', () => {
+  const run = (program: string, args: string[], env: Record<string, string> = {}, script?: string) => {
+    const file = script === undefined ? [`deploy/local/${program}.ts`] : ['-p', script];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...file, ...args], {
+      encoding: 'utf8',
+      env: { HOME: homedir(), ...env },
+    });
+    return { status, stdout, stderr };
+  };
+
+  it.each([
+    ['start', ['--profile', 'nowhere'], 'There is no profile "nowhere". There is: nats-postgres'],
+    ['start', ['--prfile', 'x'], "Unknown option '--prfile'"],
+    ['demo', ['now'], "Unexpected argument 'now'"],
+    ['bench', ['--quik'], "Unknown option '--quik'"],
+    ['soak', ['--hours', 'eight'], '--hours must be a number above 0'],
+    ['faults', ['chaos'], 'there is no mode "chaos"'],
+    ['faults', ['--minutes', '10m'], '--minutes must be a number above 0'],
+  ])('When npm run %s gets %j, then it says why in a line, and ends with 1', (program, args, message) => {
+    const { status, stdout, stderr } = run(program, args);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  it('When the environment of npm start is broken, then it says so before anything is started', () => {
+    const { status, stdout, stderr } = run('start', [], { PORT_OFFSET: '2000', TRUSTED_PROXIES: '1' });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      'The environment variables are wrong:',
+      expect.stringContaining('PORT_OFFSET: '),
+      expect.stringContaining('TRUSTED_PROXIES: '),
+    ]);
+  });
+
+  const cache = (env: Record<string, string>) =>
+    run('', [], env, "import('./deploy/local/paths.ts').then(({ cacheDir }) => console.log(cacheDir))")
+      .stdout;
+
+  it.each([
+    [{ SIDECART_CACHE: '/var/cache/mine' }, '/var/cache/mine'],
+    [{ SIDECART_CACHE: './cache' }, join(process.cwd(), 'cache')],
+    [{ SIDECART_CACHE: './cache', INIT_CWD: '/home/ada' }, '/home/ada/cache'],
+    [{ SIDECART_CACHE: '', XDG_CACHE_HOME: '/var/cache' }, '/var/cache/sidecart'],
+    [{ XDG_CACHE_HOME: '', HOME: '/home/ada' }, '/home/ada/.cache/sidecart'],
+  ])('When %j is set, then programs are kept in %s', (env, folder) => {
+    expect(cache(env)).toContain(`${folder}\n`);
+  });
+
+  it.runIf(process.getuid?.() === 0)('When the user has no home, then npm start says what to set', () => {
+    const { status, stderr } = spawnSync(process.execPath, ['deploy/local/start.ts'], {
+      encoding: 'utf8',
+      env: {},
+      uid: 54_321,
+      gid: 54_321,
+    });
+    expect(status).toBe(1);
+    expect(stderr).toContain('HOME: is missing');
+    expect(stderr).toContain('For example: HOME=/tmp/home');
+  });
+});
