@@ -1,7 +1,7 @@
 // What has to happen before anything of ours can run: the packages, and the compiled code. Plain JavaScript without
 // dependencies, since there are none yet.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,11 +14,14 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(1);
 }
 
+dropPinnedNodeThatFails();
+
 const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 if (modified('node_modules/.package-lock.json') < modified('package-lock.json')) {
   // The tools that compile and start are among the development packages: NODE_ENV=production must not leave them out.
   step('Installing packages (npm ci)', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
+  dropPinnedNodeThatFails();
 }
 if (modified('dist/.built') < newest('services', 'deploy', 'tests', 'tsconfig.json', 'package-lock.json')) {
   step('Compiling (tsc)', 'npm', ['run', '--silent', 'build']);
@@ -32,6 +35,19 @@ const child = spawn('node', [`dist/deploy/local/${command}.js`, ...args], { stdi
 process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+
+/**
+ * Where the pinned Node.js does not run, as with another C library, everything takes the machine's: npm puts the folder of this
+ * link first on the path. The lock file keeps it away from musl, but nothing says how old a glibc is.
+ */
+function dropPinnedNodeThatFails() {
+  const pinned = join(root, 'node_modules/.bin/node');
+  if (!existsSync(pinned) || spawnSync(pinned, ['--version']).status === 0) return;
+  rmSync(pinned);
+  console.log(
+    `The pinned Node.js does not run on this machine: using ${process.version} (${process.execPath}).`,
+  );
+}
 
 function step(what, program, programArgs) {
   console.log(`${what} ...`);
