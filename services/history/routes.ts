@@ -91,7 +91,9 @@ export function routes(deps: {
     if (!event) throw new Problem(409, 'not-redrivable', 'This message is not an event of a known type.');
     const { dead_letter_id, type, event_id } = letter;
     await once(req, res, { what: 'redrive', request: { dead_letter_id } }, async () => {
-      await inSpan('redrive dead letter', { dead_letter_id, type }, () => sidecar.publish(event));
+      await inSpan('redrive dead letter', { dead_letter_id, type }, () =>
+        sidecar.publish(event, { again: true }),
+      );
       log.info(
         { audit: 'redrive', caller_id: admin, dead_letter_id, type, event_id },
         'dead letter redriven',

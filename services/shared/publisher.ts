@@ -12,6 +12,9 @@ interface Outgoing {
 
 type Outcome = 'published' | 'failed';
 
+/** @param options.again publishes the event even where the broker has just received it: somebody wants a second one */
+export type Publish = (event: CloudEvent, options?: { again?: boolean }) => Promise<void>;
+
 /** Of so many events it is remembered that the broker has them. */
 const REMEMBERED = 10_000;
 
@@ -29,7 +32,7 @@ export function publisher(
   request: (call: SidecarRequest) => Promise<SidecarResponse>,
   component: string,
   quietMs: number,
-): (event: CloudEvent) => Promise<void> {
+): Publish {
   const said = quietMs > 0 ? new LRUCache<string, true>({ max: REMEMBERED, ttl: quietMs }) : undefined;
   const topics = new Map<string, (outgoing: Outgoing) => Promise<Outcome>>();
 
@@ -74,9 +77,9 @@ export function publisher(
     return made;
   }
 
-  return async (event) => {
+  return async (event, { again = false } = {}) => {
     const name = `${event.type} ${event.id}`;
-    if (said?.has(name)) return;
+    if (!again && said?.has(name)) return;
     const { traceparent } = outgoingHeaders();
     const outcome = await topicOf(event.type)({ event, traceparent });
     if (outcome === 'failed')

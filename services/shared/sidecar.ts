@@ -11,7 +11,7 @@ import {
   type SidecarRequest,
   type SidecarResponse,
 } from './sidecar-call.ts';
-import { publisher } from './publisher.ts';
+import { publisher, type Publish } from './publisher.ts';
 import { stateStore, type StateStore } from './state.ts';
 
 /** A job in Dapr's scheduler: https://docs.dapr.io/reference/api/jobs_api/. */
@@ -29,9 +29,9 @@ export interface Sidecar {
   state: StateStore;
   /**
    * Publishes to the topic named as the event's type. Resolves when the broker has it; at once where it was told the same
-   * event by this process in the last five seconds.
+   * event by this process in the last five seconds, unless it is wanted again.
    */
-  publish: (event: CloudEvent) => Promise<void>;
+  publish: Publish;
   /** The same to every replica of those who listen, and to those that listen now: what it says may get lost. */
   broadcast: (event: CloudEvent) => Promise<void>;
   /** Calls another service. Every answer of that service is a result; @throws SidecarError where none came. */

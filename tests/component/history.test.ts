@@ -4,6 +4,7 @@ import { createApp } from '../../services/history/app.ts';
 import { orderEventType, type Order } from '../../services/orders/contract.ts';
 import { createMetrics } from '../../services/shared/service.ts';
 import { createLogger } from '../../services/shared/log.ts';
+import { QUIET } from '../../services/shared/sidecar.ts';
 import { buildEvent } from '../support/events.ts';
 import { APP_API_TOKEN } from '../support/fake-sidecar.ts';
 import { buildOrder as buildAnOrder } from '../support/orders.ts';
@@ -431,6 +432,15 @@ describe('POST /api/admin/dead-letters/:id/redrive', () => {
     expect(response.body).toMatchObject({ redriven: 2 });
     expect(JSON.stringify(response.body)).not.toContain('tok_4711');
     expect(await letters()).toMatchObject([{ redriven: 2 }]);
+  });
+
+  it('When it is redriven twice within five seconds, then two messages are sent', async () => {
+    await service.stop();
+    service = await startService((deps) => createApp({ ...deps, now }), { quietMs: QUIET });
+    await keptEvent();
+    expect((await redrive()).body).toMatchObject({ redriven: 1 });
+    expect((await redrive()).body).toMatchObject({ redriven: 2 });
+    expect(service.sidecar.published).toEqual([EVENT, EVENT]);
   });
 
   it('When it is redriven twice with the same key, then it is sent once', async () => {

@@ -374,6 +374,13 @@ describe('an event that is said again', () => {
     expect(published()).toEqual(['1', '1']);
   });
 
+  it('When somebody asks for a second one, then it is published at once', async () => {
+    await sidecar.publish(event('1'));
+    await sidecar.publish(event('1'), { again: true });
+    await sidecar.publish(event('1'));
+    expect(published()).toEqual(['1', '1']);
+  });
+
   it('When some time has passed, then it is told again', async () => {
     const impatient = sidecarAt(fake.port, { quietMs: 20 });
     onTestFinished(impatient.close);

@@ -37,8 +37,15 @@ export const sidecarAt = (port: number, more: { metricsPort?: number; quietMs?: 
 
 let tracing = false;
 
-/** Builds the service with the dependencies that every service has; `build` adds its own. */
-export async function startService(build: (deps: ServiceDeps) => Express): Promise<ServiceUnderTest> {
+/**
+ * Builds the service with the dependencies that every service has; `build` adds its own.
+ *
+ * @param options.quietMs for how long its sidecar's client does not publish an event again; not given: it always does
+ */
+export async function startService(
+  build: (deps: ServiceDeps) => Express,
+  { quietMs = 0 }: { quietMs?: number } = {},
+): Promise<ServiceUnderTest> {
   if (!tracing) startTracing('test', { ZIPKIN_ENDPOINT: undefined, TRACES_PER_SECOND: 10 });
   tracing = true;
   const fake = await startFakeSidecar();
@@ -48,7 +55,7 @@ export async function startService(build: (deps: ServiceDeps) => Express): Promi
   });
   const clients: Sidecar[] = [];
   function replica(): Door {
-    const sidecar = sidecarAt(fake.port, { metricsPort: fake.port, quietMs: 0 });
+    const sidecar = sidecarAt(fake.port, { metricsPort: fake.port, quietMs });
     clients.push(sidecar);
     return doorOf(build({ log, sidecar, appApiToken: APP_API_TOKEN, metrics: createMetrics() }));
   }
