@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
 import { FINAL_STATUSES, type OrderStatus } from '../../services/orders/contract.ts';
+import { formatMoney } from '../../services/shared/money.ts';
 import { orStop } from '../../services/shared/run.ts';
 import { argumentsOf } from './arguments.ts';
 import { portsAt } from './ports.ts';
@@ -86,8 +87,8 @@ async function tell(customer: Client, wish: Wish): Promise<void> {
     body: { items: [{ product_id: product, quantity }], payment: { method: 'card', card_token: card } },
     headers,
   });
-  const { order_id: id } = bodyOf(answer);
-  say(`  order ${id}`);
+  const { order_id: id, total, currency } = bodyOf(answer);
+  say(`  order ${id}, ${formatMoney(total, currency)}`);
 
   let seen: OrderStatus | undefined;
   for await (const { order } of customer.watch(id, { signal: AbortSignal.timeout(PATIENCE_MS) })) {

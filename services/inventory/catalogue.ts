@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { currency, money, productId } from '../shared/types.ts';
+import { money, pricingCurrency, productId } from '../shared/types.ts';
 import shopCatalogue from './catalogue.json' with { type: 'json' };
 import { DEFAULT_THRESHOLD, type NewProduct } from './stock.ts';
 import type { StockStore } from './stock-store.ts';
@@ -10,7 +10,7 @@ const catalogueSchema = z.array(
     product_id: productId,
     name: z.string().min(1),
     unit_price: money,
-    currency,
+    currency: pricingCurrency,
     on_hand: z.int().min(0),
     low_stock_threshold: z.int().min(0).default(DEFAULT_THRESHOLD),
   }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEvents } from '../shared/published-events.ts';
-import { currency, freeText, id, money, productId } from '../shared/types.ts';
+import { freeText, currency, id, money, pricingCurrency, productId } from '../shared/types.ts';
 
 /** A product as everyone sees it. `available` = `on_hand` - `reserved`. */
 export const productSchema = z.object({
@@ -23,7 +23,7 @@ export const productListSchema = z.object({
 export const putProductBody = z.strictObject({
   name: freeText(200),
   unit_price: money.max(1_000_000_000),
-  currency: currency.optional(),
+  currency: pricingCurrency.optional(),
 });
 
 /** `POST /api/inventory/:product_id/restock`: a delta, never an overwrite. */

@@ -1,4 +1,5 @@
 import type { Order } from '../orders/contract.ts';
+import { formatMoney } from '../shared/money.ts';
 import { html, type Html } from './html.ts';
 import type { Addressee } from './recipient.ts';
 
@@ -120,13 +121,6 @@ function details({ order_id, items, total, currency }: Order): Html[] {
     </ul>`,
     html`<p>Total: <strong>${formatMoney(total, currency)}</strong></p>`,
   ];
-}
-
-/** @param amount in the currency's minor unit, of which each currency has its own size: EUR 2 digits, JPY none */
-export function formatMoney(amount: number, currency: string): string {
-  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return format.format(amount / 10 ** digits);
 }
 
 /**

@@ -1,10 +1,17 @@
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
+import { CURRENCIES } from './money.ts';
 
-/** Money in the currency's minor unit (cents). */
-export const money = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-/** ISO 4217 code. */
+/** Money in the currency's minor unit, by ISO 4217. */
+export const money = z
+  .int()
+  .min(0)
+  .max(Number.MAX_SAFE_INTEGER)
+  .describe('In the minor unit of its currency by ISO 4217: 1290 is EUR 12.90, JPY 1290 or KWD 1.290.');
+/** What has the form of an ISO 4217 code; so old documents and events stay readable when the list changes. */
 export const currency = z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as EUR');
+/** A currency in which something can be priced from now on. */
+export const pricingCurrency = z.enum(CURRENCIES, { error: 'must be a currency of ISO 4217 such as EUR' });
 /** RFC 3339 in UTC. */
 export const timestamp = z.iso.datetime();
 /** Ids of products are the shop's own words, such as `mug-blue`. Case matters: services/decisions/0050-one-spelling.md. */

@@ -153,6 +153,7 @@ describe('PUT /api/inventory/:product_id', () => {
     [{ name: 'Bag', unit_price: '12' }, ['unit_price']],
     [{ name: 'Bag', unit_price: 1e12 }, ['unit_price']],
     [{ name: 'Bag', unit_price: 1, currency: 'euro' }, ['currency']],
+    [{ name: 'Bag', unit_price: 1, currency: 'ABC' }, ['currency']],
     [{ name: 'Bag', unit_price: 1, on_hand: 5 }, ['on_hand']],
     [[], ['']],
   ])('When the body is %j, then 422 names %j and nothing changes', async (input, fields) => {

@@ -50,6 +50,14 @@ describe('The mails', () => {
     );
   });
 
+  it('When an order is in forints, then its mail has their two digits', () => {
+    const items = [{ product_id: 'tea', name: 'Tea', quantity: 2, unit_price: 64_500 }];
+    const text = textOf(
+      templates.orderConfirmation(ADA, buildOrder({ items, total: 129_000, currency: 'HUF' })),
+    );
+    expect(text.replaceAll('\u00a0', ' ')).toContain('Total: HUF 1,290.00');
+  });
+
   it('When an order is shipped, then the tracking number is told', () => {
     const mail = templates.shipped(ADA, buildOrder({ tracking_number: 'SC-1' }));
     expect(textOf(mail)).toContain('Tracking number: SC-1');
@@ -119,19 +127,6 @@ describe('The mails', () => {
       expect(textOf(templates.accountChanged(ADA, change, isPrevious))).toContain(text);
     },
   );
-});
-
-describe('formatMoney', () => {
-  it.each([
-    [0, 'EUR', '€0.00'],
-    [5, 'EUR', '€0.05'],
-    [123_456, 'USD', '$1,234.56'],
-    [1234, 'JPY', '¥1,234'],
-    [1234, 'KWD', 'KWD 1.234'],
-    [100, 'XXX', '¤1.00'],
-  ])('When %i %s are formatted, then as %s', (amount, currency, text) => {
-    expect(templates.formatMoney(amount, currency).replaceAll('\u00a0', ' ')).toBe(text);
-  });
 });
 
 describe('html', () => {
