@@ -51,10 +51,10 @@ function dropPinnedNodeThatFails() {
 
 function step(what, program, programArgs) {
   console.log(`${what} ...`);
-  const started = Date.now();
+  const started = performance.now();
   const { status } = spawnSync(program, programArgs, { stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0) process.exit(status ?? 1);
-  console.log(`${what}: done in ${Math.round((Date.now() - started) / 1000)} s`);
+  console.log(`${what}: done in ${Math.round((performance.now() - started) / 1000)} s`);
 }
 
 function newest(...paths) {

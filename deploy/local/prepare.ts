@@ -30,10 +30,10 @@ export async function prepare(
   ) => ({
     title,
     task: async (context: Record<string, unknown>, task: { title: string; output: string }) => {
-      const started = Date.now();
+      const started = performance.now();
       let doing = '';
       const show = () => {
-        if (doing) task.output = `${doing} (${Math.round((Date.now() - started) / 1000)} s)`;
+        if (doing) task.output = `${doing} (${Math.round((performance.now() - started) / 1000)} s)`;
       };
       const ticking = setInterval(show, process.stdout.isTTY ? 1_000 : 30_000);
       try {

@@ -159,10 +159,10 @@ export async function waitFor(
   isSo: () => Promise<boolean>,
   { deadlineMs = 60_000, process: awaited }: { deadlineMs?: number; process?: Running } = {},
 ): Promise<void> {
-  const deadline = Date.now() + deadlineMs;
+  const deadline = performance.now() + deadlineMs;
   while (!(await isSo())) {
     if (awaited?.hasEnded()) throw new Error(`${what}: ${awaited.name} ended; see ${awaited.logFile}`);
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${deadlineMs / 1000} s`);
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${deadlineMs / 1000} s`);
     await delay(100);
   }
 }
