@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Attack, Done, Field } from './attacks/attack.ts';
 import { verifyAll, type Checked } from './checks/checks.ts';
+import { deadLetters } from './checks/dead-letters.ts';
 import type { Scene } from './checks/check.ts';
 import { newJournal, type Journal } from './journal.ts';
+import { until } from '../support/wait.ts';
 import { bringUp } from './kinds.ts';
 import { startLoad, type LoadOptions } from './load.ts';
 import { letIn } from './people.ts';
@@ -53,18 +55,24 @@ export async function act(stage: Stage, options: ActOptions): Promise<Act> {
   const people = await letIn(stage.doors, system.admin, options.customers);
   const held = holds();
   const supervisor = supervise(units, held.isHeld);
-  const began = Date.now();
+  const began = performance.now();
   const during: Field['during'] = (fault, doIt) => {
-    const after = ((Date.now() - began) / 1000).toFixed(1).padStart(6);
+    const after = ((performance.now() - began) / 1000).toFixed(1).padStart(6);
     tell(`${after} s, ${journal.accepted.size} orders; ${fault.kind}: ${fault.target}, ${fault.lasts} ms`);
     return held.during(fault, doIt);
   };
   try {
+    const before = await until(
+      'the dead letters are listed',
+      () => deadLetters(people.admin).catch(() => undefined),
+      (letters) => letters !== undefined,
+    );
+    const lettersBefore = new Set(before?.map(({ id }) => id));
     const load = startLoad({ people, journal, shelf, seed, tabs, restMs, actions });
     const attacked = await options
       .attack({ people, journal, during, signal, tell })
       .finally(() => load.stop());
-    const loadEnded = Date.now();
+    const loadEnded = performance.now();
 
     tell(`The load has ended: ${journal.accepted.size} orders. Waiting for quiet ...`);
     await Promise.all([...units.values()].map(bringUp));
@@ -77,9 +85,16 @@ export async function act(stage: Stage, options: ActOptions): Promise<Act> {
       violations: await load.settle(options.quietMs),
     };
     await findTaken(people, journal);
-    const scene: Scene = { people, journal, shelf, began, mails: system.urls.mails, orders: new Map() };
+    const scene: Scene = {
+      people,
+      journal,
+      shelf,
+      lettersBefore,
+      mails: system.urls.mails,
+      orders: new Map(),
+    };
     const checks = await verifyAll(scene, { deadlineMs: options.quietMs, signal });
-    const quietAfter = Date.now() - loadEnded;
+    const quietAfter = performance.now() - loadEnded;
     const judged = attacked.judge?.(scene) ?? { checks: [], figures: {} };
     return {
       journal,

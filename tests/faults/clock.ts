@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /**
- * Loaded into a service before its own code (`node --import`): on SIGUSR2 its clock jumps to where CLOCK_FILE says,
- * milliseconds ahead of the true time. Timers go on as they are, as with a clock that is set.
+ * Loaded into a service before its own code (`node --import`): on SIGUSR2 its clock jumps to where its file in CLOCK_DIR
+ * says, so many milliseconds ahead of the true time, or behind it where there are fewer than none. Timers and `performance` go on as they
+ * are, as with a clock that is set.
  */
 const Real = globalThis.Date;
 let ahead = 0;
 process.on('SIGUSR2', () => {
-  ahead = Number(readFileSync(process.env['CLOCK_FILE'] ?? '', 'utf8'));
+  ahead = Number(readFileSync(join(process.env['CLOCK_DIR'] ?? '', String(process.pid)), 'utf8'));
 });
 
 globalThis.Date = class extends Real {

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Unit } from '../../deploy/local/app-processes.ts';
 import type { RunningSystem } from '../../deploy/local/system.ts';
 import { lockDatabase, type SmallDisk } from './disks.ts';
@@ -24,8 +25,8 @@ export interface Surroundings {
   databases: readonly string[];
   /** The title of the part that keeps them, where they are not files. */
   databaseServer: string | undefined;
-  /** The replica whose clock can be set, and the file that says by how much. */
-  clock: { replica: string; file: string };
+  /** Where a file for each process says by how much its clock is ahead. */
+  clockDir: string;
 }
 
 /** Every replica by how often it is hit: those that money and stock depend on most often. */
@@ -44,8 +45,9 @@ export const REPLICAS: Readonly<Record<string, number>> = {
 };
 /** How long what is killed stays away. Milliseconds. */
 const AWAY = [200, 2_000] as const;
-/** An hour: far beyond every deadline. */
-const CLOCK_AHEAD = 3_600_000;
+/** Far beyond every deadline. */
+const AN_HOUR_MS = 3_600_000;
+const CLOCKS = { 'an hour ahead': AN_HOUR_MS, 'an hour back': -AN_HOUR_MS };
 
 /** All kinds of fault that this machine allows. */
 export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[] {
@@ -80,20 +82,11 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
     kind('scheduler frozen', 1, one('Dapr scheduler'), frozen.part, freezing(part('Dapr scheduler'))),
     kind('mail server frozen', 1, one('Mail catcher'), frozen.mail, freezing(part('Mail catcher'))),
     kind('Zipkin frozen', 1, one('Zipkin'), frozen.part, freezing(part('Zipkin'))),
-    {
-      name: 'clock an hour ahead',
-      targets: [{ name: around.clock.replica, weight: 1, touches: [around.clock.replica] }],
-      lasts: [1_000, 6_000],
-      weight: 1,
-      async begin(name) {
-        setClock(CLOCK_AHEAD);
-        return async () => setClock(0);
-        function setClock(ahead: number): void {
-          writeFileSync(around.clock.file, String(ahead));
-          signal(service(name).pid(), 'SIGUSR2');
-        }
-      },
-    },
+    ...clockKinds(replicas, (name, ahead) => {
+      const pid = service(name).pid();
+      writeFileSync(join(around.clockDir, String(pid)), String(ahead));
+      signal(pid, 'SIGUSR2');
+    }),
   ];
   const { databaseServer, farHost, farReplicas, smallDisk } = around;
   if (databaseServer)
@@ -143,6 +136,28 @@ function kind(
   begin: FaultKind['begin'],
 ): FaultKind {
   return { name, weight, targets, lasts, begin };
+}
+
+/** A kind for each service and direction: as every kind comes once before any comes again, every service has its turn. */
+function clockKinds(
+  replicas: readonly Target[],
+  setClock: (name: string, ahead: number) => void,
+): FaultKind[] {
+  const serviceOf = ({ name }: Target) => name.replace(/-\d+$/, '');
+  return [...new Set(replicas.map(serviceOf))].flatMap((service) =>
+    Object.entries(CLOCKS).map(([where, ahead]) =>
+      kind(
+        `clock of ${service} ${where}`,
+        0.15,
+        replicas.filter((one) => serviceOf(one) === service),
+        [1_000, 6_000],
+        async (name) => {
+          setClock(name, ahead);
+          return async () => setClock(name, 0);
+        },
+      ),
+    ),
+  );
 }
 
 const nothing = async () => {};

@@ -217,9 +217,9 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
       await running;
     },
     async settle(deadlineMs) {
-      const deadline = Date.now() + deadlineMs;
+      const deadline = performance.now() + deadlineMs;
       const answers = new Map<string, string>();
-      while (open.size > 0 && Date.now() < deadline) {
+      while (open.size > 0 && performance.now() < deadline) {
         await Promise.all(
           [...open].slice(0, 20).map(async (one) => {
             const answer = await ('product_id' in one

@@ -135,7 +135,7 @@ function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[]
     date: new Date().toISOString(),
     machine: machine(),
     seconds,
-    faults: recoveries(acted.faults, journal.accepted, scene.orders, Date.now()),
+    faults: recoveries(acted.faults, journal.accepted, scene.orders),
     missing: stage.missing,
     endedByItself: tally(acted.endedByItself),
     requests: Object.fromEntries(journal.tries),

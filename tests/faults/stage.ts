@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { replicasOf, type Unit } from '../../deploy/local/app-processes.ts';
-import { root } from '../../deploy/local/paths.ts';
+import { folder, root } from '../../deploy/local/paths.ts';
 import { profileOf } from '../../deploy/local/profiles.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
@@ -48,7 +48,6 @@ export interface StageOptions {
 
 const AT_THE_HEART = { orders: 2, inventory: 2, payments: 2 };
 const FAR = ['orders-2', 'inventory-2', 'payments-2'];
-const CLOCK = 'payments-2';
 const SMALL_DISK = 'payments';
 /** Services whose databases are files that can be locked. */
 const DATABASES = ['orders', 'inventory', 'payments', 'fulfilment', 'history', 'notifications'];
@@ -59,7 +58,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   const profile = profileOf(options.profile);
   const { broker, databaseServer } = profile ?? { broker: 'Redis', databaseServer: undefined };
   const dataDir = mkdtempSync(join(scratch, 'system-'));
-  const clock = { replica: CLOCK, file: join(dataDir, 'clock') };
+  const clockDir = folder(dataDir, 'clocks');
   const farHost = proxies || profile ? undefined : makeFarHost(portOffset / 1000);
   const smallDisk = databaseServer ? undefined : makeSmallDisk(dataDir, SMALL_DISK);
   const mischief = proxies ? await startProxies(options, replicas) : [];
@@ -84,7 +83,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         farHost,
         farReplicas: FAR,
         smallDisk: smallDisk && { of: SMALL_DISK, disk: smallDisk },
-        clock,
+        clockDir,
         broker,
         databases: databaseServer ? [] : DATABASES,
         databaseServer,
@@ -105,22 +104,28 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   function start(): Promise<RunningSystem> {
     const seedFile = join(dataDir, 'catalogue.json');
     writeFileSync(seedFile, JSON.stringify(catalogue(options.shelves)));
-    writeFileSync(clock.file, '0');
+    const { apps, common } = readTemplate();
     const clockModule = pathToFileURL(join(root, 'dist/tests/faults/clock.js')).href;
+    const settable = {
+      CLOCK_DIR: clockDir,
+      NODE_OPTIONS: `${common.env['NODE_OPTIONS'] ?? ''} --import=${clockModule}`,
+    };
+    const env: Record<string, Record<string, string>> = {
+      // Of so many orders, a trace of each would cost more than the orders.
+      gateway: { ...UNLIMITED, TRACES_PER_SECOND: '1' },
+      // A clock an hour ahead must not send everybody to log in again.
+      users: { TOKEN_TTL_SECONDS: String(4 * 3600) },
+      inventory: { SEED_FILE: seedFile },
+      // Messages that are late on purpose are no sign of too many orders.
+      orders: proxies ? { ORDER_MAX_LAG_MS: '60000' } : {},
+      payments: { PAYMENT_TIMEOUT_MS: '1000', SLOW_CARD_MS: '2500' },
+      fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
+    };
     return startSystem({
       dataDir,
       portOffset,
       replicas,
-      env: {
-        // Of so many orders, a trace of each would cost more than the orders.
-        gateway: { ...UNLIMITED, TRACES_PER_SECOND: '1' },
-        inventory: { SEED_FILE: seedFile },
-        // Messages that are late on purpose are no sign of too many orders.
-        orders: proxies ? { ORDER_MAX_LAG_MS: '60000' } : {},
-        payments: { PAYMENT_TIMEOUT_MS: '1000', SLOW_CARD_MS: '2500' },
-        fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
-        [clock.replica]: { CLOCK_FILE: clock.file, NODE_OPTIONS: `--import=${clockModule}` },
-      },
+      env: Object.fromEntries(apps.map(({ appID }) => [appID, { ...settable, ...env[appID] }])),
       ...(options.dist ? { dist: options.dist } : {}),
       ...(profile ? { profile: profile.name } : {}),
       ...(proxies ? { portForSidecar: (_name, port) => port + PROXY } : {}),

@@ -11,11 +11,11 @@ export async function until<T>(
   satisfies: (answer: T) => boolean,
   deadlineMs = 20_000,
 ): Promise<T> {
-  const deadline = Date.now() + deadlineMs;
+  const deadline = performance.now() + deadlineMs;
   for (;;) {
     const answer = await ask();
     if (satisfies(answer)) return answer;
-    if (Date.now() > deadline)
+    if (performance.now() > deadline)
       throw new Error(`${what}: not within ${deadlineMs} ms; last seen: ${JSON.stringify(answer)}`);
     await delay(50);
   }

@@ -17,12 +17,12 @@ export function faults(options: { seed: string; seconds: number; kinds: readonly
     const signal = AbortSignal.any([interrupted, over.signal]);
     setMaxListeners(0, signal);
     tell(`${plan.length} faults of ${kinds.length} kinds in ${seconds} s of load.`);
-    const started = Date.now();
+    const started = performance.now();
     const done: Done[] = [];
     const inflict = async (fault: Fault) => {
       const kind = kinds.find(({ name }) => name === fault.kind);
       if (!kind) throw new Error(`no fault of the kind "${fault.kind}" can be done here`);
-      await delay(Math.max(0, fault.at - (Date.now() - started)), undefined, { signal });
+      await delay(Math.max(0, fault.at - (performance.now() - started)), undefined, { signal });
       await during(fault, async () => {
         const began = Date.now();
         const end = await kind.begin(fault.target);

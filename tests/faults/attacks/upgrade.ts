@@ -12,7 +12,7 @@ const READY_FOR = 7_000;
  */
 export function upgrade(system: RunningSystem): Attack {
   return async ({ journal, during, signal }) => {
-    const started = Date.now();
+    const started = performance.now();
     const done: Done[] = [];
     await delay(READY_FOR, undefined, { signal });
     for (const name of system.names) {
@@ -20,7 +20,7 @@ export function upgrade(system: RunningSystem): Attack {
         kind: 'upgrade',
         target: name,
         touches: [name],
-        at: Date.now() - started,
+        at: performance.now() - started,
         lasts: 0,
       };
       const { service, sidecar } = system.app(name);

@@ -17,8 +17,8 @@ export interface Scene {
   people: People;
   journal: Journal;
   shelf: Shelf;
-  /** When it began; what was before is not looked at. Milliseconds. */
-  began: number;
+  /** The ids of the dead letters that were there before. */
+  lettersBefore: ReadonlySet<string>;
   /** The mail catcher. */
   mails: string;
   /** Every accepted order, by the check that comes first. */

@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunningSystem } from '../../deploy/local/system.ts';
+import { readTemplate } from '../../deploy/local/template.ts';
+import { kindsOf, type FaultKind } from '../faults/kinds.ts';
+import { schedule } from '../faults/schedule.ts';
+import { until } from '../support/wait.ts';
+
+const AN_HOUR_MS = 3_600_000;
+const Real = globalThis.Date;
+const clockDir = mkdtempSync(join(tmpdir(), 'sidecart-clocks-'));
+
+/** A system whose every service is this process. */
+const system = {
+  app: () => ({ service: { pid: () => process.pid } }),
+} as unknown as RunningSystem;
+const kinds = kindsOf(system, {
+  dataDir: clockDir,
+  farHost: undefined,
+  farReplicas: [],
+  smallDisk: undefined,
+  broker: 'Redis',
+  databases: [],
+  databaseServer: undefined,
+  clockDir,
+});
+const clocks = kinds.filter(({ name }) => name.startsWith('clock of '));
+
+beforeAll(async () => {
+  process.env['CLOCK_DIR'] = clockDir;
+  await import('../faults/clock.ts');
+});
+afterAll(() => {
+  globalThis.Date = Real;
+  process.removeAllListeners('SIGUSR2');
+  delete process.env['CLOCK_DIR'];
+  rmSync(clockDir, { recursive: true, force: true });
+});
+
+/** By how much the clock is ahead, to the minute. */
+const ahead = () => Math.round((Date.now() - Real.now()) / 60_000) * 60_000;
+const untilAhead = (ms: number) =>
+  until(
+    `the clock is ${ms} ms ahead`,
+    async () => ahead(),
+    (now) => now === ms,
+  );
+
+describe('clocks that are set', () => {
+  it('When the kinds are listed, then every service has its clock set forward and back', () => {
+    const services = readTemplate().apps.map(({ appID }) => appID);
+    const names = services.flatMap((of) => [`clock of ${of} an hour ahead`, `clock of ${of} an hour back`]);
+    expect(clocks.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
+    const targets = clocks.find(({ name }) => name === 'clock of orders an hour back')?.targets;
+    expect(targets?.map(({ name }) => name)).toEqual(['orders', 'orders-2']);
+  });
+
+  it('When ten minutes are planned, then each of them comes', () => {
+    const plan = schedule({ seed: '1', forMs: 600_000, kinds });
+    const planned = new Set(plan.map(({ kind }) => kind));
+    expect(clocks.filter(({ name }) => !planned.has(name))).toEqual([]);
+  });
+
+  it.each([
+    ['ahead', AN_HOUR_MS],
+    ['back', -AN_HOUR_MS],
+  ])(
+    'When one is set an hour %s, then it is so until the end, and what is measured goes on',
+    async (where, by) => {
+      const kind = clocks.find(({ name }) => name === `clock of users an hour ${where}`) as FaultKind;
+      const before = performance.now();
+      const end = await kind.begin('users');
+      await untilAhead(by);
+      expect(Math.abs(new Date().getTime() - Date.now())).toBeLessThan(1_000);
+      expect(new Date('2026-01-01T00:00:00.000Z').getTime()).toBe(Real.UTC(2026, 0, 1));
+      expect(performance.now() - before).toBeLessThan(60_000);
+      await end();
+      await untilAhead(0);
+    },
+  );
+});
