@@ -34,6 +34,7 @@ export async function* watchOrder(
   let seen = after;
   let retry = RETRY;
   let lost = 0;
+  let hasEnded = false;
   let cause: unknown;
   const alive = () => void (lost = 0);
   const stream = { onComment: alive, onRetry: (ms: number) => void (retry = Math.min(ms, MAX_RETRY)) };
@@ -51,13 +52,14 @@ export async function* watchOrder(
           alive();
           seen = change.order.version;
           yield change;
-          if (FINAL_STATUSES.has(change.order.status)) return;
+          // A refund may still follow in this stream.
+          hasEnded = FINAL_STATUSES.has(change.order.status);
         }
       } catch (error) {
         cause = error;
       }
     }
-    if (signal?.aborted) return;
+    if (signal?.aborted || hasEnded) return;
     if (answer && !answer.ok) {
       cause = `${answer.status} ${answer.body.detail}`;
       if (answer.status < 500 && answer.status !== 429) break;

@@ -33,7 +33,7 @@ export const customerTotalsSchema = z.object({
   customer_id: id,
   orders: z.int(),
   by_status: z.partialRecord(orderStatus, z.int()),
-  /** Minor units by currency, of orders that are PAID, SHIPPED or DELIVERED. */
+  /** Minor units by currency, of orders that are PAID, SHIPPED or DELIVERED, without what was refunded of them. */
   spent: z.record(z.string(), money),
 });
 

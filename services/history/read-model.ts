@@ -2,7 +2,7 @@ import type { Order, OrderStatus } from '../orders/contract.ts';
 import type { CustomerTotals } from './contract.ts';
 
 /** What of an order its customer's totals are made of. */
-export type Counted = Pick<Order, 'status' | 'currency' | 'total'>;
+export type Counted = Pick<Order, 'status' | 'currency' | 'total' | 'refunded'>;
 
 /** Totals as they are kept. */
 export interface KeptTotals extends CustomerTotals {
@@ -86,8 +86,8 @@ export function totalsOf(customerId: string, orders: Iterable<Counted>): KeptTot
 }
 
 /** As an order is counted. */
-export function countedOf({ status, currency, total }: Order): Counted {
-  return { status, currency, total };
+export function countedOf({ status, currency, total, refunded = 0 }: Order): Counted {
+  return { status, currency, total, refunded };
 }
 
 /** More orders of one customer do not change while they are counted; where they do, the count begins anew. */
@@ -112,7 +112,7 @@ function recount(totals: KeptTotals, before: Order | undefined, after: Order): K
 
 function count({ by_status, spent }: CustomerTotals, order: Counted, sign: 1 | -1): void {
   add(by_status, order.status, sign);
-  if (PAID.has(order.status)) add(spent, order.currency, sign * order.total);
+  if (PAID.has(order.status)) add(spent, order.currency, sign * (order.total - (order.refunded ?? 0)));
 }
 
 function add(sums: Partial<Record<string, number>>, name: string, amount: number): void {

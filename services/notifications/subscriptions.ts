@@ -17,6 +17,7 @@ const ORDER_MAILS: Partial<Record<OrderEventType, templates.OrderTemplate>> = {
   'order.cancelled': templates.cancelled,
   'order.rejected': templates.rejected,
   'order.expired': templates.expired,
+  'order.refunded': templates.refunded,
 };
 
 export function subscriptions(deps: { log: Logger; recipients: RecipientStore; mailOnce: MailOnce }): Router {

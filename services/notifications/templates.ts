@@ -88,6 +88,15 @@ export const expired: OrderTemplate = (recipient, order) =>
     ...details(order),
   ]);
 
+export const refunded: OrderTemplate = (recipient, order) =>
+  mail('Your order is refunded', recipient, [
+    html`<p>
+      We have given <strong>${formatMoney(order.refunded ?? 0, order.currency)}</strong> back to your card. It
+      may take some days until your bank shows it.
+    </p>`,
+    ...details(order),
+  ]);
+
 function mail(title: string, recipient: Addressee, content: Html[]): Mail {
   const document = html`<!doctype html>
     <html lang="en">

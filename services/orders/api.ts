@@ -192,6 +192,10 @@ const events = describeEvents(orderEvents, {
     summary: 'The order ended: it was not paid in time',
     ...ended('EXPIRED', 3, 'not paid in time'),
   },
+  'order.refunded': {
+    summary: 'What was paid for the order was given back after it was shipped. Its status stays',
+    example: { order: example('DELIVERED', 6, { tracking_number: EXAMPLE.tracking, refunded: 2580 }) },
+  },
 });
 
 const broadcasts = describeEvents(orderBroadcasts, {

@@ -42,6 +42,8 @@ export const orderSchema = z.object({
   /** Why the order ended as it did, for REJECTED, PAYMENT_FAILED, CANCELLED and EXPIRED. */
   reason: z.string().optional(),
   tracking_number: z.string().optional(),
+  /** What was given back of an order that had been shipped, in total. Minor units. */
+  refunded: money.optional(),
   /** Grows by one with each event. */
   version: z.int().min(1),
   created_at: timestamp,
@@ -68,6 +70,7 @@ export const orderEvents = defineEvents('orders', {
   'order.delivered': orderEventData,
   'order.cancelled': orderEventData,
   'order.expired': orderEventData,
+  'order.refunded': orderEventData,
 });
 export const orderEventType = z.enum(orderEvents.types);
 export type OrderEventType = z.infer<typeof orderEventType>;
@@ -93,7 +96,7 @@ export type OrderChange = z.infer<typeof orderChangeSchema>;
 export const orderChangesSchema = z.object({ items: z.array(orderChangeSchema), ended: z.boolean() });
 
 /**
- * `GET /orders`, for history only: orders as their streams have them. Those of `ids`, in their order, without any that do not
+ * `GET /orders`, for history and payments only: orders as their streams have them. Those of `ids`, in their order, without any that do not
  * exist; or else all that are final, oldest first, in pages. One that the page has twice is one that was listed twice.
  */
 export const ordersQuery = z.object({

@@ -71,13 +71,15 @@ export function orderMover(deps: {
     const events = append(before, [next], at);
     const becomes = replay(orderId, events);
     const watched = await watch(loaded.value, becomes, message);
+    // The job of an order that is final has ended: it comes back to publish this once more.
+    if (isFinal(order)) await job.set(orderId, recheckMs);
     const value = isUnpaid(becomes) ? watched : withoutCard(watched);
     const document = await store.save({ ...loaded, value }, events);
     intake.moved(next.type, Date.parse(at) - Date.parse(order.created_at), performance.now());
     await say(document, becomes.version);
     moved.inc({ type: next.type });
     if (later.length > 0) return attempt(orderId, message, demand);
-    if (ALL_IS_DONE.has(becomes.status) && !document.unwatched) void finish(orderId);
+    if (ALL_IS_DONE.has(becomes.status) && !document.unwatched && !isFinal(order)) void finish(orderId);
     return { order: becomes, changed: true };
   };
 

@@ -13,6 +13,7 @@ export type NewEvent =
   | { type: 'order.paid'; data: { payment_id: string } }
   | { type: 'order.shipped'; data: { tracking_number?: string } }
   | { type: 'order.delivered'; data: Record<string, never> }
+  | { type: 'order.refunded'; data: { refunded: number } }
   | {
       type: 'order.rejected' | 'order.payment_failed' | 'order.cancelled' | 'order.expired';
       data: { reason: string };
@@ -28,7 +29,8 @@ export interface OrderCreated {
 /** An event in the stream. Versions count from 1 without gaps. */
 export type OrderEvent = NewEvent & { version: number; time: string };
 
-const STATUS_AFTER: Record<OrderEventType, OrderStatus> = {
+/** A refund leaves the order in its status. */
+const STATUS_AFTER: Record<Exclude<OrderEventType, 'order.refunded'>, OrderStatus> = {
   'order.created': 'PENDING',
   'payment.requested': 'RESERVED',
   'order.paid': 'PAID',
@@ -70,12 +72,16 @@ export function replay(orderId: string, events: readonly OrderEvent[]): Order {
 }
 
 function apply(order: Order, event: OrderEvent): Order {
-  const { reason, tracking_number } = event.data as { reason?: string; tracking_number?: string };
+  const { reason, tracking_number, refunded } = event.data as Pick<
+    Order,
+    'reason' | 'tracking_number' | 'refunded'
+  >;
   return {
     ...order,
     ...(reason === undefined ? {} : { reason }),
     ...(tracking_number === undefined ? {} : { tracking_number }),
-    status: STATUS_AFTER[event.type],
+    ...(refunded === undefined ? {} : { refunded }),
+    status: event.type === 'order.refunded' ? order.status : STATUS_AFTER[event.type],
     version: event.version,
     updated_at: event.time,
   };

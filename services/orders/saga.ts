@@ -7,6 +7,7 @@ export type Message =
   | { type: 'inventory.rejected'; reason: string }
   | { type: 'payment.processed'; payment_id: string }
   | { type: 'payment.failed'; reason: string }
+  | { type: 'payment.refunded'; refunded: number }
   | { type: 'shipment.dispatched'; tracking_number: string }
   | { type: 'shipment.delivered'; tracking_number: string; shippedHeard: boolean }
   | { type: 'shipment.stopped'; reason: string }
@@ -46,6 +47,7 @@ const LEADS_TO: Record<Message['type'], OrderEventType> = {
   'inventory.rejected': 'order.rejected',
   'payment.processed': 'order.paid',
   'payment.failed': 'order.payment_failed',
+  'payment.refunded': 'order.refunded',
   'shipment.dispatched': 'order.shipped',
   'shipment.delivered': 'order.delivered',
   'shipment.stopped': 'order.cancelled',
@@ -60,7 +62,7 @@ const LEADS_TO: Record<Message['type'], OrderEventType> = {
  * and the same for a message that comes twice.
  */
 export function decide(order: Order, last: OrderEventType, message: Message): Decision {
-  const events = follow(order.status, message);
+  const events = follow(order, message);
   return {
     events,
     sayAgain: events.length === 0 && last === LEADS_TO[message.type],
@@ -68,8 +70,9 @@ export function decide(order: Order, last: OrderEventType, message: Message): De
   };
 }
 
-function follow(status: OrderStatus, message: Message): NewEvent[] {
-  const unpaid = isUnpaid({ status });
+function follow(order: Order, message: Message): NewEvent[] {
+  const { status } = order;
+  const unpaid = isUnpaid(order);
   switch (message.type) {
     case 'inventory.reserved':
       return status === 'PENDING' ? [{ type: 'payment.requested', data: {} }] : [];
@@ -79,6 +82,12 @@ function follow(status: OrderStatus, message: Message): NewEvent[] {
       return unpaid ? [{ type: 'order.paid', data: { payment_id: message.payment_id } }] : [];
     case 'payment.failed':
       return unpaid ? [{ type: 'order.payment_failed', data: { reason: message.reason } }] : [];
+    case 'payment.refunded': {
+      // An order that ended before it was shipped says so by its status.
+      const isTold = order.refunded === message.refunded;
+      const wasShipped = status === 'SHIPPED' || status === 'DELIVERED';
+      return wasShipped && !isTold ? [{ type: 'order.refunded', data: { refunded: message.refunded } }] : [];
+    }
     case 'shipment.dispatched':
       return status === 'PAID' ? [shipped(message.tracking_number)] : [];
     case 'shipment.delivered':

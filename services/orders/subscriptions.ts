@@ -28,6 +28,9 @@ export function subscriptions(deps: { log: Logger; move: MoveOrder }): Router {
     on(paymentEvents, 'payment.failed', ({ order_id, reason }) =>
       apply(order_id, { type: 'payment.failed', reason }),
     ),
+    on(paymentEvents, 'payment.refunded', ({ order_id, refunded }) =>
+      apply(order_id, { type: 'payment.refunded', refunded }),
+    ),
     on(shipmentEvents, 'shipment.dispatched', ({ order_id, tracking_number }) =>
       apply(order_id, { type: 'shipment.dispatched', tracking_number }),
     ),

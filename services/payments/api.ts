@@ -44,12 +44,18 @@ export const paymentsApi = {
   },
   'POST /api/payments/:order_id/refund': {
     access: 'admin',
-    summary: 'Give the money of an order back',
+    summary: 'Give the money of an order back that was shipped or delivered',
     params,
     idempotent: true,
     body: noBody.optional(),
     answer: paymentSchema,
-    problems: { 'nothing-captured': { status: 409, when: 'Nothing was captured that could be refunded.' } },
+    problems: {
+      'nothing-captured': { status: 409, when: 'Nothing was captured that could be refunded.' },
+      'order-not-delivered': {
+        status: 409,
+        when: 'The order is not shipped yet: cancelling it refunds it.',
+      },
+    },
     answered: { ...payment, status: 'REFUNDED', refunded: 2580 },
   },
 } satisfies ServiceApi;
@@ -63,6 +69,10 @@ const events = describeEvents(paymentEvents, {
   'payment.failed': {
     summary: 'No money is kept for an order',
     example: { order_id: EXAMPLE.order, reason: 'card declined' },
+  },
+  'payment.refunded': {
+    summary: 'Money was given back for an order',
+    example: { order_id: EXAMPLE.order, payment_id: EXAMPLE.payment, refunded: 2580, currency: 'EUR' },
   },
 });
 

@@ -5,7 +5,7 @@ import { notFound, Problem } from '../shared/problem.ts';
 import type { ServiceDeps } from '../shared/service.ts';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
-import type { CardOf } from './cards.ts';
+import type { Orders } from './orders.ts';
 import type { PaymentStore } from './payment-store.ts';
 import {
   authorized,
@@ -25,7 +25,7 @@ import { ProviderError, type BoundedProvider } from './provider.ts';
 interface CashierDeps extends Pick<ServiceDeps, 'log' | 'metrics'> {
   store: PaymentStore;
   provider: BoundedProvider;
-  cardOf: CardOf;
+  cardOf: Orders['cardOf'];
   now: () => Date;
   maxAttempts: number;
 }
@@ -130,8 +130,8 @@ export function cashier({ store, provider, cardOf, now, maxAttempts, log, metric
     },
 
     /** Takes back what was charged for an order that has ended; nothing will be charged for it any more. */
-    async endOrder(order: Order, reason: string): Promise<void> {
-      await retryOnConflict(() => end(order, 'order ended', reason));
+    async endOrder(order: Order, reason: string): Promise<PaymentDocument> {
+      return retryOnConflict(() => end(order, 'order ended', reason));
     },
 
     /**

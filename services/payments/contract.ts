@@ -36,9 +36,12 @@ export const ledgerSchema = z.object({
 export const paymentProcessedData = z.object({ order_id: id, payment_id: id });
 /** `payment.failed`: no money is kept. */
 export const paymentFailedData = z.object({ order_id: id, reason: z.string() });
+/** `payment.refunded`: so much was given back, in total. Minor units. */
+export const paymentRefundedData = z.object({ order_id: id, payment_id: id, refunded: money, currency });
 
 /** What payments publishes. */
 export const paymentEvents = defineEvents('payments', {
   'payment.processed': paymentProcessedData,
   'payment.failed': paymentFailedData,
+  'payment.refunded': paymentRefundedData,
 });

@@ -6,22 +6,22 @@ import { notFound } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { id, noBody } from '../shared/types.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
-import type { Cashier } from './cashier.ts';
 import { paymentListQuery } from './contract.ts';
 import type { PaymentStore } from './payment-store.ts';
 import { publicPayment } from './payment.ts';
 import type { BoundedProvider, Movement } from './provider.ts';
+import { REFUND_JOB_PREFIX, type RefundPayment } from './refund-payment.ts';
 
 const total = (movements: Movement[]) => movements.reduce((sum, { amount }) => sum + amount, 0);
 
-/** The public addresses under `/api/payments`. */
+/** The public addresses under `/api/payments`, and the job of a refund. */
 export function routes(deps: {
   store: PaymentStore;
   provider: BoundedProvider;
-  cashier: Cashier;
+  refundPayment: RefundPayment;
   once: Once;
 }): Router {
-  const { store, provider, cashier, once } = deps;
+  const { store, provider, refundPayment, once } = deps;
   const router = Router();
 
   router.get('/api/payments', async (req, res) => {
@@ -39,8 +39,13 @@ export function routes(deps: {
     parseBody(noBody, req.body);
     await once(req, res, { what: 'refund', request: { orderId } }, async () => ({
       status: 200,
-      body: publicPayment(await cashier.refund(orderId)),
+      body: publicPayment(await refundPayment.refund(orderId)),
     }));
+  });
+
+  router.post(`/job/${REFUND_JOB_PREFIX}:order_id`, async (req, res) => {
+    await refundPayment.goOn(orderIdOf(req.params.order_id));
+    res.json({});
   });
 
   /** What the provider says it took and gave back, to reconcile with. */

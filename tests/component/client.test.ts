@@ -344,10 +344,11 @@ describe('an order that is watched', () => {
   const eventOf = ({ type, order }: OrderChange) =>
     `id: ${order.version}\nevent: ${type}\ndata: ${JSON.stringify(order)}\n\n`;
 
-  /** Begins a stream with these changes. */
+  /** Begins a stream with these changes. As the gateway does, it ends the stream where the order has ended. */
   function stream(res: ServerResponse, ...changes: OrderChange[]): void {
     res.writeHead(200, { 'content-type': 'text/event-stream' });
     res.write(`retry: 5\n\n${changes.map(eventOf).join('')}`);
+    if (changes.some(({ order }) => order.status === 'DELIVERED')) res.end();
   }
 
   async function watch(...[options]: [Parameters<Client['watch']>[1]?]): Promise<OrderChange[]> {
@@ -369,6 +370,13 @@ describe('an order that is watched', () => {
       url: `/api/orders/${ID}/stream`,
       headers: { accept: 'text/event-stream', 'last-event-id': '0' },
     });
+  });
+
+  it('When the order was refunded after its end, then that is told, too', async () => {
+    const refunded = change(4, 'DELIVERED', 'order.refunded');
+    answering = (_, res) => stream(res, CREATED, PAID, DELIVERED, refunded);
+    expect(await watch()).toEqual([CREATED, PAID, DELIVERED, refunded]);
+    expect(asked).toHaveLength(1);
   });
 
   it.each<[string, (res: ServerResponse) => void]>([

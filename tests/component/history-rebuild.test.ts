@@ -105,7 +105,10 @@ const openIds = () =>
 function expectedTotals(customer: string): CustomerTotals {
   const own = [...streams.values()].filter(({ customer_id }) => customer_id === customer);
   const of = (statuses: OrderStatus[]) => own.filter(({ status }) => statuses.includes(status));
-  const spent = of(['PAID', 'SHIPPED', 'DELIVERED']).reduce((sum, { total }) => sum + total, 0);
+  const spent = of(['PAID', 'SHIPPED', 'DELIVERED']).reduce(
+    (sum, { total, refunded = 0 }) => sum + total - refunded,
+    0,
+  );
   return {
     customer_id: customer,
     orders: own.length,
@@ -354,6 +357,13 @@ describe('what is put right', () => {
     expect(seen).toEqual(ids);
     for (const customer of [ADA, BOB]) expect(await totalsOf(customer)).toEqual(expectedTotals(customer));
     expect(openIds()).toEqual([open.order_id]);
+  });
+
+  it('When an order was refunded, then its rebuilt totals are without what was given back', async () => {
+    const order = happened({ status: 'DELIVERED', version: 6, refunded: 200 });
+    finished.push(order.order_id);
+    await rebuilt();
+    expect(await totalsOf(order.customer_id)).toEqual(expectedTotals(order.customer_id));
   });
 
   it('When an order is listed twice by orders, then once here', async () => {

@@ -251,6 +251,20 @@ describe('GET /api/customers/:customer_id/totals', () => {
     expect(response.body).toEqual({ customer_id: ADA, orders: 0, by_status: {}, spent: {} });
   });
 
+  it('When a delivered order was refunded, then what was given back is not spent', async () => {
+    const order = buildOrder({ status: 'DELIVERED', version: 5 });
+    const spent = async () =>
+      ((await get(`/api/customers/${ADA}/totals`, as(ADA))).body as { spent: object }).spent;
+    await deliver(order, 'order.delivered');
+    expect(await spent()).toEqual({ EUR: 1200 });
+    for (const refunded of [500, 500, 1200]) {
+      await deliver({ ...order, version: 6 + Number(refunded === 1200), refunded }, 'order.refunded');
+      expect(await spent()).toEqual(refunded === 1200 ? {} : { EUR: 700 });
+    }
+    const { body } = await get('/api/orders', as(ADA));
+    expect((body as { items: Order[] }).items).toMatchObject([{ status: 'DELIVERED', refunded: 1200 }]);
+  });
+
   it.each([
     ['another’s', BOB],
     ['no id', 'me'],

@@ -37,6 +37,7 @@ const ORDER_TEMPLATES = [
   templates.cancelled,
   templates.rejected,
   templates.expired,
+  templates.refunded,
 ];
 
 const accountChanged = (recipient: typeof ADA) =>
@@ -61,6 +62,10 @@ describe('The mails', () => {
   it('When an order is shipped, then the tracking number is told', () => {
     const mail = templates.shipped(ADA, buildOrder({ tracking_number: 'SC-1' }));
     expect(textOf(mail)).toContain('Tracking number: SC-1');
+  });
+
+  it('When an order is refunded, then its text names the amount', () => {
+    expect(textOf(templates.refunded(ADA, buildOrder({ refunded: 2999 })))).toContain('given €29.99 back');
   });
 
   it('When there is no tracking number or reason, then nothing stands in its place', () => {

@@ -117,13 +117,18 @@ describe('Mails about an order', () => {
     ['order.cancelled', 'Your order is cancelled', { reason: 'changed my mind' }],
     ['order.rejected', 'We cannot fill your order', { reason: 'not enough of mug-blue' }],
     ['order.expired', 'Your order has expired', {}],
-  ])('When %s comes, twice, then one mail says so', async (type, subject, more) => {
-    const order = buildOrder(more);
-    expect([await told(type, order), await told(type, order)]).toEqual(['SUCCESS', 'SUCCESS']);
-    expect(subjects()).toEqual([subject]);
-    for (const detail of [order.order_id, 'Blue mug', '€25.00', ...Object.values(more)])
-      expect(mails()[0]?.html).toContain(detail);
-  });
+    ['order.refunded', 'Your order is refunded', { status: 'DELIVERED', refunded: 2500 }],
+  ] as [string, string, Partial<Order>][])(
+    'When %s comes, twice, then one mail says so',
+    async (type, subject, more) => {
+      const order = buildOrder(more);
+      expect([await told(type, order), await told(type, order)]).toEqual(['SUCCESS', 'SUCCESS']);
+      expect(subjects()).toEqual([subject]);
+      const { reason = '', tracking_number = '' } = order;
+      for (const detail of [order.order_id, 'Blue mug', '€25.00', reason, tracking_number])
+        expect(mails()[0]?.html).toContain(detail);
+    },
+  );
 
   it('When an order is paid and shipped, then there is a mail of each', async () => {
     const order = buildOrder();

@@ -33,6 +33,7 @@ const MESSAGES: Message[] = [
   { type: 'inventory.rejected', reason: 'r' },
   { type: 'payment.processed', payment_id: 'p' },
   { type: 'payment.failed', reason: 'r' },
+  { type: 'payment.refunded', refunded: 100 },
   { type: 'shipment.dispatched', tracking_number: 't' },
   { type: 'shipment.delivered', tracking_number: 't', shippedHeard: false },
   { type: 'shipment.stopped', reason: 'r' },
@@ -171,9 +172,39 @@ describe('the saga', () => {
     }
   });
 
-  it('When an order is final, then no message changes it', () => {
+  it('When an order is final, then no message changes it but the refund of one that is delivered', () => {
     for (const status of ['DELIVERED', 'REJECTED', 'PAYMENT_FAILED', 'CANCELLED', 'EXPIRED'] as const)
-      for (const message of MESSAGES) expect(move(stream(status), message).events).toEqual(stream(status));
+      for (const message of MESSAGES.filter(
+        ({ type }) => status !== 'DELIVERED' || type !== 'payment.refunded',
+      ))
+        expect(move(stream(status), message).events).toEqual(stream(status));
+  });
+
+  it.each(orderStatus.options)(
+    'When an order that is %s is refunded, then it shows that if it was shipped',
+    (status) => {
+      const { events } = move(stream(status), { type: 'payment.refunded', refunded: 100 });
+      const order = replay(ID, events);
+      const wasShipped = status === 'SHIPPED' || status === 'DELIVERED';
+      expect([order.status, order.refunded]).toEqual([status, wasShipped ? 100 : undefined]);
+      expect(order.version).toBe(stream(status).length + (wasShipped ? 1 : 0));
+    },
+  );
+
+  it('When more is given back later, then that is another event', () => {
+    const once = move(stream('DELIVERED'), { type: 'payment.refunded', refunded: 60 });
+    const twice = move(once.events, { type: 'payment.refunded', refunded: 100 });
+    expect(replay(ID, twice.events)).toMatchObject({ refunded: 100, version: 7 });
+  });
+
+  it('When an order is refunded on its way, then it is delivered all the same and still shows it', () => {
+    const refunded = move(stream('SHIPPED'), { type: 'payment.refunded', refunded: 100 });
+    const delivered = move(refunded.events, {
+      type: 'shipment.delivered',
+      tracking_number: 't',
+      shippedHeard: true,
+    });
+    expect(replay(ID, delivered.events)).toMatchObject({ status: 'DELIVERED', refunded: 100, version: 6 });
   });
 });
 

@@ -4,6 +4,7 @@ import { createApp } from '../../services/orders/app.ts';
 import { orderChangesSchema } from '../../services/orders/contract.ts';
 import { NOTHING } from '../support/fake-sidecar.ts';
 import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { until } from '../support/wait.ts';
 
 const CUSTOMER = randomUUID();
 const PRODUCTS = [
@@ -435,6 +436,98 @@ describe('reading an order', () => {
     ]);
     expect(items[2]).toMatchObject({ id: `${orderId}:3`, version: 3, time: clock.toISOString() });
     expect(JSON.stringify(body)).not.toContain('tok_');
+  });
+});
+
+describe('an order that is refunded', () => {
+  const refunded = (order_id: string) =>
+    service.deliver('payment.refunded', {
+      order_id,
+      payment_id: randomUUID(),
+      refunded: 2500,
+      currency: 'EUR',
+    });
+  const read = async (orderId: string) =>
+    (await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER))).body as object;
+
+  async function delivered(): Promise<string> {
+    const orderId = await paidOrder();
+    await service.deliver('shipment.dispatched', { order_id: orderId, tracking_number: 'SC1' });
+    await service.deliver('shipment.delivered', { order_id: orderId, tracking_number: 'SC1' });
+    await until(
+      'its job has ended',
+      async () => service.sidecar.jobs.size,
+      (jobs) => jobs === 0,
+    );
+    return orderId;
+  }
+
+  it('When it was delivered, then it stays so and shows the refund, by an event of its stream', async () => {
+    const orderId = await delivered();
+    expect(await refunded(orderId)).toBe('SUCCESS');
+    expect(await read(orderId)).toMatchObject({ status: 'DELIVERED', refunded: 2500, version: 6 });
+    expect(service.said('order.refunded')).toMatchObject([
+      { id: `${orderId}:6`, data: { order: { order_id: orderId, refunded: 2500, version: 6 } } },
+    ]);
+    const { body } = await service.door.get(`/api/orders/${orderId}/events`).set(as(CUSTOMER));
+    expect((body as { items: object[] }).items.at(-1)).toMatchObject({
+      type: 'order.refunded',
+      version: 6,
+      data: { refunded: 2500 },
+    });
+  });
+
+  it('When it is told so twice, then the same event is published twice', async () => {
+    const orderId = await delivered();
+    await refunded(orderId);
+    await refunded(orderId);
+    const [first, second] = service.said('order.refunded');
+    expect(second).toEqual(first);
+    expect(await read(orderId)).toMatchObject({ version: 6 });
+  });
+
+  it('When the event cannot be published, then the message comes again and publishes it', async () => {
+    const orderId = await delivered();
+    // The last event is published before, because nothing proves that it was received.
+    const before = service.said('order.delivered').length;
+    service.sidecar.fail('publish');
+    expect(await refunded(orderId)).toBe('RETRY');
+    expect(await refunded(orderId)).toBe('SUCCESS');
+    expect([service.said('order.delivered').length - before, service.said('order.refunded').length]).toEqual([
+      1, 1,
+    ]);
+  });
+
+  it('When it was final, then its job is back, publishes it once more, and ends', async () => {
+    const orderId = await delivered();
+    await refunded(orderId);
+    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+    clock = new Date(clock.getTime() + 20_000);
+    expect((await fireJob(orderId)).status).toBe(200);
+    expect([service.said('order.refunded').length, service.sidecar.jobs.size]).toEqual([2, 0]);
+  });
+
+  it('When the job cannot be set, then nothing changes and the message comes again', async () => {
+    const orderId = await delivered();
+    service.sidecar.fail('schedule');
+    expect(await refunded(orderId)).toBe('RETRY');
+    expect(await read(orderId)).toMatchObject({ version: 5 });
+    expect(await refunded(orderId)).toBe('SUCCESS');
+  });
+
+  it('When it is watched after its end, then the refund is told and the watching ends', async () => {
+    const orderId = await delivered();
+    await refunded(orderId);
+    const { body } = await service.door.get(`/orders/${orderId}/changes?after=5`).set(as(CUSTOMER));
+    expect(body).toMatchObject({ items: [{ type: 'order.refunded' }], ended: true });
+  });
+
+  it('When it was cancelled, then its status says so and nothing changes', async () => {
+    const orderId = await placed();
+    await service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER));
+    expect(await refunded(orderId)).toBe('SUCCESS');
+    expect(await read(orderId)).toMatchObject({ status: 'CANCELLED', version: 2 });
+    expect(await read(orderId)).not.toHaveProperty('refunded');
   });
 });
 

@@ -3,8 +3,9 @@ import { ledgerSchema, paymentListSchema } from '../../services/payments/contrac
 import { createApp } from '../../services/payments/app.ts';
 import { ProviderError, type PaymentProvider } from '../../services/payments/provider.ts';
 import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
+import { orderStatus, type Order } from '../../services/orders/contract.ts';
 import type { Answer } from '../support/fake-sidecar.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ORDER = '019b0000-0000-7000-8000-000000000001';
 const OTHER_ORDER = '019b0000-0000-7000-8000-000000000002';
@@ -29,19 +30,26 @@ async function start(around: (provider: PaymentProvider) => Partial<PaymentProvi
       maxAttempts: 4,
     });
   });
-  service.sidecar.answer('orders', () => cardAnswer());
+  order = buildOrder('DELIVERED');
+  service.sidecar.answer('orders', ({ path }) =>
+    path.startsWith('/orders?')
+      ? { status: 200, body: { items: order ? [order] : [], next_cursor: null } }
+      : cardAnswer(),
+  );
 }
 
+/** The order as orders has it. */
+let order: Partial<Order> | undefined;
 /** What orders answers when it is asked for the card. */
 let cardAnswer: () => Answer | Promise<Answer>;
 const cardIs = (card_token: string) => () => ({ status: 200, body: { method: 'card', card_token } });
 const cardIsErased = () => ({ status: 410, body: { type: 'urn:sidecart:problem:card-erased' } });
 
-function buildOrder(status: string) {
+function buildOrder(status: string): Order {
   return {
     order_id: ORDER,
     customer_id: CUSTOMER,
-    status,
+    status: orderStatus.parse(status),
     items: [{ product_id: 'mug', name: 'Mug', quantity: 1, unit_price: 2500 }],
     total: 2500,
     currency: 'EUR',
@@ -77,9 +85,12 @@ async function ledger() {
 const snapshot = async () => ({
   payment: service.sidecar.documents.get(`payment:${ORDER}`)?.value,
   ledger: (await ledger()) ?? { order_id: ORDER, captured: 0, refunded: 0, captures: [], refunds: [] },
-  said: service.sidecar.published.at(-1),
+  published: new Set(service.sidecar.published.map((event) => JSON.stringify(event))),
 });
-const outcomes = () => service.sidecar.published.map(({ type, data }) => ({ type, data }));
+const outcomes = () =>
+  service.sidecar.published
+    .filter(({ type }) => type !== 'payment.refunded')
+    .map(({ type, data }) => ({ type, data }));
 const failed = (reason: string) => ({ type: 'payment.failed', data: { order_id: ORDER, reason } });
 
 beforeEach(() => start());
@@ -516,7 +527,7 @@ describe('the card of an order', () => {
     expect(await requestPaymentAfterErasure()).toBe('SUCCESS');
 
     const { captured = 0, refunded = 0 } = (await ledger()) ?? {};
-    expect([captured - refunded, service.sidecar.published.at(-1)?.type]).toEqual([0, 'payment.failed']);
+    expect([captured - refunded, outcomes().at(-1)?.type]).toEqual([0, 'payment.failed']);
   });
 
   it('When another delivery of the request is paid meanwhile, then the money stays', async () => {
@@ -607,6 +618,171 @@ describe('GET /api/payments', () => {
       expect([response.status, response.body]).toMatchObject([400, { errors: [{ field: 'order_id' }] }]);
     },
   );
+});
+
+describe('a refund is an event', () => {
+  const refunds = () => service.sidecar.published.filter(({ type }) => type === 'payment.refunded');
+  const JOB = `refund-${ORDER}`;
+  const fireJob = () => service.fire(JOB);
+
+  it('When the shop refunds, then the event tells how much was given back', async () => {
+    await requestPayment();
+    await refund();
+    const { payment_id } = (await payment()) ?? {};
+
+    expect(refunds()).toMatchObject([
+      {
+        id: `${payment_id}:payment.refunded:2500`,
+        source: 'payments',
+        subject: ORDER,
+        data: { order_id: ORDER, payment_id, refunded: 2500, currency: 'EUR' },
+      },
+    ]);
+  });
+
+  it('When the shop refunds twice, then the same event is published twice', async () => {
+    await requestPayment();
+    await refund();
+    clock += 60_000;
+    await refund();
+
+    const [first, second] = refunds();
+    expect(second).toEqual(first);
+  });
+
+  it.each([
+    ['cancelled', cancel],
+    ['expired', expire],
+  ])('When a paid order is %s, twice, then each time the event is published', async (_, end) => {
+    await requestPayment();
+    await end();
+    await end();
+
+    expect(refunds()).toMatchObject([{ data: { refunded: 2500 } }, { data: { refunded: 2500 } }]);
+  });
+
+  it('When nothing was captured, then there is no event', async () => {
+    await cancel();
+    await requestPayment('tok_chargeDeclined');
+
+    expect(refunds()).toEqual([]);
+  });
+
+  it.each(['PENDING', 'RESERVED', 'PAID', 'CANCELLED', 'EXPIRED', 'PAYMENT_FAILED', 'REJECTED'])(
+    'When the order is %s, then it is refused and nothing is refunded',
+    async (status) => {
+      await requestPayment();
+      order = buildOrder(status);
+      const response = await refund();
+
+      expect([response.status, slugOf(response), (await ledger())?.refunded]).toEqual([
+        409,
+        'order-not-delivered',
+        0,
+      ]);
+      expect([refunds(), service.sidecar.jobs.size]).toEqual([[], 0]);
+      expect((response.body as { detail: string }).detail).toContain('Cancel this order instead');
+    },
+  );
+
+  it.each(['SHIPPED', 'DELIVERED'])('When the order is %s, then it is refunded', async (status) => {
+    await requestPayment();
+    order = buildOrder(status);
+
+    expect([(await refund()).status, (await ledger())?.refunded]).toEqual([200, 2500]);
+  });
+
+  it('When the order was refunded by its cancellation, then the answer is that payment', async () => {
+    await requestPayment();
+    await cancel();
+    order = buildOrder('CANCELLED');
+    const response = await refund();
+
+    expect([response.status, response.body]).toMatchObject([200, { status: 'REFUNDED', refunded: 2500 }]);
+    expect((await ledger())?.refunds).toHaveLength(1);
+  });
+
+  it('When orders cannot be asked, then the answer is 503 and nothing is refunded', async () => {
+    await requestPayment();
+    service.sidecar.answer('orders', () => ({ status: 500 }));
+
+    expect([(await refund()).status, (await ledger())?.refunded]).toEqual([503, 0]);
+  });
+
+  it('When no job can be set, then the answer is 503 and nothing is refunded', async () => {
+    await requestPayment();
+    service.sidecar.fail('schedule');
+
+    expect([(await refund()).status, (await ledger())?.refunded]).toEqual([503, 0]);
+  });
+
+  it('When the job is set, then the money is still there', async () => {
+    await service.stop();
+    let jobs = -1;
+    await start(({ refund: giveBack }) => ({
+      refund: (...call) => {
+        jobs = service.sidecar.jobs.size;
+        return giveBack(...call);
+      },
+    }));
+    await requestPayment();
+    await refund();
+
+    expect(jobs).toBe(1);
+  });
+
+  it('When the event cannot be published, then the job publishes it', async () => {
+    await requestPayment();
+    service.sidecar.fail('publish');
+    expect((await refund()).status).toBe(200);
+    expect(refunds()).toEqual([]);
+    expect(await fireJob()).toBe(200);
+
+    expect([refunds().length, service.sidecar.jobs.has(JOB)]).toEqual([1, true]);
+  });
+
+  it('When it ends after the provider was asked, then the job writes and publishes', async () => {
+    await requestPayment();
+    service.sidecar.beforeState(({ op, keys }) => {
+      if (op === 'write' && keys.includes(`payment:${ORDER}`)) throw new Error('it ended here');
+    });
+    expect((await refund()).status).toBe(503);
+    service.sidecar.beforeState(() => {});
+    expect(await fireJob()).toBe(200);
+
+    expect([(await payment())?.status, (await ledger())?.refunds.length, refunds().length]).toEqual([
+      'REFUNDED',
+      1,
+      1,
+    ]);
+  });
+
+  it('When the order does not show the refund, then the job comes again', async () => {
+    await requestPayment();
+    await refund();
+    await fireJob();
+    await fireJob();
+
+    expect([refunds().length, service.sidecar.jobs.has(JOB)]).toEqual([3, true]);
+  });
+
+  it('When the order shows the refund, then the job ends', async () => {
+    await requestPayment();
+    await refund();
+    order = { ...buildOrder('DELIVERED'), refunded: 2500 };
+    expect(await fireJob()).toBe(200);
+
+    expect([refunds().length, service.sidecar.jobs.has(JOB)]).toEqual([1, false]);
+  });
+
+  it('When there is no such order any more, then the job ends', async () => {
+    await requestPayment();
+    await refund();
+    order = undefined;
+    expect(await fireJob()).toBe(200);
+
+    expect(service.sidecar.jobs.size).toBe(0);
+  });
 });
 
 describe('POST /api/payments/:order_id/refund', () => {

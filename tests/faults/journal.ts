@@ -23,6 +23,14 @@ export interface Restock {
   done: boolean;
 }
 
+/** A refund that the shop asks for, of an order that was placed some time ago. */
+export interface Refund {
+  key: string;
+  order_id: string;
+  /** The status of the answer: 200, or 409 for an order that was not shipped. Not there yet: nobody knows. */
+  answered?: 200 | 409;
+}
+
 /** Something that a promise forbids. */
 export interface Violation {
   /** The promise, as the report names it. */
@@ -38,6 +46,7 @@ export interface Journal {
   /** Orders whose cancellation was answered with 200. */
   cancelled: Set<string>;
   restocks: Restock[];
+  refunds: Refund[];
   /** Asked for by who did not wait until there was an answer. */
   givenUp: Wanted[];
   /** The highest version of an order that anybody was shown. */
@@ -56,6 +65,7 @@ export function newJournal(): Journal {
     accepted: new Map(),
     cancelled: new Set(),
     restocks: [],
+    refunds: [],
     givenUp: [],
     seen: new Map(),
     tries: new Map(),

@@ -2,12 +2,21 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, Client } from '../../services/gateway/client.ts';
 import { chance, zipf, type Chance } from './chance.ts';
-import { accept, count, type Journal, type Restock, type Wanted } from './journal.ts';
+import { accept, count, type Journal, type Refund, type Restock, type Wanted } from './journal.ts';
 import type { People } from './people.ts';
 import { UNIT_PRICE, type Shelf } from './shelf.ts';
 
 /** What customers and the shop do, by how often. */
-const ACTIONS = { order: 66, 'order again': 7, cancel: 7, read: 12, list: 3, restock: 3, price: 2 };
+const ACTIONS = {
+  order: 66,
+  'order again': 7,
+  cancel: 7,
+  refund: 3,
+  read: 12,
+  list: 3,
+  restock: 3,
+  price: 2,
+};
 export type Action = keyof typeof ACTIONS;
 
 /** How payments go: most well, and in every way in which a provider can misbehave. */
@@ -58,7 +67,7 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
   const weights = { ...ACTIONS, ...actions };
   const { hot, others } = shelf;
   const byRank = zipf(others.length);
-  const open = new Set<Wanted | Restock>();
+  const open = new Set<Wanted | Restock | Refund>();
   async function live(customer: number, source: Chance): Promise<void> {
     for (;;) {
       await rest(source.between(0, restMs));
@@ -77,7 +86,7 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
     async order(customer, source) {
       const wanted = wish(customer, source);
       journal.wanted.push(wanted);
-      await ask('order', wanted, () => placeOrder(people, journal, wanted), isAnswered);
+      await ask('order', wanted, () => placeOrder(people, journal, wanted));
     },
 
     async 'order again'(customer, source) {
@@ -143,12 +152,20 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
         done: false,
       };
       journal.restocks.push(restock);
-      await ask(
-        'restock',
-        restock,
-        () => refill(people.admin, restock),
-        ({ done }) => done,
-      );
+      await ask('restock', restock, () => refill(people.admin, restock));
+    },
+
+    async refund(customer, source) {
+      const mine = [...journal.accepted.values()]
+        .slice(-500)
+        .filter((wanted) => wanted.customer === customer);
+      // Old ones are delivered, new ones are not.
+      const wanted = mine.at(-source.between(1, 20));
+      if (!wanted) return;
+      const { order_id } = wanted.answer;
+      const refund: Refund = { key: `refund-${order_id}-${journal.refunds.length}`, order_id };
+      journal.refunds.push(refund);
+      await ask('refund', refund, () => giveBack(people.admin, refund));
     },
 
     async price(_customer, source) {
@@ -187,11 +204,10 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
   const violated = (check: string, what: string) => void journal.violations.push({ check, what });
 
   /** Tries a few times; what then has no answer stays open. */
-  async function ask<T extends Wanted | Restock>(
+  async function ask(
     what: string,
-    one: T,
+    one: Wanted | Restock | Refund,
     request: () => Promise<Answer<unknown> | undefined>,
-    isSettled: (one: T) => boolean,
   ): Promise<void> {
     for (let tries = 0; tries < TRIES && isGoing(); tries++) {
       const answer = await request();
@@ -201,6 +217,11 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
       await rest(retryAfter === undefined ? 300 * (tries + 1) : 1000 * Number(retryAfter));
     }
     if (!isSettled(one)) open.add(one);
+  }
+
+  function again(one: Wanted | Restock | Refund): Promise<Answer<unknown> | undefined> {
+    if ('product_id' in one) return refill(people.admin, one);
+    return 'order_id' in one ? giveBack(people.admin, one) : placeOrder(people, journal, one);
   }
 
   const running = Promise.all(
@@ -222,11 +243,9 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
       while (open.size > 0 && performance.now() < deadline) {
         await Promise.all(
           [...open].slice(0, 20).map(async (one) => {
-            const answer = await ('product_id' in one
-              ? refill(people.admin, one)
-              : placeOrder(people, journal, one));
+            const answer = await again(one);
             answers.set(one.key, JSON.stringify(answer?.body ?? 'nothing'));
-            if ('product_id' in one ? one.done : isAnswered(one)) open.delete(one);
+            if (isSettled(one)) open.delete(one);
           }),
         );
         if (open.size > 0) await delay(200);
@@ -236,7 +255,10 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
   };
 }
 
-const isAnswered = ({ answer }: Wanted) => answer !== undefined;
+function isSettled(one: Wanted | Restock | Refund): boolean {
+  if ('product_id' in one) return one.done;
+  return ('order_id' in one ? one.answered : one.answer) !== undefined;
+}
 
 /** The answer, or undefined where none came. */
 async function attempt<Body>(request: () => Promise<Answer<Body>>): Promise<Answer<Body> | undefined> {
@@ -290,5 +312,23 @@ async function refill(admin: Client, restock: Restock) {
     }),
   );
   if (answer?.ok) restock.done = true;
+  return answer;
+}
+
+/** An order that was not shipped yet is not refunded: that is an answer, too. So is that there is no payment of it yet. */
+async function giveBack(admin: Client, refund: Refund) {
+  const { key, order_id } = refund;
+  const answer = await attempt(() =>
+    admin('POST /api/payments/:order_id/refund', {
+      params: { order_id },
+      headers: { 'idempotency-key': key },
+    }),
+  );
+  if (answer?.ok) refund.answered = 200;
+  else if (
+    answer &&
+    (answer.status === 404 || (answer.status === 409 && !answer.body.type.endsWith('in-use')))
+  )
+    refund.answered = 409;
   return answer;
 }

@@ -29,7 +29,8 @@ export function heldUp(told: ReadonlyMap<string, Told>): Record<string, number> 
   const steps = [...told.values()].flatMap(({ events, times }) =>
     times.flatMap((time, place) => {
       const waited = time - (times[place - 1] ?? time);
-      return waited > HELD_UP && waited < CLOCK_WAS_SET_MS
+      // Nobody waits for a refund: the shop asks for it whenever it likes.
+      return waited > HELD_UP && waited < CLOCK_WAS_SET_MS && events[place] !== 'order.refunded'
         ? [`${events[place - 1]} to ${events[place]}`]
         : [];
     }),
@@ -47,7 +48,8 @@ export function recoveries(
   told: ReadonlyMap<string, Told>,
 ): Recovered[] {
   const orders = [...accepted.values()].flatMap(({ at, body, answer }) => {
-    const { times = [] } = told.get(answer.order_id) ?? {};
+    const { events = [], times: all = [] } = told.get(answer.order_id) ?? {};
+    const times = all.filter((_, place) => events[place] !== 'order.refunded');
     const finalAt = Math.max(...times);
     const wasSet = times.some((time) => Math.abs(time - at) > CLOCK_WAS_SET_MS);
     const saysNothing = SLOW_CARDS.has(body.payment.card_token) || times.length === 0 || wasSet;

@@ -80,6 +80,12 @@ async function paidOrder(): Promise<Real> {
   return { params: { id: orderId, order_id: orderId } };
 }
 
+async function deliveredOrder(): Promise<Real> {
+  const { orderId } = await placeOrder(admin);
+  await untilStatus(admin, orderId, 'DELIVERED');
+  return { params: { order_id: orderId } };
+}
+
 async function cancelledOrder(): Promise<Real> {
   const real = await paidOrder();
   await admin.call('POST /api/orders/:id/cancel', { params: { id: real.params?.['id'] ?? '' } });
@@ -119,7 +125,7 @@ const REAL: Record<string, () => Promise<Real>> = {
   putOrdersByIdStatus: paidOrder,
   getPayments: async () => ({ query: `?order_id=${(await paidOrder()).params?.['order_id']}` }),
   getPaymentsLedgerByOrderId: paidOrder,
-  postPaymentsByOrderIdRefund: paidOrder,
+  postPaymentsByOrderIdRefund: deliveredOrder,
   postUsersToken: async () => {
     const caller = await newCustomer(system.urls.api);
     const refresh_token = caller.call.tokens()?.refresh_token;

@@ -232,6 +232,47 @@ describe('an order that is cancelled', () => {
   });
 });
 
+describe('a refund by the shop', () => {
+  const refund = (orderId: string) =>
+    admin.call('POST /api/payments/:order_id/refund', { params: { order_id: orderId } });
+
+  it('When the order is not shipped yet, then 409 says to cancel it, and it goes on', async () => {
+    const { orderId } = await placeOrder(customer);
+    await untilStatus(customer, orderId, 'PAID');
+    const answer = await refund(orderId);
+    expect(answer).toMatchObject({ ok: false, status: 409 });
+    expect(JSON.stringify(answer.body)).toContain('urn:sidecart:problem:order-not-delivered');
+    await untilStatus(customer, orderId, 'DELIVERED');
+    expect(await paymentOf(customer, orderId)).toMatchObject({ status: 'CAPTURED', refunded: 0 });
+  });
+
+  it('When the order is delivered, then the order, the list, the totals and a mail tell of it', async () => {
+    const buyer = await newCustomer(system.urls.api);
+    const { orderId } = await placeOrder(buyer);
+    const { total } = await untilStatus(buyer, orderId, 'DELIVERED');
+    expect((await refund(orderId)).status).toBe(200);
+    const order = await until(
+      'the order shows it',
+      () => orderOf(buyer, orderId),
+      ({ refunded }) => refunded === total,
+    );
+    expect(order).toMatchObject({ status: 'DELIVERED', version: 6 });
+    const params = { customer_id: buyer.userId };
+    await until(
+      'the totals are without it',
+      async () => bodyOf(await buyer.call('GET /api/customers/:customer_id/totals', { params })),
+      ({ spent, by_status }) => by_status.DELIVERED === 1 && spent['EUR'] === undefined,
+    );
+    expect(bodyOf(await buyer.call('GET /api/orders')).items).toEqual([order]);
+    await until(
+      'a mail tells of it',
+      () => mailsTo(system.urls.mails, buyer.email),
+      (mails) => mails.some(({ subject }) => subject === 'Your order is refunded'),
+    );
+    expect(await ledgerOf(orderId)).toMatchObject({ captured: total, refunded: total });
+  });
+});
+
 describe('a message that nobody can process', () => {
   it('When it is dropped, then an administrator finds it and can send it again', async () => {
     const id = randomUUID();

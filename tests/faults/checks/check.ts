@@ -31,6 +31,11 @@ export interface Outcome {
   violations: string[];
 }
 
+/** The orders whose refund was answered with 200. */
+export function refundedOrders({ journal }: Scene): Set<string> {
+  return new Set(journal.refunds.filter(({ answered }) => answered === 200).map(({ order_id }) => order_id));
+}
+
 /** One promise, and how it is checked. It may be asked again until it holds: some of it comes true in the end only. */
 export interface Check {
   name: string;

@@ -10,6 +10,7 @@ const SUBJECT: Partial<Record<OrderEventType, string>> = {
   'order.cancelled': 'Your order is cancelled',
   'order.rejected': 'We cannot fill your order',
   'order.expired': 'Your order has expired',
+  'order.refunded': 'Your order is refunded',
 };
 
 export const mailsAreSent: Check = {

@@ -1,7 +1,7 @@
 import { bodyOf } from '../../../services/gateway/client.ts';
 import { FINAL_STATUSES, type OrderEventType } from '../../../services/orders/contract.ts';
 import { replay, type OrderEvent } from '../../../services/orders/order.ts';
-import { each, type Check, type Scene } from './check.ts';
+import { each, refundedOrders, type Check, type Scene } from './check.ts';
 
 /** What may follow what in the life of an order. */
 const MAY_FOLLOW: Record<OrderEventType, readonly OrderEventType[]> = {
@@ -15,8 +15,9 @@ const MAY_FOLLOW: Record<OrderEventType, readonly OrderEventType[]> = {
   ],
   'payment.requested': ['order.paid', 'order.payment_failed', 'order.cancelled', 'order.expired'],
   'order.paid': ['order.shipped', 'order.cancelled'],
-  'order.shipped': ['order.delivered'],
-  'order.delivered': [],
+  'order.shipped': ['order.delivered', 'order.refunded'],
+  'order.delivered': ['order.refunded'],
+  'order.refunded': ['order.delivered'],
   'order.rejected': [],
   'order.payment_failed': [],
   'order.cancelled': [],
@@ -26,12 +27,19 @@ const MAY_FOLLOW: Record<OrderEventType, readonly OrderEventType[]> = {
 export const ordersEnd: Check = {
   name: 'orders',
   promise:
-    'Every order that was answered with 201 is in a final state, by lawful steps, with the total it was accepted for.',
-  verify: (scene) => each(scene.journal.accepted.keys(), (id) => verifyOrder(scene, id)),
+    'Every order that was answered with 201 is in a final state, by lawful steps, with the total it was accepted for. It shows a refund if, and only if, one was answered with 200.',
+  verify(scene) {
+    const refunded = refundedOrders(scene);
+    return each(scene.journal.accepted.keys(), (id) => verifyOrder(scene, id, refunded.has(id)));
+  },
 };
 
-async function verifyOrder({ people, journal, orders }: Scene, id: string): Promise<string | undefined> {
-  // Nothing happens to a final order any more; that it is shown to nobody in an older version is checked by the load.
+async function verifyOrder(
+  { people, journal, orders }: Scene,
+  id: string,
+  isRefunded: boolean,
+): Promise<string | undefined> {
+  // Nothing but a refund happens to a final order; that it is shown to nobody in an older version is checked by the load.
   if (!orders.has(id)) {
     const answer = await people.admin('GET /api/orders/:id/events', { params: { id } });
     if (answer.status === 404) return `order ${id} was accepted and is not there`;
@@ -39,6 +47,10 @@ async function verifyOrder({ people, journal, orders }: Scene, id: string): Prom
     const order = replay(id, items as OrderEvent[]);
     const events = items.map(({ type }) => type);
     if (!FINAL_STATUSES.has(order.status)) return `order ${id} is still ${order.status}`;
+    // A cancelled order is refunded, too, and its status says so.
+    const shown = order.refunded ?? 0;
+    const owed = isRefunded && order.status === 'DELIVERED' ? order.total : 0;
+    if (shown !== owed) return `order ${id} shows ${shown} as refunded, ${owed} were given back`;
     orders.set(id, { order, events, times: items.map(({ time }) => Date.parse(time)) });
   }
   const told = orders.get(id);

@@ -70,7 +70,9 @@ async function verifyTotals(scene: Scene, customer_id: string): Promise<string |
     await scene.people.admin('GET /api/customers/:customer_id/totals', { params: { customer_id } }),
   );
   const by_status = tally(expected.map(({ status }) => status));
-  const spent = expected.filter(({ status }) => KEPT.has(status)).reduce((sum, { total }) => sum + total, 0);
+  const spent = expected
+    .filter(({ status }) => KEPT.has(status))
+    .reduce((sum, { total, refunded = 0 }) => sum + total - refunded, 0);
   const isRight =
     totals.orders === expected.length &&
     isDeepStrictEqual({ ...totals.by_status }, by_status) &&
