@@ -1,4 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { keepLoopbackFromProxies } from '../deploy/local/loopback.mjs';
+
+// For the processes in which the tests run, also where vitest is called by itself.
+keepLoopbackFromProxies();
 
 export default defineConfig({
   test: {

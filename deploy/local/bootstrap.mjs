@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { keepLoopbackFromProxies } from './loopback.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 process.chdir(root);
@@ -15,6 +16,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 }
 
 dropPinnedNodeThatFails();
+keepLoopbackFromProxies();
 
 const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -10,9 +10,14 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { keepLoopbackFromProxies } from '../../deploy/local/loopback.mjs';
+import { readTemplate } from '../../deploy/local/template.ts';
 import lock from '../../package-lock.json' with { type: 'json' };
 
 let checkout: string;
@@ -23,7 +28,8 @@ afterEach(() => rmSync(checkout, { recursive: true, force: true }));
 
 /** A checkout that is up to date, and whose `npm run demo` prints the outcome of `program`. */
 function upToDate(program: string): void {
-  for (const name of ['package.json', 'package-lock.json', 'tsconfig.json', 'deploy/local/bootstrap.mjs'])
+  const programs = ['deploy/local/bootstrap.mjs', 'deploy/local/loopback.mjs'];
+  for (const name of ['package.json', 'package-lock.json', 'tsconfig.json', ...programs])
     cpSync(name, join(checkout, name));
   put('dist/deploy/local/demo.js', `console.log(JSON.stringify(${program}))`);
   const soon = new Date(Date.now() + 60_000);
@@ -39,17 +45,16 @@ function put(name: string, text: string, mode = 0o644): void {
 }
 
 /** As a user calls it: without what the npm that runs this test has set. */
-function npmRunDemo(env: Record<string, string> = {}) {
+async function npmRunDemo(env: Record<string, string> = {}) {
   const { HOME = tmpdir(), PATH = '' } = process.env;
   // This process may run with the packages of this project in front.
   const folders = PATH.split(delimiter).filter((folder) => !folder.includes('node_modules'));
-  const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', 'demo'], {
+  const { stdout } = await promisify(execFile)('npm', ['run', '--silent', 'demo'], {
     cwd: checkout,
-    encoding: 'utf8',
     env: { HOME, PATH: folders.join(delimiter), npm_config_update_notifier: 'false', ...env },
   });
   const lines = stdout.trim().split('\n');
-  return { status, stderr, lines, outcome: JSON.parse(lines.at(-1) || 'null') as unknown };
+  return { lines, outcome: JSON.parse(lines.at(-1) ?? '') as unknown };
 }
 
 describe('the Node.js that the packages bring', () => {
@@ -59,30 +64,29 @@ describe('the Node.js that the packages bring', () => {
     ['has a loader that is not there', '#!/no/such/loader\n'],
     ['is for another machine', '\u007fELF'],
     ['ends with an error', '#!/bin/sh\nexit 127\n'],
-  ])('When it %s, then that of the machine is taken, and a line says so', (_, program) => {
+  ])('When it %s, then that of the machine is taken, and a line says so', async (_, program) => {
     upToDate('process.execPath');
     put(PINNED, program, 0o755);
 
-    const { status, lines, outcome } = npmRunDemo();
+    const { lines, outcome } = await npmRunDemo();
 
-    expect(status).toBe(0);
     expect(outcome).toMatch(/node$/);
     expect(lines[0]).toMatch(/^The pinned Node.js does not run on this machine: using v\d+\S+ \(.+node\)\.$/);
     expect(existsSync(join(checkout, PINNED))).toBe(false);
-    expect(npmRunDemo().lines).toHaveLength(1);
+    expect((await npmRunDemo()).lines).toHaveLength(1);
   });
 
-  it('When it runs, then it is the one that runs the command', () => {
+  it('When it runs, then it is the one that runs the command', async () => {
     upToDate('process.argv0');
     put(PINNED, `#!/usr/bin/env bash\nexec -a pinned ${process.execPath} "$@"\n`, 0o755);
-    expect(npmRunDemo()).toMatchObject({ status: 0, outcome: 'pinned' });
+    expect(await npmRunDemo()).toMatchObject({ outcome: 'pinned' });
   });
 
-  it('When it is a link to nothing, then that of the machine is taken', () => {
+  it('When it is a link to nothing, then that of the machine is taken', async () => {
     upToDate('process.execPath');
     mkdirSync(join(checkout, 'node_modules/.bin'), { recursive: true });
     symlinkSync('../nothing', join(checkout, PINNED));
-    expect(npmRunDemo()).toMatchObject({ status: 0, outcome: expect.stringMatching(/node$/) });
+    expect(await npmRunDemo()).toMatchObject({ outcome: expect.stringMatching(/node$/) });
   });
 
   it('When npm looks at the lock file, then it is for glibc alone', () => {
@@ -99,5 +103,59 @@ describe('the Node.js that the packages bring', () => {
     const starting = Object.values(scripts).filter((script) => script.includes('bootstrap.mjs'));
     expect(starting.length).toBeGreaterThan(5);
     for (const script of starting) expect(script).toMatch(/^exec "\$\{npm_node_execpath:-node\}" deploy/);
+  });
+});
+
+describe('a proxy in the environment', () => {
+  /** Node.js 24 asks it where NODE_USE_ENV_PROXY is set; an older one never does. */
+  const runsWithProxies = Number(process.versions.node.split('.')[0]) >= 24;
+
+  it.runIf(runsWithProxies)(
+    'When one is set, then a call to this machine does not go through it',
+    async () => {
+      const asked: (string | undefined)[] = [];
+      const proxy = createServer((req, res) => void (asked.push(req.url), res.end('proxy')));
+      const part = createServer((_req, res) => void res.end('part'));
+      for (const server of [proxy, part]) {
+        await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+        onTestFinished(() => void server.close());
+      }
+      const portOf = (server: Server) => (server.address() as AddressInfo).port;
+      const hosts = ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${portOf(part)}`);
+      upToDate(`await Promise.all(${JSON.stringify(hosts)}.flatMap((url) => [
+      fetch(url).then((response) => response.text()),
+      import('node:http').then((http) => new Promise((resolve, reject) =>
+        http.get(url, (response) => response.setEncoding('utf8').on('data', resolve)).on('error', reject))),
+    ]))`);
+      mkdirSync(join(checkout, 'node_modules/.bin'), { recursive: true });
+      symlinkSync(process.execPath, join(checkout, 'node_modules/.bin/node'));
+
+      const url = `http://127.0.0.1:${portOf(proxy)}`;
+      const { outcome } = await npmRunDemo({
+        NODE_USE_ENV_PROXY: '1',
+        HTTP_PROXY: url,
+        NO_PROXY: 'shop.example',
+      });
+
+      expect(outcome).toEqual(['part', 'part', 'part', 'part']);
+      expect(asked).toEqual([]);
+    },
+  );
+
+  it.each([
+    [{}, 'localhost,127.0.0.1,::1,[::1]'],
+    [{ NO_PROXY: 'a.example, b.example' }, 'a.example,b.example,localhost,127.0.0.1,::1,[::1]'],
+    [{ no_proxy: 'a.example', NO_PROXY: 'b.example' }, 'a.example,b.example,localhost,127.0.0.1,::1,[::1]'],
+    [{ no_proxy: '', NO_PROXY: 'localhost' }, 'localhost,127.0.0.1,::1,[::1]'],
+    [{ NO_PROXY: '*' }, '*'],
+  ])('When the exceptions are %j, then they stay, and this machine is one', (given, exceptions) => {
+    const env: Record<string, string | undefined> = given;
+    keepLoopbackFromProxies(env);
+    expect(env).toEqual({ no_proxy: exceptions, NO_PROXY: exceptions });
+  });
+
+  it('When the services are started from dapr.yaml, then this machine is an exception, too', () => {
+    const { NO_PROXY, no_proxy } = readTemplate().common.env;
+    expect([NO_PROXY, no_proxy]).toEqual(['localhost,127.0.0.1,::1', 'localhost,127.0.0.1,::1']);
   });
 });

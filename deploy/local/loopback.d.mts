@@ -1,0 +1,1 @@
+export function keepLoopbackFromProxies(env?: Record<string, string | undefined>): void;
