@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { readComponents, type Files } from './component-files.ts';
@@ -65,8 +66,7 @@ export function renderTemplate(options: {
     ["'1025'", `'${ports.smtp}'`],
     ['localhost:9411', `localhost:${ports.zipkin}`],
     ['50051', String(ports.grpc)],
-    ['file:.sidecart/', `file:${inUri(dataDir)}/`],
-    ['components/secrets/', `${join(root, 'components/secrets')}/`],
+    ['file:.sidecart/', `${sqliteUri(dataDir)}/`],
   ]);
   const rewriteEnv = (env: Record<string, string>) =>
     Object.fromEntries(Object.entries(env).map(([name, value]) => [name, rewrite(value)]));
@@ -100,8 +100,13 @@ export function renderTemplate(options: {
   return { template, file };
 }
 
-/** A path in one of SQLite's URIs (https://sqlite.org/uri.html), where `?` and `#` would end it. */
-const inUri = (path: string) => path.replaceAll(/[%?#]/g, encodeURIComponent);
+/**
+ * A folder as SQLite reads it in a URI (https://www.sqlite.org/uri.html), which daprd makes of every connection string: a
+ * plain path would end at its first `#` or `?`. In the file of the Configuration, daprd replaces what follows a dollar sign.
+ */
+function sqliteUri(path: string): string {
+  return pathToFileURL(path).href.replaceAll('$', '%24');
+}
 
 /** Replaces what is meant for the one system that the committed files describe. */
 function rewriter(replacements: readonly (readonly [from: string, to: string])[]) {

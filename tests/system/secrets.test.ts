@@ -204,8 +204,13 @@ async function createByGrpc(card: string): Promise<{ order_id: string }> {
   };
   const answered = output(
     grpcurl,
-    ...['-plaintext', '-H', `authorization: ${bearerOf(customer)}`, '-d', JSON.stringify(order)],
-    ...[system.urls.grpc, 'sidecart.v1.OrderService/CreateOrder'],
+    '-plaintext',
+    '-H',
+    `authorization: ${bearerOf(customer)}`,
+    '-d',
+    JSON.stringify(order),
+    system.urls.grpc,
+    'sidecart.v1.OrderService/CreateOrder',
   );
   const [, order_id] = /"order_?[iI]d": "([^"]+)"/.exec(answered ?? '') ?? [];
   if (!order_id) throw new Error(`gRPC made no order: ${answered}`);

@@ -1,0 +1,81 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { component, valueOf } from '../../deploy/local/component-files.ts';
+import { portsAt } from '../../deploy/local/ports.ts';
+import { renderTemplate } from '../../deploy/local/template.ts';
+
+let scratch: string;
+beforeEach(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'sidecart-template-'));
+});
+afterEach(() => rmSync(scratch, { recursive: true, force: true }));
+
+const configuration = z.object({
+  spec: z.object({ nameResolution: z.object({ configuration: z.object({ connectionString: z.string() }) }) }),
+});
+
+/** The folders that are hard on a URI, on YAML and on daprd's environment variables. */
+const FOLDERS = [
+  'plain',
+  'my #1 shop',
+  'why?',
+  '100%',
+  'a%23b',
+  'with blanks',
+  '$HOME',
+  'key: value',
+  "it's",
+  'größe',
+  '{appID}',
+];
+
+/** What daprd makes of a connection string: common/authentication/sqlite in dapr/components-contrib. */
+function opened(connection: string, appID: string): string {
+  const [path = '', ...options] = connection.replaceAll('{appID}', appID).split('?');
+  return `${path.startsWith('file:') ? '' : 'file:'}${path}?${['_txlock=immediate', ...options].join('&')}`;
+}
+
+interface Database {
+  exec: (sql: string) => void;
+  close: () => void;
+}
+/** Node.js has it since 22.5; the types here are older. */
+const MODULE: string = 'node:sqlite';
+const { DatabaseSync } = (await import(MODULE).catch(() => ({}))) as {
+  DatabaseSync?: new (uri: string) => Database;
+};
+
+describe('a system in a folder of its own', () => {
+  it.runIf(DatabaseSync).each(FOLDERS)(
+    'When the folder is called %j, then each service has a file of its own there',
+    (name) => {
+      const dataDir = join(scratch, name);
+      mkdirSync(join(dataDir, 'state'), { recursive: true });
+      const { template } = renderTemplate({ offset: 1_000, ports: portsAt(1_000), dataDir });
+      const [components = ''] = template.common.resourcesPaths;
+      const read = (file: string): unknown => parse(readFileSync(file, 'utf8'));
+      const state = valueOf(component.parse(read(join(components, 'state.yaml'))), 'connectionString');
+      const names = configuration.parse(read(template.common.configFilePath)).spec.nameResolution
+        .configuration;
+
+      for (const uri of [
+        opened(state, 'orders'),
+        opened(state, 'users'),
+        opened(names.connectionString, ''),
+      ]) {
+        const database = new DatabaseSync!(uri);
+        database.exec('CREATE TABLE kept (id)');
+        database.close();
+      }
+
+      const files = ['state/orders.db', 'state/users.db', 'names.db'];
+      expect(files.filter((file) => existsSync(join(dataDir, file)))).toEqual(files);
+      // daprd takes a dollar sign there for the beginning of a variable.
+      expect(names.connectionString).not.toContain('$');
+    },
+  );
+});
