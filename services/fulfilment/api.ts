@@ -15,6 +15,12 @@ export const fulfilmentApi = {
     examples: { 'A cancelled order': { reason: 'cancelled by the customer' } },
     answered: { status: 'STOPPED' },
   },
+  'DELETE /shipments/:order_id/reason': {
+    access: 'internal',
+    summary: 'Erase why the parcel of an order was stopped',
+    params: z.object({ order_id: id }),
+    status: 204,
+  },
 } satisfies ServiceApi;
 
 const parcel = { order_id: EXAMPLE.order, tracking_number: EXAMPLE.tracking };

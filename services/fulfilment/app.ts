@@ -18,9 +18,10 @@ const REMEMBERED = 10_000;
 /** The fulfilment service. */
 export function createApp(deps: FulfilmentDeps): Express {
   const heard = new LRUCache<string, true>({ max: REMEMBERED });
-  const house = warehouse({ ...deps, heard, store: shipmentStore(deps.sidecar.state) });
+  const store = shipmentStore(deps.sidecar.state);
+  const house = warehouse({ ...deps, heard, store });
   return createService(deps, {
     description,
-    routers: [routes(house), events({ ...deps, heard }, house)],
+    routers: [routes(house, store), events({ ...deps, heard }, house)],
   });
 }

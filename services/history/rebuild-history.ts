@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { Counter, type Registry } from 'prom-client';
-import { orderListSchema, type Order } from '../orders/contract.ts';
+import type { Order } from '../orders/contract.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { ConflictError } from '../shared/sidecar-call.ts';
 import { retryOnConflict } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
-import { parseAnswer } from '../shared/validate.ts';
 import type { Rebuild } from './contract.ts';
 import { isOpen } from './open-orders.ts';
+import type { Orders } from './orders.ts';
 import type { ReadModelStore } from './read-model-store.ts';
 import type { RecountTotals } from './recount-totals.ts';
 
@@ -35,9 +35,8 @@ export const REBUILD_JOB = 'rebuild-history';
 
 /** A job ticks on until it is removed: whatever a crash leaves undone is done at the next tick. */
 const TICK = { dueTime: '100ms', schedule: '@every 5s' };
-/** How long one tick works, beside the page in hand; and how long it waits for an answer. Milliseconds. */
+/** How long one tick works, beside the page in hand. Milliseconds. */
 const WORK = 4_000;
-const ANSWER_TIMEOUT = 5_000;
 const PAGE = 100;
 const CUSTOMERS_AT_ONCE = 10;
 
@@ -47,13 +46,14 @@ const CUSTOMERS_AT_ONCE = 10;
  */
 export function historyRebuild(deps: {
   sidecar: Sidecar;
+  orders: Pick<Orders, 'list'>;
   readModel: ReadModelStore;
   recountTotals: RecountTotals;
   log: Logger;
   metrics: Registry;
   now: () => Date;
 }): HistoryRebuild {
-  const { sidecar, readModel, recountTotals, log, now } = deps;
+  const { sidecar, orders: streams, readModel, recountTotals, log, now } = deps;
   const { state } = sidecar;
   const replayed = new Counter({
     name: 'orders_replayed_total',
@@ -84,7 +84,7 @@ export function historyRebuild(deps: {
 
   /** Orders that are final, so that those that are not known come back; all others say their last event again, by their jobs. */
   async function replayPage(rebuild: KeptRebuild): Promise<KeptRebuild> {
-    const page = await askOrders({
+    const page = await streams.list({
       limit: String(PAGE),
       ...(rebuild.cursor ? { cursor: rebuild.cursor } : {}),
     });
@@ -101,7 +101,8 @@ export function historyRebuild(deps: {
   async function countPage(rebuild: KeptRebuild): Promise<KeptRebuild> {
     const { ids, orders, nextCursor } = await readModel.all(rebuild.cursor ?? undefined, PAGE);
     // Final ones, too: what is known of an order may be wrong in that.
-    const { items } = ids.length > 0 ? await askOrders({ ids: [...new Set(ids)].join(',') }) : { items: [] };
+    const { items } =
+      ids.length > 0 ? await streams.list({ ids: [...new Set(ids)].join(',') }) : { items: [] };
     await replay(items);
     const customers = new Set([...orders, ...items].map(({ customer_id }) => customer_id));
     const left = [...customers];
@@ -117,12 +118,6 @@ export function historyRebuild(deps: {
       cursor: nextCursor,
       ...(nextCursor === null ? done : {}),
     };
-  }
-
-  async function askOrders(query: Record<string, string>) {
-    const path = `/orders?${new URLSearchParams(query).toString()}`;
-    const response = await sidecar.invoke('orders', { method: 'GET', path, timeout: ANSWER_TIMEOUT });
-    return parseAnswer(orderListSchema, response);
   }
 
   async function replay(orders: readonly Order[]): Promise<void> {

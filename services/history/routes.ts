@@ -17,6 +17,7 @@ import {
 } from './contract.ts';
 import type { DeadLetterStore } from './dead-letter-store.ts';
 import { redrivable, shown } from './dead-letter.ts';
+import { ERASURE_JOB_PREFIX, type ReasonErasure } from './erase-reasons.ts';
 import type { ReadModelStore } from './read-model-store.ts';
 import { REBUILD_JOB, type HistoryRebuild } from './rebuild-history.ts';
 import { stuckPage } from './stuck-orders.ts';
@@ -27,10 +28,11 @@ export function routes(deps: {
   readModel: ReadModelStore;
   deadLetters: DeadLetterStore;
   rebuild: HistoryRebuild;
+  erasure: ReasonErasure;
   once: Once;
   now: () => Date;
 }): Router {
-  const { log, sidecar, readModel, deadLetters, rebuild, once, now } = deps;
+  const { log, sidecar, readModel, deadLetters, rebuild, erasure, once, now } = deps;
   const router = Router();
 
   router.get('/api/orders', async (req, res) => {
@@ -119,6 +121,11 @@ export function routes(deps: {
 
   router.post(`/job/${REBUILD_JOB}`, async (_req, res) => {
     await rebuild.goOn();
+    res.json({});
+  });
+
+  router.post(`/job/${ERASURE_JOB_PREFIX}:customer_id`, async (req, res) => {
+    await erasure.goOn(parsePath(customerIdSchema, req.params.customer_id, 'customer'));
     res.json({});
   });
 

@@ -5,8 +5,10 @@ import { orderEvents } from '../orders/contract.ts';
 import { on, subscriptions, UnprocessableEvent } from '../shared/events.ts';
 import type { Logger } from '../shared/log.ts';
 import { aboutOrder, BODY_LIMIT } from '../shared/service.ts';
+import { userEvents } from '../users/contract.ts';
 import type { DeadLetterStore } from './dead-letter-store.ts';
 import { deadLetterOf, withoutSecrets } from './dead-letter.ts';
+import type { ReasonErasure } from './erase-reasons.ts';
 import type { ReadModelStore } from './read-model-store.ts';
 
 /** Every order event brings the whole order, so all of them are handled alike, in whatever order they come. */
@@ -20,6 +22,11 @@ export function orderSubscriptions({ log, readModel }: { log: Logger; readModel:
       }),
     ),
   );
+}
+
+/** What a customer wrote goes with the account. */
+export function accountSubscriptions({ log, erasure }: { log: Logger; erasure: ReasonErasure }): Router {
+  return subscriptions(log, [on(userEvents, 'user.deleted', ({ user_id }) => erasure.begin(user_id))]);
 }
 
 /** Keeps what the other services could not process. Whatever it is, nothing but a failing state store sends it back. */

@@ -3,6 +3,7 @@ import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } fro
 import { id } from '../shared/types.ts';
 import {
   cancelBody,
+  ERASED_REASON,
   cartBody,
   oneLineBody,
   orderAcceptedSchema,
@@ -132,6 +133,13 @@ export const ordersApi = {
       forbidden: { status: 403, when: 'The caller is not payments.' },
       'card-erased': { status: 410, when: 'The payment is decided, or the order has ended.' },
     },
+  },
+  'DELETE /orders/:id/reason': {
+    access: 'internal',
+    summary: 'Erase what somebody wrote as the reason of a cancellation',
+    params,
+    answer: orderSchema,
+    answered: example('CANCELLED', 4, { reason: ERASED_REASON }),
   },
   'GET /orders/:id/changes': {
     access: 'internal',

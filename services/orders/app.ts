@@ -5,6 +5,7 @@ import { orders as description } from './api.ts';
 import { orderCanceller } from './cancel-order.ts';
 import { changeFeed } from './change-feed.ts';
 import { customers } from './customers.ts';
+import { reasonEraser } from './erase-reason.ts';
 import { finishedOrders } from './finished-orders.ts';
 import { intake } from './intake.ts';
 import { orderMover } from './move-order.ts';
@@ -43,6 +44,7 @@ export function createApp(deps: OrdersDeps): Express {
         demandCustomer: customers(deps.sidecar),
         placeOrder,
         cancelOrder,
+        eraseReason: reasonEraser({ ...deps, store }),
         move,
         once,
       }),

@@ -168,6 +168,9 @@ export const putStatusBody = z.strictObject({ status: orderStatus });
 /** `POST /api/orders/:id/cancel`; the body may be left out. */
 export const cancelBody = z.strictObject({ reason: freeText(200).optional() });
 
+/** The reason of a cancelled order whose customer is gone: what was written there is erased. */
+export const ERASED_REASON = 'the reason was erased';
+
 /** The answer to `POST /api/orders`. */
 export const orderAcceptedSchema = z.object({
   order_id: id,

@@ -1,4 +1,5 @@
 import {
+  ERASED_REASON,
   FINAL_STATUSES,
   type Order,
   type OrderEventType,
@@ -85,6 +86,16 @@ function apply(order: Order, event: OrderEvent): Order {
     version: event.version,
     updated_at: event.time,
   };
+}
+
+/** The stream without what somebody wrote; the same one where nobody did. */
+export function withoutFreeText(events: OrderEvent[]): OrderEvent[] {
+  const isFree = (event: OrderEvent) =>
+    event.type === 'order.cancelled' && event.data.reason !== ERASED_REASON;
+  if (!events.some(isFree)) return events;
+  return events.map((event) =>
+    event.type === 'order.cancelled' ? { ...event, data: { reason: ERASED_REASON } } : event,
+  );
 }
 
 /** Puts new events at the end of a stream. */

@@ -18,6 +18,7 @@ import {
   type PaymentMethod,
 } from './contract.ts';
 import type { DemandCustomer } from './customers.ts';
+import type { EraseReason } from './erase-reason.ts';
 import type { FinishedOrders } from './finished-orders.ts';
 import type { MoveOrder } from './move-order.ts';
 import { isFinal, replay } from './order.ts';
@@ -35,10 +36,11 @@ export function routes(deps: {
   demandCustomer: DemandCustomer;
   placeOrder: PlaceOrder;
   cancelOrder: CancelOrder;
+  eraseReason: EraseReason;
   move: MoveOrder;
   once: Once;
 }): Router {
-  const { store, finished, demandCustomer, placeOrder, cancelOrder, move, once } = deps;
+  const { store, finished, demandCustomer, placeOrder, cancelOrder, eraseReason, move, once } = deps;
   const router = Router();
 
   router.post('/api/orders', async (req, res) => {
@@ -106,6 +108,13 @@ export function routes(deps: {
     const { payment } = found.value;
     if (!payment) throw new Problem(410, 'card-erased', 'Nothing is to be paid for this order any more.');
     res.set('cache-control', 'no-store').json(payment);
+  });
+
+  router.delete('/orders/:id/reason', async (req, res) => {
+    const orderId = req.params.id;
+    if (!orderIdSchema.safeParse(orderId).success) throw notFound('order');
+    aboutOrder(orderId);
+    res.set('cache-control', 'no-store').json(await eraseReason(orderId));
   });
 
   // For the live updates of gateways; not under /api, so they do not let it out.

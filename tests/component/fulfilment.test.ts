@@ -450,3 +450,26 @@ describe('crashes', () => {
     },
   );
 });
+
+describe('DELETE /shipments/:order_id/reason', () => {
+  const erase = (orderId = ORDER) => service.door.delete(`/shipments/${orderId}/reason`);
+  const kept = () => service.sidecar.documents.get(`shipment:${ORDER}`)?.value as Shipment;
+
+  it('When a parcel was stopped, then its reason is erased and it stays stopped', async () => {
+    await paid();
+    await stop();
+    const { reason, ...before } = kept();
+    expect(reason).toBe('changed my mind');
+    expect([(await erase()).status, (await erase()).status]).toEqual([204, 204]);
+    expect(kept()).toEqual(before);
+  });
+
+  it('When nothing is known of the parcel, then nothing is written', async () => {
+    expect((await erase()).status).toBe(204);
+    expect(service.sidecar.documents.size).toBe(0);
+  });
+
+  it('When it is no id, then 404', async () => {
+    expect((await erase('nonsense')).status).toBe(404);
+  });
+});

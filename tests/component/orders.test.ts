@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
-import { orderChangesSchema } from '../../services/orders/contract.ts';
+import { ERASED_REASON, orderChangesSchema } from '../../services/orders/contract.ts';
 import { NOTHING } from '../support/fake-sidecar.ts';
 import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { until } from '../support/wait.ts';
@@ -714,6 +714,68 @@ describe('cancelling', () => {
   it('When it is of another customer, then there is no such order', async () => {
     const orderId = await placed();
     expect((await service.door.post(`/api/orders/${orderId}/cancel`).set(as(randomUUID()))).status).toBe(404);
+  });
+});
+
+describe('DELETE /orders/:id/reason', () => {
+  const SECRET = 'my neighbour Bob has one';
+  const erase = (orderId: string) => service.door.delete(`/orders/${orderId}/reason`);
+  const kept = () =>
+    JSON.stringify([...service.sidecar.documents].filter(([key]) => key.startsWith('order')));
+  const cancel = (orderId: string) =>
+    service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER)).send({ reason: SECRET });
+
+  async function cancelledWhenPaid(): Promise<string> {
+    const orderId = await paidOrder();
+    service.sidecar.answer('fulfilment', () => ({ status: 200, body: { status: 'STOPPED' } }));
+    await cancel(orderId);
+    return orderId;
+  }
+
+  it('When an unpaid order was cancelled, then its stream is without the reason, and otherwise as it was', async () => {
+    const orderId = await placed();
+    const before = (await cancel(orderId)).body as object;
+    const response = await erase(orderId);
+    expect([response.status, response.body]).toEqual([200, { ...before, reason: ERASED_REASON }]);
+    expect(kept()).not.toContain(SECRET);
+    const { body } = await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER));
+    expect(body).toEqual(response.body);
+  });
+
+  it('When a paid order was cancelled, then fulfilment erases it first', async () => {
+    const orderId = await cancelledWhenPaid();
+    let keptThen = '';
+    service.sidecar.answer('fulfilment', ({ method, path }) => {
+      expect([method, path]).toEqual(['DELETE', `/shipments/${orderId}/reason`]);
+      keptThen = kept();
+      return { status: 204 };
+    });
+    expect((await erase(orderId)).status).toBe(200);
+    expect([keptThen.includes(SECRET), kept().includes(SECRET)]).toEqual([true, false]);
+  });
+
+  it('When fulfilment is away, then 503 and it can be tried again', async () => {
+    const orderId = await cancelledWhenPaid();
+    service.sidecar.answer('fulfilment', () => ({ status: 500 }));
+    expect((await erase(orderId)).status).toBe(503);
+    expect(kept()).toContain(SECRET);
+  });
+
+  it('When it comes twice, then the second changes nothing', async () => {
+    const orderId = await placed();
+    await cancel(orderId);
+    const [first, second] = [await erase(orderId), await erase(orderId)];
+    expect(second.body).toEqual(first.body);
+  });
+
+  it('When an order was not cancelled, then nothing changes', async () => {
+    const orderId = await placed();
+    await service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
+    expect((await erase(orderId)).body).toMatchObject({ status: 'REJECTED', reason: 'sold out', version: 2 });
+  });
+
+  it.each([[randomUUID()], ['nonsense']])('When there is no order %s, then 404', async (orderId) => {
+    expect((await erase(orderId)).status).toBe(404);
   });
 });
 

@@ -232,6 +232,24 @@ describe('an order that is cancelled', () => {
   });
 });
 
+describe('an account that is deleted', () => {
+  it('When its customer gave a reason for a cancellation, then nobody finds it any more', async () => {
+    const buyer = await newCustomer(system.urls.api);
+    const { orderId } = await placeOrder(buyer);
+    const reason = `marked-${randomUUID()}`;
+    await untilStatus(buyer, orderId, 'PAID');
+    bodyOf(await buyer.call('POST /api/orders/:id/cancel', { params: { id: orderId }, body: { reason } }));
+    await buyer.call('DELETE /api/users/:id', { params: { id: buyer.userId } });
+    const shown = async () => {
+      const list = await admin.call('GET /api/admin/orders', { query: { customer_id: buyer.userId } });
+      const events = await admin.call('GET /api/orders/:id/events', { params: { id: orderId } });
+      return JSON.stringify([bodyOf(list), bodyOf(events), await orderOf(admin, orderId)]);
+    };
+    const text = await until('it is erased', shown, (found) => !found.includes(reason), 30_000);
+    expect(text).toContain('CANCELLED');
+  });
+});
+
 describe('a refund by the shop', () => {
   const refund = (orderId: string) =>
     admin.call('POST /api/payments/:order_id/refund', { params: { order_id: orderId } });

@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../services/history/app.ts';
+import { ERASED_REASON, type Order } from '../../services/orders/contract.ts';
+import { buildOrder as buildAnOrder } from '../support/orders.ts';
+import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+
+const ADA = randomUUID();
+const BOB = randomUUID();
+const JOB = `erase-reasons-${ADA}`;
+const SECRET = 'my neighbour Bob has one';
+
+let service: ServiceUnderTest;
+/** What orders has, by id. */
+let streams: Map<string, Order>;
+let erased: string[];
+
+beforeEach(async () => {
+  streams = new Map();
+  erased = [];
+  service = await startService((deps) => createApp({ ...deps, now: () => new Date() }));
+  service.sidecar.answer('orders', ({ method, path }) => {
+    if (method === 'GET') {
+      const ids = new URL(path, 'http://orders').searchParams.get('ids')?.split(',') ?? [];
+      return { status: 200, body: { items: ids.map((id) => streams.get(id)), next_cursor: null } };
+    }
+    const id = path.split('/')[2] ?? '';
+    erased.push(id);
+    const order = { ...streams.get(id)!, reason: ERASED_REASON };
+    streams.set(id, order);
+    return { status: 200, body: order };
+  });
+});
+afterEach(() => service.stop());
+
+/** An order that orders has, and of which history knows `known`. */
+async function happened(more: Partial<Order>, known: Partial<Order> = more): Promise<string> {
+  const order = buildAnOrder({ customer_id: ADA, ...more });
+  streams.set(order.order_id, order);
+  expect(await service.deliver('order.created', { order: { ...order, reason: undefined, ...known } })).toBe(
+    'SUCCESS',
+  );
+  return order.order_id;
+}
+const cancelled = { status: 'CANCELLED', version: 2, reason: SECRET } as const;
+const deleted = () => service.deliver('user.deleted', { user_id: ADA, version: 2 });
+const stored = () => JSON.stringify([...service.sidecar.documents]);
+
+/** The scheduler fires until the job has ended. */
+async function walked(): Promise<number> {
+  let ticks = 0;
+  for (; service.sidecar.jobs.has(JOB); ticks++) expect(await service.fire(JOB)).toBe(200);
+  return ticks;
+}
+
+describe('the erasure of an account', () => {
+  it('When it is deleted, then its reasons go from the streams and from the read model', async () => {
+    const id = await happened(cancelled);
+    expect(await deleted()).toBe('SUCCESS');
+    await walked();
+    expect(erased).toEqual([id]);
+    expect(stored()).not.toContain(SECRET);
+    const { body } = await service.door.get('/api/admin/orders').set(as(BOB, 'admin'));
+    expect((body as { items: Order[] }).items).toMatchObject([
+      { status: 'CANCELLED', reason: ERASED_REASON },
+    ]);
+  });
+
+  it('When others have cancelled, or orders ended otherwise, then those stay', async () => {
+    const other = await happened({ ...cancelled, customer_id: BOB });
+    await happened({ status: 'REJECTED', version: 2, reason: 'sold out' });
+    await happened({});
+    await deleted();
+    await walked();
+    expect([erased, streams.get(other)?.reason]).toEqual([[], SECRET]);
+  });
+
+  it('When it was cancelled and is still open here, then it is found by its stream', async () => {
+    const id = await happened(cancelled, { status: 'PENDING', version: 1 });
+    await deleted();
+    await walked();
+    expect(erased).toEqual([id]);
+    // The message that was late has the reason in it.
+    const order = { ...streams.get(id)!, reason: SECRET };
+    expect(await service.deliver('order.cancelled', { order })).toBe('SUCCESS');
+    expect(stored()).not.toContain(SECRET);
+  });
+
+  it('When there are many orders, then each tick does a page, and what it did is not done again', async () => {
+    for (let count = 0; count < 45; count++) await happened(cancelled);
+    await deleted();
+    expect(await walked()).toBe(3);
+    expect([new Set(erased).size, erased.length]).toEqual([45, 45]);
+    expect([...service.sidecar.documents.keys()].filter((key) => key.startsWith('erasure'))).toEqual([]);
+  });
+
+  it('When there is no order, then the job ends', async () => {
+    await deleted();
+    expect(await walked()).toBe(1);
+  });
+
+  it('When orders is away, then the job comes again', async () => {
+    await happened(cancelled);
+    await deleted();
+    service.sidecar.answer('orders', () => ({ status: 500 }));
+    expect(await service.fire(JOB)).toBe(503);
+    expect(service.sidecar.jobs.has(JOB)).toBe(true);
+  });
+
+  it('When it ended before the read model was right, then the next tick puts it right', async () => {
+    const id = await happened(cancelled);
+    await deleted();
+    service.sidecar.beforeState(({ op }) => {
+      if (op === 'write') throw new Error('it ended here');
+    });
+    expect(await service.fire(JOB)).toBe(503);
+    service.sidecar.beforeState(() => {});
+    await walked();
+    expect(erased).toEqual([id]);
+    expect(stored()).not.toContain(SECRET);
+  });
+
+  it('When the message comes again, then the orders are looked at again and nothing is erased twice', async () => {
+    await happened(cancelled);
+    for (let times = 0; times < 2; times++) {
+      await deleted();
+      await walked();
+    }
+    expect(erased).toHaveLength(1);
+  });
+
+  it('When no job can be set, then the message comes again', async () => {
+    service.sidecar.fail('schedule');
+    expect(await deleted()).toBe('RETRY');
+    expect(await deleted()).toBe('SUCCESS');
+  });
+});
