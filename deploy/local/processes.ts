@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, writeFileSync } from 'node:fs';
 import { availableParallelism, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -74,7 +74,11 @@ export function start(name: string, program: string, args: string[], options: St
       resolve(asked);
     };
     child.once('exit', finish);
-    child.once('error', finish);
+    child.once('error', ({ message }) => {
+      // A program that is not there prints nothing.
+      appendFileSync(logFile, `${message}\n`);
+      finish();
+    });
   });
   return {
     name,

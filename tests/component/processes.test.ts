@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { start, type Running } from '../../deploy/local/processes.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
 import { until } from '../support/wait.ts';
 
 let logDir: string;
@@ -11,6 +11,7 @@ beforeEach(() => {
   logDir = mkdtempSync(join(tmpdir(), 'sidecart-processes-'));
 });
 afterEach(async () => {
+  vi.useRealTimers();
   await running?.stop('SIGKILL');
   rmSync(logDir, { recursive: true, force: true });
 });
@@ -31,5 +32,22 @@ describe('a process that is started', () => {
         () => Promise.resolve(readFileSync(autogroup, 'utf8')),
         (text) => text.includes('nice 10'),
       );
+  });
+
+  it('When there is no such program, then its log says so', async () => {
+    running = start('nothing', join(logDir, 'nothing'), [], { logDir });
+    await expect(waitFor('nothing', () => Promise.resolve(false), { process: running })).rejects.toThrow(
+      'nothing.log',
+    );
+    expect(readFileSync(running.logFile, 'utf8')).toContain('ENOENT');
+  });
+
+  it('When the clock is set back while it is awaited, then the deadline passes all the same', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const isSo = async () => {
+      vi.setSystemTime(Date.now() - 60_000);
+      return false;
+    };
+    await expect(waitFor('it', isSo, { deadlineMs: 200 })).rejects.toThrow('it: not within 0.2 s');
   });
 });
