@@ -9,7 +9,8 @@ import type { RecipientStore } from './recipient-store.ts';
 import type { Mail } from './templates.ts';
 
 /**
- * Sends one mail of a kind about a subject (an order, a user), and no second one. Who is gone gets none.
+ * Sends one mail of a kind about a subject (an order, a user), and no second one. Who is gone gets none, unless the
+ * addressee is given.
  *
  * @throws Error where nothing is known of the recipient yet: the message that tells of them is still to come
  */
@@ -18,6 +19,8 @@ export type MailOnce = (mail: {
   /** The id of what the mail is about. */
   about: string;
   recipientId: string;
+  /** To whom, where it is not the address that is known. */
+  addressee?: Addressee;
   write: (recipient: Addressee) => Mail;
 }) => Promise<void>;
 
@@ -76,12 +79,12 @@ export function mailer(deps: {
   async function mailOnce(
     binding: string,
     key: string,
-    { kind, recipientId, write }: MailOrder,
+    { kind, recipientId, addressee, write }: MailOrder,
   ): Promise<void> {
     if (unremembered.has(key)) return remember(key);
     const [sentBefore, recipient] = await Promise.all([
       sidecar.state.get<SentMail>(key),
-      recipients.load(recipientId),
+      addressee ?? recipients.load(recipientId),
     ]);
     if (sentBefore) return;
     if (!recipient) throw new Error(`recipient ${recipientId} is not known yet`);

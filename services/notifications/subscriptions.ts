@@ -1,13 +1,16 @@
 import type { Router } from 'express';
+import type { z } from 'zod';
 import { orderEvents, type OrderEventType } from '../orders/contract.ts';
 import { on, subscriptions as routesFor } from '../shared/events.ts';
 import type { Logger } from '../shared/log.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { userEvents, type User } from '../users/contract.ts';
 import type { MailOnce } from './mailer.ts';
-import type { Recipient } from './recipient.ts';
+import type { Addressee } from './recipient.ts';
 import type { RecipientStore } from './recipient-store.ts';
 import * as templates from './templates.ts';
+
+type UserEvent = z.infer<(typeof userEvents.data)['user.updated']>;
 
 /** Which events of an order a customer is told of, and how. */
 const ORDER_MAILS: Partial<Record<OrderEventType, templates.OrderTemplate>> = {
@@ -33,7 +36,10 @@ export function subscriptions(deps: { log: Logger; recipients: RecipientStore; m
         write: templates.welcome,
       });
     }),
-    on(userEvents, 'user.updated', ({ user, version }) => recipients.remember(addressee(user, version))),
+    on(userEvents, 'user.updated', async (told) => {
+      await recipients.remember(addressee(told.user, told.version));
+      await Promise.all(aboutChange(told).map(mailOnce));
+    }),
     on(userEvents, 'user.deleted', ({ user_id, version }) =>
       recipients.remember({ user_id, gone: true, version }),
     ),
@@ -51,6 +57,26 @@ export function subscriptions(deps: { log: Logger; recipients: RecipientStore; m
   ]);
 }
 
-function addressee({ user_id, email, name }: User, version: number): Recipient {
+/** Also to somebody who is gone meanwhile: whoever took the account may have deleted it. */
+function aboutChange({
+  user,
+  version,
+  previous_email,
+  password_changed,
+}: UserEvent): Parameters<MailOnce>[0][] {
+  const change = { email: previous_email !== undefined, password: password_changed === true };
+  if (!change.email && !change.password) return [];
+  const { user_id } = user;
+  const mailTo = (email: string, isPrevious: boolean) => ({
+    kind: isPrevious ? 'user.updated.previous-address' : 'user.updated',
+    about: `${user_id}:${version}`,
+    recipientId: user_id,
+    addressee: { user_id, email, name: user.name, version },
+    write: (recipient: Addressee) => templates.accountChanged(recipient, change, isPrevious),
+  });
+  return [mailTo(user.email, false), ...(previous_email === undefined ? [] : [mailTo(previous_email, true)])];
+}
+
+function addressee({ user_id, email, name }: User, version: number): Addressee {
   return { user_id, email, name, version };
 }

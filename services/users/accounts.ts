@@ -8,6 +8,8 @@ import type { Sidecar } from '../shared/sidecar.ts';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
 import { userEvents, type User } from './contract.ts';
 import type { Counters } from './counters.ts';
+import type { LoginThrottle } from './login-throttle-store.ts';
+import { demandCurrentPassword, type CheckPassword } from './password-check.ts';
 import type { Passwords } from './passwords.ts';
 import type { SessionStore } from './session-store.ts';
 import type { Sessions } from './sessions.ts';
@@ -20,7 +22,7 @@ export interface Accounts {
    * @throws Problem 409 where the address has an account; 422 where the operation has made another one
    */
   register: (
-    details: { email: string; password: string; name: string; role: User['role'] },
+    details: Omit<User, 'user_id'> & { password: string; network?: string | undefined },
     operation?: string,
   ) => Promise<Account>;
   /** @throws Problem 404 */
@@ -29,13 +31,19 @@ export interface Accounts {
    * A new password ends all sessions but `by.session`.
    *
    * @param by.session the user's own session in which this is asked for
+   * @param by.owner where the user asks: another address or password needs the current password
    * @param by.demand throws where the account that would be replaced is not as the caller expects
-   * @throws Problem 404; 409 where the new address has an account; 401 for a new password where `by.session` has ended
+   * @throws Problem 404; 409 where the new address has an account; 401 for a new password where `by.session` has ended; 422,
+   *   403 and 429 as `demandCurrentPassword` does
    */
   change: (
     userId: string,
     changes: { email?: string | undefined; name?: string | undefined; password?: string | undefined },
-    by: { session: string | undefined; demand: (account: Account) => void },
+    by: {
+      session: string | undefined;
+      owner: { currentPassword: string | undefined; network: string | undefined } | undefined;
+      demand: (account: Account) => void;
+    },
   ) => Promise<Account>;
   /** Ends all sessions too. @throws Problem 404 */
   erase: (userId: string) => Promise<void>;
@@ -62,12 +70,14 @@ export function accounts(deps: {
   endable: Pick<SessionStore, 'endAll'>;
   sessions: Pick<Sessions, 'demandOpen'>;
   passwords: Passwords;
+  check: CheckPassword;
+  throttle: Pick<LoginThrottle, 'know'>;
   counters: Pick<Counters, 'sessionsEnded'>;
   sidecar: Sidecar;
   log: Logger;
   now: () => Date;
 }): Accounts {
-  const { store, endable, sessions, passwords, counters, sidecar, log } = deps;
+  const { store, endable, sessions, passwords, check, throttle, counters, sidecar, log } = deps;
   const now = () => deps.now().toISOString();
 
   async function say(document: UserDocument): Promise<void> {
@@ -83,6 +93,14 @@ export function accounts(deps: {
     } catch (err) {
       log.error({ err }, 'a message is late: the job of this user will say it');
     }
+  }
+
+  /**
+   * Before a version is replaced: nobody else would ever hear of a registration, and the owner has to hear of a change that
+   * somebody else may have made.
+   */
+  async function sayWhatMustNotBeMissed(account: Account): Promise<void> {
+    if (account.version === 1 || account.notice) await say(account);
   }
 
   /** Nothing is refreshed any more once the account is written; this gets the access tokens refused too. */
@@ -133,11 +151,8 @@ export function accounts(deps: {
     return document;
   }
 
-  async function register(
-    details: Parameters<Accounts['register']>[0],
-    operation?: string,
-  ): Promise<Account> {
-    const { email, password, name, role } = details;
+  const register: Accounts['register'] = async (details, operation) => {
+    const { email, password, name, role, network } = details;
     const before = await madeBefore(operation, details);
     if (before) return before;
     const userId = uuidv7();
@@ -150,18 +165,32 @@ export function accounts(deps: {
       const meanwhile = await madeBefore(operation, details);
       if (meanwhile) return meanwhile;
       await writeAndSay(account, () => store.add(account));
+      await throttle.know({ userId, network }).catch((err: unknown) => {
+        log.warn({ err }, 'the network of a new account could not be remembered');
+      });
       return account;
     });
-  }
+  };
 
   return {
     register,
 
     find: async (userId) => (await loadAccount(userId)).value,
 
-    async change(userId, { email, name, password }, { session, demand }) {
+    async change(userId, { email, name, password }, { session, owner, demand }) {
+      let provenBy: string | undefined;
+      async function admit(account: Account): Promise<void> {
+        demand(account);
+        // A session that is ended by another's new password could otherwise still except itself by one of its own.
+        if (password !== undefined && session !== undefined) await sessions.demandOpen(session, account);
+        const needsProof = password !== undefined || (email !== undefined && email !== account.email);
+        if (!owner || !needsProof || provenBy === account.password_hash) return;
+        await demandCurrentPassword(check, account, owner);
+        provenBy = account.password_hash;
+      }
+
       // Before a hash is made for it: that costs more than all else here.
-      if (password !== undefined) demand((await loadAccount(userId)).value);
+      if (password !== undefined) await admit((await loadAccount(userId)).value);
       const changes = {
         email,
         name,
@@ -169,14 +198,11 @@ export function accounts(deps: {
       };
       return retryOnConflict(async () => {
         const loaded = await loadAccount(userId);
-        demand(loaded.value);
-        // A session that is ended by another's new password could otherwise still except itself by one of its own.
-        if (password !== undefined && session !== undefined) await sessions.demandOpen(session, loaded.value);
+        await admit(loaded.value);
         const next = changed(loaded.value, changes, now(), session);
         if (next === loaded.value) return next;
         if (next.email !== loaded.value.email) await demandFree(next.email);
-        // The registration itself must not go unsaid: nobody else would ever hear of it.
-        if (loaded.value.version === 1) await say(loaded.value);
+        await sayWhatMustNotBeMissed(loaded.value);
         await writeAndSay(next, () => store.replace(loaded, next));
         if (password !== undefined) counters.sessionsEnded.inc({ reason: 'password' });
         return next;
@@ -187,6 +213,7 @@ export function accounts(deps: {
       await retryOnConflict(async () => {
         const loaded = await loadAccount(userId);
         const next = erased(loaded.value, now());
+        if (loaded.value.notice) await say(loaded.value);
         await writeAndSay(next, () => store.replace(loaded, next));
         counters.sessionsEnded.inc({ reason: 'deleted' });
       });

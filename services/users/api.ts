@@ -111,13 +111,21 @@ export const usersApi = {
   },
   'PUT /api/users/:id': {
     access: 'customer',
-    summary: 'Change an account. A new password ends its other sessions',
+    summary:
+      'Change an account. Its owner needs the current password for another e-mail address or password. A new password ends the other sessions',
     params,
     tagged: true,
     body: putUserBody,
     answer: userSchema,
-    problems: { 'email-taken': EMAIL_TAKEN },
-    examples: { 'A new name': { name: 'Ada L.' } },
+    problems: {
+      'wrong-password': { status: 403, when: 'The current password is wrong.' },
+      'email-taken': EMAIL_TAKEN,
+      'too-many-attempts': { status: 429, when: 'A wrong password was given too often.' },
+    },
+    examples: {
+      'A new name': { name: 'Ada L.' },
+      'A new password': { password: 'another horse', current_password: password },
+    },
     answered: { ...user, name: 'Ada L.' },
   },
   'DELETE /api/users/:id': {

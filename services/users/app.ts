@@ -8,6 +8,7 @@ import { users as description } from './api.ts';
 import { createCounters } from './counters.ts';
 import { logInWith } from './log-in.ts';
 import { loginThrottle } from './login-throttle-store.ts';
+import { passwordCheck } from './password-check.ts';
 import { passwords as createPasswords } from './passwords.ts';
 import { routes } from './routes.ts';
 import { sessionStore } from './session-store.ts';
@@ -36,8 +37,19 @@ export function createApp(deps: UsersDeps): Express {
   const tokens = tokenIssuer({ keys, now, ttlSeconds: tokenTtlSeconds });
   const endable = sessionStore({ state, now, tokenTtlSeconds });
   const sessions = createSessions({ ...deps, store: endable, users: store, tokens, counters });
-  const accounts = createAccounts({ ...deps, store, endable, sessions, passwords, counters });
-  const logIn = logInWith({ store, passwords, throttle: loginThrottle({ state, now }), log });
+  const throttle = loginThrottle({ state, now });
+  const check = passwordCheck({ passwords, throttle, log });
+  const accounts = createAccounts({
+    ...deps,
+    store,
+    endable,
+    sessions,
+    passwords,
+    check,
+    throttle,
+    counters,
+  });
+  const logIn = logInWith({ store, check });
   const once = idempotency({ state, log });
   let isReady = false;
 

@@ -29,11 +29,12 @@ export const refreshBody = z.strictObject({
 });
 /** `POST /api/users/logout`; with a refresh token, the session it belongs to ends too. */
 export const logoutBody = z.strictObject({ refresh_token: refreshToken.optional() });
-/** `PUT /api/users/:id`; what is left out stays. */
+/** `PUT /api/users/:id`; what is left out stays. The owner needs `current_password` for another address or password. */
 export const putUserBody = z.strictObject({
   email: newAddress.optional(),
   name: name.optional(),
   password: password.optional(),
+  current_password: z.string().max(200).optional(),
 });
 
 export const tokenSchema = z.object({
@@ -68,9 +69,15 @@ const version = z.int().min(1);
 
 /**
  * `user.registered` (always version 1) and `user.updated`: the user as it is now. A version that was soon followed by
- * another may never be told of, except the first.
+ * another may never be told of, except the first, and those that changed the address or the password: they say so.
  */
-export const userEventData = z.object({ user: userSchema, version });
+export const userEventData = z.object({
+  user: userSchema,
+  version,
+  /** The address before this version, where it changed. */
+  previous_email: emailAddress.optional(),
+  password_changed: z.literal(true).optional(),
+});
 /** `user.deleted`: the account is gone; what is known of the person is to be erased. */
 export const userDeletedData = z.object({ user_id: id, version });
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { demandMatch, versionTag } from '../shared/conditional.ts';
 import { addRequestFields } from '../shared/context.ts';
 import type { Once } from '../shared/idempotency.ts';
-import { callerOf, mayRead, requireAdmin, type Caller } from '../shared/identity.ts';
+import { callerOf, mayRead, networkOf, requireAdmin, type Caller } from '../shared/identity.ts';
 import { pageQuery, sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
 import { id as userIdSchema, timestamp } from '../shared/types.ts';
@@ -50,7 +50,7 @@ export function routes(deps: {
     const details = parseBody(registerBody, req.body);
     await once(req, res, { what: 'register', request: details }, async (operation, mayBeRepeated) => {
       const account = await accounts.register(
-        { ...details, role: 'customer' },
+        { ...details, role: 'customer', network: networkOf(req) },
         mayBeRepeated ? operation : undefined,
       );
       counters.registrations.inc();
@@ -60,7 +60,7 @@ export function routes(deps: {
   });
 
   router.post('/api/users/login', async (req, res) => {
-    const account = await logIn(parseBody(loginBody, req.body));
+    const account = await logIn({ ...parseBody(loginBody, req.body), network: networkOf(req) });
     addRequestFields({ user_id: account.user_id });
     const answer = await sessions.begin(account);
     counters.logins.inc();
@@ -98,9 +98,12 @@ export function routes(deps: {
     })
     .put(async (req, res) => {
       const { userId, caller } = asked(req);
-      const account = await accounts.change(userId, parseBody(putUserBody, req.body), {
+      const { current_password: currentPassword, ...changes } = parseBody(putUserBody, req.body);
+      const isOwner = caller.id === userId;
+      const account = await accounts.change(userId, changes, {
         // Another's session, an administrator's, is none of this account.
-        session: caller.id === userId ? caller.session : undefined,
+        session: isOwner ? caller.session : undefined,
+        owner: isOwner ? { currentPassword, network: networkOf(req) } : undefined,
         demand: ({ version }) => demandMatch(req, versionTag(version)),
       });
       sendAccount(res, account);

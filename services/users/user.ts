@@ -8,12 +8,20 @@ export interface SessionsEnded {
   except?: string | undefined;
 }
 
+/** What the owner is to be told of a version by e-mail, because somebody else may have made it. */
+export interface Notice {
+  previous_email?: string;
+  password_changed?: true;
+}
+
 /** An account as it is stored. */
 export interface Account extends User {
   /** argon2id, in PHC string form. */
   password_hash: string;
   /** The operation that made it, where it was made with an Idempotency-Key. */
   operation?: string | undefined;
+  /** Of this version. */
+  notice?: Notice;
   /** The last time that sessions ended together; never so far where it is missing. */
   sessions_ended?: SessionsEnded;
   version: number;
@@ -61,8 +69,14 @@ export function changed(account: Account, changes: Changes, at: string, session?
   const same = email === account.email && name === account.name && passwordHash === account.password_hash;
   if (same) return account;
   const endsSessions = passwordHash !== account.password_hash;
+  const notice: Notice = {
+    ...(email === account.email ? {} : { previous_email: account.email }),
+    ...(endsSessions ? { password_changed: true } : {}),
+  };
+  const { notice: _, ...kept } = account;
   return {
-    ...account,
+    ...kept,
+    ...(Object.keys(notice).length > 0 ? { notice } : {}),
     ...(endsSessions ? { sessions_ended: { epoch: epochOf(account) + 1, at, except: session } } : {}),
     email,
     name,
@@ -93,5 +107,5 @@ export function messageOf(document: UserDocument) {
   const { user_id, version } = document;
   if (isErased(document)) return { type: 'user.deleted' as const, data: { user_id, version } };
   const type = version === 1 ? ('user.registered' as const) : ('user.updated' as const);
-  return { type, data: { user: publicUser(document), version } };
+  return { type, data: { user: publicUser(document), version, ...document.notice } };
 }

@@ -104,6 +104,71 @@ describe('Who is known', () => {
   });
 });
 
+describe('Mails about an account', () => {
+  const change = (more: object, user: object = {}, version = 2) =>
+    service.deliver('user.updated', { user: { ...ADA, ...user }, version, ...more });
+  const NEW = { email: 'new@example.com' };
+  const notices = () =>
+    mails()
+      .map(({ to, html }) => [to, ...(html.match(/The [^.]* was changed/g) ?? [])])
+      .toSorted(([one = ''], [other = '']) => (one < other ? -1 : 1));
+  const ADDRESS = 'The e-mail address of your account was changed';
+  const PASSWORD = 'The password of your account was changed';
+
+  it('When the address changes, then one mail goes to each, however often the message comes', async () => {
+    for (let time = 0; time < 3; time++)
+      expect(await change({ previous_email: ADA.email }, NEW)).toBe('SUCCESS');
+    expect(notices()).toEqual([
+      [ADA.email, ADDRESS],
+      [NEW.email, ADDRESS],
+    ]);
+    expect(new Set(subjects())).toEqual(new Set(['Your account has changed']));
+  });
+
+  it('When the password changes, then one mail goes to the address', async () => {
+    await change({ password_changed: true });
+    await change({ password_changed: true });
+    expect(notices()).toEqual([[ADA.email, PASSWORD]]);
+  });
+
+  it('When both change, then each address is told of both', async () => {
+    await change({ previous_email: ADA.email, password_changed: true }, NEW);
+    expect(notices()).toEqual([
+      [ADA.email, ADDRESS, PASSWORD],
+      [NEW.email, ADDRESS, PASSWORD],
+    ]);
+  });
+
+  it('When the address changes twice and the first message comes last, then every address is told', async () => {
+    await change({ previous_email: NEW.email }, { email: 'newest@example.com' }, 3);
+    await change({ previous_email: ADA.email }, NEW, 2);
+    expect(
+      mails()
+        .map(({ to }) => to)
+        .toSorted(),
+    ).toEqual([ADA.email, NEW.email, NEW.email, 'newest@example.com'].toSorted());
+  });
+
+  it('When one of two mails cannot be sent, then the message comes again, and the other is not sent twice', async () => {
+    service.sidecar.fail('send');
+    expect(await change({ previous_email: ADA.email }, NEW)).toBe('RETRY');
+    expect(await change({ previous_email: ADA.email }, NEW)).toBe('SUCCESS');
+    expect(
+      mails()
+        .map(({ to }) => to)
+        .toSorted(),
+    ).toEqual([ADA.email, NEW.email]);
+  });
+
+  it('When the account was deleted meanwhile, then its address is still told, and not kept', async () => {
+    await deleted(3);
+    await change({ previous_email: ADA.email }, NEW);
+    expect(mails().map(({ to }) => to)).toContain(ADA.email);
+    const kept = JSON.stringify([...service.sidecar.documents]);
+    for (const address of [ADA.email, NEW.email]) expect(kept).not.toContain(address);
+  });
+});
+
 describe('Mails about an order', () => {
   beforeEach(async () => {
     await registered();

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loginThrottle } from '../../services/users/login-throttle-store.ts';
-import type { ServiceUnderTest } from '../support/service-under-test.ts';
+import { as, from, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { NIL } from 'uuid';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
 import { sidecarAt } from '../support/service-under-test.ts';
 
@@ -91,7 +92,7 @@ describe('Failures to log in', () => {
     expect(await failTimes(5)).toEqual([401, 401, 401, 401, 401]);
   });
 
-  it('When an hour has passed, then what was before does not count, though the store still has it', async () => {
+  it('When an hour has passed, then what was before does not count', async () => {
     await failTimes(5);
     pass(3600);
     expect(await failTimes(5)).toEqual([401, 401, 401, 401, 401]);
@@ -130,7 +131,11 @@ describe('Attempts to log in at once', () => {
   it('When failures are counted at the same moment, then each one counts', async () => {
     const clients = [0, 1].map(() => sidecarAt(service.sidecar.port));
     const throttles = clients.map(({ state }) => loginThrottle({ state, now: users.now }));
-    await Promise.all([...throttles, ...throttles, ...throttles].map((one) => one.countFailure(NOBODY)));
+    await Promise.all(
+      [...throttles, ...throttles, ...throttles].map((one) =>
+        one.countFailure({ email: NOBODY, userId: NIL, network: undefined }),
+      ),
+    );
     expect(failuresKept()).toEqual([6]);
     for (const client of clients) await client.close();
   });
@@ -138,5 +143,78 @@ describe('Attempts to log in at once', () => {
   it('When many are right, then all get in', async () => {
     const statuses = await Promise.all(Array.from({ length: 12 }, () => statusOf()));
     expect(new Set(statuses)).toEqual(new Set([200]));
+  });
+});
+
+describe('Guesses from elsewhere', () => {
+  const HOME = '192.0.2.1';
+  const away = (nr: number) => `198.51.100.${nr}`;
+  const tryFrom = async (network: string, password = ADA.password, email = ADA.email) =>
+    (await logIn(email, password).set(from(network))).status;
+  /** Each guess from another network; the wait between them is always kept. */
+  async function guessForAnHour(): Promise<number[]> {
+    const statuses: number[] = [];
+    for (let nr = 0; nr < 20; nr++) {
+      statuses.push(await tryFrom(away(nr), 'wrong horse'));
+      pass(Math.min(60, 2 ** Math.max(0, nr - 4)));
+    }
+    return statuses;
+  }
+
+  it('When somebody goes on guessing, then the owner gets in at once from where they have been', async () => {
+    expect(await tryFrom(HOME)).toBe(200);
+    expect(new Set(await guessForAnHour())).toEqual(new Set([401]));
+    expect(await tryFrom(away(99), 'wrong horse')).toBe(401);
+    expect(await tryFrom(HOME)).toBe(200);
+    expect(await tryFrom(away(98))).toBe(429);
+  });
+
+  it('When an account was made there, then its owner has been there', async () => {
+    const eve = { email: 'eve@example.com', password: ADA.password, name: 'Eve' };
+    expect((await service.door.post('/api/users/register').set(from(HOME)).send(eve)).status).toBe(201);
+    for (let nr = 0; nr < 5; nr++) await tryFrom(away(nr), 'wrong horse', eve.email);
+    expect(await tryFrom(away(6), ADA.password, eve.email)).toBe(429);
+    expect(await tryFrom(HOME, ADA.password, eve.email)).toBe(200);
+  });
+
+  it('When guesses come from many networks, then each adds to the wait of all that are not known', async () => {
+    for (let nr = 0; nr < 5; nr++) expect(await tryFrom(away(nr), 'wrong horse')).toBe(401);
+    for (let nr = 5; nr < 10; nr++) expect(await tryFrom(away(nr), 'wrong horse')).toBe(429);
+  });
+
+  it('When they come from where the owner has been, then that network has to wait, and no other', async () => {
+    await tryFrom(HOME);
+    for (let nr = 0; nr < 5; nr++) expect(await tryFrom(HOME, 'wrong horse')).toBe(401);
+    expect([await tryFrom(HOME), await tryFrom(away(1))]).toEqual([429, 200]);
+  });
+
+  it('When the owner of another account has been there, then it is not known for this one', async () => {
+    await service.door.post('/api/users/register').send({ ...ADA, email: NOBODY, name: 'Nobody' });
+    expect(await tryFrom(HOME, ADA.password, NOBODY)).toBe(200);
+    await failTimes(5);
+    expect(await tryFrom(HOME)).toBe(429);
+  });
+
+  it('When the address has changed, then the networks of the account are still known', async () => {
+    await tryFrom(HOME);
+    const email = 'lovelace@example.com';
+    const body = { email, current_password: ADA.password };
+    expect((await service.door.put(`/api/users/${ada}`).set(as(ada)).send(body)).status).toBe(200);
+    await failTimes(5, email);
+    expect(await tryFrom(HOME, ADA.password, email)).toBe(200);
+  });
+
+  it('When nobody came from there for ninety days, then it is not known any more', async () => {
+    await tryFrom(HOME);
+    pass(90 * 86_400);
+    await failTimes(5);
+    expect(await tryFrom(HOME)).toBe(429);
+  });
+
+  it('When a network is known, then only a hash of it is kept', async () => {
+    await tryFrom(HOME);
+    await tryFrom(HOME, 'wrong horse');
+    expect(JSON.stringify([...service.sidecar.documents])).not.toContain(HOME);
+    expect(JSON.stringify(service.logs)).not.toContain(HOME);
   });
 });

@@ -70,7 +70,10 @@ const statusOf = async ({ tokens }: Held) => (await refresh(tokens.refresh_token
 const logOut = (caller: Record<string, string>, body?: object) =>
   service.door.post('/api/users/logout').set(caller).send(body);
 const put = (user: string, body: object, caller: Record<string, string>) =>
-  service.door.put(`/api/users/${user}`).set(caller).send(body);
+  service.door
+    .put(`/api/users/${user}`)
+    .set(caller)
+    .send({ current_password: ADA.password, ...body });
 
 const sorted = (statuses: number[]) => statuses.toSorted((one, other) => one - other);
 
@@ -401,8 +404,10 @@ describe('A new password', () => {
 
   it('When the same change is made again, then the session that made it still goes on', async () => {
     const [own, other] = await sessionsOfAda(2);
-    for (let nr = 0; nr < 2; nr++)
-      expect((await put(own.user, { password: 'new password' }, own.caller)).status).toBe(200);
+    for (const current_password of [ADA.password, 'new password']) {
+      const body = { password: 'new password', current_password };
+      expect((await put(own.user, body, own.caller)).status).toBe(200);
+    }
     expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
     expect([await statusOf(own), await statusOf(other)]).toEqual([200, 401]);
   });

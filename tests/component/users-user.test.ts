@@ -17,11 +17,15 @@ const ADA = registered(
 describe('changed', () => {
   it.each([
     [{ name: 'Ada L.' }],
-    [{ email: 'new@example.com' }],
-    [{ email: 'new@example.com', name: 'Ada L.' }],
-  ])('When %j is changed, then that and the version are new', (changes) => {
-    expect(changed(ADA, changes, 't2')).toEqual({ ...ADA, ...changes, version: 2, changed_at: 't2' });
-  });
+    [{ email: 'new@example.com' }, { previous_email: ADA.email }],
+    [{ email: 'new@example.com', name: 'Ada L.' }, { previous_email: ADA.email }],
+  ])(
+    'When %j is changed, then that and the version are new, with the notice %j',
+    (changes, notice?: object) => {
+      const next = { ...ADA, ...changes, version: 2, changed_at: 't2', ...(notice ? { notice } : {}) };
+      expect(changed(ADA, changes, 't2')).toEqual(next);
+    },
+  );
 
   it.each([[{}], [{ name: undefined }], [{ name: 'Ada', email: 'ada@example.com', password_hash: 'hash' }]])(
     'When %j is no change, then it is the same account',
@@ -40,9 +44,16 @@ describe('sessions_ended', () => {
       version: 2,
       changed_at: 't2',
       sessions_ended: { epoch: 1, at: 't2', except: 's1' },
+      notice: { password_changed: true },
     });
     const second = changed(first, { password_hash: 'third' }, 't3');
     expect(second.sessions_ended).toEqual({ epoch: 2, at: 't3' });
+  });
+
+  it('When something else changes, then the notice is gone', () => {
+    const account = changed(ADA, { email: 'new@example.com', password_hash: 'other' }, 't2');
+    expect(account.notice).toEqual({ previous_email: ADA.email, password_changed: true });
+    expect(changed(account, { name: 'Ada L.' }, 't3')).not.toHaveProperty('notice');
   });
 
   it('When something else changes, then no session ends', () => {
@@ -80,6 +91,11 @@ describe('messageOf', () => {
       'a later one',
       changed(ADA, { name: 'Ada L.' }, 't2'),
       { type: 'user.updated', data: { user: { ...user, name: 'Ada L.' }, version: 2 } },
+    ],
+    [
+      'one with another password',
+      changed(ADA, { password_hash: 'other' }, 't2'),
+      { type: 'user.updated', data: { user, version: 2, password_changed: true } },
     ],
     ['an erased one', erased(ADA, 't2'), { type: 'user.deleted', data: { user_id: 'u1', version: 2 } }],
   ])('When it is %s, then the message says so, without the hash', (_case, document, message) => {

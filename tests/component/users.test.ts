@@ -184,14 +184,16 @@ describe('PUT /api/users/:id', () => {
 
   it('When the password changes, then only the new one opens', async () => {
     const id = await registered();
-    await put(id, { password: 'new password' });
+    await put(id, { password: 'new password', current_password: ADA.password });
     expect((await logIn(ADA.email, ADA.password)).status).toBe(401);
     expect((await logIn(ADA.email, 'new password')).status).toBe(200);
   });
 
   it('When the e-mail changes, then the old one is free again and no longer opens', async () => {
     const id = await registered();
-    expect((await put(id, { email: 'Lovelace@example.com' })).body).toMatchObject({
+    expect(
+      (await put(id, { email: 'Lovelace@example.com', current_password: ADA.password })).body,
+    ).toMatchObject({
       email: 'lovelace@example.com',
     });
     expect((await logIn(ADA.email, ADA.password)).status).toBe(401);
@@ -202,20 +204,25 @@ describe('PUT /api/users/:id', () => {
   it("When the e-mail is another's, then 409 and nothing changes", async () => {
     await registered({ email: 'eve@example.com' });
     const id = await registered();
-    const response = await put(id, { email: 'EVE@example.com', name: 'Eve' });
+    const response = await put(id, { email: 'EVE@example.com', name: 'Eve', current_password: ADA.password });
     expect([response.status, slugOf(response)]).toEqual([409, 'email-taken']);
     expect((await get(id)).body).toMatchObject({ email: ADA.email, name: 'Ada' });
   });
 
   it('When two take the same e-mail at once, then one gets it', async () => {
     const ids = [await registered(), await registered({ email: 'eve@example.com' })];
-    const responses = await Promise.all(ids.map((id) => put(id, { email: 'new@example.com' })));
+    const responses = await Promise.all(
+      ids.map((id) => put(id, { email: 'new@example.com', current_password: ADA.password })),
+    );
     expect(responses.map(({ status }) => status)).toEqual(expect.arrayContaining([200, 409]));
   });
 
   it('When two changes come at once, then none is lost', async () => {
     const id = await registered();
-    await Promise.all([put(id, { name: 'Ada L.' }), put(id, { email: 'new@example.com' })]);
+    await Promise.all([
+      put(id, { name: 'Ada L.' }),
+      put(id, { email: 'new@example.com', current_password: ADA.password }),
+    ]);
     expect((await get(id)).body).toMatchObject({ name: 'Ada L.', email: 'new@example.com' });
   });
 
@@ -245,6 +252,113 @@ describe('PUT /api/users/:id', () => {
     service.sidecar.fail('publish');
     expect((await put(id, { name: 'Ada L.' })).status).toBe(503);
     expect((await get(id)).body).toMatchObject({ name: 'Ada' });
+  });
+});
+
+describe('The current password', () => {
+  const CHANGES = [{ password: 'new password' }, { email: 'new@example.com' }];
+
+  it.each(CHANGES)(
+    'When the owner changes %j without it, then 422 names it and nothing changes',
+    async (change) => {
+      const id = await registered();
+      const response = await put(id, change);
+      expect([response.status, fieldsOf(response)]).toEqual([422, ['current_password']]);
+      expect((await logIn(ADA.email, ADA.password)).status).toBe(200);
+    },
+  );
+
+  it.each(CHANGES)(
+    'When the owner changes %j with a wrong one, then 403 and nothing changes',
+    async (change) => {
+      const id = await registered();
+      const response = await put(id, { ...change, current_password: 'wrong horse' });
+      expect([response.status, slugOf(response), fieldsOf(response)]).toEqual([
+        403,
+        'wrong-password',
+        ['current_password'],
+      ]);
+      expect((await logIn(ADA.email, ADA.password)).status).toBe(200);
+      expect(service.said('user.updated')).toEqual([]);
+    },
+  );
+
+  it('When the address is the same or only the name changes, then it is not needed', async () => {
+    const id = await registered();
+    expect((await put(id, { email: 'ADA@example.com', name: 'Ada L.' })).status).toBe(200);
+  });
+
+  it('When a wrong one is given too often, then the owner has to wait, at a login too', async () => {
+    const id = await registered();
+    for (let nr = 0; nr < 5; nr++)
+      expect((await put(id, { ...CHANGES[0], current_password: 'wrong horse' })).status).toBe(403);
+    const response = await put(id, { ...CHANGES[0], current_password: ADA.password });
+    expect([response.status, slugOf(response), response.headers['retry-after']]).toEqual([
+      429,
+      'too-many-attempts',
+      '1',
+    ]);
+    expect((await logIn(ADA.email, ADA.password)).status).toBe(429);
+  });
+
+  it('When it is wrong and the address has another account, then nothing tells of that', async () => {
+    await registered({ email: 'eve@example.com' });
+    const response = await put(await registered(), {
+      email: 'eve@example.com',
+      current_password: 'wrong horse',
+    });
+    expect(slugOf(response)).toBe('wrong-password');
+  });
+
+  it("When an administrator changes another's account, then none is needed, but for their own", async () => {
+    const id = await registered();
+    expect((await put(id, CHANGES[0]!, as(randomUUID(), 'admin'))).status).toBe(200);
+    expect((await put(id, CHANGES[1]!, as(id, 'admin'))).status).toBe(422);
+  });
+
+  it('When the version that it was made for is old, then 412, and the password was not tried', async () => {
+    const id = await registered();
+    await put(id, { name: 'Ada L.' });
+    for (let nr = 0; nr < 6; nr++) {
+      const body = { ...CHANGES[0], current_password: 'wrong horse' };
+      expect((await put(id, body).set('if-match', '"1"')).status).toBe(412);
+    }
+    expect((await logIn(ADA.email, ADA.password)).status).toBe(200);
+  });
+});
+
+describe('What is said of a new address or password', () => {
+  const dataOf = (version: number) =>
+    service.said('user.updated').find(({ data }) => data['version'] === version)?.data;
+
+  it('When the address changes, then the message has the previous one', async () => {
+    const id = await registered();
+    await put(id, { email: 'new@example.com', current_password: ADA.password });
+    const user = { user_id: id, email: 'new@example.com', name: 'Ada', role: 'customer' };
+    expect(dataOf(2)).toEqual({ user, version: 2, previous_email: ADA.email });
+  });
+
+  it('When the password changes, then the message says so, and those after it do not', async () => {
+    const id = await registered();
+    await put(id, { password: 'new password', current_password: ADA.password });
+    await put(id, { name: 'Ada L.' });
+    expect(dataOf(2)).toMatchObject({ password_changed: true });
+    expect(dataOf(3)).not.toHaveProperty('password_changed');
+  });
+
+  it.each([
+    ['another change', (id: string) => put(id, { name: 'Ada L.' })],
+    ['a deletion', (id: string) => erase(id)],
+  ])('When it could not be said, then %s says it first, or is refused', async (_case, then) => {
+    const id = await registered();
+    service.sidecar.fail('publish', 1);
+    await put(id, { name: 'Ada L.' });
+    await put(id, { email: 'new@example.com', current_password: ADA.password });
+    service.sidecar.published.length = 0;
+    service.sidecar.fail('publish', 1);
+    expect((await then(id)).status).toBe(503);
+    expect((await then(id)).status).toBeLessThan(300);
+    expect(service.sidecar.published[0]).toMatchObject({ data: { previous_email: ADA.email } });
   });
 });
 
@@ -324,7 +438,7 @@ describe('What is secret', () => {
     for (let time = 0; time < 7; time++) await logIn(ADA.email, 'wrong horse');
     await post('register', { ...ADA, email: 'not an address' });
     service.sidecar.fail('state');
-    await put(id, { password: 'new password', email: 'new@example.com' });
+    await put(id, { password: 'new password', email: 'new@example.com', current_password: 'wrong horse' });
     service.sidecar.fail('publish');
     await erase(id);
     const logs = JSON.stringify(service.logs);

@@ -125,7 +125,7 @@ describe('sessions', () => {
     bodyOf(
       await here.call('PUT /api/users/:id', {
         params: { id: here.userId },
-        body: { password: 'another horse' },
+        body: { password: 'another horse', current_password: credentials.password },
       }),
     );
     await until(

@@ -1,0 +1,68 @@
+import type { Logger } from '../shared/log.ts';
+import { Problem } from '../shared/problem.ts';
+import type { Attempt, LoginThrottle } from './login-throttle-store.ts';
+import type { Passwords } from './passwords.ts';
+import type { Account } from './user.ts';
+
+/**
+ * Whether the password is the account's; takes as long where there is no account. Failures are counted.
+ *
+ * @throws Problem 429 while attempts have to wait
+ */
+export type CheckPassword = (
+  attempt: Attempt,
+  account: Account | undefined,
+  password: string,
+) => Promise<boolean>;
+
+export function passwordCheck(deps: {
+  passwords: Passwords;
+  throttle: LoginThrottle;
+  log: Logger;
+}): CheckPassword {
+  const { passwords, throttle, log } = deps;
+
+  async function countFailure(attempt: Attempt, account: Account | undefined): Promise<void> {
+    const seconds = await throttle.countFailure(attempt);
+    if (seconds === 0 || !account) return;
+    const fields = { audit: 'login-throttled', user_id: account.user_id, seconds };
+    log.warn(fields, 'logging in has failed so often that the next attempt has to wait');
+  }
+
+  return async (attempt, account, password) => {
+    // Nobody who has to wait anyway may keep others from a turn.
+    await throttle.demandOpen(attempt);
+    return passwords.inTurn(async (verify) => {
+      // Attempts that came together have waited for their turns, in which each sees the failures of those before it: no
+      // more of them get past the limit than there are turns at once.
+      const hasFailed = await throttle.demandOpen(attempt);
+      const matches = await verify(account?.password_hash, password);
+      if (!matches) await countFailure(attempt, account);
+      else if (hasFailed) await throttle.forget(attempt);
+      if (matches) await throttle.know(attempt);
+      return matches;
+    });
+  };
+}
+
+/**
+ * Whether an account's own caller may change its address or password: an access token alone could be a stolen one.
+ *
+ * @throws Problem 422 without the current password, 403 with a wrong one; 429 as `CheckPassword` does
+ */
+export async function demandCurrentPassword(
+  check: CheckPassword,
+  account: Account,
+  { currentPassword, network }: { currentPassword: string | undefined; network: string | undefined },
+): Promise<void> {
+  const field = 'current_password';
+  if (currentPassword === undefined)
+    throw new Problem(422, 'invalid-input', 'The body has fields that are not valid.', {
+      errors: [{ field, message: 'is needed to change the e-mail address or the password' }],
+    });
+  const { email, user_id: userId } = account;
+  if (!(await check({ email, userId, network }, account, currentPassword)))
+    throw new Problem(403, 'wrong-password', 'The current password is wrong.', {
+      errors: [{ field, message: 'is not the password of this account' }],
+    });
+}
