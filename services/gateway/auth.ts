@@ -28,7 +28,14 @@ interface AuthDeps {
  */
 export type VerifyToken = (authorization: string | undefined, freshness: Freshness) => Promise<Caller>;
 
-const claims = z.object({ sub: id, role: userRole, exp: z.number(), sid: id, epoch: z.int() });
+const claims = z.object({
+  sub: id,
+  role: userRole,
+  exp: z.number(),
+  sid: id,
+  epoch: z.int(),
+  era: z.int().default(0),
+});
 type Claims = z.infer<typeof claims> & { kid: string };
 
 /** Verifying a signature costs more than all else that the gateway does, so what it said is kept for these many. */

@@ -10,6 +10,7 @@ export interface SessionClaims {
   sub: string;
   sid: string;
   epoch: number;
+  era: number;
 }
 
 /** How old what is known of ended sessions may be: some seconds, or as of this moment. */
@@ -21,6 +22,7 @@ export type HasEnded = (claims: SessionClaims, freshness: Freshness) => Promise<
 interface Ended {
   sessions: ReadonlySet<string>;
   users: ReadonlyMap<string, { epoch: number; except?: string | undefined }>;
+  era: number;
 }
 
 /** A list of this age is asked for anew, while it is still used. Milliseconds. */
@@ -55,13 +57,13 @@ export function endedSessions(deps: {
     const response = await outOfTrace(() =>
       sidecar.invoke('users', { method: 'GET', path: '/sessions/ended', timeout: ANSWER_WITHIN }),
     );
-    const { items } = parseAnswer(endedSessionsSchema, response);
+    const { items, era } = parseAnswer(endedSessionsSchema, response);
     const sessions = new Set<string>();
     const users = new Map<string, { epoch: number; except?: string | undefined }>();
     for (const item of items)
       if ('session_id' in item) sessions.add(item.session_id);
       else if ((users.get(item.user_id)?.epoch ?? -1) < item.epoch) users.set(item.user_id, item);
-    known = { sessions, users };
+    known = { sessions, users, era };
     knownAt = started;
   }
 
@@ -89,12 +91,13 @@ export function endedSessions(deps: {
 
   const isOut = () => known !== undefined && failedAt > knownAt;
 
-  return async ({ sub, sid, epoch }, freshness) => {
+  return async ({ sub, sid, epoch, era }, freshness) => {
     if (freshness === 'current' && !isOut()) await askAfterThis();
     const age = clock() - knownAt;
     if (age > USED_FOR && !isOut()) await askOnce();
     else if (age > FRESH_FOR) void askOnce();
     if (!known) throw unavailable();
+    if (era < known.era) return true;
     const ended = known.users.get(sub);
     return known.sessions.has(sid) || (ended !== undefined && epoch < ended.epoch && sid !== ended.except);
   };

@@ -1,19 +1,17 @@
 import { v7 as uuidv7 } from 'uuid';
 import { addRequestFields } from '../shared/context.ts';
-import { cloudEvent } from '../shared/events.ts';
 import { keyReused } from '../shared/idempotency.ts';
 import type { Logger } from '../shared/log.ts';
 import { notFound, Problem } from '../shared/problem.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
-import { userEvents, type User } from './contract.ts';
+import type { User } from './contract.ts';
 import type { Counters } from './counters.ts';
 import type { LoginThrottle } from './login-throttle-store.ts';
 import { demandCurrentPassword, type CheckPassword } from './password-check.ts';
 import type { Passwords } from './passwords.ts';
-import type { SessionStore } from './session-store.ts';
 import type { Sessions } from './sessions.ts';
-import { changed, erased, isErased, messageOf, registered, type Account, type UserDocument } from './user.ts';
+import { changed, erased, isErased, registered, type Account } from './user.ts';
+import type { UserJob } from './user-job.ts';
 import type { UserStore } from './user-store.ts';
 
 export interface Accounts {
@@ -49,74 +47,30 @@ export interface Accounts {
   erase: (userId: string) => Promise<void>;
   /** Makes the first administrator where the address has no account. */
   ensureAdmin: (admin: { email: string; password: string }) => Promise<void>;
-  /**
-   * What the job of a version does: says again what there is to say, then ends the job.
-   *
-   * @param since when the job was set
-   */
-  sayAgain: (userId: string, version: number, since: string) => Promise<void>;
 }
 
 const emailTaken = () => new Problem(409, 'email-taken', 'There is an account with this e-mail address.');
 
-/** A job a version, so that the end of one never takes away the job of the next. */
-const jobOf = ({ user_id, version }: { user_id: string; version: number }) => `user-${user_id}-${version}`;
-const JOB = { dueTime: '10s', schedule: '@every 30s' };
-/** Milliseconds after which a request cannot be under way any more; each of its calls has a far shorter limit. */
-const NEVER_WRITTEN_AFTER = 120_000;
-
 export function accounts(deps: {
   store: UserStore;
-  endable: Pick<SessionStore, 'endAll'>;
+  job: Pick<UserJob, 'write' | 'say' | 'sayAndEnd'>;
   sessions: Pick<Sessions, 'demandOpen'>;
   passwords: Passwords;
   check: CheckPassword;
   throttle: Pick<LoginThrottle, 'know'>;
   counters: Pick<Counters, 'sessionsEnded'>;
-  sidecar: Sidecar;
   log: Logger;
   now: () => Date;
 }): Accounts {
-  const { store, endable, sessions, passwords, check, throttle, counters, sidecar, log } = deps;
+  const { store, job, sessions, passwords, check, throttle, counters, log } = deps;
   const now = () => deps.now().toISOString();
-
-  async function say(document: UserDocument): Promise<void> {
-    const { user_id, version, changed_at } = document;
-    const envelope = { id: `${user_id}:${version}`, subject: user_id, time: changed_at };
-    await sidecar.publish(cloudEvent(userEvents, { ...envelope, ...messageOf(document) }));
-  }
-
-  async function sayAndEndJob(document: UserDocument): Promise<void> {
-    try {
-      await say(document);
-      await sidecar.unschedule(jobOf(document));
-    } catch (err) {
-      log.error({ err }, 'a message is late: the job of this user will say it');
-    }
-  }
 
   /**
    * Before a version is replaced: nobody else would ever hear of a registration, and the owner has to hear of a change that
    * somebody else may have made.
    */
   async function sayWhatMustNotBeMissed(account: Account): Promise<void> {
-    if (account.version === 1 || account.notice) await say(account);
-  }
-
-  /** Nothing is refreshed any more once the account is written; this gets the access tokens refused too. */
-  async function endSessions({ user_id, sessions_ended }: UserDocument): Promise<void> {
-    if (sessions_ended) await endable.endAll(user_id, sessions_ended);
-  }
-
-  /**
-   * A caller has no redelivery as a message has. So a job is set before anything is written; it does and says what this
-   * request does not come to.
-   */
-  async function writeAndSay(next: UserDocument, write: () => Promise<void>): Promise<void> {
-    await sidecar.schedule(jobOf(next), { ...JOB, data: { since: now() } });
-    await write();
-    await endSessions(next);
-    await sayAndEndJob(next);
+    if (account.version === 1 || account.notice) await job.say(account);
   }
 
   async function loadAccount(userId: string): Promise<Stored<Account>> {
@@ -147,7 +101,7 @@ export function accounts(deps: {
     if (!document || isErased(document) || document.email !== email) throw keyReused();
     const isSame = await passwords.inTurn((verify) => verify(document.password_hash, password));
     if (!isSame) throw keyReused();
-    await sayAndEndJob(document);
+    await job.sayAndEnd(document);
     return document;
   }
 
@@ -164,7 +118,7 @@ export function accounts(deps: {
     return retryOnConflict(async () => {
       const meanwhile = await madeBefore(operation, details);
       if (meanwhile) return meanwhile;
-      await writeAndSay(account, () => store.add(account));
+      await job.write(account, () => store.add(account));
       await throttle.know({ userId, network }).catch((err: unknown) => {
         log.warn({ err }, 'the network of a new account could not be remembered');
       });
@@ -203,7 +157,7 @@ export function accounts(deps: {
         if (next === loaded.value) return next;
         if (next.email !== loaded.value.email) await demandFree(next.email);
         await sayWhatMustNotBeMissed(loaded.value);
-        await writeAndSay(next, () => store.replace(loaded, next));
+        await job.write(next, () => store.replace(loaded, next));
         if (password !== undefined) counters.sessionsEnded.inc({ reason: 'password' });
         return next;
       });
@@ -213,8 +167,8 @@ export function accounts(deps: {
       await retryOnConflict(async () => {
         const loaded = await loadAccount(userId);
         const next = erased(loaded.value, now());
-        if (loaded.value.notice) await say(loaded.value);
-        await writeAndSay(next, () => store.replace(loaded, next));
+        if (loaded.value.notice) await job.say(loaded.value);
+        await job.write(next, () => store.replace(loaded, next));
         counters.sessionsEnded.inc({ reason: 'deleted' });
       });
     },
@@ -228,18 +182,6 @@ export function accounts(deps: {
       // Whoever registered that address first must not become an administrator by it.
       if ((await loadAccount(owner)).value.role !== 'admin')
         log.warn('ADMIN_EMAIL names the account of a customer, which stays one: there is no administrator');
-    },
-
-    async sayAgain(userId, version, since) {
-      const document = (await store.load(userId))?.value;
-      // Where the document is older, the write that this job was set for may still be under way, or never happened.
-      const written = document !== undefined && document.version >= version;
-      if (!written && deps.now().getTime() - Date.parse(since) < NEVER_WRITTEN_AFTER) return;
-      if (written) {
-        await endSessions(document);
-        await say(document);
-      }
-      await sidecar.unschedule(jobOf({ user_id: userId, version }));
     },
   };
 }

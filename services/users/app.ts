@@ -15,6 +15,7 @@ import { sessionStore } from './session-store.ts';
 import { sessions as createSessions } from './sessions.ts';
 import { signingKeys } from './signing-keys.ts';
 import { tokenIssuer } from './tokens.ts';
+import { userJob } from './user-job.ts';
 import { userStore } from './user-store.ts';
 
 export interface UsersDeps extends ServiceDeps {
@@ -24,6 +25,8 @@ export interface UsersDeps extends ServiceDeps {
   /** The first administrator. */
   admin?: { email: string; password: string } | undefined;
   now: () => Date;
+  /** Monotonic, in milliseconds: for ages, which a clock that is set must not change. */
+  clock: () => number;
 }
 
 /** The service answers 503 until its signing key and its first administrator are in the store. */
@@ -35,21 +38,13 @@ export function createApp(deps: UsersDeps): Express {
   const store = userStore(state);
   const keys = signingKeys({ ...deps, state, rotationSeconds: deps.keyRotationSeconds });
   const tokens = tokenIssuer({ keys, now, ttlSeconds: tokenTtlSeconds });
-  const endable = sessionStore({ state, now, tokenTtlSeconds });
+  const endable = sessionStore({ state, log, now, tokenTtlSeconds });
   const sessions = createSessions({ ...deps, store: endable, users: store, tokens, counters });
   const throttle = loginThrottle({ state, now });
   const check = passwordCheck({ passwords, throttle, log });
-  const accounts = createAccounts({
-    ...deps,
-    store,
-    endable,
-    sessions,
-    passwords,
-    check,
-    throttle,
-    counters,
-  });
-  const logIn = logInWith({ store, check });
+  const job = userJob({ store, endable, sidecar, log });
+  const accounts = createAccounts({ ...deps, store, job, sessions, passwords, check, throttle, counters });
+  const logIn = logInWith({ store, sessions: endable, check });
   const once = idempotency({ state, log });
   let isReady = false;
 
@@ -67,7 +62,7 @@ export function createApp(deps: UsersDeps): Express {
         if (!isReady) throw unavailable('The service is starting. Please try again.');
         next();
       },
-      routes({ accounts, store, sessions, ended: endable.ended, tokens, logIn, once, counters }),
+      routes({ accounts, store, sessions, ended: endable.ended, tokens, logIn, job, once, counters }),
     ],
   });
 }

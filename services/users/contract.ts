@@ -53,13 +53,17 @@ const endedSession = z.union([
   z.object({ session_id: id }),
   z.object({ user_id: id, epoch: z.int().min(0), except: id.optional() }),
 ]);
-export type EndedSession = z.infer<typeof endedSession>;
 
 /**
- * `GET /sessions/ended`: the sessions that ended while access tokens of them may still be valid. A token is refused
- * where its `sid` is listed, or its `sub` with an epoch above its `epoch`, unless its `sid` is the exception.
+ * `GET /sessions/ended`: the sessions that ended while access tokens of them may still be valid. A token is refused where its
+ * `sid` is listed, or its `sub` with an epoch above its `epoch`, unless its `sid` is the exception; and where its `era` (0
+ * where it has none) is below the one told here.
  */
-export const endedSessionsSchema = z.object({ items: z.array(endedSession) });
+export const endedSessionsSchema = z.object({
+  items: z.array(endedSession),
+  era: z.int().min(0).default(0),
+});
+export type EndedSessions = z.infer<typeof endedSessionsSchema>;
 
 /** `GET /.well-known/jwks.json` (RFC 7517). */
 export const jwksSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) });

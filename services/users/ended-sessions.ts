@@ -1,4 +1,5 @@
-import type { EndedSession } from './contract.ts';
+import { CLOCKS_APART_SECONDS } from '../shared/clocks.ts';
+import type { EndedSessions } from './contract.ts';
 
 /** Sessions that ended while access tokens of them may still be valid. Times are Unix seconds. */
 export interface EndedList {
@@ -6,6 +7,8 @@ export interface EndedList {
   sessions: Record<string, number>;
   /** By user id, the end of all sessions before an epoch. */
   users: Record<string, EndedEpoch>;
+  /** Grows by one each time that the list was full: all tokens of an earlier era are refused. Missing: 0. */
+  era?: number;
 }
 
 interface EndedEpoch {
@@ -25,23 +28,26 @@ export const NONE_ENDED: EndedList = { sessions: {}, users: {} };
  */
 const UNDER_WAY = 120;
 
-/** The time from which on no access token can be valid that was given out before `ended`. */
+/**
+ * The time from which on no access token can be valid that was given out before `ended`. Four clocks have a part in it: of who
+ * signed the token, who ended the session, who tells of it and who verifies. An entry that stays too long does no harm.
+ */
 export function untilWhen(ended: Date, tokenTtlSeconds: number): number {
-  return Math.ceil(ended.getTime() / 1000) + tokenTtlSeconds + UNDER_WAY;
+  return Math.ceil(ended.getTime() / 1000) + tokenTtlSeconds + UNDER_WAY + 2 * CLOCKS_APART_SECONDS;
 }
 
 /** The list with these ends; the very same object where none of them is new. */
 export function withEndings(list: EndedList, endings: readonly Ending[], now: Date): EndedList {
   const fresh = endings.filter((ending) => ending.until > seconds(now) && !isListed(list, ending));
   if (fresh.length === 0) return list;
-  const { sessions, users } = unexpired(list, now);
+  const { sessions, users, ...rest } = unexpired(list, now);
   for (const ending of fresh)
     if ('session_id' in ending) sessions[ending.session_id] = ending.until;
     else if ((users[ending.user_id]?.epoch ?? -1) < ending.epoch) {
       const { user_id: userId, ...epoch } = ending;
       users[userId] = epoch;
     }
-  return { sessions, users };
+  return { sessions, users, ...rest };
 }
 
 /** A later epoch includes every earlier one, and whom the earlier one excepted. */
@@ -50,18 +56,19 @@ function isListed({ sessions, users }: EndedList, ending: Ending): boolean {
   return (users[ending.user_id]?.epoch ?? -1) >= ending.epoch;
 }
 
-function unexpired({ sessions, users }: EndedList, now: Date): EndedList {
+function unexpired({ sessions, users, ...rest }: EndedList, now: Date): EndedList {
   const time = seconds(now);
   return {
+    ...rest,
     sessions: Object.fromEntries(Object.entries(sessions).filter(([, until]) => until > time)),
     users: Object.fromEntries(Object.entries(users).filter(([, { until }]) => until > time)),
   };
 }
 
 /** What is to be told of it now. */
-export function toldOf(list: EndedList, now: Date): EndedSession[] {
-  const { sessions, users } = unexpired(list, now);
-  return [
+export function toldOf(list: EndedList, now: Date): EndedSessions {
+  const { sessions, users, era = 0 } = unexpired(list, now);
+  const items = [
     ...Object.keys(sessions).map((session_id) => ({ session_id })),
     ...Object.entries(users).map(([user_id, { epoch, except }]) => ({
       user_id,
@@ -69,6 +76,12 @@ export function toldOf(list: EndedList, now: Date): EndedSession[] {
       ...(except === undefined ? {} : { except }),
     })),
   ];
+  return { items, era };
+}
+
+/** An empty list, and the next era, in which every token is refused that the full list would have named. */
+export function nextEra({ era = 0 }: EndedList): EndedList {
+  return { sessions: {}, users: {}, era: era + 1 };
 }
 
 export function lengthOf({ sessions, users }: EndedList): number {

@@ -1,11 +1,12 @@
 import { NIL } from 'uuid';
 import { Problem } from '../shared/problem.ts';
 import type { CheckPassword } from './password-check.ts';
+import type { SessionStore } from './session-store.ts';
 import type { UserStore } from './user-store.ts';
 import { isErased, type Account } from './user.ts';
 
 /**
- * The account that these credentials open.
+ * The account that these credentials open, and the era of its tokens.
  *
  * @throws Problem 401, the same for an unknown address and a wrong password, after the same time; 429, the same for both,
  *   while attempts at the address have to wait
@@ -14,19 +15,27 @@ export type LogIn = (credentials: {
   email: string;
   password: string;
   network: string | undefined;
-}) => Promise<Account>;
+}) => Promise<{ account: Account; era: number }>;
 
 const wrongCredentials = () =>
   new Problem(401, 'wrong-credentials', 'The e-mail address or the password is wrong.');
 
-export function logInWith({ store, check }: { store: UserStore; check: CheckPassword }): LogIn {
+export function logInWith({
+  store,
+  sessions,
+  check,
+}: {
+  store: UserStore;
+  sessions: Pick<SessionStore, 'era'>;
+  check: CheckPassword;
+}): LogIn {
   return async ({ email, password, network }) => {
     // An unknown address costs the same reads and the same hash as a known one.
-    const userId = (await store.ownerOf(email)) ?? NIL;
+    const [userId = NIL, era] = await Promise.all([store.ownerOf(email), sessions.era()]);
     const found = (await store.load(userId))?.value;
     const account = found && !isErased(found) ? found : undefined;
     const right = await check({ email, userId, network }, account, password);
     if (!account || !right) throw wrongCredentials();
-    return account;
+    return { account, era };
   };
 }

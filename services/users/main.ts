@@ -20,6 +20,7 @@ const app = createApp({
   ...config.lifetimes,
   admin: config.admin,
   now: () => new Date(),
+  clock: () => performance.now(),
 });
 const server = await listen(app, config.APP_PORT, config.APP_HOST);
 log.info({ port: config.APP_PORT }, 'listening');

@@ -6,7 +6,7 @@ import type { Once } from '../shared/idempotency.ts';
 import { callerOf, mayRead, networkOf, requireAdmin, type Caller } from '../shared/identity.ts';
 import { pageQuery, sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
-import { id as userIdSchema, timestamp } from '../shared/types.ts';
+import { id as userIdSchema } from '../shared/types.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
 import type { Accounts } from './accounts.ts';
 import {
@@ -23,10 +23,15 @@ import type { SessionStore } from './session-store.ts';
 import type { Sessions } from './sessions.ts';
 import type { Tokens } from './tokens.ts';
 import { publicUser, type Account } from './user.ts';
+import type { UserJob } from './user-job.ts';
 import type { UserStore } from './user-store.ts';
 
-/** A job's name and data: whose version it is about, and when it was set. */
-const jobOfUser = z.object({ id: userIdSchema, version: z.coerce.number().int(), since: timestamp });
+/** A job's name and data: whose version it is about, and how often it has looked for it. */
+const jobOfUser = z.object({
+  id: userIdSchema,
+  version: z.coerce.number().int(),
+  looks: z.coerce.number().int().min(0).default(0),
+});
 
 export function routes(deps: {
   accounts: Accounts;
@@ -35,10 +40,11 @@ export function routes(deps: {
   ended: SessionStore['ended'];
   tokens: Tokens;
   logIn: LogIn;
+  job: Pick<UserJob, 'look'>;
   once: Once;
   counters: Counters;
 }): Router {
-  const { accounts, store, sessions, ended, tokens, logIn, once, counters } = deps;
+  const { accounts, store, sessions, ended, tokens, logIn, job, once, counters } = deps;
   const router = Router();
 
   router.get('/.well-known/jwks.json', async (_req, res) => {
@@ -60,9 +66,9 @@ export function routes(deps: {
   });
 
   router.post('/api/users/login', async (req, res) => {
-    const account = await logIn({ ...parseBody(loginBody, req.body), network: networkOf(req) });
+    const { account, era } = await logIn({ ...parseBody(loginBody, req.body), network: networkOf(req) });
     addRequestFields({ user_id: account.user_id });
-    const answer = await sessions.begin(account);
+    const answer = await sessions.begin(account, era);
     counters.logins.inc();
     sendTokens(res, answer);
   });
@@ -80,7 +86,8 @@ export function routes(deps: {
   });
 
   router.get('/sessions/ended', async (_req, res) => {
-    res.set('cache-control', 'no-store').json({ items: await ended() });
+    const told = await ended();
+    res.set('cache-control', 'no-store').json(told);
   });
 
   router.get('/api/users', async (req, res) => {
@@ -114,8 +121,8 @@ export function routes(deps: {
     });
 
   router.post('/job/user-:id-:version', async (req, res) => {
-    const { id, version, since } = jobOfUser.parse({ ...req.params, ...(req.body as object) });
-    await accounts.sayAgain(id, version, since);
+    const { id, version, looks } = jobOfUser.parse({ ...req.params, ...(req.body as object) });
+    await job.look(id, version, looks);
     res.json({});
   });
 

@@ -49,9 +49,9 @@ function expiry(createdAt: Date, now: Date, ttlSeconds: number): string {
   return new Date(Math.min(now.getTime() + ttlSeconds * 1000, createdAt.getTime() + LONGEST)).toISOString();
 }
 
-/** Seconds until the session expires; 0 where it has. */
+/** Seconds until the session expires; 0 where it has. No more than it can last, whatever clock has written its end. */
 export function secondsLeft({ expires_at }: Session, now: Date): number {
-  return Math.max(0, Math.floor((Date.parse(expires_at) - now.getTime()) / 1000));
+  return Math.floor(Math.min(LONGEST, Math.max(0, Date.parse(expires_at) - now.getTime())) / 1000);
 }
 
 /** Whether the session is the account's, has not expired, and is of the account's epoch or excepted from its end. */

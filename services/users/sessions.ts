@@ -14,8 +14,8 @@ import type { UserStore } from './user-store.ts';
 import { isErased, type Account } from './user.ts';
 
 export interface Sessions {
-  /** The first tokens of a new session. */
-  begin: (account: Account) => Promise<TokenAnswer>;
+  /** The first tokens of a new session. @param era as `SessionStore.era` told before the account was read */
+  begin: (account: Account, era: number) => Promise<TokenAnswer>;
   /**
    * New tokens for a refresh token, which is used up by it (RFC 6749, 6). A used one ends its session.
    *
@@ -45,9 +45,9 @@ export function sessions(deps: {
   const { store, users, tokens, counters, log, now, refreshTtlSeconds } = deps;
 
   /** @param at when the session came to be as it is: what is left of it is told from then on */
-  async function tokensOf(session: Session, account: Account, at: Date): Promise<TokenAnswer> {
+  async function tokensOf(session: Session, account: Account, era: number, at: Date): Promise<TokenAnswer> {
     const left = secondsLeft(session, at);
-    const { token, expiresIn } = await tokens.issue(account, session, left);
+    const { token, expiresIn } = await tokens.issue(account, session, era, left);
     return {
       access_token: token,
       token_type: 'Bearer',
@@ -79,11 +79,11 @@ export function sessions(deps: {
   }
 
   return {
-    async begin(account) {
+    async begin(account, era) {
       const names = { session_id: uuidv7(), key: randomBytes(32).toString('base64url') };
       const at = now();
       const session = begun(names, account, at, refreshTtlSeconds);
-      const answer = await tokensOf(session, account, at);
+      const answer = await tokensOf(session, account, era, at);
       await store.add(session);
       return answer;
     },
@@ -92,7 +92,7 @@ export function sessions(deps: {
       const presented = parseRefreshToken(refreshToken);
       if (!presented) throw invalidToken();
       return retryOnConflict(async () => {
-        const loaded = await store.load(presented.sessionId);
+        const [loaded, era] = await Promise.all([store.load(presented.sessionId), store.era()]);
         if (!loaded || !isGenuine(presented, loaded.value)) throw invalidToken();
         const session = loaded.value;
         addRequestFields({ user_id: session.user_id });
@@ -103,7 +103,7 @@ export function sessions(deps: {
         if (decision !== 'rotate' || !account) throw invalidToken();
         const next = rotated(session, account, at, refreshTtlSeconds);
         // Signed before it is written: who gets no answer because of the key can come again with the same token.
-        const answer = await tokensOf(next, account, at);
+        const answer = await tokensOf(next, account, era, at);
         await store.replace(loaded, next);
         counters.refreshes.inc();
         return answer;

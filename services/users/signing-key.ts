@@ -1,4 +1,5 @@
 import type { JWK } from 'jose';
+import { CLOCKS_APART_SECONDS } from '../shared/clocks.ts';
 
 /** A private key, and when its turn to sign begins. It goes on until the next one's does. */
 export interface SigningKey {
@@ -18,10 +19,15 @@ export function understood(document: readonly (SigningKey | JWK)[]): SigningKey[
   );
 }
 
-/** Whether it is time for a new key. */
+/**
+ * Whether it is time for a new key. A turn that begins later than any clock explains was set by one that was wrong: waiting for it
+ * would end the taking of turns.
+ */
 export function isNewKeyDue(keys: readonly SigningKey[], now: Date, rotationSeconds: number): boolean {
   const newest = keys.at(-1);
-  return !newest || secondsSince(newest, now) >= rotationSeconds;
+  if (!newest) return true;
+  const age = secondsSince(newest, now);
+  return age >= rotationSeconds || age < -(PUBLIC_BEFORE + CLOCKS_APART_SECONDS);
 }
 
 /** The keys without those of which no valid token can be left. */
@@ -32,8 +38,9 @@ export function withoutRetired(
 ): readonly SigningKey[] {
   const isRetired = (_: SigningKey, position: number) => {
     const next = keys[position + 1];
-    // A replica may sign with the old key for as long as its copy of the keys is old.
-    return next !== undefined && secondsSince(next, now) > KNOWN_FOR + tokenTtlSeconds;
+    // A replica may sign with the old key for as long as its copy of the keys is old, or its clock behind ours.
+    const last = KNOWN_FOR + tokenTtlSeconds + 2 * CLOCKS_APART_SECONDS;
+    return next !== undefined && secondsSince(next, now) > last;
   };
   return keys.filter((key, position) => !isRetired(key, position));
 }

@@ -22,16 +22,18 @@ const TRY_AGAIN_AFTER = 1_000;
  * The private keys, the same in every replica. They take turns without a job: whoever reads them and finds the newest
  * one too old adds the next.
  *
+ * @param deps.clock monotonic, in milliseconds
  * @param deps.rotationSeconds how long a key's turn to sign lasts
  */
 export function signingKeys(deps: {
   state: StateStore;
   log: Logger;
   now: () => Date;
+  clock: () => number;
   rotationSeconds: number;
   tokenTtlSeconds: number;
 }): SigningKeys {
-  const { state, log, now, rotationSeconds, tokenTtlSeconds } = deps;
+  const { state, log, now, clock, rotationSeconds, tokenTtlSeconds } = deps;
   let known: readonly SigningKey[] | undefined;
   let knownUntil = -Infinity;
   let reading: Promise<readonly SigningKey[]> | undefined;
@@ -55,17 +57,17 @@ export function signingKeys(deps: {
   async function read(): Promise<readonly SigningKey[]> {
     try {
       known = await turned();
-      knownUntil = now().getTime() + KNOWN_FOR * 1000;
+      knownUntil = clock() + KNOWN_FOR * 1000;
     } catch (err) {
       if (!known) throw err;
       log.warn({ err }, 'the signing keys could not be read: those known go on being used');
-      knownUntil = now().getTime() + TRY_AGAIN_AFTER;
+      knownUntil = clock() + TRY_AGAIN_AFTER;
     }
     return known;
   }
 
   return async () => {
-    if (known && now().getTime() < knownUntil) return known;
+    if (known && clock() < knownUntil) return known;
     reading ??= read().finally(() => (reading = undefined));
     return reading;
   };

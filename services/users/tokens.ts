@@ -10,11 +10,13 @@ export interface Tokens {
   /**
    * A signed access token (RFC 7519) that names the user, the role and the session, and how long it is valid. Seconds.
    *
+   * @param era as `SessionStore.era` told before the account was read
    * @param atMost seconds that the session has left: no access token outlives its session
    */
   issue: (
     account: Account,
     session: Session,
+    era: number,
     atMost: number,
   ) => Promise<{ token: string; expiresIn: number }>;
   /** The public halves of the keys (RFC 7517). */
@@ -32,14 +34,14 @@ export function tokenIssuer(deps: { keys: SigningKeys; now: () => Date; ttlSecon
   }
 
   return {
-    async issue({ user_id, role }, { session_id, epoch }, atMost) {
+    async issue({ user_id, role }, { session_id, epoch }, era, atMost) {
       const known = await keys();
       const time = now();
       const { jwk } = signerAt(known, time);
       if (!jwk.kid) throw new Error('the signing key has no id');
       const issuedAt = Math.floor(time.getTime() / 1000);
       const expiresIn = Math.min(ttlSeconds, atMost);
-      const token = await new SignJWT({ role, sid: session_id, epoch })
+      const token = await new SignJWT({ role, sid: session_id, epoch, ...(era > 0 ? { era } : {}) })
         .setProtectedHeader({ alg: TOKEN_ALGORITHM, kid: jwk.kid, typ: 'JWT' })
         .setIssuer(TOKEN_ISSUER)
         .setAudience(TOKEN_AUDIENCE)

@@ -44,6 +44,7 @@ beforeEach(async () => {
   now = START;
   elapsed = 0;
   ended = [];
+  era = 0;
   service = await startService((shared) => {
     deps = { ...shared, ...gatewayOptions(), now: () => now, clock: () => elapsed };
     return (app = createApp(deps));
@@ -56,10 +57,17 @@ afterEach(() => service.stop());
 
 /** Makes users tell these keys. */
 function publish(...keys: Key[]): void {
-  answerAsUsers(service.sidecar, { keys, ended: () => ended, otherwise: { served_by: 'users' } });
+  answerAsUsers(service.sidecar, {
+    keys,
+    ended: () => ended,
+    era: () => era,
+    otherwise: { served_by: 'users' },
+  });
 }
 /** The sessions that users says have ended. */
 let ended: unknown[] = [];
+/** The era of tokens that users tells. */
+let era = 0;
 
 /** Time passes; the clock on the wall may be set by `setClock` besides. */
 function later(ms: number): void {
@@ -230,6 +238,15 @@ describe('sessions that have ended', () => {
     ended = [{ user_id: ADA, epoch: 1, except: SESSION }];
     expect(await statusOf({ epoch, sid })).toBe(status);
     expect(await statusOf({ sub: randomUUID() })).toBe(200);
+  });
+
+  it('When a new era has begun, then tokens of an earlier one are refused, those without one too', async () => {
+    expect([await statusOf(), await statusOf({ era: 1 })]).toEqual([200, 200]);
+    era = 1;
+    later(5_000);
+    expect([await statusOf(), await statusOf({ era: 1 }), await statusOf({ era: 2 })]).toEqual([
+      401, 200, 200,
+    ]);
   });
 
   it('When there are many requests, then users is asked once a second at most', async () => {

@@ -26,7 +26,14 @@ const now = () => new Date('2026-01-05T09:30:00.000Z');
 /** The services behind the gateway, which has tests of its own. */
 const APPS: Record<string, (deps: ServiceDeps) => Express> = {
   users: (deps) =>
-    usersApp({ ...deps, tokenTtlSeconds: 60, refreshTtlSeconds: 3_600, keyRotationSeconds: 3_600, now }),
+    usersApp({
+      ...deps,
+      tokenTtlSeconds: 60,
+      refreshTtlSeconds: 3_600,
+      keyRotationSeconds: 3_600,
+      now,
+      clock: () => 0,
+    }),
   inventory: (deps) => inventoryApp({ ...deps, catalogue: [] }),
   orders: (deps) => ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now }),
   payments: (deps) => {

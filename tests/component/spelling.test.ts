@@ -149,7 +149,14 @@ const WORLDS: World[] = [
   {
     description: users,
     build: (deps) =>
-      createUsers({ ...deps, tokenTtlSeconds: 60, refreshTtlSeconds: 60, keyRotationSeconds: 600, now }),
+      createUsers({
+        ...deps,
+        tokenTtlSeconds: 60,
+        refreshTtlSeconds: 60,
+        keyRotationSeconds: 600,
+        now,
+        clock: () => 0,
+      }),
     documents: {
       [`user:${EXAMPLE.customer}`]: {
         user_id: EXAMPLE.customer,

@@ -4,8 +4,9 @@ import type { ServiceUnderTest } from '../support/service-under-test.ts';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse' };
-const ROTATION = 1000;
+const ROTATION = 10_000;
 const TTL = 60;
+const CLOCKS_APART = 3_600;
 
 let users: UsersUnderTest;
 let service: ServiceUnderTest;
@@ -48,24 +49,82 @@ describe('The signing keys', () => {
     expect(await signerOf()).toBe(old);
     pass(1);
     expect(await signerOf()).toBe(kids[1]);
-    pass(30 + TTL);
+    pass(30 + TTL + 2 * CLOCKS_APART);
     expect(await kidsOf()).toEqual(kids);
     pass(31);
     expect(await kidsOf()).toEqual([kids[1]]);
   });
 
-  it('When keys take turns, then each token is valid at every replica for as long as it lasts', async () => {
-    const given: { token: string; at: number }[] = [];
-    for (let step = 0; step < 60; step++) {
-      const door = doors[step % 2 ? 1 : 0];
-      given.push({ token: await newToken(door), at: users.now().getTime() });
-      for (const { token } of given.filter(({ at }) => users.now().getTime() - at < TTL * 1000))
-        for (const replica of doors)
-          await jwtVerify(token, createLocalJWKSet(await jwksOf(replica)), { currentDate: users.now() });
-      pass(29);
-    }
-    expect(new Set(given.map(({ token }) => decodeProtectedHeader(token).kid)).size).toBe(2);
+  it.each([
+    ['the same', 0],
+    ['an hour ahead', CLOCKS_APART],
+    ['an hour behind', -CLOCKS_APART],
+  ])(
+    'When keys take turns and the clock of one replica is %s, then each token is valid as long as it lasts',
+    async (_, aheadSeconds) => {
+      users.aheadSeconds[1] = aheadSeconds;
+      const given: { token: string; at: number }[] = [];
+      for (const seconds of [
+        0,
+        ROTATION - 40,
+        50,
+        40,
+        40,
+        40,
+        CLOCKS_APART,
+        40,
+        40,
+        CLOCKS_APART,
+        40,
+        40,
+        40,
+      ]) {
+        pass(seconds);
+        for (const door of doors) given.push({ token: await newToken(door), at: users.now().getTime() });
+        const isYoung = ({ at }: { at: number }) => users.now().getTime() - at < TTL * 1000;
+        for (const { token, at } of given.filter(isYoung))
+          for (const replica of doors)
+            await jwtVerify(token, createLocalJWKSet(await jwksOf(replica)), {
+              currentDate: new Date(at),
+              clockTolerance: CLOCKS_APART,
+            });
+      }
+      expect(new Set(given.map(({ token }) => decodeProtectedHeader(token).kid)).size).toBe(2);
+    },
+    20_000,
+  );
+
+  it('When the clock was years ahead for a moment, then keys go on taking turns', async () => {
+    users.aheadSeconds[0] = 10 * 365 * 86_400;
+    pass(31);
+    await kidsOf();
+    users.aheadSeconds[0] = 0;
+    pass(31);
+    const kids = await kidsOf();
+    pass(151);
+    expect(await signerOf()).toBe(kids.at(-1));
+    pass(ROTATION);
+    expect(await kidsOf()).not.toEqual(kids);
   });
+
+  it.each([-1, 1])(
+    'When the clock is set by %i years, then the store is asked no more often',
+    async (years) => {
+      await kidsOf();
+      let reads = 0;
+      service.sidecar.beforeState(
+        ({ op, keys }) => void (reads += op === 'read' && keys.includes('signing-keys') ? 1 : 0),
+      );
+      users.aheadSeconds[0] = years * 365 * 86_400;
+      pass(29);
+      await kidsOf();
+      expect(reads).toBe(0);
+      pass(1);
+      await kidsOf();
+      await kidsOf();
+      expect(reads).toBe(1);
+    },
+  );
 
   it('When two replicas find a key too old at once, then one new key is made', async () => {
     pass(ROTATION + 30);
@@ -98,7 +157,7 @@ describe('The signing keys', () => {
 
   it('When the store is down, then the keys known go on being used, and a warning is logged', async () => {
     const before = await kidsOf();
-    pass(3600);
+    pass(ROTATION);
     service.sidecar.fail('state', 2);
     expect(await kidsOf()).toEqual(before);
     expect(await kidsOf()).toEqual(before);

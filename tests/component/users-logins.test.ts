@@ -218,3 +218,33 @@ describe('Guesses from elsewhere', () => {
     expect(JSON.stringify(service.logs)).not.toContain(HOME);
   });
 });
+
+describe('Replicas whose clocks are an hour apart', () => {
+  it.each([3600, -3600])(
+    'When the second is %i s ahead, then nobody waits longer than at one',
+    async (seconds) => {
+      users.aheadSeconds[1] = seconds;
+      for (const failing of doors) {
+        for (let nr = 0; nr < 7; nr++) await statusOf(ADA.email, 'wrong horse', failing);
+        // A second more than the wait: by then the store has forgotten it.
+        pass(62);
+        for (const door of doors) expect(await statusOf(ADA.email, ADA.password, door)).toBe(200);
+      }
+    },
+  );
+
+  it.each([3600, -3600])(
+    'When the second is %i s ahead, then an hour of guessing is no more than two guesses for each wait',
+    async (seconds) => {
+      users.aheadSeconds[1] = seconds;
+      let tried = 0;
+      for (let second = 0; second < 600; second += 10) {
+        for (const door of doors) if ((await statusOf(ADA.email, 'wrong horse', door)) === 401) tried += 1;
+        pass(10);
+      }
+      // At one replica: 5 free ones, 5 with short waits, and then one each minute.
+      expect(tried).toBeLessThanOrEqual(2 * (5 + 6 + 10));
+    },
+    20_000,
+  );
+});

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   lengthOf,
+  nextEra,
   NONE_ENDED,
   toldOf,
   untilWhen,
@@ -31,6 +32,10 @@ describe('A session', () => {
     expect(first).toMatchObject({ user_id: 'u1', epoch: 0, generation: 1, created_at: start.toISOString() });
     expect(secondsLeft(first, start)).toBe(30 * DAY);
     expect(begun({ session_id: SID, key: KEY }, newPassword(), start, DAY).epoch).toBe(1);
+  });
+
+  it('When its end was written by a clock that was wrong, then no more is left than it can last', () => {
+    expect(secondsLeft(first, new Date(0))).toBe(90 * DAY);
   });
 
   it('When it is refreshed, then the next generation lasts as long again, and knows the epoch', () => {
@@ -126,20 +131,26 @@ describe('A refresh token', () => {
 });
 
 describe('The list of ended sessions', () => {
+  /** The life of a token, a request that is under way, and clocks an hour apart, twice. */
+  const GONE_AFTER = 3600 + 120 + 2 * 3600;
   const until = untilWhen(start, 3600);
   const session: Ending = { session_id: SID, until };
   const user: Ending = { user_id: 'u1', epoch: 2, except: SID, until };
   const list = withEndings(NONE_ENDED, [session, user], start);
 
   it('When sessions have ended, then it tells them, and not for how long', () => {
-    expect(toldOf(list, start)).toEqual([{ session_id: SID }, { user_id: 'u1', epoch: 2, except: SID }]);
+    expect(toldOf(list, start)).toEqual({
+      items: [{ session_id: SID }, { user_id: 'u1', epoch: 2, except: SID }],
+      era: 0,
+    });
     expect(lengthOf(list)).toBe(2);
   });
 
   it('When the access tokens have expired, then it tells them no more, and the next write forgets them', () => {
-    expect(toldOf(list, after(3600 + 120))).toEqual([]);
+    expect(toldOf(list, after(GONE_AFTER)).items).toEqual([]);
+    expect(toldOf(list, after(GONE_AFTER - 1)).items).toHaveLength(2);
     const later: Ending = { session_id: OTHER_SID, until: until + 3600 };
-    expect(withEndings(list, [later], after(3600 + 120))).toEqual({
+    expect(withEndings(list, [later], after(GONE_AFTER))).toEqual({
       sessions: { [OTHER_SID]: until + 3600 },
       users: {},
     });
@@ -156,7 +167,7 @@ describe('The list of ended sessions', () => {
 
   it('When a later epoch ends, then it takes the place of the earlier one and of its exception', () => {
     const next = withEndings(list, [{ user_id: 'u1', epoch: 3, until }], start);
-    expect(toldOf(next, start)).toEqual([{ session_id: SID }, { user_id: 'u1', epoch: 3 }]);
+    expect(toldOf(next, start).items).toEqual([{ session_id: SID }, { user_id: 'u1', epoch: 3 }]);
   });
 
   it('When two epochs end in one write, then the later one counts, whichever comes first', () => {
@@ -165,6 +176,18 @@ describe('The list of ended sessions', () => {
       [two, three],
       [three, two],
     ])
-      expect(toldOf(withEndings(NONE_ENDED, endings, start), start)).toEqual([{ user_id: 'u1', epoch: 3 }]);
+      expect(toldOf(withEndings(NONE_ENDED, endings, start), start).items).toEqual([
+        { user_id: 'u1', epoch: 3 },
+      ]);
+  });
+
+  it('When it was full, then it is empty, and the next era begins, which later writes keep', () => {
+    const full = nextEra(list);
+    expect(toldOf(full, start)).toEqual({ items: [], era: 1 });
+    expect(toldOf(withEndings(full, [session], start), start)).toEqual({
+      items: [{ session_id: SID }],
+      era: 1,
+    });
+    expect(nextEra(full).era).toBe(2);
   });
 });

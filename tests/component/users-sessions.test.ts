@@ -1,12 +1,13 @@
 import { decodeJwt } from 'jose';
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { endedSessionsSchema } from '../../services/users/contract.ts';
 import { slugOf, as, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
 
 const DAY = 86_400;
 const TTL = 3600;
+const HOUR = 3600;
 const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' };
 
 let users: UsersUnderTest;
@@ -37,15 +38,16 @@ interface Held {
   user: string;
   session: string;
   epoch: unknown;
+  era: number;
   /** How the gateway names the caller. */
   caller: Record<string, string>;
 }
 
 function held(tokens: Tokens): Held {
-  const { sub, sid, role, epoch } = decodeJwt(tokens.access_token);
+  const { sub, sid, role, epoch, era = 0 } = decodeJwt(tokens.access_token);
   const [user, session] = [String(sub), String(sid)];
   const caller = { ...as(user, role as 'customer'), 'x-caller-session': session };
-  return { tokens, user, session, epoch, caller };
+  return { tokens, user, session, epoch, era: Number(era), caller };
 }
 
 const register = (more = {}) => service.door.post('/api/users/register').send({ ...ADA, ...more });
@@ -77,8 +79,9 @@ const put = (user: string, body: object, caller: Record<string, string>) =>
 
 const sorted = (statuses: number[]) => statuses.toSorted((one, other) => one - other);
 
-const endedAt = async (door = service.door) =>
-  endedSessionsSchema.parse((await door.get('/sessions/ended')).body).items;
+const endedAt = async (door = service.door) => (await toldBy(door)).items;
+const toldBy = async (door = service.door) =>
+  endedSessionsSchema.parse((await door.get('/sessions/ended')).body);
 
 const audited = () => service.logs.filter((line) => line['audit'] !== undefined);
 
@@ -88,12 +91,14 @@ async function counted(name: string): Promise<string[]> {
 }
 
 /** What the gateway makes of an access token, by the list. */
-async function isRefused({ user, session, epoch }: Held): Promise<boolean> {
-  return (await endedAt()).some((item) =>
+async function isRefused({ user, session, epoch, era }: Held, door = service.door): Promise<boolean> {
+  const told = await toldBy(door);
+  const isListed = told.items.some((item) =>
     'session_id' in item
       ? item.session_id === session
       : item.user_id === user && Number(epoch) < item.epoch && session !== item.except,
   );
+  return isListed || era < told.era;
 }
 
 describe('POST /api/users/token', () => {
@@ -296,7 +301,7 @@ describe('POST /api/users/logout', () => {
     await Promise.all(
       all.map(({ caller }, nr) => doors[nr % 2 ? 1 : 0].post('/api/users/logout').set(caller)),
     );
-    expect(await Promise.all(all.map(isRefused))).toEqual(all.map(() => true));
+    expect(await Promise.all(all.map((one) => isRefused(one)))).toEqual(all.map(() => true));
   });
 
   it('When the store fails, then 503 and nothing has ended; the next try ends it', async () => {
@@ -316,23 +321,23 @@ describe('POST /api/users/logout', () => {
 describe('GET /sessions/ended', () => {
   it('When no session has ended, then the list is empty, and no cache keeps it', async () => {
     const response = await service.door.get('/sessions/ended');
-    expect([response.status, response.body]).toEqual([200, { items: [] }]);
+    expect([response.status, response.body]).toEqual([200, { items: [], era: 0 }]);
     expect(response.headers['cache-control']).toBe('no-store');
   });
 
   it('When the access tokens must have expired, then the session is not told of any more', async () => {
     const [session] = await sessionsOfAda(1);
     await logOut(session.caller);
-    pass(TTL);
+    pass(TTL + 120 + 2 * HOUR - 1);
     expect(await isRefused(session)).toBe(true);
-    pass(120);
+    pass(1);
     expect(await endedAt()).toEqual([]);
   });
 
   it('When another session ends later, then the expired entries leave the store', async () => {
     const [one, other] = await sessionsOfAda(2);
     await logOut(one.caller);
-    pass(TTL + 120);
+    pass(TTL + 120 + 2 * HOUR);
     await logOut(other.caller);
     const list = service.sidecar.documents.get('ended-sessions')!.value as { sessions: object };
     expect(Object.keys(list.sessions)).toEqual([other.session]);
@@ -342,17 +347,76 @@ describe('GET /sessions/ended', () => {
 describe('Too many ended sessions', () => {
   const entries = (until: number) =>
     Object.fromEntries(Array.from({ length: 20_000 }, () => [randomUUID(), until]));
-  const listed = (until: number) =>
+  /** As many as there may be, all of other people. */
+  const listed = (until: number, era = 0) =>
     service.sidecar.documents.set('ended-sessions', {
-      value: { sessions: entries(until), users: {} },
+      value: { sessions: entries(until), users: {}, era },
       etag: 'planted',
     });
 
-  it('When the list is full, then a logout is answered 503, and the session goes on', async () => {
-    const [own] = await sessionsOfAda(1);
+  it.each([
+    ['a logout', ({ caller }: Held) => logOut(caller), 204],
+    ['a new password', ({ user, caller }: Held) => put(user, { password: 'new password' }, caller), 200],
+    ['a deletion', ({ user, caller }: Held) => service.door.delete(`/api/users/${user}`).set(caller), 204],
+  ])(
+    'When the list is full, then %s is answered as ever, and its tokens are refused',
+    async (_, end, status) => {
+      const [own, other] = await sessionsOfAda(2);
+      listed(users.now().getTime() / 1000 + TTL);
+      expect((await end(own)).status).toBe(status);
+      for (const door of doors) expect(await isRefused(status === 200 ? other : own, door)).toBe(true);
+      expect(await toldBy()).toEqual({ items: [], era: 1 });
+      expect(service.logs.filter(({ audit }) => audit === 'token-era')).toMatchObject([
+        { level: 'warn', era: 1 },
+      ]);
+    },
+  );
+
+  it('When it was full, then what had ended stays refused, and sessions that go on get new tokens', async () => {
+    const [gone, last, other] = await sessionsOfAda(3);
+    await logOut(gone.caller);
     listed(users.now().getTime() / 1000 + TTL);
-    expect((await logOut(own.caller)).status).toBe(503);
-    expect(await statusOf(own)).toBe(200);
+    await logOut(last.caller);
+    expect([await isRefused(gone), await isRefused(last), await isRefused(other)]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect([await statusOf(gone), await statusOf(last)]).toEqual([401, 401]);
+    for (const door of doors) {
+      const renewed = held((await refresh(other.tokens.refresh_token, door)).body as Tokens);
+      expect([renewed.era, await isRefused(renewed)]).toEqual([1, false]);
+      other.tokens = renewed.tokens;
+    }
+    expect(await isRefused(await logIn())).toBe(false);
+  });
+
+  it('When it is full a second time, then the era before is refused as well', async () => {
+    for (const era of [1, 2]) {
+      await register();
+      const own = await logIn();
+      listed(users.now().getTime() / 1000 + TTL, era - 1);
+      await logOut(own.caller);
+      expect((await toldBy()).era).toBe(era);
+      expect(await isRefused(own)).toBe(true);
+    }
+  });
+
+  it('When a refresh began before a password changed and the list was full, then its token is refused', async () => {
+    const [own, other] = await sessionsOfAda(2);
+    listed(users.now().getTime() / 1000 + TTL);
+    const apart = service.replica();
+    await vi.waitFor(() => apart.get('/readyz').expect(200), { interval: 5 });
+    let changing: Promise<number> | undefined;
+    service.sidecar.beforeState(async ({ op, keys }) => {
+      // The refresh has read the account as it was: now all else happens, before it writes.
+      if (op !== 'write' || changing || !keys.includes(`session:${other.session}`)) return;
+      changing = put(own.user, { password: 'new password' }, own.caller).then(({ status }) => status);
+      await changing;
+    });
+    const response = await refresh(other.tokens.refresh_token, apart);
+    expect([await changing, response.status]).toEqual([200, 200]);
+    expect(await isRefused(held(response.body as Tokens))).toBe(true);
   });
 
   it('When the list is full of what has expired, then there is room', async () => {
@@ -454,13 +518,26 @@ describe('A new password', () => {
     expect([await statusOf(own), await statusOf(other)]).toEqual([200, 200]);
   });
 
+  it('When the end cannot be listed, then the change is answered as it was written, and the job lists it', async () => {
+    const [own, other] = await sessionsOfAda(2);
+    service.sidecar.beforeState(({ op, keys }) => {
+      if (op === 'write' && keys.includes('ended-sessions')) throw new Error('away');
+    });
+    expect((await put(own.user, { password: 'new password' }, own.caller)).status).toBe(200);
+    service.sidecar.beforeState(() => {});
+    expect(await isRefused(other)).toBe(false);
+    await service.door.post(`/job/user-${own.user}-2`).send({});
+    expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
+    expect(service.said('user.updated')).toHaveLength(1);
+  });
+
   it('When the service dies before it lists the end, then the job lists it', async () => {
     const [own, other] = await sessionsOfAda(2);
     await put(own.user, { password: 'new password' }, own.caller);
     service.sidecar.documents.delete('ended-sessions');
     expect(await statusOf(other)).toBe(401);
     const job = `/job/user-${own.user}-2`;
-    await service.door.post(job).send({ since: users.now().toISOString() });
+    await service.door.post(job).send({});
     expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
   });
 });
@@ -481,7 +558,58 @@ describe('A deleted account', () => {
     await service.door.delete(`/api/users/${own.user}`).set(own.caller);
     service.sidecar.documents.delete('ended-sessions');
     const job = `/job/user-${own.user}-2`;
-    await service.door.post(job).send({ since: users.now().toISOString() });
+    await service.door.post(job).send({});
     expect(await isRefused(own)).toBe(true);
   });
+});
+
+describe('Replicas whose clocks are an hour apart', () => {
+  const APART = [HOUR, -HOUR];
+
+  it.each(APART)('When the second is %i s ahead, then a session goes on at both', async (seconds) => {
+    users.aheadSeconds[1] = seconds;
+    let [{ tokens }] = await sessionsOfAda(1);
+    for (const door of [doors[1], doors[0], doors[1]]) {
+      pass(DAY);
+      const response = await refresh(tokens.refresh_token, door);
+      expect(response.status).toBe(200);
+      tokens = response.body as Tokens;
+    }
+  });
+
+  it.each(APART)(
+    'When the second is %i s ahead, then both tell of an ended session for as long as any token of it can be taken for valid',
+    async (seconds) => {
+      users.aheadSeconds[1] = seconds;
+      await register();
+      for (const [signer, ender] of [
+        [0, 1],
+        [1, 0],
+      ] as const) {
+        const body = { email: ADA.email, password: ADA.password };
+        const own = held((await doors[signer].post('/api/users/login').send(body)).body as Tokens);
+        await doors[ender].post('/api/users/logout').set(own.caller);
+        const expires = Number(decodeJwt(own.tokens.access_token).exp);
+        // The gateway that verifies has the clock which is behind.
+        const isExpired = () => expires <= users.now().getTime() / 1000 + Math.min(0, seconds);
+        while (!isExpired()) {
+          for (const door of doors) expect(await isRefused(own, door)).toBe(true);
+          pass(600);
+        }
+      }
+    },
+  );
+
+  it.each(APART)(
+    'When the second is %i s ahead, then a new password ends sessions at both',
+    async (seconds) => {
+      users.aheadSeconds[1] = seconds;
+      const [own, other] = await sessionsOfAda(2);
+      const body = { password: 'new password', current_password: ADA.password };
+      expect((await doors[1].put(`/api/users/${own.user}`).set(own.caller).send(body)).status).toBe(200);
+      for (const door of doors)
+        expect([await isRefused(own, door), await isRefused(other, door)]).toEqual([false, true]);
+      for (const door of doors) expect((await refresh(other.tokens.refresh_token, door)).status).toBe(401);
+    },
+  );
 });

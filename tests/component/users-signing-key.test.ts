@@ -16,6 +16,8 @@ describe('Signing keys', () => {
     ['the newest is young', [a, b], 1999, false],
     ['the newest is old', [a, b], 2000, true],
     ['the newest has not had its turn', [a, b], 900, false],
+    ['the newest was made by a clock that is an hour ahead', [a, key('d', 3_720)], 0, false],
+    ['the newest was made by a clock that was wrong', [a, key('d', 3_721)], 0, true],
   ])('When %s, then a new one is due: %4$s', (_case, keys, seconds, due) => {
     expect(isNewKeyDue(keys, after(seconds), 1000)).toBe(due);
   });
@@ -35,9 +37,9 @@ describe('Signing keys', () => {
   });
 
   it.each([
-    [1090, ['a', 'b', 'c']],
-    [1091, ['b', 'c']],
-    [2091, ['c']],
+    [1090 + 7200, ['a', 'b', 'c']],
+    [1091 + 7200, ['b', 'c']],
+    [2091 + 7200, ['c']],
     [99_999, ['c']],
   ])('When it is second %i and tokens last sixty, then %j are left', (seconds, left) => {
     expect(kids(withoutRetired([a, b, c], after(seconds), 60))).toEqual(left);

@@ -11,6 +11,7 @@ const OWN = {
   refreshTtlSeconds: 86_400,
   keyRotationSeconds: 86_400,
   now: () => new Date(),
+  clock: () => performance.now(),
 };
 
 let service: ServiceUnderTest;

@@ -20,6 +20,7 @@ beforeEach(async () => {
       refreshTtlSeconds: 86_400,
       keyRotationSeconds: 86_400,
       now: () => new Date(),
+      clock: () => performance.now(),
     }),
   );
   await ready();

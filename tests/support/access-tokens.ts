@@ -22,6 +22,7 @@ export interface Claims {
   nbf?: number;
   sid?: string;
   epoch?: number | undefined;
+  era?: number;
 }
 
 /** An access token as users signs them, valid for an hour from now. */
@@ -43,7 +44,7 @@ export function signToken({ privateKey, jwk }: Key, claims: Claims = {}): Promis
 /** Makes the users behind a fake sidecar tell these keys and these ended sessions; all else is answered by `otherwise`. */
 export function answerAsUsers(
   sidecar: FakeSidecar,
-  users: { keys: readonly Key[]; ended?: () => unknown[]; otherwise?: unknown },
+  users: { keys: readonly Key[]; ended?: () => unknown[]; era?: () => number; otherwise?: unknown },
 ): void {
   sidecar.answer('users', ({ path }) => ({
     status: 200,
@@ -51,7 +52,7 @@ export function answerAsUsers(
       path === '/.well-known/jwks.json'
         ? { keys: users.keys.map(({ jwk }) => jwk) }
         : path === '/sessions/ended'
-          ? { items: users.ended?.() ?? [] }
+          ? { items: users.ended?.() ?? [], era: users.era?.() ?? 0 }
           : (users.otherwise ?? {}),
   }));
 }

@@ -9,6 +9,8 @@ export interface UsersUnderTest {
   service: ServiceUnderTest;
   doors: [ServiceUnderTest['door'], ServiceUnderTest['door']];
   now: () => Date;
+  /** How far the clock of each replica is ahead of the true time. */
+  aheadSeconds: [number, number];
   pass: (seconds: number) => void;
 }
 
@@ -18,10 +20,18 @@ type Lifetimes = Pick<UsersDeps, 'tokenTtlSeconds' | 'refreshTtlSeconds' | 'keyR
 export async function startUsers(lifetimes: Lifetimes): Promise<UsersUnderTest> {
   let time = Date.parse('2026-03-01T00:00:00.000Z');
   const now = () => new Date(time);
+  const aheadSeconds: UsersUnderTest['aheadSeconds'] = [0, 0];
   let doors: UsersUnderTest['doors'] | undefined;
   const service = await startService((deps) => {
-    const replica = () => createApp({ ...deps, ...lifetimes, metrics: createMetrics(), now });
-    const [one, other] = [replica(), replica()];
+    const replica = (nr: 0 | 1) =>
+      createApp({
+        ...deps,
+        ...lifetimes,
+        metrics: createMetrics(),
+        now: () => new Date(time + aheadSeconds[nr] * 1000),
+        clock: () => time,
+      });
+    const [one, other] = [replica(0), replica(1)];
     doors = [doorOf(one), doorOf(other)];
     return one;
   });
@@ -29,5 +39,5 @@ export async function startUsers(lifetimes: Lifetimes): Promise<UsersUnderTest> 
   service.sidecar.now = () => time;
   for (const door of doors)
     await vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
-  return { service, doors, now, pass: (seconds) => void (time += seconds * 1000) };
+  return { service, doors, now, aheadSeconds, pass: (seconds) => void (time += seconds * 1000) };
 }
