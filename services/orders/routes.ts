@@ -101,9 +101,9 @@ export function routes(deps: {
   router.get('/orders/:id/payment-method', async (req, res) => {
     // A sidecar names its service to the one that it calls, and nobody can name itself in its place.
     if (req.get('dapr-caller-app-id') !== 'payments') throw forbidden('This is for payments only.');
-    const orderId = req.params.id;
+    const orderId = parsePath(orderIdSchema, req.params.id, 'order');
     aboutOrder(orderId);
-    const found = orderIdSchema.safeParse(orderId).success ? await store.load(orderId) : undefined;
+    const found = await store.load(orderId);
     if (!found) throw notFound('order');
     const { payment } = found.value;
     if (!payment) throw new Problem(410, 'card-erased', 'Nothing is to be paid for this order any more.');

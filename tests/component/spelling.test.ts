@@ -111,6 +111,7 @@ const WORLDS: World[] = [
       },
       [`ledger:${EXAMPLE.order}`]: { captures: [{ amount: 2580, at: TIME }], refunds: [] },
     },
+    jobs: [`refund-${EXAMPLE.order}`],
   },
   {
     description: fulfilment,
@@ -198,6 +199,10 @@ async function enter({ build, documents }: World): Promise<void> {
     status: 200,
     body: { items: [{ ...mug, reserved: 0, available: 40 }] },
   }));
+  service.sidecar.answer('orders', () => ({
+    status: 200,
+    body: { items: [{ ...order, status: 'SHIPPED' }], next_cursor: null },
+  }));
   service.sidecar.answer('users', () => ({ status: 200 }));
   service.sidecar.answer('fulfilment', () => ({ status: 200, body: { status: 'STOPPED' } }));
   await vi.waitFor(async () => expect((await service.door.get('/readyz')).status).toBe(200), 5_000);
@@ -226,7 +231,8 @@ async function ask(world: World, address: string, operation: Operation, spell: S
   const query = new URLSearchParams(QUERIES[address]);
   const target = `${path.replaceAll(/:(\w+)/g, (_, name: string) => known[name] ?? name)}?${query.toString()}`;
   const caller = operation.access === 'admin' ? as(ADMIN, 'admin') : as(EXAMPLE.customer);
-  const headers = { ...caller, 'x-caller-session': SESSION };
+  // As sidecars name the only service that asks for a payment method.
+  const headers = { ...caller, 'x-caller-session': SESSION, 'dapr-caller-app-id': 'payments' };
   const body = BODIES[address] ?? (Object.values(operation.examples ?? {})[0] as object | undefined);
   const response = await service.door[method.toLowerCase() as 'get'](spell(target))
     .set(JSON.parse(spell(JSON.stringify(headers))) as Record<string, string>)
@@ -290,6 +296,7 @@ describe('the events of all services', () => {
       const isReceived = await Promise.all(
         EVENTS.map(async ({ type }) => (await service.deliver(type, {})) === 'DROP'),
       );
+      expect(isReceived.includes(true)).toBe(world.description.name !== 'users');
       await service.stop();
       for (const { type, example } of EVENTS.filter((_, position) => isReceived[position])) {
         const told = async (spell: Spelling) => {
