@@ -67,7 +67,7 @@ function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHand
     ...(isForwarded ? [roomNeeded(gate)] : []),
     ...(method === 'GET' ? [] : [RAW_BODY]),
     ...(body && !isOptional(body) ? [BODY_NEEDED] : []),
-    handlerOf(route, own) ?? forwardTo(service, sidecar, gate),
+    handlerOf(route, own) ?? forwardTo(route, sidecar, gate),
   ];
 }
 

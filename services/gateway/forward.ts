@@ -11,6 +11,7 @@ import {
 } from '../shared/sidecar-call.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import type { Gate } from './gate.ts';
+import type { Route } from './routes.ts';
 import { addressOf } from './limits.ts';
 
 /** Nothing but these passes, and the type of a body; request id and trace context go along by themselves. */
@@ -68,9 +69,20 @@ export function bodyOf({ body }: Request): Buffer | undefined {
   return Buffer.isBuffer(body) && body.length > 0 ? body : undefined;
 }
 
-/** Passes the request on to a service, and its answer back. */
+/**
+ * The target without the parameters that the route does not have. No service reads those, but sidecars write the whole target into
+ * spans, and somebody may have put a secret there.
+ */
+function targetOf({ originalUrl }: Request, query: Route['query']): string {
+  const [path = ''] = originalUrl.split('?', 1);
+  const given = new URLSearchParams(originalUrl.slice(path.length));
+  const known = new URLSearchParams([...given].filter(([name]) => query && name in query.shape));
+  return known.size > 0 ? `${path}?${known.toString()}` : path;
+}
+
+/** Passes the request on to the service of a route, and its answer back. */
 export function forwardTo(
-  service: string,
+  { service, query }: Pick<Route, 'service' | 'query'>,
   sidecar: Pick<Sidecar, 'invoke'>,
   { inFlight, clientAddress }: Pick<Gate, 'inFlight' | 'clientAddress'>,
 ): RequestHandler {
@@ -88,7 +100,7 @@ export function forwardTo(
     const asked: SidecarRequest = {
       // Node leaves the body out of what it answers to a HEAD.
       method: req.method === 'HEAD' ? 'GET' : (req.method as SidecarRequest['method']),
-      path: req.originalUrl,
+      path: targetOf(req, query),
       headers,
       ...(body ? { body } : {}),
     };

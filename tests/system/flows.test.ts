@@ -326,9 +326,8 @@ describe('a raw payload', () => {
     'When %s is published past the contract, then it is parked and nothing is paid',
     async (_, type, write) => {
       const payload = write(randomUUID());
-      const sidecar = system.app('payments').daprHttpPort;
       const path = '/v1.0/publish/pubsub/payment.processed?metadata.rawPayload=true';
-      const published = await fetch(`http://127.0.0.1:${sidecar}${path}`, {
+      const published = await callSidecar(system.app('payments'), path, {
         method: 'POST',
         headers: { 'content-type': type },
         body: payload,
