@@ -111,8 +111,7 @@ export function routes(deps: {
   });
 
   router.delete('/orders/:id/reason', async (req, res) => {
-    const orderId = req.params.id;
-    if (!orderIdSchema.safeParse(orderId).success) throw notFound('order');
+    const orderId = parsePath(orderIdSchema, req.params.id, 'order');
     aboutOrder(orderId);
     res.set('cache-control', 'no-store').json(await eraseReason(orderId));
   });

@@ -11,7 +11,7 @@ const ORDER = '019b0000-0000-7000-8000-000000000001';
 const OTHER_ORDER = '019b0000-0000-7000-8000-000000000002';
 const CUSTOMER = '019b0000-0000-7000-8000-0000000000c1';
 const ADMIN = as('019b0000-0000-7000-8000-0000000000a1', 'admin');
-const TIMEOUT = 40;
+const TIMEOUT = 100;
 
 let clock: number;
 let service: ServiceUnderTest;
