@@ -57,7 +57,7 @@ async function npmRunDemo(env: Record<string, string> = {}) {
   return { lines, outcome: JSON.parse(lines.at(-1) ?? '') as unknown };
 }
 
-describe('the Node.js that the packages bring', () => {
+describe('the Node.js that the packages bring', { timeout: 30_000 }, () => {
   const PINNED = 'node_modules/.bin/node';
 
   it.each([
@@ -106,7 +106,7 @@ describe('the Node.js that the packages bring', () => {
   });
 });
 
-describe('a proxy in the environment', () => {
+describe('a proxy in the environment', { timeout: 30_000 }, () => {
   /** Node.js 24 asks it where NODE_USE_ENV_PROXY is set; an older one never does. */
   const runsWithProxies = Number(process.versions.node.split('.')[0]) >= 24;
 

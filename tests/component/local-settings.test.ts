@@ -109,7 +109,7 @@ describe('the arguments of a command', () => {
 
 const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
 
-describe.runIf(runsTypeScript)('a command', () => {
+describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
   const run = (program: string, args: string[], env: Record<string, string> = {}, script?: string) => {
     const file = script === undefined ? [`deploy/local/${program}.ts`] : ['-p', script];
     const { status, stdout, stderr } = spawnSync(process.execPath, [...file, ...args], {

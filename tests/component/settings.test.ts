@@ -283,7 +283,7 @@ describe('what a list or an origin may look like', () => {
   });
 });
 
-describe('a process', () => {
+describe('a process', { timeout: 30_000 }, () => {
   const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
 
   it.runIf(runsTypeScript)(
