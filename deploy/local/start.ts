@@ -19,11 +19,11 @@ import { answersAsZipkin } from './zipkin.ts';
 
 /** `npm start`: brings everything up around the real `dapr run -f .`, and takes all of it down again on Ctrl-C. */
 
-keepPrivate();
 const { profile, offset } = await orStop(process, () => {
   const { profile: name } = argumentsOf({ profile: { type: 'string' } });
   return { profile: profileOf(name), offset: settings(readTemplate()).PORT_OFFSET ?? 0 };
 });
+keepPrivate();
 const ports = portsAt(offset);
 const dataDir = folder(
   root,

@@ -14,12 +14,14 @@ const NO_URLS = ['localhost:9411', 'http://', 'http:localhost', 'http:// localho
 const NO_TOKENS = ['two words', 'line\n', 'Passwört', ' padded'];
 const NO_PORTS = [...NO_NUMBERS, '0', '65536', '99999999999999999999'];
 
+const NO_HOSTS = ['localhost:80', '[::1]', 'http://localhost', '10.0.0.256', 'no host', '127.1', '*'];
+
 /**
  * Values that each variable of the services refuses. A variable that is not here has no test: the first test below fails then.
  */
 const BROKEN: Record<string, string[]> = {
   APP_PORT: NO_PORTS,
-  APP_HOST: ['localhost:80', '[::1]', 'http://localhost', '10.0.0.256', 'no host', '127.1', '*'],
+  APP_HOST: NO_HOSTS,
   DAPR_HTTP_PORT: NO_PORTS,
   DAPR_METRICS_PORT: NO_PORTS,
   DAPR_API_TOKEN: NO_TOKENS,
@@ -34,6 +36,9 @@ const BROKEN: Record<string, string[]> = {
   ],
   TRACES_PER_SECOND: [...NO_NUMBERS, '1000001'],
   GRPC_PORT: NO_PORTS,
+  OPERATOR_PORT: NO_PORTS,
+  OPERATOR_HOST: NO_HOSTS,
+  KEEP_ALIVE_TIMEOUT_SECONDS: [...NO_NUMBERS, '0', '86401'],
   RATE_LIMIT_DEFAULT: [...NO_NUMBERS, '0', '1000000001'],
   RATE_LIMIT_API: [...NO_NUMBERS, '0', '1000000001'],
   RATE_LIMIT_AUTH: [...NO_NUMBERS, '0', '1000000001'],
