@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
+import { orderEvents } from '../orders/contract.ts';
+import {
+  describeEvents,
+  EXAMPLE,
+  subscribedTo,
+  type ServiceApi,
+  type ServiceDescription,
+} from '../shared/api.ts';
 import { id } from '../shared/types.ts';
 import { shipmentEvents, shipmentStoppedSchema, stopShipmentBody } from './contract.ts';
 
@@ -46,5 +53,8 @@ export const fulfilment: ServiceDescription = {
   summary: 'Parcels',
   api: fulfilmentApi,
   events: [events],
+  calls: {},
+  subscribes: [subscribedTo(orderEvents, 'order.paid', 'order.shipped')],
+  uses: ['state', 'jobs'],
   schemas: {},
 };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { orderSchema } from '../orders/contract.ts';
-import type { ServiceApi, ServiceDescription } from '../shared/api.ts';
+import { orderBroadcasts, orderSchema } from '../orders/contract.ts';
+import { subscribedTo, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
 import { id } from '../shared/types.ts';
 
 const readiness = z.enum(['ok', 'unavailable']);
@@ -87,5 +87,11 @@ export const gateway: ServiceDescription = {
   summary: 'The edge',
   api: gatewayApi,
   events: [],
+  calls: {
+    users: ['GET /sessions/ended'],
+    orders: ['GET /orders/:id/changes'],
+  },
+  subscribes: [subscribedTo(orderBroadcasts, 'orders.changed')],
+  uses: [],
   schemas: { Health: healthSchema, Order: orderSchema },
 };

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { orderListSchema, orderSchema } from '../orders/contract.ts';
-import { EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
+import { orderEvents, orderListSchema, orderSchema } from '../orders/contract.ts';
+import { EXAMPLE, subscribedTo, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
 import { id, noBody } from '../shared/types.ts';
+import { userEvents } from '../users/contract.ts';
 import {
   adminOrderListQuery,
   customerTotalsSchema,
@@ -102,6 +103,10 @@ export const history: ServiceDescription = {
   summary: 'What is listed and counted, and messages that nobody could process',
   api: historyApi,
   events: [],
+  calls: { orders: ['GET /orders', 'DELETE /orders/:id/reason'] },
+  subscribes: [subscribedTo(orderEvents, ...orderEvents.types), subscribedTo(userEvents, 'user.deleted')],
+  uses: ['state', 'jobs'],
+  keepsDeadLetters: true,
   schemas: {
     Order: orderSchema,
     OrderList: orderListSchema,

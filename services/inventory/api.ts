@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
+import { orderEvents } from '../orders/contract.ts';
+import {
+  describeEvents,
+  EXAMPLE,
+  subscribedTo,
+  type ServiceApi,
+  type ServiceDescription,
+} from '../shared/api.ts';
 import { pageQuery } from '../shared/paged-index.ts';
 import { productId } from '../shared/types.ts';
 import {
@@ -91,5 +98,17 @@ export const inventory: ServiceDescription = {
   summary: 'Products, prices and stock',
   api: inventoryApi,
   events: [events],
+  calls: {},
+  subscribes: [
+    subscribedTo(
+      orderEvents,
+      'order.created',
+      'order.paid',
+      'order.payment_failed',
+      'order.cancelled',
+      'order.expired',
+    ),
+  ],
+  uses: ['state'],
   schemas: { Product: productSchema, ProductList: productListSchema },
 };

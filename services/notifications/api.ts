@@ -1,4 +1,6 @@
-import type { ServiceDescription } from '../shared/api.ts';
+import { orderEvents } from '../orders/contract.ts';
+import { subscribedTo, type ServiceDescription } from '../shared/api.ts';
+import { userEvents } from '../users/contract.ts';
 
 /** Nobody calls notifications, and it says nothing: it listens, and writes e-mails. */
 export const notifications: ServiceDescription = {
@@ -6,5 +8,20 @@ export const notifications: ServiceDescription = {
   summary: 'E-mails to customers',
   api: {},
   events: [],
+  calls: {},
+  subscribes: [
+    subscribedTo(
+      orderEvents,
+      'order.paid',
+      'order.payment_failed',
+      'order.rejected',
+      'order.shipped',
+      'order.cancelled',
+      'order.expired',
+      'order.refunded',
+    ),
+    subscribedTo(userEvents, ...userEvents.types),
+  ],
+  uses: ['state', 'bindings'],
   schemas: {},
 };

@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
+import { shipmentEvents } from '../fulfilment/contract.ts';
+import { inventoryEvents } from '../inventory/contract.ts';
+import { paymentEvents } from '../payments/contract.ts';
+import {
+  describeEvents,
+  EXAMPLE,
+  subscribedTo,
+  type ServiceApi,
+  type ServiceDescription,
+} from '../shared/api.ts';
 import { id } from '../shared/types.ts';
 import {
   cancelBody,
@@ -218,5 +227,16 @@ export const orders: ServiceDescription = {
   summary: 'Orders and how they go',
   api: ordersApi,
   events: [broadcasts, events],
+  calls: {
+    inventory: ['GET /products'],
+    users: ['GET /api/users/:id'],
+    fulfilment: ['POST /shipments/:order_id/stop', 'DELETE /shipments/:order_id/reason'],
+  },
+  subscribes: [
+    subscribedTo(inventoryEvents, 'inventory.reserved', 'inventory.rejected'),
+    subscribedTo(paymentEvents, ...paymentEvents.types),
+    subscribedTo(shipmentEvents, ...shipmentEvents.types),
+  ],
+  uses: ['state', 'jobs'],
   schemas: { Order: orderSchema, OrderList: orderListSchema, OrderAccepted: orderAcceptedSchema },
 };

@@ -121,7 +121,7 @@ export const ordersChangedData = z.object({
 });
 
 /** On the broadcast component, which reaches every replica. */
-export const orderBroadcasts = defineEvents('orders', { 'orders.changed': ordersChangedData });
+export const orderBroadcasts = defineEvents('orders', { 'orders.changed': ordersChangedData }, 'broadcast');
 
 /**
  * The token stands for a card at the payment provider. Orders keeps it until the payment is decided, and gives it to payments

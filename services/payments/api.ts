@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
+import { orderEvents } from '../orders/contract.ts';
+import {
+  describeEvents,
+  EXAMPLE,
+  subscribedTo,
+  type ServiceApi,
+  type ServiceDescription,
+} from '../shared/api.ts';
 import { id, noBody } from '../shared/types.ts';
 import {
   ledgerSchema,
@@ -81,5 +88,8 @@ export const payments: ServiceDescription = {
   summary: 'Charges and refunds',
   api: paymentsApi,
   events: [events],
+  calls: { orders: ['GET /orders', 'GET /orders/:id/payment-method'] },
+  subscribes: [subscribedTo(orderEvents, 'payment.requested', 'order.cancelled', 'order.expired')],
+  uses: ['state', 'jobs'],
   schemas: { Payment: paymentSchema, PaymentList: paymentListSchema, Ledger: ledgerSchema },
 };

@@ -79,13 +79,34 @@ export function describeEvents<Data extends DataSchemas>(
   return { published, descriptions };
 }
 
-/** A service as its documents describe it. */
+/** Events of another service's contract that a service subscribes to. */
+export interface SubscribedEvents {
+  published: PublishedEvents;
+  types: readonly string[];
+}
+
+/** Names events of a contract as those that a service subscribes to. */
+export function subscribedTo<Data extends DataSchemas>(
+  published: TypedEvents<Data>,
+  ...types: readonly (keyof Data & string)[]
+): SubscribedEvents {
+  return { published, types };
+}
+
+/** A service as its documents describe it, and what it needs of others: `services/access.ts` puts that into one table. */
 export interface ServiceDescription {
   /** The app id. */
   name: string;
   summary: string;
   api: ServiceApi;
   events: readonly DescribedEvents[];
+  /** The addresses of other services that it calls, by their app ids. The gateway also forwards its routes. */
+  calls: Readonly<Record<string, readonly Address[]>>;
+  subscribes: readonly SubscribedEvents[];
+  /** What it uses of its sidecar beside calls and events, as Dapr names its APIs. */
+  uses: readonly ('state' | 'jobs' | 'bindings')[];
+  /** It subscribes to the dead letters, and may publish each event of the broker again. */
+  keepsDeadLetters?: true;
   /** The schemas that have a name in the documents; all others stand where they are used. */
   schemas: Readonly<Record<string, z.ZodType>>;
 }

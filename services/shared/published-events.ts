@@ -2,8 +2,12 @@ import { z } from 'zod';
 
 export type DataSchemas = Readonly<Record<string, z.ZodType>>;
 
+/** The Dapr component of events: `pubsub` gives each to one replica of a subscriber, `broadcast` to all that run. */
+export type EventComponent = 'pubsub' | 'broadcast';
+
 /** The events that one service publishes, as its contract declares them. */
 export interface PublishedEvents {
+  component: EventComponent;
   /** The app id of the service: the `source` of each of these events. */
   source: string;
   /** The schema of the data, by the type of the event. The type is also the name of the topic. */
@@ -18,8 +22,12 @@ export interface TypedEvents<Data extends DataSchemas> extends PublishedEvents {
 }
 
 /** Declares the events that a service publishes. */
-export function defineEvents<const Data extends DataSchemas>(source: string, data: Data): TypedEvents<Data> {
-  return { source, data, types: Object.keys(data) };
+export function defineEvents<const Data extends DataSchemas>(
+  source: string,
+  data: Data,
+  component: EventComponent = 'pubsub',
+): TypedEvents<Data> {
+  return { component, source, data, types: Object.keys(data) };
 }
 
 /**

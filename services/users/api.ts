@@ -162,5 +162,8 @@ export const users: ServiceDescription = {
   summary: 'Accounts and sessions',
   api: usersApi,
   events: [events],
+  calls: {},
+  subscribes: [],
+  uses: ['state', 'jobs'],
   schemas: { User: userSchema, UserList: userListSchema, Tokens: tokenSchema },
 };

@@ -68,6 +68,10 @@ describe('the layout', () => {
     ).toEqual([]);
   });
 
+  it('When somebody needs the table of access, then it is no service', () => {
+    expect(offenders(all, (source) => source.imports.includes('access.ts'))).toEqual([]);
+  });
+
   it('When services import anything but packages, then it lies under services', () => {
     expect(offenders(all, (source) => source.imports.some((target) => target.startsWith('..')))).toEqual([]);
   });

@@ -2,49 +2,13 @@ import { createConfig, lintFromString, type RawUniversalConfig } from '@redocly/
 import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import type { Express } from 'express';
-import { readFileSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { parse } from 'yaml';
-import { createApp as fulfilmentApp } from '../../services/fulfilment/app.ts';
 import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
-import { createApp as historyApp } from '../../services/history/app.ts';
-import { createApp as inventoryApp } from '../../services/inventory/app.ts';
-import { createApp as notificationsApp } from '../../services/notifications/app.ts';
-import { createApp as ordersApp } from '../../services/orders/app.ts';
-import { createApp as paymentsApp } from '../../services/payments/app.ts';
-import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
 import { asyncApi } from '../../services/shared/asyncapi.ts';
 import type { Json } from '../../services/shared/openapi-problems.ts';
 import { openApi } from '../../services/shared/openapi.ts';
-import type { ServiceDeps } from '../../services/shared/service.ts';
-import { createApp as usersApp } from '../../services/users/app.ts';
+import { APPS } from '../support/apps.ts';
 import { startService } from '../support/service-under-test.ts';
-
-const now = () => new Date('2026-01-05T09:30:00.000Z');
-
-/** The services behind the gateway, which has tests of its own. */
-const APPS: Record<string, (deps: ServiceDeps) => Express> = {
-  users: (deps) =>
-    usersApp({
-      ...deps,
-      tokenTtlSeconds: 60,
-      refreshTtlSeconds: 3_600,
-      keyRotationSeconds: 3_600,
-      now,
-      clock: () => 0,
-    }),
-  inventory: (deps) => inventoryApp({ ...deps, catalogue: [] }),
-  orders: (deps) => ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now }),
-  payments: (deps) => {
-    const provider = simulatedProvider({ state: deps.sidecar.state, now, slowMs: 1_000 });
-    return paymentsApp({ ...deps, provider, now, timeoutMs: 1_000, maxAttempts: 4 });
-  },
-  fulfilment: (deps) =>
-    fulfilmentApp({ ...deps, delays: { dispatchAfterMs: 1_000, deliverAfterMs: 1_000 }, now }),
-  notifications: (deps) => notificationsApp({ ...deps, bindings: ['email'] }),
-  history: (deps) => historyApp({ ...deps, now }),
-};
 
 const BEHIND_THE_GATEWAY = DESCRIPTIONS.filter(({ name }) => name !== 'gateway');
 type Case = [what: string, document: Json];
@@ -72,17 +36,22 @@ const RULES: RawUniversalConfig = {
 
 describe('GET /openapi.json and GET /asyncapi.json', () => {
   it('When the services are counted, then none is forgotten here', () => {
-    expect(Object.keys(APPS).toSorted()).toEqual(BEHIND_THE_GATEWAY.map(({ name }) => name).toSorted());
+    expect(Object.keys(APPS).toSorted()).toEqual(DESCRIPTIONS.map(({ name }) => name).toSorted());
   });
 
-  it.each(Object.entries(APPS))('When %s is asked, then it tells of itself', async (name, build) => {
-    const service = await startService(build);
-    onTestFinished(() => service.stop());
-    const description = DESCRIPTIONS.find((one) => one.name === name)!;
-    const [api, events] = [await service.door.get('/openapi.json'), await service.door.get('/asyncapi.json')];
-    expect([api.status, api.body]).toEqual([200, openApi([description], 'sidecar')]);
-    expect([events.status, events.body]).toEqual([200, asyncApi([description])]);
-  });
+  it.each(BEHIND_THE_GATEWAY.map((one) => [one.name, one] as const))(
+    'When %s is asked, then it tells of itself',
+    async (name, description) => {
+      const service = await startService(APPS[name]!);
+      onTestFinished(() => service.stop());
+      const [api, events] = [
+        await service.door.get('/openapi.json'),
+        await service.door.get('/asyncapi.json'),
+      ];
+      expect([api.status, api.body]).toEqual([200, openApi([description], 'sidecar')]);
+      expect([events.status, events.body]).toEqual([200, asyncApi([description])]);
+    },
+  );
 });
 
 describe('the documents', () => {
@@ -173,52 +142,3 @@ interface Operation {
 interface Content {
   content?: Record<string, object>;
 }
-
-describe('the topics of the components', () => {
-  const COMPONENTS = ['pubsub', 'broadcast'] as const;
-
-  /** Who may publish what: `orders=order.created,order.paid;payments=...`. */
-  function publishable(component: (typeof COMPONENTS)[number]): Map<string, string[]> {
-    const { spec } = parse(readFileSync(`components/${component}.yaml`, 'utf8')) as {
-      spec: { metadata: { name: string; value: string }[] };
-    };
-    const scopes = spec.metadata.find(({ name }) => name === 'publishingScopes')?.value ?? '';
-    return new Map(
-      scopes.split(';').map((scope) => {
-        const [service = '', topics = ''] = scope.split('=').map((part) => part.trim());
-        const own = topics.split(',').map((topic) => topic.trim());
-        return [service, own.filter((topic) => topic !== 'none' && topic !== 'dead-letters').toSorted()];
-      }),
-    );
-  }
-  const onPubsub = publishable('pubsub');
-  const onBroadcast = publishable('broadcast');
-  const describedBy = (name: string) =>
-    (DESCRIPTIONS.find((one) => one.name === name)?.events ?? [])
-      .flatMap(({ published }) => published.types)
-      .toSorted();
-
-  it.each(DESCRIPTIONS.map(({ name }) => name).filter((name) => name !== 'history'))(
-    'When %s may publish a type of event, then it describes it, and no other',
-    (name) => {
-      const topics = [...(onPubsub.get(name) ?? []), ...(onBroadcast.get(name) ?? [])];
-      expect(topics.toSorted()).toEqual(describedBy(name));
-    },
-  );
-
-  it('When a service describes its events, then it is their source', () => {
-    for (const { name, events } of DESCRIPTIONS)
-      expect(events.map(({ published }) => published.source)).toEqual(events.map(() => name));
-  });
-
-  it('When history sends dead letters back, then it may do so to each topic of the broker', () => {
-    const others = [...onPubsub].filter(([service]) => service !== 'history').flatMap(([, topics]) => topics);
-    expect(onPubsub.get('history')).toEqual(others.toSorted());
-    expect(describedBy('history')).toEqual([]);
-  });
-
-  it('When a component names a service in its scopes, then there is one', () => {
-    const names = new Set(DESCRIPTIONS.map(({ name }) => name));
-    expect([...onPubsub.keys(), ...onBroadcast.keys()].filter((name) => !names.has(name))).toEqual([]);
-  });
-});

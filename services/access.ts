@@ -1,0 +1,82 @@
+import { DESCRIPTIONS, routes, SERVICES } from './gateway/routes.ts';
+import { parted, type Method, type ServiceDescription } from './shared/api.ts';
+import type { EventComponent } from './shared/published-events.ts';
+
+/**
+ * Who may do what: all that the services may call, publish, subscribe to and use of their sidecars follows from their
+ * `api.ts`. No service reads this table. Access control, API allow lists and scopes are made of it or compared with it
+ * (services/decisions/0070-one-table-of-access.md).
+ */
+
+/** A call of another service. The path has variables as Express has them: `/orders/:id`. */
+export interface Call {
+  service: string;
+  method: Method;
+  path: string;
+}
+
+export interface Topic {
+  component: EventComponent;
+  name: string;
+}
+
+/** What one app may do. Everything else is denied. */
+export interface Access {
+  app: string;
+  calls: readonly Call[];
+  /** With the topics to which its sidecar publishes by itself: the dead letters. */
+  publishes: readonly Topic[];
+  subscribes: readonly Topic[];
+  /** The APIs of its sidecar that the app calls, by Dapr's names. */
+  apis: readonly SidecarApi[];
+}
+
+export type SidecarApi = 'invoke' | 'publish' | ServiceDescription['uses'][number];
+
+/** Where the sidecar of a subscriber publishes what the subscriber could not process. */
+export const DEAD_LETTERS: Topic = { component: 'pubsub', name: 'dead-letters' };
+
+export const ACCESS: readonly Access[] = DESCRIPTIONS.map(accessOf);
+
+function accessOf(description: ServiceDescription): Access {
+  const { name: app, subscribes, uses, keepsDeadLetters } = description;
+  const calls = callsOf(description);
+  const published = [...ownTopics(description), ...(keepsDeadLetters ? brokerTopics() : [])];
+  const heard = subscribes.flatMap(({ published: { component }, types }) =>
+    types.map((name): Topic => ({ component, name })),
+  );
+  const hasDeadLetters = heard.some(({ component }) => component === DEAD_LETTERS.component);
+  return {
+    app,
+    calls,
+    publishes: [...published, ...(hasDeadLetters ? [DEAD_LETTERS] : [])],
+    subscribes: [...heard, ...(keepsDeadLetters ? [DEAD_LETTERS] : [])],
+    apis: [
+      ...(calls.length > 0 ? (['invoke'] as const) : []),
+      ...(published.length > 0 ? (['publish'] as const) : []),
+      ...uses,
+    ],
+  };
+}
+
+/** The gateway also forwards the routes of all services, and asks each of them whether it is ready. */
+function callsOf({ name, calls }: ServiceDescription): Call[] {
+  const own = Object.entries(calls).flatMap(([service, addresses]) =>
+    addresses.map((address): Call => ({ service, ...parted(address) })),
+  );
+  if (name !== 'gateway') return own;
+  const forwarded = routes
+    .filter(({ service }) => service !== name)
+    .map(({ service, method, path }): Call => ({ service, method, path }));
+  const asked = SERVICES.map((service): Call => ({ service, method: 'GET', path: '/readyz' }));
+  return [...own, ...forwarded, ...asked];
+}
+
+function ownTopics({ events }: ServiceDescription): Topic[] {
+  return events.flatMap(({ published: { component, types } }) => types.map((name) => ({ component, name })));
+}
+
+/** What history may publish again. A broadcast has no dead letters. */
+function brokerTopics(): Topic[] {
+  return DESCRIPTIONS.flatMap(ownTopics).filter(({ component }) => component === DEAD_LETTERS.component);
+}

@@ -1,0 +1,373 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { readComponents } from '../../deploy/local/component-files.ts';
+import { ACCESS, DEAD_LETTERS, type Access } from '../../services/access.ts';
+import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
+import { redrivable } from '../../services/history/dead-letter.ts';
+import { APPS, routesServedBy } from '../support/apps.ts';
+import { buildEvent } from '../support/events.ts';
+import { differences, resiliencyTargets } from '../support/granted.ts';
+
+/** The table of services/access.ts, held against the code and against the component files: neither has more than the other. */
+
+const NAMES = ACCESS.map(({ app }) => app);
+const accessOf = (app: string) => ACCESS.find((one) => one.app === app)!;
+const addressOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`;
+
+/** What every service serves: `shared/service.ts`. */
+const BY_EVERY_SERVICE = new Set([
+  'GET /healthz',
+  'GET /readyz',
+  'GET /metrics',
+  'GET /openapi.json',
+  'GET /asyncapi.json',
+  'GET /dapr/subscribe',
+]);
+
+describe('the table', () => {
+  it('When the services are counted, then each of them has its access', () => {
+    expect(NAMES.toSorted()).toEqual(Object.keys(APPS).toSorted());
+  });
+
+  it('When a service calls another one, then that one has this address', () => {
+    const unknown = ACCESS.flatMap(({ app, calls }) =>
+      calls
+        .filter(({ service, ...call }) => {
+          const api = DESCRIPTIONS.find(({ name }) => name === service)?.api ?? {};
+          return ![...Object.keys(api), 'GET /readyz'].includes(addressOf(call));
+        })
+        .map((call) => `${app} -> ${call.service} ${addressOf(call)}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it('When an address is internal, then somebody calls it', () => {
+    const called = new Set(
+      ACCESS.flatMap(({ calls }) => calls.map((one) => `${one.service} ${addressOf(one)}`)),
+    );
+    const internal = DESCRIPTIONS.flatMap(({ name, api }) =>
+      Object.entries(api)
+        .filter(([, { access }]) => access === 'internal')
+        .map(([address]) => `${name} ${address}`),
+    );
+    expect(internal.filter((address) => !called.has(address))).toEqual([]);
+  });
+
+  it('When a service describes its events, then it is their source', () => {
+    for (const { name, events } of DESCRIPTIONS)
+      expect(events.map(({ published }) => published.source)).toEqual(events.map(() => name));
+  });
+
+  it('When a service subscribes to an event, then another one publishes it', () => {
+    const published = new Set(DESCRIPTIONS.flatMap(({ events }) => events.map((one) => one.published)));
+    const foreign = DESCRIPTIONS.flatMap(({ name, subscribes }) =>
+      subscribes.filter((one) => !published.has(one.published) || one.published.source === name),
+    );
+    expect(foreign).toEqual([]);
+  });
+
+  it('When history may publish an event again, then it is one that it redrives', () => {
+    const { publishes } = accessOf('history');
+    const all = new Set(ACCESS.flatMap((one) => one.publishes).map(({ name }) => name));
+    const redriven = [...all].filter(
+      (type) =>
+        type !== 'dead-letters' &&
+        redrivable({
+          dead_letter_id: '',
+          type,
+          event_id: '',
+          received_at: '',
+          redriven: 0,
+          event: buildEvent(type, {}),
+        }),
+    );
+    expect(redriven.toSorted()).toEqual(
+      publishes
+        .map(({ name }) => name)
+        .filter((name) => name !== 'dead-letters')
+        .toSorted(),
+    );
+  });
+});
+
+describe.each(NAMES)('the code of %s', (name) => {
+  const access = accessOf(name);
+  const description = DESCRIPTIONS.find((one) => one.name === name)!;
+  const sources = filesOf(name).map((file) => readFileSync(file, 'utf8'));
+  const text = sources.join('\n');
+  let served: string[];
+
+  beforeAll(async () => {
+    served = await routesServedBy(name);
+  });
+
+  it('When it serves a route, then its api.ts describes it, and the other way round', () => {
+    const routes = served.filter(
+      (address) => !BY_EVERY_SERVICE.has(address) && !/^POST \/(events|job)\/|^GET \/docs/.test(address),
+    );
+    const described = DESCRIPTIONS.flatMap(({ name: service, api }) =>
+      Object.entries(api)
+        // The gateway has the public ones of all.
+        .filter(([, { access: who }]) => service === name || (name === 'gateway' && who !== 'internal'))
+        .map(([address]) => address),
+    ).filter((address) => !BY_EVERY_SERVICE.has(address));
+    expect(routes.toSorted()).toEqual(described.toSorted());
+  });
+
+  it('When it handles an event, then it subscribes to it, and the other way round', () => {
+    const handled = served.flatMap((address) => /^POST \/events\/(.+)$/.exec(address)?.[1] ?? []);
+    expect(handled.toSorted()).toEqual(access.subscribes.map(({ name: topic }) => topic).toSorted());
+  });
+
+  it('When it is called by jobs, then it uses them, and the other way round', () => {
+    expect(served.some((address) => address.startsWith('POST /job/'))).toBe(access.apis.includes('jobs'));
+  });
+
+  it('When it uses its sidecar, then as the table says', () => {
+    const used = {
+      invoke: /sidecar\.invoke\(/,
+      publish: /sidecar\.(publish|broadcast)\(/,
+      state: /sidecar\.state\b|\{[^}]*\bstate\b[^}]*\} = sidecar/,
+      jobs: /\bsidecar\s*\.(un)?schedule\(/,
+      bindings: /sidecar\.send\(/,
+    };
+    const found = Object.entries(used).filter(([, pattern]) => pattern.test(text));
+    expect(found.map(([api]) => api).toSorted()).toEqual(access.apis.toSorted());
+  });
+
+  it('When it builds an event, then one of its own contract, and the other way round', async () => {
+    const built = new Set([...text.matchAll(/cloudEvent\((\w+)/g)].map(([, events = '']) => events));
+    const contract = (built.size > 0 ? await import(`../../services/${name}/contract.ts`) : {}) as Record<
+      string,
+      unknown
+    >;
+    expect(new Set([...built].map((events) => contract[events]))).toEqual(
+      new Set(description.events.map(({ published }) => published)),
+    );
+  });
+
+  it('When it broadcasts, then on the component that reaches every replica', () => {
+    const components = new Set(description.events.map(({ published }) => published.component));
+    expect(/sidecar\.broadcast\(/.test(text)).toBe(components.has('broadcast'));
+  });
+
+  it('When it calls an address, then the table has the call, and the other way round', () => {
+    const found = sources.flatMap((source) => callsIn(source, access));
+    expect(found.filter((call) => call.includes(UNKNOWN))).toEqual([]);
+    const declared = Object.entries(description.calls).flatMap(([service, addresses]) =>
+      addresses.map((address) => `${service} ${address}`),
+    );
+    // The gateway also calls some of the routes that it forwards.
+    const isForwarded = (call: string) => name === 'gateway' && !declared.includes(call);
+    expect(new Set(found.filter((call) => !isForwarded(call)))).toEqual(new Set(declared));
+  });
+});
+
+describe('the code of all services', () => {
+  it('When a call does not name the other service, then it is one that the gateway makes to all of them', () => {
+    const files = NAMES.flatMap((service) =>
+      filesOf(service).filter((file) => /sidecar\.invoke\((?!')/.test(readFileSync(file, 'utf8'))),
+    );
+    expect(files.toSorted()).toEqual(['services/gateway/forward.ts', 'services/gateway/health.ts']);
+  });
+});
+
+function filesOf(service: string): string[] {
+  return readdirSync(join('services', service), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => join('services', service, file));
+}
+
+const UNKNOWN = 'not in the table:';
+
+/**
+ * The calls that a file spells out, as those of the table that have the app, a path and a verb of it. A path or a verb for which
+ * the table has none is unknown.
+ */
+function callsIn(source: string, { calls }: Access): string[] {
+  const services = new Set(
+    [...source.matchAll(/sidecar\.invoke\('([^']+)'/g)].map(([, service]) => service!),
+  );
+  if (services.size === 0) return [];
+  expect([...services]).toHaveLength(1);
+  const [service] = services;
+  const paths = new Set([...source.matchAll(/['`](\/[a-z.][^'`]*)['`]/g)].map(([, path]) => shapeOf(path!)));
+  const verbs = new Set([...source.matchAll(/'(GET|POST|PUT|DELETE)'/g)].map(([, verb]) => verb!));
+  const known = calls.filter(
+    (call) => call.service === service && paths.has(shapeOf(call.path)) && verbs.has(call.method),
+  );
+  return [
+    ...known.map((call) => `${service} ${addressOf(call)}`),
+    ...[...paths]
+      .filter((path) => !known.some((call) => shapeOf(call.path) === path))
+      .map((path) => `${UNKNOWN} ${service} ${path}`),
+    ...[...verbs]
+      .filter((verb) => !known.some(({ method }) => method === verb))
+      .map((verb) => `${UNKNOWN} ${service} ${verb}`),
+  ];
+}
+
+/** A path without its query, and `:` for each of its variables, as Express or a template has them. */
+function shapeOf(path: string): string {
+  return path.replace(/\?.*/, '').replaceAll(/\$\{[^}]*\}|:\w+/g, ':');
+}
+
+describe('the component files', () => {
+  const committed = readComponents();
+
+  it('When they are compared with the table, then they grant what it says and no more', () => {
+    expect(differences(committed, ACCESS)).toEqual([]);
+  });
+
+  it.each<[what: string, file: string, from: string | RegExp, to: string, differences: string[]]>([
+    [
+      'an app has no entry in the publishing scopes',
+      'pubsub.yaml',
+      'notifications=dead-letters;',
+      '',
+      [
+        'too much: notifications publishes payment.processed on pubsub',
+        'too much: notifications publishes any-other-topic on pubsub',
+      ],
+    ],
+    [
+      'an app has no entry in the subscription scopes',
+      'pubsub.yaml',
+      'users=none;',
+      '',
+      ['too much: users subscribes to order.created on pubsub'],
+    ],
+    [
+      'there are no publishing scopes',
+      'broadcast.yaml',
+      'publishingScopes',
+      'scopes',
+      [
+        'too much: gateway publishes orders.changed on broadcast',
+        'too much: orders publishes any-other-topic on broadcast',
+      ],
+    ],
+    [
+      'a topic is missing',
+      'pubsub.yaml',
+      'payment.failed,payment.refunded,dead-letters;',
+      'payment.failed,dead-letters;',
+      ['too little: payments publishes payment.refunded on pubsub'],
+    ],
+    [
+      'there is a topic too many',
+      'pubsub.yaml',
+      'fulfilment=order.paid,',
+      'fulfilment=order.paid,payment.requested,',
+      ['too much: fulfilment subscribes to payment.requested on pubsub'],
+    ],
+    [
+      'a stranger is named',
+      'pubsub.yaml',
+      'users=none;',
+      'users=none;gateway=order.paid;',
+      ['too much: gateway is named in the topics of pubsub without having it'],
+    ],
+    [
+      'a component is for everyone',
+      'state.yaml',
+      /^scopes:.*\n/m,
+      '',
+      ['too much: gateway has the component statestore'],
+    ],
+    [
+      'a component is for one more',
+      'secrets.yaml',
+      'scopes: [notifications]',
+      'scopes: [notifications, users]',
+      ['too much: users has the component secretstore'],
+    ],
+    [
+      'a component is for one less',
+      'state.yaml',
+      'payments, ',
+      '',
+      ['too little: payments has the component statestore'],
+    ],
+    [
+      'secrets may be read',
+      'configuration.yaml',
+      'defaultAccess: deny',
+      'defaultAccess: allow',
+      ['too much: every app that has the component secretstore reads its secrets'],
+    ],
+    [
+      'a subscription is for everyone',
+      'subscriptions/fulfilment.yaml',
+      'scopes: [fulfilment]\n',
+      '',
+      [
+        'too much: users receives order.paid of pubsub at /events/order.paid, and its dead letters go to dead-letters',
+      ],
+    ],
+    [
+      'a subscription forgets its dead letters',
+      'subscriptions/fulfilment.yaml',
+      '  deadLetterTopic: dead-letters\n',
+      '',
+      [
+        'too much: fulfilment receives order.paid of pubsub at /events/order.paid, and its dead letters go to nobody',
+        'too little: fulfilment receives order.paid of pubsub at /events/order.paid, and its dead letters go to dead-letters',
+      ],
+    ],
+  ])('When %s, then it is found', (_what, file, from, to, expected) => {
+    const text = committed.get(file)!;
+    const changed = text.replace(from, to);
+    expect(changed).not.toBe(text);
+    expect(differences(new Map([...committed, [file, changed]]), ACCESS)).toEqual(
+      expect.arrayContaining(expected),
+    );
+  });
+
+  it('When a service has time-outs for another one, then it calls it', () => {
+    const called = new Set(
+      ACCESS.flatMap(({ app, calls }) => calls.map(({ service }) => `${app} -> ${service}`)),
+    );
+    expect(resiliencyTargets(committed).filter((target) => !called.has(target))).toEqual([]);
+  });
+});
+
+describe('the table in README.md', () => {
+  const types = new Set(ACCESS.flatMap(({ publishes }) => publishes).map(({ name }) => name));
+  const rows = readFileSync('README.md', 'utf8')
+    .split('\n')
+    .filter((line) => /^\| \[\w+\]\(services\//.test(line))
+    .map((line) => line.split('|').map((cell) => cell.trim()));
+
+  /** The types that a cell names: `order.paid` `.shipped` is two of them, and `order.*` all of `order`. */
+  function typesIn(cell: string): string[] {
+    let aggregate = '';
+    return [...cell.matchAll(/`([^`]+)`/g)].flatMap(([, word = '']) => {
+      const [start, end = ''] = word.split('.');
+      aggregate = start || aggregate;
+      if (end === '*') return [...types].filter((type) => type.startsWith(`${aggregate}.`));
+      return end ? `${aggregate}.${end}` : aggregate;
+    });
+  }
+
+  it('When its rows are counted, then each service has one', () => {
+    expect(rows.map(([, service = '']) => /\w+/.exec(service)![0]).toSorted()).toEqual(NAMES.toSorted());
+  });
+
+  it.each(rows.map((row) => [/\w+/.exec(row[1]!)![0], row] as const))(
+    'When it tells of %s, then what is in the table',
+    (name, [, , , invokes = '', publishes = '', subscribes = '']) => {
+      const access = accessOf(name);
+      const topics = (list: Access['publishes']) => new Set(list.map((topic) => topic.name));
+      expect(new Set(invokes.split(', ').filter(Boolean))).toEqual(
+        new Set(access.calls.map(({ service }) => service)),
+      );
+      // The sidecar of every subscriber publishes dead letters; the service does not.
+      expect(new Set([...typesIn(publishes), 'dead-letters'])).toEqual(
+        topics([...access.publishes, DEAD_LETTERS]),
+      );
+      expect(new Set(typesIn(subscribes))).toEqual(topics(access.subscribes));
+    },
+  );
+});

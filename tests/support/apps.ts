@@ -1,0 +1,62 @@
+import type { Express, Router } from 'express';
+import { createApp as fulfilmentApp } from '../../services/fulfilment/app.ts';
+import { createApp as gatewayApp } from '../../services/gateway/app.ts';
+import { createApp as historyApp } from '../../services/history/app.ts';
+import { createApp as inventoryApp } from '../../services/inventory/app.ts';
+import { createApp as notificationsApp } from '../../services/notifications/app.ts';
+import { createApp as ordersApp } from '../../services/orders/app.ts';
+import { createApp as paymentsApp } from '../../services/payments/app.ts';
+import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
+import type { ServiceDeps } from '../../services/shared/service.ts';
+import { createApp as usersApp } from '../../services/users/app.ts';
+import { gatewayOptions } from './gateway-options.ts';
+import { startService } from './service-under-test.ts';
+
+const now = () => new Date('2026-01-05T09:30:00.000Z');
+
+/** How each service is built, by its app id. */
+export const APPS: Record<string, (deps: ServiceDeps) => Express> = {
+  gateway: (deps) => gatewayApp({ ...deps, ...gatewayOptions() }),
+  users: (deps) =>
+    usersApp({
+      ...deps,
+      tokenTtlSeconds: 60,
+      refreshTtlSeconds: 3_600,
+      keyRotationSeconds: 3_600,
+      now,
+      clock: () => 0,
+    }),
+  inventory: (deps) => inventoryApp({ ...deps, catalogue: [] }),
+  orders: (deps) => ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now }),
+  payments: (deps) => {
+    const provider = simulatedProvider({ state: deps.sidecar.state, now, slowMs: 1_000 });
+    return paymentsApp({ ...deps, provider, now, timeoutMs: 1_000, maxAttempts: 4 });
+  },
+  fulfilment: (deps) =>
+    fulfilmentApp({ ...deps, delays: { dispatchAfterMs: 1_000, deliverAfterMs: 1_000 }, now }),
+  notifications: (deps) => notificationsApp({ ...deps, bindings: ['email'] }),
+  history: (deps) => historyApp({ ...deps, now }),
+};
+
+/** The routes that a service has, as `GET /orders/:id`, without those for any method and for OPTIONS. */
+export async function routesServedBy(name: string): Promise<string[]> {
+  let served: string[] = [];
+  const service = await startService((deps) => {
+    const app = APPS[name]!(deps);
+    served = routesIn(app.router);
+    return app;
+  });
+  await service.stop();
+  return served;
+}
+
+function routesIn({ stack }: Pick<Router, 'stack'>): string[] {
+  return stack.flatMap(({ route, handle }) => {
+    if ('stack' in handle) return routesIn(handle as unknown as Router);
+    if (!route) return [];
+    const methods = new Set(
+      route.stack.map(({ method }) => method).filter((method) => method && method !== 'options'),
+    );
+    return [...methods].map((method) => `${method.toUpperCase()} ${route.path}`);
+  });
+}

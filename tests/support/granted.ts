@@ -1,0 +1,200 @@
+import { parseAllDocuments } from 'yaml';
+import { z } from 'zod';
+import type { Files } from '../../deploy/local/component-files.ts';
+import { DEAD_LETTERS, type Access, type Topic } from '../../services/access.ts';
+
+/**
+ * What component files grant, as daprd 1.18.2 reads them (pkg/scopes, pkg/apis/common/scoped.go and IsOperationAllowed in
+ * pkg/runtime/pubsub): each permission is a sentence, so that two sets of them can be compared.
+ */
+
+/** Stands for every topic that has no name in the table. */
+const OTHER_TOPIC = 'any-other-topic';
+/** A topic that stands in a scope for "no topic", because a missing scope would grant all. */
+const NO_TOPIC = 'none';
+
+const metadata = z.object({ name: z.string() });
+const scopes = z.array(z.string()).default([]);
+const resource = z.discriminatedUnion('kind', [
+  z.looseObject({
+    kind: z.literal('Component'),
+    metadata,
+    scopes,
+    auth: z.object({ secretStore: z.string() }).optional(),
+    spec: z.object({
+      type: z.string(),
+      metadata: z.array(z.looseObject({ name: z.string(), value: z.unknown().optional() })),
+    }),
+  }),
+  z.looseObject({
+    kind: z.literal('Subscription'),
+    scopes,
+    spec: z.strictObject({
+      pubsubname: z.string(),
+      topic: z.string(),
+      routes: z.strictObject({ default: z.string() }),
+      deadLetterTopic: z.string().optional(),
+      metadata: z.record(z.string(), z.string()).optional(),
+    }),
+  }),
+  z.looseObject({
+    kind: z.literal('Configuration'),
+    spec: z.looseObject({
+      secrets: z
+        .strictObject({
+          scopes: z.array(z.strictObject({ storeName: z.string(), defaultAccess: z.string() })),
+        })
+        .default({ scopes: [] }),
+    }),
+  }),
+  z.looseObject({
+    kind: z.literal('Resiliency'),
+    scopes,
+    spec: z.looseObject({
+      targets: z.looseObject({ apps: z.record(z.string(), z.unknown()).default({}) }),
+    }),
+  }),
+]);
+type Resource = z.infer<typeof resource>;
+type ComponentResource = Extract<Resource, { kind: 'Component' }>;
+
+/** What the files grant and the table does not, and the other way round. */
+export function differences(files: Files, table: readonly Access[]): string[] {
+  const resources = resourcesIn(files);
+  const granted = new Set(grantedBy(resources, table));
+  const needed = new Set(neededBy(table, resources));
+  return [
+    ...[...granted].filter((one) => !needed.has(one)).map((one) => `too much: ${one}`),
+    ...[...needed].filter((one) => !granted.has(one)).map((one) => `too little: ${one}`),
+  ];
+}
+
+const publishes = (app: string, topic: string, component: string) =>
+  `${app} publishes ${topic} on ${component}`;
+const subscribes = (app: string, topic: string, component: string) =>
+  `${app} subscribes to ${topic} on ${component}`;
+const has = (app: string, component: string) => `${app} has the component ${component}`;
+const receives = (app: string, topic: Topic, route: string, deadLetterTopic?: string) =>
+  `${app} receives ${topic.name} of ${topic.component} at ${route}, and its dead letters go to ${deadLetterTopic ?? 'nobody'}`;
+const readsSecrets = (component: string) => `every app that has the component ${component} reads its secrets`;
+
+function grantedBy(resources: readonly Resource[], table: readonly Access[]): string[] {
+  const everyone = table.map(({ app }) => app);
+  // No scopes: everyone.
+  const scoped = (names: readonly string[]) => (names.length > 0 ? names : everyone);
+  const denied = new Set(
+    resources
+      .filter((one) => one.kind === 'Configuration')
+      .flatMap(({ spec }) => spec.secrets.scopes)
+      .filter(({ defaultAccess }) => defaultAccess === 'deny')
+      .map(({ storeName }) => storeName),
+  );
+  const topics = [...new Set(table.flatMap((one) => one.publishes).map(({ name }) => name)), OTHER_TOPIC];
+
+  return resources.flatMap((one) => {
+    if (one.kind === 'Subscription') {
+      const { pubsubname: component, topic: name, routes, deadLetterTopic } = one.spec;
+      const topic = { component, name } as Topic;
+      return scoped(one.scopes).map((app) => receives(app, topic, routes.default, deadLetterTopic));
+    }
+    if (one.kind !== 'Component') return [];
+    const component = one.metadata.name;
+    const apps = scoped(one.scopes);
+    const components = apps.map((app) => has(app, component));
+    if (one.spec.type.startsWith('secretstores.'))
+      return [...components, ...(denied.has(component) ? [] : [readsSecrets(component)])];
+    if (!one.spec.type.startsWith('pubsub.')) return components;
+    const [publishing, subscribing] = [
+      topicScopes(one, 'publishingScopes'),
+      topicScopes(one, 'subscriptionScopes'),
+    ];
+    const strangers = [...publishing.keys(), ...subscribing.keys()].filter((app) => !apps.includes(app));
+    return [
+      ...components,
+      ...strangers.map((app) => `${app} is named in the topics of ${component} without having it`),
+      ...apps.flatMap((app) => [
+        ...topics
+          .filter((topic) => allows(publishing.get(app), topic))
+          .map((topic) => publishes(app, topic, component)),
+        ...topics
+          .filter((topic) => allows(subscribing.get(app), topic))
+          .map((topic) => subscribes(app, topic, component)),
+      ]),
+    ];
+  });
+}
+
+function neededBy(table: readonly Access[], resources: readonly Resource[]): string[] {
+  const components = resources.filter((one) => one.kind === 'Component');
+  return [
+    ...table.flatMap(({ app, publishes: said, subscribes: heard }) => [
+      ...said.map(({ name, component }) => publishes(app, name, component)),
+      ...heard.map(({ name, component }) => subscribes(app, name, component)),
+      ...heard.map((topic) => receives(app, topic, `/events/${topic.name}`, deadLetterTopicOf(topic))),
+    ]),
+    ...components.flatMap((one) =>
+      ownersOf(one, table, components).map((app) => has(app, one.metadata.name)),
+    ),
+  ];
+}
+
+/** A broadcast may get lost, and a dead letter that cannot be kept is delivered again. */
+function deadLetterTopicOf({ component, name }: Topic): string | undefined {
+  return component === DEAD_LETTERS.component && name !== DEAD_LETTERS.name ? DEAD_LETTERS.name : undefined;
+}
+
+/** The apps that need a component. A secret store is for those who have a component with a secret in it. */
+function ownersOf(
+  { metadata: { name }, spec: { type } }: ComponentResource,
+  table: readonly Access[],
+  components: readonly ComponentResource[],
+): string[] {
+  const [kind = ''] = type.split('.');
+  const appsWhere = (needs: (access: Access) => boolean) => table.filter(needs).map(({ app }) => app);
+  switch (kind) {
+    case 'pubsub':
+      return appsWhere((one) =>
+        [...one.publishes, ...one.subscribes].some((topic) => topic.component === name),
+      );
+    case 'state':
+    case 'bindings':
+      return appsWhere(({ apis }) => apis.includes(kind));
+    case 'secretstores':
+      return components
+        .filter((one) => one.auth?.secretStore === name)
+        .flatMap((one) => ownersOf(one, table, components));
+    default:
+      throw new Error(`nobody has said who needs a component of type ${type}`);
+  }
+}
+
+/** The topics in `orders=order.created,order.paid;users=none`, by app. An entry without "=" counts for nothing. */
+function topicScopes({ spec }: ComponentResource, name: string): Map<string, string[]> {
+  const value = spec.metadata.find((one) => one.name.toLowerCase() === name.toLowerCase())?.value;
+  const byApp = new Map<string, string[]>();
+  for (const entry of typeof value === 'string' ? value.replaceAll(' ', '').split(';') : []) {
+    const [app = '', topics] = entry.split('=');
+    if (topics !== undefined) byApp.set(app, [...(byApp.get(app) ?? []), ...topics.split(',')]);
+  }
+  return byApp;
+}
+
+/** An app without an entry has every topic. */
+function allows(scope: readonly string[] | undefined, topic: string): boolean {
+  return scope === undefined || (topic !== NO_TOPIC && scope.includes(topic));
+}
+
+/** The apps for which the resiliency policies of an app have settings, as `orders -> inventory`. */
+export function resiliencyTargets(files: Files): string[] {
+  return resourcesIn(files)
+    .filter((one) => one.kind === 'Resiliency')
+    .flatMap(({ scopes: apps, spec }) =>
+      Object.keys(spec.targets.apps).flatMap((target) => apps.map((app) => `${app} -> ${target}`)),
+    );
+}
+
+function resourcesIn(files: Files): Resource[] {
+  return [...files.values()]
+    .flatMap((text) => parseAllDocuments(text))
+    .map((document) => resource.parse(document.toJS()));
+}
