@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parted, type Operation, type ServiceDescription } from './api.ts';
+import { linksOf, type Described } from './openapi-links.ts';
 import { problemsOf, type Audience, type Json } from './openapi-problems.ts';
 import { problemSchema } from './problem.ts';
 
@@ -15,20 +16,25 @@ export function openApi(
   const paths: Record<string, Json> = {};
   const named: Record<string, z.ZodType> = { Problem: problemSchema };
   for (const { schemas } of services) Object.assign(named, schemas);
-  for (const { name, api } of services)
-    for (const [address, operation] of Object.entries(api)) {
-      if (audience === 'world' && operation.access === 'internal') continue;
-      const { method, path } = parted(address);
-      const template = path.replaceAll(/:(\w+)/g, '{$1}');
-      paths[template] = {
-        ...paths[template],
-        [method.toLowerCase()]: {
-          operationId: operationId(method, path),
-          tags: [name],
-          ...describe(operation, audience, named),
-        },
-      };
-    }
+  const described = services.flatMap(({ name, api }) =>
+    Object.entries(api)
+      .filter(([, { access }]) => audience === 'sidecar' || access !== 'internal')
+      .map(([address, operation]) => {
+        const { method, path } = parted(address);
+        return { id: operationId(method, path), service: name, method, path, operation };
+      }),
+  );
+  for (const one of described) {
+    const template = one.path.replaceAll(/:(\w+)/g, '{$1}');
+    paths[template] = {
+      ...paths[template],
+      [one.method.toLowerCase()]: {
+        operationId: one.id,
+        tags: [one.service],
+        ...describe(one, described, audience, named),
+      },
+    };
+  }
   return {
     openapi: '3.1.1',
     info: {
@@ -54,7 +60,13 @@ function componentsOf(named: Record<string, z.ZodType>, audience: Audience): Jso
   };
 }
 
-function describe(operation: Operation, audience: Audience, named: Record<string, z.ZodType>): Json {
+function describe(
+  described: Described,
+  all: readonly Described[],
+  audience: Audience,
+  named: Record<string, z.ZodType>,
+): Json {
+  const { operation } = described;
   const { access, summary, body, examples } = operation;
   const parameters = parametersOf(operation, audience);
   return {
@@ -74,7 +86,7 @@ function describe(operation: Operation, audience: Audience, named: Record<string
           },
         }
       : {}),
-    responses: responsesOf(operation, audience, named),
+    responses: responsesOf(operation, linksOf(described, all), audience, named),
   };
 }
 
@@ -137,7 +149,12 @@ function propertiesOf(place: 'path' | 'query', schema: z.ZodObject): Json[] {
   }));
 }
 
-function responsesOf(operation: Operation, audience: Audience, named: Record<string, z.ZodType>): Json {
+function responsesOf(
+  operation: Operation,
+  links: Json,
+  audience: Audience,
+  named: Record<string, z.ZodType>,
+): Json {
   const {
     status = 200,
     answer,
@@ -161,6 +178,7 @@ function responsesOf(operation: Operation, audience: Audience, named: Record<str
           },
         }
       : {}),
+    ...(Object.keys(links).length > 0 ? { links } : {}),
   };
   return {
     [status]: success,

@@ -80,6 +80,50 @@ describe('the documents', () => {
     },
   );
 
+  it('When an operation takes an id in its path, then an answer links to it', () => {
+    const { paths } = openApi(DESCRIPTIONS, 'world') as { paths: Record<string, Record<string, Linked>> };
+    const operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.values(methods).map((operation) => ({ path, ...operation })),
+    );
+    const linked = new Set(operations.flatMap(linksFrom).map(({ operationId }) => operationId));
+    const alone = operations.filter(
+      ({ path, operationId }) => path.includes('{') && !linked.has(operationId),
+    );
+    expect(alone.map(({ operationId }) => operationId)).toEqual([]);
+  });
+
+  it.each([
+    ['an order is placed', 'postOrders', 'getOrdersByIdStream', { id: '$response.body#/order_id' }],
+    ['orders are listed', 'getOrders', 'getPayments', { order_id: '$response.body#/items/0/order_id' }],
+    ['orders are listed', 'getOrders', 'getOrders', { cursor: '$response.body#/next_cursor' }],
+    ['an order is read', 'getOrdersById', 'getOrdersByIdEvents', undefined],
+    [
+      'dead letters are listed',
+      'getAdminDeadLetters',
+      'getAdminDeadLettersById',
+      { id: '$response.body#/items/0/dead_letter_id' },
+    ],
+  ])('When %s by %s, then the link to %s has %o', (_what, from, to, parameters) => {
+    const { paths } = openApi(DESCRIPTIONS, 'world') as { paths: Record<string, Record<string, Linked>> };
+    const source = Object.values(paths)
+      .flatMap((methods) => Object.values(methods))
+      .find(({ operationId }) => operationId === from)!;
+    expect(linksFrom(source).find(({ operationId }) => operationId === to)?.parameters).toEqual(parameters);
+  });
+
+  it.each(OPENAPI)(
+    'When openapi.json of %s links to an operation, then it is there with the parameter',
+    (_whose, document) => {
+      const { paths = {} } = document as { paths?: Record<string, Record<string, Linked>> };
+      const operations = Object.values(paths).flatMap((methods) => Object.values(methods));
+      for (const { operationId, parameters } of operations.flatMap(linksFrom)) {
+        const target = operations.find((one) => one.operationId === operationId);
+        const names = target?.parameters?.map(({ name }) => name);
+        expect([operationId, names]).toEqual([operationId, expect.arrayContaining(Object.keys(parameters))]);
+      }
+    },
+  );
+
   it('When an operation answers JSON, or needs it, then there is an example', () => {
     const { paths } = openApi(DESCRIPTIONS, 'world') as { paths: Record<string, Record<string, object>> };
     const silent = Object.entries(paths).flatMap(([path, operations]) =>
@@ -133,6 +177,20 @@ function jsonOf({ requestBody, responses = {} }: Operation): object[] {
     ({ content }) => content?.['application/json'] ?? [],
   );
 }
+
+interface Linked {
+  operationId: string;
+  parameters?: { name: string }[];
+  responses: Record<string, { links?: Record<string, Link> }>;
+}
+
+interface Link {
+  operationId: string;
+  parameters: Record<string, string>;
+}
+
+const linksFrom = ({ responses }: Linked): Link[] =>
+  Object.values(responses).flatMap(({ links = {} }) => Object.values(links));
 
 interface Operation {
   requestBody?: Content & { required: boolean };

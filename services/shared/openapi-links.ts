@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import type { Operation } from './api.ts';
+import type { Json } from './openapi-problems.ts';
+
+/** An operation of a document. */
+export interface Described {
+  id: string;
+  /** As Express has it. */
+  path: string;
+  operation: Operation;
+}
+
+/**
+ * The links (https://spec.openapis.org/oas/v3.1.1.html#link-object) of an operation's success: each id in the answer leads
+ * to the operations that take it in their path or must have it in their query, and a cursor leads to the next page. An id
+ * that the caller has sent leads nowhere.
+ */
+export function linksOf(source: Described, all: readonly Described[]): Json {
+  const { answer, query } = source.operation;
+  const places = answer ? placesOf(answer) : new Map<string, string>();
+  const sent = Object.values(idsTakenBy(source));
+  const links: Json = {};
+  for (const target of all)
+    for (const [parameter, field] of Object.entries(idsTakenBy(target))) {
+      const place = places.get(field);
+      if (place && !sent.includes(field)) links[target.id] = linkTo(target.id, parameter, place);
+    }
+  const next = places.get('next_cursor');
+  if (next && query?.shape['cursor']) links['next'] = linkTo(source.id, 'cursor', next);
+  return links;
+}
+
+const linkTo = (operationId: string, parameter: string, place: string): Json => ({
+  operationId,
+  parameters: { [parameter]: `$response.body#${place}` },
+});
+
+/**
+ * The ids that an operation needs, by the names that answers have for them: `id` in `/api/orders/:id` is an `order_id`,
+ * an `order_id` in a path or a query is itself.
+ */
+function idsTakenBy({ path, operation: { query } }: Described): Record<string, string> {
+  const taken: Record<string, string> = {};
+  for (const [, noun = '', variable = ''] of path.matchAll(/([\w-]+)\/:(\w+)/g))
+    taken[variable] = variable === 'id' ? `${noun.replace(/s$/, '').replaceAll('-', '_')}_id` : variable;
+  const { required = [] } = (query ? z.toJSONSchema(query, { io: 'input' }) : {}) as { required?: string[] };
+  for (const name of required.filter((one) => one.endsWith('_id'))) taken[name] = name;
+  return taken;
+}
+
+/** Where the fields of an answer, or those of the first item in its list, stand, as JSON pointers (RFC 6901). */
+function placesOf(answer: z.ZodType): Map<string, string> {
+  if (!(answer instanceof z.ZodObject)) return new Map();
+  const { items, ...fields } = answer.shape as Record<string, z.ZodType>;
+  const item = items instanceof z.ZodArray ? items.element : undefined;
+  return new Map([
+    ...Object.keys(item instanceof z.ZodObject ? item.shape : {}).map(
+      (name) => [name, `/items/0/${name}`] as const,
+    ),
+    ...Object.keys(fields).map((name) => [name, `/${name}`] as const),
+  ]);
+}
