@@ -28,7 +28,7 @@ export type Api = { [A in keyof Tables as Tables[A] extends NotCalled ? never : 
 /** `GET /api/orders/:id` */
 export type CallAddress = keyof Api;
 
-/** What a caller writes; where the server takes any text for a number (`z.coerce`), what it makes of it. */
+/** What a caller writes; where the server reads a number from text, that number. */
 type Given<Schema extends z.ZodType> = {
   [Name in keyof z.input<Schema>]: unknown extends z.input<Schema>[Name]
     ? z.output<Schema>[Name & keyof z.output<Schema>]

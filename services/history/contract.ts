@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { id, money, timestamp } from '../shared/types.ts';
+import { id, inDigits, money, timestamp } from '../shared/types.ts';
 import { orderStatus } from '../orders/contract.ts';
 import { pageQuery } from '../shared/paged-index.ts';
 
@@ -15,7 +15,7 @@ export const orderListQuery = pageQuery.extend({
  */
 export const adminOrderListQuery = orderListQuery.extend({
   stuck: z.enum(['true', 'false']).default('false'),
-  idle_seconds: z.coerce.number().int().min(0).max(86_400).default(120),
+  idle_seconds: inDigits(z.int().min(0).max(86_400)).prefault(120),
 });
 
 /** `/api/admin/history/rebuild`: how the last rebuild of the read model goes. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEvents } from '../shared/published-events.ts';
-import { currency, freeText, id, money, productId, timestamp } from '../shared/types.ts';
+import { currency, freeText, id, inDigits, money, productId, timestamp } from '../shared/types.ts';
 
 export const orderStatus = z.enum([
   'PENDING',
@@ -90,7 +90,7 @@ export const orderEventListSchema = z.object({ items: z.array(orderEventSchema) 
  * `GET /orders/:id/changes`, for the gateway's live updates only: the order as it was after each of its events, those
  * after version `after`; and whether there will be no more.
  */
-export const orderChangesQuery = z.object({ after: z.coerce.number().int().min(0).default(0) });
+export const orderChangesQuery = z.object({ after: inDigits(z.int().min(0)).prefault(0) });
 export const orderChangeSchema = z.object({ type: orderEventType, order: orderSchema });
 export type OrderChange = z.infer<typeof orderChangeSchema>;
 export const orderChangesSchema = z.object({ items: z.array(orderChangeSchema), ended: z.boolean() });
@@ -109,7 +109,7 @@ export const ordersQuery = z.object({
     .string()
     .regex(/^\d{1,15}$/, 'must be a next_cursor of this list')
     .optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(100),
+  limit: inDigits(z.int().min(1).max(100)).prefault(100),
 });
 
 /**

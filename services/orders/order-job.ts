@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { Sidecar } from '../shared/sidecar.ts';
+import { inDigits } from '../shared/types.ts';
 
 /**
  * What the job carries: how long the order has been watched when it fires, as the sum of the pauses that the scheduler has
  * waited. No clock of a service can make it wrong: services/decisions/0051-clocks.md. A job that was set by an older
  * version has none, and begins anew.
  */
-export const jobData = z.object({ watched_ms: z.coerce.number().int().min(0).default(0) });
+export const jobData = z.object({ watched_ms: inDigits(z.int().min(0)).prefault(0) });
 
 /** The durable job of an order: `POST /job/order-<id>`, again and again, until it is removed. */
 export interface OrderJob {

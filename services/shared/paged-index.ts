@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { Problem } from './problem.ts';
 import type { StateStore, Write } from './state.ts';
+import { inDigits } from './types.ts';
 
 /**
  * An append-only list of ids, kept as numbered pages: what a key-value store needs to list things. Appending costs two
@@ -100,7 +101,7 @@ export const foreignCursor = () =>
 /** The query parameters of every list. */
 export const pageQuery = z.object({
   cursor: z.string().max(64).optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: inDigits(z.int().min(1).max(100)).prefault(20),
 });
 
 /**

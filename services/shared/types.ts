@@ -77,3 +77,13 @@ export const newAddress = normalized
   .meta({ format: 'email' });
 /** An address in its one spelling. */
 export const emailAddress = z.email({ pattern: ADDRESS });
+
+/**
+ * A whole number in a query or a path: decimal digits, and nothing else that JavaScript would make a number of, such as
+ * nothing at all, `5e0` or `0x5`.
+ */
+export const inDigits = (schema: z.ZodInt) =>
+  z.preprocess(
+    (text) => (typeof text === 'string' && /^(0|-?[1-9]\d{0,14})$/.test(text) ? Number(text) : text),
+    schema,
+  );

@@ -6,7 +6,7 @@ import type { Once } from '../shared/idempotency.ts';
 import { callerOf, mayRead, networkOf, requireAdmin, type Caller } from '../shared/identity.ts';
 import { pageQuery, sendPage } from '../shared/paged-index.ts';
 import { notFound } from '../shared/problem.ts';
-import { id as userIdSchema } from '../shared/types.ts';
+import { id as userIdSchema, inDigits } from '../shared/types.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
 import type { Accounts } from './accounts.ts';
 import {
@@ -29,8 +29,8 @@ import type { UserStore } from './user-store.ts';
 /** A job's name and data: whose version it is about, and how often it has looked for it. */
 const jobOfUser = z.object({
   id: userIdSchema,
-  version: z.coerce.number().int(),
-  looks: z.coerce.number().int().min(0).default(0),
+  version: inDigits(z.int()),
+  looks: inDigits(z.int().min(0)).prefault(0),
 });
 
 export function routes(deps: {
