@@ -1,0 +1,204 @@
+"""Gives the requests of Schemathesis their tokens, and subjects that exist: made and listed through the public routes.
+
+Links in the document lead from an answer to what can be asked next. They know neither whose a token is nor the password
+of an account, and they use up what can be deleted or cancelled once. That is done here.
+https://schemathesis.readthedocs.io/en/stable/guides/extending/
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+from itertools import count
+from typing import Any
+from uuid import uuid4
+from zlib import crc32
+
+import requests
+import schemathesis
+from requests.adapters import HTTPAdapter
+from schemathesis import AuthContext, Case, HookContext
+from schemathesis.core import NOT_SET
+from schemathesis.core.failures import Failure
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.core.transport import Response
+from schemathesis.generation.meta import TestPhase
+from urllib3.util import Retry
+
+Json = dict[str, Any]
+
+API = os.environ["FUZZ_API"]
+# Whose requests these are: `role`, `token` and `user_id`.
+CALLER: Json = json.loads(os.environ["FUZZ_CALLER"])
+IS_ADMIN: bool = CALLER["role"] == "admin"
+PASSWORD = "correct horse"
+PRODUCT = "sticker-boat"
+TIMEOUT_SECONDS = 20
+turn = count()
+
+# Comes back after the `Retry-After` of a 503.
+retry = Retry(5, status_forcelist=[503], allowed_methods=None, raise_on_status=False)
+session = requests.Session()
+session.mount("http://", HTTPAdapter(max_retries=retry))
+
+
+def ask(method: str, path: str, body: Json | None = None, token: str | None = CALLER["token"]) -> Json:
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    response = session.request(method, API + path, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
+    response.raise_for_status()
+    return response.json()
+
+
+@cache
+def listed(path: str, field: str) -> list[str]:
+    """The ids in a list, as it was when it was first read."""
+    ids = [item[field] for item in ask("GET", path)["items"]]
+    if not ids:
+        raise RuntimeError(f"nothing is listed at {path}")
+    return ids
+
+
+@cache
+def second_page(path: str) -> str:
+    cursor: str = ask("GET", f"{path}?limit=1")["next_cursor"]
+    return cursor
+
+
+def one_of(path: str, field: str) -> str:
+    ids = listed(path, field)
+    return ids[next(turn) % len(ids)]
+
+
+def new_email() -> str:
+    return f"fuzz-{uuid4()}@example.com"
+
+
+def new_account() -> Json:
+    return ask("POST", "/api/users/register", {"email": new_email(), "password": PASSWORD, "name": "Ada"}, None)
+
+
+@cache
+def kept_account() -> Json:
+    """One that nothing is done to: its sessions begin and end."""
+    return new_account()
+
+
+def new_session(account: Json) -> Json:
+    return ask("POST", "/api/users/login", {"email": account["email"], "password": PASSWORD}, None)
+
+
+def new_order() -> str:
+    return ask("POST", "/api/orders", {"product_id": PRODUCT, "quantity": 1})["order_id"]
+
+
+# A customer may change and delete no account but that of the token.
+IN_THE_NAME_OF_ANOTHER = set() if IS_ADMIN else {"PUT /api/users/{id}", "DELETE /api/users/{id}"}
+account_of: dict[str, str] = {}
+
+
+@schemathesis.auth(refresh_interval=None)
+class Token:
+    def get(self, case: Case, context: AuthContext) -> str:
+        label = context.operation.label
+        if label == "POST /api/users/logout":
+            return new_session(kept_account())["access_token"]
+        if label not in IN_THE_NAME_OF_ANOTHER:
+            return CALLER["token"]
+        account = new_account()
+        token: str = new_session(account)["access_token"]
+        account_of[f"Bearer {token}"] = account["user_id"]
+        return token
+
+    def set(self, case: Case, data: str, context: AuthContext) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+def account_to_change(case: Case) -> str:
+    if IS_ADMIN:
+        return new_account()["user_id"]
+    return account_of.get(case.headers.get("Authorization", ""), CALLER["user_id"])
+
+
+def order_in(status: str) -> str:
+    return one_of(f"/api/orders?limit=100&status={status}", "order_id")
+
+
+def order_to_move(case: Case) -> str:
+    """One that is in the status that is asked for already, or may still come into it."""
+    status = case.body.get("status") if isinstance(case.body, dict) else None
+    ended = status in ("DELIVERED", "CANCELLED", "REJECTED", "PAYMENT_FAILED")
+    return order_in(status) if ended else new_order()
+
+
+# What stands for the variable of the path.
+SUBJECTS: dict[str, Callable[[Case], str]] = {
+    "GET /api/orders/{id}": lambda _: one_of("/api/orders", "order_id"),
+    "GET /api/orders/{id}/events": lambda _: one_of("/api/orders", "order_id"),
+    "GET /api/orders/{id}/stream": lambda _: one_of("/api/orders", "order_id"),
+    "POST /api/orders/{id}/cancel": lambda _: new_order(),
+    "PUT /api/orders/{id}/status": order_to_move,
+    "GET /api/payments/ledger/{order_id}": lambda _: order_in("DELIVERED"),
+    "POST /api/payments/{order_id}/refund": lambda _: order_in("DELIVERED"),
+    "GET /api/inventory/{product_id}": lambda _: one_of("/api/inventory", "product_id"),
+    "PUT /api/inventory/{product_id}": lambda _: one_of("/api/inventory", "product_id"),
+    "POST /api/inventory/{product_id}/restock": lambda _: one_of("/api/inventory", "product_id"),
+    "GET /api/users/{id}": lambda _: CALLER["user_id"],
+    "PUT /api/users/{id}": account_to_change,
+    "DELETE /api/users/{id}": account_to_change,
+    "GET /api/customers/{customer_id}/totals": lambda _: CALLER["user_id"],
+    "GET /api/admin/dead-letters/{id}": lambda _: one_of("/api/admin/dead-letters", "dead_letter_id"),
+    "POST /api/admin/dead-letters/{id}/redrive": lambda _: one_of("/api/admin/dead-letters", "dead_letter_id"),
+}
+
+# Fields that nobody can make up.
+BODIES: dict[str, Callable[[Json], Json]] = {
+    "POST /api/orders": lambda _: {"product_id": PRODUCT, "quantity": 1 + next(turn) % 3},
+    "POST /api/users/register": lambda body: body | {"email": new_email()},
+    "POST /api/users/login": lambda _: {"email": kept_account()["email"], "password": PASSWORD},
+    "POST /api/users/token": lambda body: body | {"refresh_token": new_session(kept_account())["refresh_token"]},
+    "PUT /api/users/{id}": lambda body: body
+    | ({"email": new_email()} if "email" in body else {})
+    | ({"current_password": PASSWORD} if {"email", "password"} & body.keys() else {}),
+}
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: Case, kwargs: Json) -> None:
+    meta = case.meta
+    label = case.operation.label
+    if meta is None or case.method != case.operation.method.upper():
+        return
+    if meta.phase.name == TestPhase.STATEFUL:
+        # Here links lead to subjects, but not to those whose loss would spoil the rest of the run.
+        if label in ("PUT /api/users/{id}", "DELETE /api/users/{id}"):
+            set_subject(case, label)
+        return
+    # A quarter stays as it was made up; which one, follows from the seed.
+    made_up = (case.path_parameters, case.query, None if case.body is NOT_SET else case.body)
+    if crc32(repr(made_up).encode()) % 4 == 0:
+        return
+    if label in SUBJECTS and not meta.is_negative_at(ParameterLocation.PATH):
+        set_subject(case, label)
+    if label in BODIES and not meta.is_negative_at(ParameterLocation.BODY):
+        case.body = BODIES[label](case.body)
+    if "cursor" in case.query and not meta.is_negative_at(ParameterLocation.QUERY):
+        case.query["cursor"] = second_page(case.path)
+    if not meta.is_negative_at(ParameterLocation.HEADER):
+        # Made up, the first matches nothing, and the second is soon one that has been used.
+        case.headers.pop("If-Match", None)
+        case.headers.pop("Idempotency-Key", None)
+
+
+def set_subject(case: Case, label: str) -> None:
+    (variable,) = case.path_parameters
+    case.path_parameters[variable] = SUBJECTS[label](case)
+
+
+@schemathesis.hook
+def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
+    """A busy machine makes the system answer 503 and ask to come back: a fault only where coming back does not help."""
+    if response.status_code != 503 or "retry-after" not in response.headers:
+        return True
+    return session.send(response.request, timeout=TIMEOUT_SECONDS).status_code >= 500
