@@ -24,9 +24,10 @@ const SECRETS = {
   password: marked('password'),
   'new password': marked('new'),
   'wrong password': marked('wrong'),
-  // The only one that is not marked: the provider approves no other.
-  'card token of an order that is delivered': 'tok_visa',
+  // The only one that is not marked: the provider approves those that it knows.
+  'card token of an order that is delivered': 'tok_twice',
   'card token of an order that is declined': marked('tok_declined'),
+  'card token of an order that is rejected': marked('tok_rejected'),
   'card token of an order that is cancelled before it is paid': marked('tok_cancelled'),
   'card token of an order by gRPC': marked('tok_grpc'),
   'secret where none belongs': marked('stray'),
@@ -38,7 +39,8 @@ let customer: Caller;
 let admin: Caller;
 /** The tokens that were given out, too. */
 const secrets = new Map<string, string>(Object.entries(SECRETS));
-const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-secrets-'));
+// SQLite's addresses are URIs: each of these characters could end the path of one.
+const dataDir = mkdtempSync(join(tmpdir(), 'sidecart secrets #%?-'));
 
 beforeAll(async () => {
   system = await startSystem({
@@ -90,6 +92,11 @@ describe('a secret', () => {
     await untilStatus(customer, delivered.orderId, 'DELIVERED');
     const declined = await placeOrder(customer, { card: SECRETS['card token of an order that is declined'] });
     await untilStatus(customer, declined.orderId, 'PAYMENT_FAILED');
+    const rejected = await placeOrder(customer, {
+      card: SECRETS['card token of an order that is rejected'],
+      quantity: 9_999,
+    });
+    await untilStatus(customer, rejected.orderId, 'REJECTED');
 
     const payments = system.app('payments').service;
     await payments.stop();
@@ -175,7 +182,8 @@ describe('a secret', () => {
     const files = everything(dataDir).filter((path) => !lstatSync(path).isSymbolicLink());
     const isOpen = (path: string) => (lstatSync(path).mode & 0o077) !== 0;
     expect(files.filter(isOpen).map((path) => relative(dataDir, path))).toEqual([]);
-    expect(files.filter((path) => path.endsWith('.db')).length).toBeGreaterThan(5);
+    const databases = files.filter((path) => path.endsWith('.db') && path.startsWith(join(dataDir, 'state')));
+    expect(databases).toHaveLength(7);
     const found = files
       .filter((path) => lstatSync(path).isFile() && path !== join(dataDir, 'admin.json'))
       .map((path) => [relative(dataDir, path), secretsIn(readFileSync(path))] as const)
