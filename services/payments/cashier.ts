@@ -110,8 +110,8 @@ export function cashier({ store, provider, cardOf, now, maxAttempts, log, metric
     const before = await store.load(order.order_id);
     const step = nextStep(before?.value, message, maxAttempts);
     if (before && step === 'reverse') return reverse(before, reason);
-    if (before && step === 'nothing') return before.value;
-    return write(refused(requested(order, uuidv7(), at()), reason), before);
+    const payment = before?.value ?? requested(order, uuidv7(), at());
+    return step === 'refuse' ? write(refused(payment, reason), before) : payment;
   }
 
   return {
