@@ -41,7 +41,17 @@ export async function npmStart(offset: number, scratch: string): Promise<Started
   return up({ offset, dataDir, roots: [running], stop });
 }
 
-/** `dapr run -f`, with nothing around it but the broker and so on, as `dapr init` would have started them. */
+/** A proxy that refuses everything, for all kinds of program. */
+const BROKEN_PROXY = {
+  HTTP_PROXY: 'http://127.0.0.1:9',
+  HTTPS_PROXY: 'http://127.0.0.1:9',
+  NODE_USE_ENV_PROXY: '1',
+};
+
+/**
+ * `dapr run -f`, with nothing around it but the broker and so on, as `dapr init` would have started them, and behind a proxy
+ * that nothing on this machine may ask.
+ */
 export async function daprRun(offset: number, scratch: string): Promise<Started> {
   const dataDir = folder(scratch, 'dapr-run');
   const logDir = folder(dataDir, 'logs');
@@ -60,6 +70,9 @@ export async function daprRun(offset: number, scratch: string): Promise<Started>
     for (const part of partsOf({ dapr, ports, dataDir, logDir, zipkinJar })) roots.push(await part.start());
     const { file } = renderTemplate({ offset, ports, dataDir });
     const env = {
+      ...BROKEN_PROXY,
+      NO_PROXY: '',
+      no_proxy: '',
       ...secretsIn(dataDir),
       ...(dapr.runtimePath ? { DAPR_RUNTIME_PATH: dapr.runtimePath } : {}),
     };
