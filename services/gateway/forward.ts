@@ -76,7 +76,7 @@ export function bodyOf({ body }: Request): Buffer | undefined {
 function targetOf({ originalUrl }: Request, query: Route['query']): string {
   const [path = ''] = originalUrl.split('?', 1);
   const given = new URLSearchParams(originalUrl.slice(path.length));
-  const known = new URLSearchParams([...given].filter(([name]) => query && name in query.shape));
+  const known = new URLSearchParams([...given].filter(([name]) => query && Object.hasOwn(query.shape, name)));
   return known.size > 0 ? `${path}?${known.toString()}` : path;
 }
 

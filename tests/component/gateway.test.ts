@@ -632,6 +632,7 @@ describe('forwarding a request', () => {
     ['limit=2&limit=x', 'limit=2&limit=x'],
     ['cursor=a%2Bb%20c', 'cursor=a%2Bb+c'],
     ['limit=%', 'limit=%25'],
+    ['constructor=secret&limit=2', 'limit=2'],
   ])(
     'When its query is %s, then %s goes on: what the route does not have, does not',
     async (given, passed) => {
