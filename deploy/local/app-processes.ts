@@ -127,7 +127,7 @@ export function appProcesses(options: AppOptions): RunningApp {
   const command = app.command.map((part) => part.replace(/^dist(?=\/)/, dist));
   const sidecarEnv = {
     ...env,
-    ...(dapr.runtimePath ? { DAPR_RUNTIME_PATH: dapr.runtimePath } : {}),
+    ...dapr.env,
     ...(hostIp ? { DAPR_HOST_IP: hostIp } : {}),
   };
   return {

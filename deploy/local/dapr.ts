@@ -9,8 +9,8 @@ export interface Dapr {
   cli: string;
   daprd: string;
   scheduler: string;
-  /** For `dapr run`, which looks for daprd in `$DAPR_RUNTIME_PATH/.dapr/bin`; undefined: its own default. */
-  runtimePath: string | undefined;
+  /** For `dapr run`, which looks for daprd in `$DAPR_RUNTIME_PATH/.dapr/bin`; empty where daprd is in its usual place. */
+  env: Readonly<Record<string, string>>;
   version: string;
 }
 
@@ -29,7 +29,7 @@ function installedDapr(): Dapr | undefined {
   if (!cli || !existsSync(daprd)) return undefined;
   const version = versionOf(daprd);
   if (isOlder(version) || isOlder(versionOf(cli))) return undefined;
-  return { cli, daprd, scheduler: join(bin, 'scheduler'), runtimePath: undefined, version };
+  return { cli, daprd, scheduler: join(bin, 'scheduler'), env: {}, version };
 }
 
 /** The first version that it prints; '' where there is none. */
@@ -85,7 +85,7 @@ export async function findOrBuildDapr(tell: (what: string) => void, needsSchedul
     cli: program('dapr'),
     daprd: program('daprd'),
     scheduler: program('scheduler'),
-    runtimePath: built,
+    env: { DAPR_RUNTIME_PATH: built },
     version: DAPR_RUNTIME,
   };
 }

@@ -96,7 +96,7 @@ async function startServices(dapr: Dapr): Promise<void> {
     env: {
       ...adminEnv(adminOf(dataDir)),
       ...secretsIn(dataDir),
-      ...(dapr.runtimePath ? { DAPR_RUNTIME_PATH: dapr.runtimePath } : {}),
+      ...dapr.env,
     },
   });
   keep(run);

@@ -35,7 +35,7 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
   const running = start('dapr-run', dapr.cli, ['run', '-f', writeTemplate(dataDir, offset)], {
     logDir: folder(dataDir, 'logs'),
     cwd: dataDir,
-    env: dapr.runtimePath ? { DAPR_RUNTIME_PATH: dapr.runtimePath } : {},
+    env: dapr.env,
   });
   const front = openDoor(`http://127.0.0.1:${8080 + FRONT + offset}`);
   const sidecar = openDoor(`http://127.0.0.1:${3580 + FRONT + offset}`);

@@ -74,7 +74,7 @@ export async function daprRun(offset: number, scratch: string): Promise<Started>
       NO_PROXY: '',
       no_proxy: '',
       ...secretsIn(dataDir),
-      ...(dapr.runtimePath ? { DAPR_RUNTIME_PATH: dapr.runtimePath } : {}),
+      ...dapr.env,
     };
     roots.push(start('dapr-run', dapr.cli, ['run', '-f', file], { logDir, cwd: root, env }));
   } catch (error) {
