@@ -9,7 +9,7 @@ import { findOrInstallSchemathesis } from '../../deploy/local/schemathesis.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
 import { routes } from '../../services/gateway/routes.ts';
 import type { OrderStatus } from '../../services/orders/contract.ts';
-import { callSidecar } from '../support/real-sidecar.ts';
+import { publishUnprocessable } from '../support/real-sidecar.ts';
 import { login, newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
 import { until } from '../support/wait.ts';
@@ -118,14 +118,9 @@ async function ordersOfEveryEnd(caller: Caller): Promise<void> {
   }
 }
 
-/** Two events that nobody can process, as payments might publish them. */
+/** Two of them, from events that nobody can process. */
 async function deadLetters(system: RunningSystem, admin: Caller): Promise<void> {
-  for (const id of [randomUUID(), randomUUID()])
-    await callSidecar(system.app('payments'), '/v1.0/publish/pubsub/payment.failed', {
-      method: 'POST',
-      headers: { 'content-type': 'application/cloudevents+json' },
-      body: JSON.stringify({ specversion: '1.0', id, source: 'test', type: 'payment.failed', data: {} }),
-    });
+  for (const id of [randomUUID(), randomUUID()]) await publishUnprocessable(system.app('payments'), id);
   await until(
     'they are among the dead letters',
     () => admin.call('GET /api/admin/dead-letters'),

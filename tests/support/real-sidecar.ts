@@ -10,3 +10,13 @@ export function callSidecar(app: RunningApp, path: string, init: RequestInit = {
     headers,
   });
 }
+
+/** Publishes, as payments might, an event that nobody can process, which becomes a dead letter. */
+export function publishUnprocessable(payments: RunningApp, id: string): Promise<Response> {
+  const data = { order_id: 'nonsense' };
+  return callSidecar(payments, '/v1.0/publish/pubsub/payment.failed', {
+    method: 'POST',
+    headers: { 'content-type': 'application/cloudevents+json' },
+    body: JSON.stringify({ specversion: '1.0', id, source: 'test', type: 'payment.failed', data }),
+  });
+}

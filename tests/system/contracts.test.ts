@@ -13,7 +13,7 @@ import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { asyncApiCheck, openApiCheck } from '../support/json-schema.ts';
 import { login, newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
-import { callSidecar } from '../support/real-sidecar.ts';
+import { publishUnprocessable } from '../support/real-sidecar.ts';
 import { until } from '../support/wait.ts';
 
 /** What is documented, held against a running system. */
@@ -100,17 +100,7 @@ async function somebody(): Promise<Real> {
 }
 
 async function deadLetter(): Promise<Real> {
-  await callSidecar(system.app('payments'), '/v1.0/publish/pubsub/payment.failed', {
-    method: 'POST',
-    headers: { 'content-type': 'application/cloudevents+json' },
-    body: JSON.stringify({
-      specversion: '1.0',
-      id: randomUUID(),
-      source: 'test',
-      type: 'payment.failed',
-      data: {},
-    }),
-  });
+  await publishUnprocessable(system.app('payments'), randomUUID());
   const list = await until(
     'it is among the dead letters',
     () => admin.call('GET /api/admin/dead-letters'),

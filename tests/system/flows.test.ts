@@ -18,7 +18,7 @@ import {
 } from '../support/shop.ts';
 import { mailsTo } from '../support/mails.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
-import { callSidecar } from '../support/real-sidecar.ts';
+import { callSidecar, publishUnprocessable } from '../support/real-sidecar.ts';
 import { until } from '../support/wait.ts';
 import { untilEdges } from '../support/zipkin.ts';
 
@@ -294,17 +294,7 @@ describe('a refund by the shop', () => {
 describe('a message that nobody can process', () => {
   it('When it is dropped, then an administrator finds it and can send it again', async () => {
     const id = randomUUID();
-    const published = await callSidecar(system.app('payments'), '/v1.0/publish/pubsub/payment.failed', {
-      method: 'POST',
-      headers: { 'content-type': 'application/cloudevents+json' },
-      body: JSON.stringify({
-        specversion: '1.0',
-        id,
-        source: 'test',
-        type: 'payment.failed',
-        data: { order_id: 'nonsense' },
-      }),
-    });
+    const published = await publishUnprocessable(system.app('payments'), id);
     expect(published.status).toBe(204);
     const list = () => admin.call('GET /api/admin/dead-letters');
     const parked = async () => bodyOf(await list()).items.find((letter) => letter.event_id === id);
