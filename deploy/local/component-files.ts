@@ -7,13 +7,16 @@ import { root } from './paths.ts';
 /** Files by their paths below components/. */
 export type Files = ReadonlyMap<string, string>;
 
+/** Says which of the files Kubernetes takes; nothing to a sidecar. */
+const KUSTOMIZATION = 'kustomization.yaml';
+
 /** The committed component files. */
 export function readComponents(): Files {
   const components = join(root, 'components');
   const names = readdirSync(components, { recursive: true, encoding: 'utf8' });
   return new Map(
     names
-      .filter((name) => name.endsWith('.yaml'))
+      .filter((name) => name.endsWith('.yaml') && name !== KUSTOMIZATION)
       .map((name) => [name, readFileSync(join(components, name), 'utf8')]),
   );
 }
