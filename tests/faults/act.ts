@@ -10,7 +10,8 @@ import { startLoad, type LoadOptions } from './load.ts';
 import { letIn } from './people.ts';
 import type { Fault } from './schedule.ts';
 import type { Shelf } from './shelf.ts';
-import type { Stage } from './stage.ts';
+import type { Unit } from '../../deploy/local/app-processes.ts';
+import type { Admin } from '../../deploy/local/infrastructure.ts';
 import { supervise } from './supervise.ts';
 import { findTaken, lastRequests } from './tail.ts';
 
@@ -32,6 +33,15 @@ export interface ActOptions {
   tell: (line: string) => void;
 }
 
+/** Where an act takes place: what of a stage it needs. */
+export interface Place {
+  /** Gateways. Where there are several, customers who get no answer ask once more at another one. */
+  doors: readonly string[];
+  /** What is started again where it ends by itself. */
+  units: ReadonlyMap<string, Unit>;
+  system: { admin: Admin; urls: { mails: string } };
+}
+
 /** What an act came to. */
 export interface Act {
   journal: Journal;
@@ -48,11 +58,11 @@ export interface Act {
 }
 
 /** Attacks a system under load, waits until it is quiet, and checks every promise. */
-export async function act(stage: Stage, options: ActOptions): Promise<Act> {
+export async function act(place: Place, options: ActOptions): Promise<Act> {
   const { seed, shelf, tabs, restMs, actions, signal, tell } = options;
-  const { system, units } = stage;
+  const { doors, system, units } = place;
   const journal = newJournal();
-  const people = await letIn(stage.doors, system.admin, options.customers);
+  const people = await letIn(doors, system.admin, options.customers);
   const held = holds();
   const supervisor = supervise(units, held.isHeld);
   const began = performance.now();

@@ -1,0 +1,34 @@
+import { orStop } from '../../services/shared/run.ts';
+import { replacedImages } from '../../tests/kubernetes/images.ts';
+import { run } from '../../tests/kubernetes/run.ts';
+import { argumentsOf } from './arguments.ts';
+import { anySeed } from './fault-run.ts';
+import { untilInterrupted } from './interrupted.ts';
+import { keepPrivate } from './paths.ts';
+import { settings } from './settings.ts';
+
+const KIND = 'docker build $BUILD_ARGUMENTS -t $IMAGE . && kind load docker-image $IMAGE';
+
+/** `npm run test:kubernetes`: the local overlay in the cluster of KUBECONFIG, under load and faults. See tests/kubernetes. */
+const asked = await orStop(process, () => {
+  settings();
+  const {
+    load,
+    images = '',
+    seed = anySeed(),
+  } = argumentsOf({
+    load: { type: 'string' },
+    images: { type: 'string' },
+    seed: { type: 'string' },
+  });
+  return { imageCommand: load ?? KIND, images: replacedImages(images), seed };
+});
+keepPrivate();
+await untilInterrupted(async (signal) => {
+  const isGood = await run({ ...asked, signal, tell: console.log }).catch((error: unknown) => {
+    signal.throwIfAborted();
+    console.error(`\n${error instanceof Error ? error.message : String(error)}`);
+    return false;
+  });
+  process.exitCode = isGood ? 0 : 1;
+});
