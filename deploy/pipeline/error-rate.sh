@@ -18,7 +18,7 @@ answer_s=${ANSWER_SECONDS:-10}
 ask() {
   curl --silent --show-error --fail --max-time "$answer_s" --get "$PROMETHEUS_URL/api/v1/query" \
     ${PROMETHEUS_TOKEN:+--oauth2-bearer "$PROMETHEUS_TOKEN"} --data-urlencode "query=$1" |
-    jq -er 'select(.status == "success") | .data.result[0].value[1] | select(. != null and . != "NaN")'
+    sed -nE '/"status":"success"/s/.*"value":\[[0-9.e+]+,"([0-9.e+-]+)"\].*/\1/p' | grep .
 }
 
 if [ "$since" = reachable ]; then

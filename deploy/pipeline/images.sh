@@ -10,7 +10,7 @@ server=${GITHUB_SERVER_URL:-https://github.com}
 issuer=${OIDC_ISSUER:-https://token.actions.githubusercontent.com}
 
 for service in gateway users inventory orders payments fulfilment notifications history; do
-  digest=$(docker buildx imagetools inspect --format '{{json .Manifest}}' "$REGISTRY/$service:$commit" | jq -er .digest)
+  digest=$(docker buildx imagetools inspect --format '{{json .Manifest.Digest}}' "$REGISTRY/$service:$commit" | tr -d '"')
   cosign verify "$REGISTRY/$service@$digest" \
     --annotations "service=$service" \
     --certificate-identity "$server/$REPOSITORY/.github/workflows/images.yml@refs/heads/main" \

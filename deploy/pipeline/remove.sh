@@ -5,7 +5,8 @@ set -euo pipefail
 namespace=${NAMESPACE:-sidecart}
 names() { kubectl create --dry-run=client -n "$namespace" -o name -f "$1" | sort; }
 
-old=$(names "$1")
+# A kind that the cluster does not know was never applied, and does not keep the others from being listed.
+old=$(names "$1") || true
 new=$(names "$2")
 comm -23 <(echo "$old") <(echo "$new") |
   { grep -vE '^(persistentvolumeclaim|persistentvolume|namespace|customresourcedefinition[^/]*)/' || true; } |
