@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { root } from '../../deploy/local/paths.ts';
+
+const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
+
+describe('the images', () => {
+  it('When npm start has a version of Node.js, then the images have the same', () => {
+    const { optionalDependencies } = JSON.parse(textOf('package.json')) as {
+      optionalDependencies: Record<string, string>;
+    };
+    const versions = new Set(Object.values(optionalDependencies));
+    const [, version] =
+      /^ARG NODE_IMAGE=node:([\d.]+)-bookworm-slim$/m.exec(textOf('deploy/docker/Dockerfile')) ?? [];
+    expect(versions).toEqual(new Set([version]));
+  });
+
+  it('When a stage begins, then its base is the pinned image, or nothing', () => {
+    const bases = [...textOf('deploy/docker/Dockerfile').matchAll(/^FROM (\S+)/gm)].map(([, base]) => base);
+    expect(new Set(bases)).toEqual(new Set(['${NODE_IMAGE}', 'scratch']));
+  });
+});
