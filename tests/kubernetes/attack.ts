@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Agent, request } from 'undici';
 import { readTemplate } from '../../deploy/local/template.ts';
 import type { Attack, Done, Field } from '../faults/attacks/attack.ts';
 import type { Checked } from '../faults/checks/checks.ts';
@@ -16,11 +15,16 @@ const ROLLOUT_MS = 600_000;
 const AUTOSCALE_MS = 240_000;
 /** Between two faults. */
 const CALM_MS = 3_000;
-/** Of the callers that make the gateway busy. */
-const CROWD = 24;
+/** Visitors who keep the gateway busy for ten seconds, from within the cluster: a port-forward would be busy first. */
+const CROWD = `
+  const end = Date.now() + 10_000;
+  const visit = async () => {
+    while (Date.now() < end) await fetch('http://gateway:8080/openapi.json').then((answer) => answer.text(), () => {});
+  };
+  Promise.all(Array.from({ length: 24 }, visit));
+`;
 
-/** @param api where the gateway is reached */
-export function clusterAttack(api: string): Attack {
+export function clusterAttack(): Attack {
   return async (field) => {
     const done: Done[] = [];
     const checks: Checked[] = [];
@@ -41,7 +45,7 @@ export function clusterAttack(api: string): Attack {
     await fault('update of all services', 'all', async () => void checks.push(await rollOut(field)));
     await fault('three replicas', 'orders', async () => void checks.push(await scaleOrders(field)));
     await fault('eviction', 'orders', async () => void checks.push(await evictOrders(field)));
-    await fault('crowd', 'gateway', async () => void checks.push(await autoscale(api, field)));
+    await fault('crowd', 'gateway', async () => void checks.push(await autoscale(field)));
     return { faults: done, judge: () => ({ checks, figures: {} }) };
   };
 }
@@ -75,7 +79,7 @@ async function rollOut({ journal, tell }: Field): Promise<Checked> {
     .map(([what, times]): [string, number] => [what, times - (before.get(what) ?? 0)])
     .filter(([, times]) => times > 0);
   const sent = sentIn(journal) - sentBefore;
-  tell(`         ${sent} requests meanwhile, ${failed.reduce((sum, [, times]) => sum + times, 0)} failed`);
+  tell(`         ${sent} requests meanwhile; failed: ${failed.map(([what]) => what).join(', ') || 'none'}`);
   return {
     name: 'update',
     promise: 'While all services are updated, no request fails for those who ask once more.',
@@ -136,35 +140,23 @@ async function evict(name: string): Promise<string> {
 }
 
 /** Makes the gateway busy until its autoscaler starts another replica. */
-async function autoscale(api: string, { tell, signal }: Field): Promise<Checked> {
+async function autoscale({ tell, signal }: Field): Promise<Checked> {
   const promise = 'The autoscaler starts another gateway when one is busy.';
   const { stdout } = await tryKubectl(['get', 'apiservice', 'v1beta1.metrics.k8s.io', '--output', 'json']);
   if (!stdout.includes('"type": "Available"')) {
     tell('         there are no metrics in this cluster, and so no autoscaling: not tested');
     return { name: 'autoscaler', promise, verified: 0, violations: [] };
   }
-  const agent = new Agent({ connections: CROWD });
-  const enough = new AbortController();
-  const stop = AbortSignal.any([signal, enough.signal]);
-  const visit = async () => {
-    while (!stop.aborted) {
-      const answer = await request(`${api}/openapi.json`, { dispatcher: agent }).catch(() => undefined);
-      await answer?.body.dump().catch(() => {});
-    }
-  };
-  const crowd = Promise.all(Array.from({ length: CROWD }, visit));
-  try {
-    const replicas = await until(
-      'the gateway has a second replica',
-      async () => (await list('pods', `${PARTS}=gateway`)).filter(isReady).length,
-      (count) => count >= 2,
-      AUTOSCALE_MS,
-    );
-    tell(`         the gateway has ${replicas} replicas that are ready`);
-    return { name: 'autoscaler', promise, verified: replicas, violations: [] };
-  } finally {
-    enough.abort();
-    await crowd;
-    await agent.close();
-  }
+  const replicas = await until(
+    'the gateway has a second replica',
+    async () => {
+      signal.throwIfAborted();
+      await kubectl(['exec', 'door', '--', 'node', '--eval', CROWD]);
+      return (await list('pods', `${PARTS}=gateway`)).filter(isReady).length;
+    },
+    (count) => count >= 2,
+    AUTOSCALE_MS,
+  );
+  tell(`         the gateway has ${replicas} replicas that are ready`);
+  return { name: 'autoscaler', promise, verified: replicas, violations: [] };
 }

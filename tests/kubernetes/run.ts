@@ -68,7 +68,7 @@ export async function run({ imageCommand, images, seed, signal, tell }: RunOptio
         shelf: products,
         customers: 16,
         restMs: 3_000,
-        attack: clusterAttack(api),
+        attack: clusterAttack(),
         settleMs: 15_000,
         quietMs: 240_000,
         signal,
