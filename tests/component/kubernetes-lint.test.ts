@@ -1,0 +1,212 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { findOrBuildManifestTools } from '../../deploy/local/manifest-tools.ts';
+import { DAPR_RUNTIME } from '../../deploy/local/paths.ts';
+import { writeSchemas } from '../support/manifest-schemas.ts';
+import { faults, FOLDERS, misfits, parseManifests, render, type Fault } from '../support/manifests.ts';
+
+/** The manifests as programs for manifests see them: Kustomize, kubeconform with the schemas of the API servers, kube-score. */
+
+// Each test runs a program or two.
+vi.setConfig({ testTimeout: 60_000 });
+
+const tools = await findOrBuildManifestTools(() => {});
+const rendered = new Map(FOLDERS.map((folder) => [folder, render(tools, folder)]));
+
+const schemas = mkdtempSync(join(tmpdir(), 'sidecart-schemas-'));
+afterAll(() => rmSync(schemas, { recursive: true }));
+const sourceOf = (module: string) => tools.schemaSources.get(module)!;
+writeSchemas(
+  schemas,
+  [...rendered.values()].flatMap(parseManifests).map(({ apiVersion }) => apiVersion),
+  {
+    kubernetes: sourceOf('k8s.io/kubernetes'),
+    definitions: [
+      join(sourceOf('github.com/dapr/dapr'), 'charts/dapr/crds'),
+      join(sourceOf('sigs.k8s.io/gateway-api'), 'config/crd/standard'),
+    ],
+  },
+);
+
+/** What kube-score says and why the manifests stay as they are. What it no longer says must go from here. */
+const ACCEPTED: readonly { check: string; in: RegExp; objects: RegExp; because: string }[] = [
+  {
+    check: 'container-image-tag',
+    in: /^base$/,
+    objects: /^Deployment\//,
+    because: 'an overlay gives each image its tag',
+  },
+  {
+    check: 'container-image-pull-policy',
+    in: /./,
+    objects: /./,
+    because: 'the tags are exact, and images that were built on a node have no registry',
+  },
+  {
+    check: 'container-ephemeral-storage-request-and-limit',
+    in: /./,
+    objects: /./,
+    because: 'root file systems are read-only, every emptyDir has a limit, and kubelets limit logs',
+  },
+  {
+    check: 'horizontalpodautoscaler-replicas',
+    in: /local/,
+    objects: /./,
+    because: 'one replica of each service fits on a small machine',
+  },
+  {
+    check: 'deployment-replicas',
+    in: /local/,
+    objects: /\/(zipkin|mail-catcher)$/,
+    because: 'they keep what they show in memory',
+  },
+  ...['statefulset-has-poddisruptionbudget', 'statefulset-has-host-podantiaffinity'].map((check) => ({
+    check,
+    in: /local/,
+    objects: /\/(postgres|redis)$/,
+    because: 'there is one of it',
+  })),
+  {
+    check: 'pod-probes-identical',
+    in: /local/,
+    objects: /\/(postgres|redis|zipkin|mail-catcher)$/,
+    because: 'they have no other sign of life, and the liveness probe is the slower one',
+  },
+  {
+    check: 'container-security-context-user-group-id',
+    in: /local/,
+    objects: /\/(postgres|redis)$/,
+    because: 'this user is the one of the image, and owns its files',
+  },
+];
+
+const isAccepted = (one: (typeof ACCEPTED)[number], { object, check }: Fault, folder: string) =>
+  one.check === check && one.in.test(folder) && one.objects.test(object);
+
+/** What is not accepted, as sentences. */
+const faultsIn = (folder: string, text: string) =>
+  faults(tools, text)
+    .filter((fault) => !ACCEPTED.some((one) => isAccepted(one, fault, folder)))
+    .map(({ object, check, why }) => `${object} ${check}: ${why}`);
+
+describe.each([...rendered])('%s', (folder, text) => {
+  it('When kubeconform reads it, then all of it fits the schemas', () => {
+    expect(misfits(tools, schemas, text)).toEqual([]);
+  });
+
+  it('When kube-score reads it, then it finds nothing but what is accepted', () => {
+    expect(faultsIn(folder, text)).toEqual([]);
+  });
+});
+
+it.each(ACCEPTED)('When $check is accepted, because $because, then kube-score still says it', (one) => {
+  const found = [...rendered].flatMap(([folder, text]) =>
+    faults(tools, text).filter((fault) => isAccepted(one, fault, folder)),
+  );
+  expect(found).not.toEqual([]);
+});
+
+it('When schemas of Dapr are read, then those of the version that is built here', () => {
+  expect(sourceOf('github.com/dapr/dapr')).toMatch(new RegExp(`@v${DAPR_RUNTIME}$`));
+});
+
+describe('a mistake', () => {
+  const text = rendered.get('overlays/local')!;
+
+  function broken(from: string | RegExp, to: string): string {
+    const changed = text.replace(from, to);
+    expect(changed).not.toBe(text);
+    return changed;
+  }
+
+  it.each<[what: string, from: string | RegExp, to: string, message: RegExp]>([
+    [
+      'a field has a wrong name',
+      'readinessProbe:',
+      'readynessProbe:',
+      /^Deployment .*'readynessProbe' not allowed/,
+    ],
+    [
+      'a value has a wrong type',
+      'containerPort: 8080',
+      'containerPort: http',
+      /^Deployment .*containerPort.*integer/,
+    ],
+    ['a field is missing', /containerPort: 8080\n\s+name/, 'name', /^Deployment .*missing.*'containerPort'/],
+    [
+      'metadata has a field of no object',
+      /(kind: Component\nmetadata:\n)/,
+      '$1  label: x\n',
+      /^Component .*'label' not allowed/,
+    ],
+    [
+      'a component has a field that Dapr does not know',
+      '  type: state.postgresql',
+      '  kind: state\n$&',
+      /^Component statestore: .*'kind' not allowed/,
+    ],
+    [
+      'a policy has a field that Dapr does not know',
+      'deadLetterTopic:',
+      'deadletterTopic:',
+      /^Subscription .*'deadletterTopic' not allowed/,
+    ],
+    ['a verb list is no list', /httpVerb:\n\s+- GET/, 'httpVerb: GET', /^Configuration .*httpVerb.*array/],
+    [
+      'a field is there twice',
+      '      automountServiceAccountToken: false',
+      '$&\n$&',
+      /already (set|defined)|duplicate/,
+    ],
+    [
+      'an API version is gone',
+      'apiVersion: policy/v1\n',
+      'apiVersion: policy/v1beta1\n',
+      /^PodDisruptionBudget .*could not find schema/,
+    ],
+  ])('When %s, then kubeconform names it', (_what, from, to, message) => {
+    expect(misfits(tools, schemas, broken(from, to))).toEqual([expect.stringMatching(message)]);
+  });
+
+  it.each<[what: string, from: string | RegExp, to: string, message: RegExp]>([
+    [
+      'a container has no limits',
+      /limits:\n\s+cpu: "1"\n\s+memory: 320Mi\n\s+/,
+      '',
+      /^Deployment\/\w+ container-resources: \(app\) CPU limit is not set/,
+    ],
+    [
+      'an image has the tag "latest"',
+      /image: redis:.*/,
+      'image: redis:latest',
+      /^StatefulSet\/redis container-image-tag: \(redis\) Image with latest tag/,
+    ],
+    ['an image has no tag', /image: redis:.*/, 'image: redis', /^StatefulSet\/redis container-image-tag/],
+    [
+      'a container is privileged',
+      'readOnlyRootFilesystem: true',
+      '$&\n          privileged: true',
+      /^Deployment\/\w+ container-security-context-privileged: \(\w+\) The container is privileged/,
+    ],
+    [
+      'a container may write to its root',
+      'readOnlyRootFilesystem: true',
+      'readOnlyRootFilesystem: false',
+      /^Deployment\/\w+ container-security-context-readonlyrootfilesystem/,
+    ],
+    [
+      'a service selects nobody',
+      /(kind: Service\n[^]*?selector:\n\s+app.kubernetes.io\/name: )\w+/,
+      '$1nobody',
+      /^Service\/\w+ service-targets-pod: .*does not match any pods/,
+    ],
+  ])('When %s, then kube-score names it', (_what, from, to, message) => {
+    expect(faultsIn('overlays/local', broken(from, to))).toContainEqual(expect.stringMatching(message));
+  });
+
+  it('When a folder cannot be rendered, then Kustomize says why', () => {
+    expect(() => render(tools, 'overlays')).toThrow(/kustomization/);
+  });
+});
