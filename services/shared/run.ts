@@ -95,7 +95,7 @@ export async function closeServer(server: Server): Promise<void> {
 }
 
 /** What is under way may take this long to end after SIGTERM. Milliseconds. */
-const STOP_TIMEOUT = 10_000;
+export const STOP_TIMEOUT = 10_000;
 
 /**
  * On SIGTERM or SIGINT: closes all `doors` at once, so that nothing new comes in and what is in flight can finish, then

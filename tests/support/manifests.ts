@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import type { ManifestTools } from '../../deploy/local/manifest-tools.ts';
+import { findOrBuildManifestTools, type ManifestTools } from '../../deploy/local/manifest-tools.ts';
 import { root } from '../../deploy/local/paths.ts';
 import { FILE_NAME } from './manifest-schemas.ts';
 
@@ -30,6 +30,21 @@ export function render({ kustomize: [program, ...args] }: ManifestTools, folder:
   const { status, stdout, stderr } = printed(program, [...args, join('deploy/kubernetes', folder)]);
   if (status !== 0) throw new Error(`${folder}: ${stderr}`);
   return stdout;
+}
+
+export interface Rendered {
+  folder: string;
+  text: string;
+  manifests: Manifest[];
+}
+
+/** All folders as they are applied. */
+export async function renderAll(): Promise<Rendered[]> {
+  const tools = await findOrBuildManifestTools(() => {});
+  return FOLDERS.map((folder) => {
+    const text = render(tools, folder);
+    return { folder, text, manifests: parseManifests(text) };
+  });
 }
 
 const report = z.object({

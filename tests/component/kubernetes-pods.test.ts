@@ -1,0 +1,213 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { parseManifests, renderAll, type Manifest } from '../support/manifests.ts';
+import { offences } from '../support/pod-rules.ts';
+import { clearText, secretsNamedIn } from '../support/secrets.ts';
+import { servicesIn, workloadsIn, type Workload } from '../support/workloads.ts';
+
+/** The rules for all pods: the least rights, limits of everything, exact images, time to stop, and no secret in clear text. */
+
+const rendered = await renderAll();
+const overlays = rendered.filter(({ folder }) => folder !== 'base');
+const { manifests: local } = rendered.find(({ folder }) => folder === 'overlays/local')!;
+
+describe('the pods', () => {
+  it.each(overlays)('When those of $folder are read, then they keep all rules', ({ manifests }) => {
+    expect(workloadsIn(manifests).flatMap(offences)).toEqual([]);
+  });
+
+  type Change = (one: Workload) => void;
+  const annotate =
+    (name: string, value: string): Change =>
+    ({ annotations }) =>
+      (annotations[`dapr.io/${name}`] = value);
+  const secure =
+    (context: Workload['containers'][number]['securityContext']): Change =>
+    ({ containers }) =>
+      Object.assign(containers[0]!.securityContext, context);
+
+  it.each<[what: string, change: Change, offence: string]>([
+    ['is privileged', secure({ privileged: true }), 'app is privileged'],
+    ['may get privileges', secure({ allowPrivilegeEscalation: true }), 'app may get more privileges'],
+    ['writes to its root', secure({ readOnlyRootFilesystem: false }), 'app may write to its root'],
+    ['may be root', secure({ runAsNonRoot: false }), 'app may run as root'],
+    ['is root', secure({ runAsUser: 0 }), 'app runs as root'],
+    ['drops one capability', secure({ capabilities: { drop: ['CHOWN'] } }), 'app keeps capabilities'],
+    [
+      'adds a capability',
+      secure({ capabilities: { drop: ['ALL'], add: ['CHOWN'] } }),
+      'app keeps capabilities',
+    ],
+    [
+      'has all system calls',
+      secure({ seccompProfile: { type: 'Unconfined' } }),
+      'app has no seccomp profile',
+    ],
+    [
+      'has no pod profile',
+      ({ pod }) => delete pod.securityContext.seccompProfile,
+      'app has no seccomp profile',
+    ],
+    [
+      'has a token',
+      ({ pod }) => delete pod.automountServiceAccountToken,
+      'has a token of its service account',
+    ],
+    ['is on its host', ({ pod }) => (pod.hostNetwork = true), 'shares a namespace of its host'],
+    [
+      'has a host folder',
+      ({ pod }) => pod.volumes.push({ name: 'v', hostPath: {} }),
+      'mounts a folder of its host: v',
+    ],
+    [
+      'has a volume',
+      ({ pod }) => pod.volumes.push({ name: 'v', emptyDir: {} }),
+      'has a volume without a limit: v',
+    ],
+    [
+      'has no limits',
+      ({ containers }) => delete containers[0]!.resources.limits,
+      'app has no request or no limit of cpu',
+    ],
+    [
+      'requests too much',
+      ({ containers }) => (containers[0]!.resources.requests!.memory = '1Gi'),
+      'app requests more memory than its limit',
+    ],
+    [
+      'has no tag',
+      ({ containers }) => (containers[0]!.image = 'registry:5000/orders'),
+      'app has an image without an exact tag: registry:5000/orders',
+    ],
+    [
+      'has the tag latest',
+      ({ containers }) => (containers[0]!.image = 'orders:latest'),
+      'app has an image without an exact tag: orders:latest',
+    ],
+    [
+      'has a large sidecar',
+      annotate('sidecar-memory-limit', ''),
+      'the sidecar has no request or no limit of memory',
+    ],
+    [
+      'has a sidecar that never collects',
+      annotate('env', 'GOMEMLIMIT=192MiB'),
+      'GOMEMLIMIT of the sidecar is not below its limit of memory',
+    ],
+    [
+      'has a secret store',
+      annotate('disable-builtin-k8s-secret-store', 'false'),
+      'the sidecar has a secret store',
+    ],
+    [
+      'is killed',
+      ({ pod }) => (pod.terminationGracePeriodSeconds = 20),
+      'stops in 20 s, and is killed before',
+    ],
+    ['is killed late', annotate('graceful-shutdown-seconds', '15'), 'stops in 30 s, and is killed before'],
+  ])('When one %s, then it is found', (_what, change, offence) => {
+    const orders = workloadsIn(local).find(({ name }) => name === 'orders')!;
+    change(orders);
+    expect(offences(orders)).toContain(`orders: ${offence}`);
+  });
+
+  it('When an image has a digest, or a registry with a port, then it is exact', () => {
+    const [orders] = workloadsIn(local);
+    for (const image of [
+      `a/b@sha256:${'0'.repeat(64)}`,
+      'registry:5000/a/b:1.2',
+      `a:1@sha256:${'0'.repeat(64)}`,
+    ]) {
+      orders!.containers[0]!.image = image;
+      expect(offences(orders!)).toEqual([]);
+    }
+  });
+});
+
+describe('secrets', () => {
+  it.each(rendered)('When $folder is read, then no value of a secret is in it', ({ manifests }) => {
+    expect(clearText(manifests)).toEqual([]);
+  });
+
+  it.each<[what: string, manifest: object, found: string]>([
+    ['a Secret', { kind: 'Secret' }, 'Secret x is a secret'],
+    [
+      'a token of a variable',
+      { kind: 'Deployment', spec: { env: [{ name: 'DAPR_API_TOKEN', value: 'abc' }] } },
+      'Deployment x has the value of DAPR_API_TOKEN',
+    ],
+    [
+      'a password of a component',
+      { kind: 'Component', spec: { metadata: [{ name: 'redisPassword', value: 'abc' }] } },
+      'Component x has the value of redisPassword',
+    ],
+    [
+      'a connection string',
+      { kind: 'Component', spec: { metadata: [{ name: 'connectionString', value: 'host=a' }] } },
+      'Component x has the value of connectionString',
+    ],
+    [
+      'a URL with a password',
+      { kind: 'Deployment', spec: { env: [{ name: 'REDIS_URL', value: 'redis://:abc@redis:6379' }] } },
+      'Deployment x has the value of REDIS_URL',
+    ],
+  ])('When there is %s, then it is found', (_what, manifest, found) => {
+    expect(clearText([{ apiVersion: 'v1', metadata: { name: 'x' }, ...manifest } as Manifest])).toEqual([
+      found,
+    ]);
+  });
+
+  /** What make-secrets hands to kubectl, as `name:key`. */
+  function secretsMade(): Manifest[] {
+    const folder = mkdtempSync(join(tmpdir(), 'sidecart-secrets-'));
+    try {
+      const made = join(folder, 'made.yaml');
+      const kubectl = join(folder, 'kubectl');
+      // Knows the namespace, has no secret, and keeps what is created.
+      writeFileSync(
+        kubectl,
+        `#!/bin/sh\ncase "$*" in\n"get namespace"*) ;;\n*"get secret"*) exit 1 ;;\n*"create -f -") { cat; echo ---; } >>'${made}' ;;\nesac\n`,
+      );
+      chmodSync(kubectl, 0o755);
+      const { status, stderr } = spawnSync('deploy/kubernetes/make-secrets', {
+        env: { ...process.env, PATH: `${folder}:${process.env['PATH'] ?? ''}` },
+        encoding: 'utf8',
+      });
+      if (status !== 0) throw new Error(stderr);
+      return parseManifests(readFileSync(made, 'utf8').replace(/---\n$/, ''));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  const dataOf = (secret: Manifest) => z.record(z.string(), z.string()).parse(secret['stringData']);
+
+  it('When the local overlay names secrets, then make-secrets makes them', () => {
+    const made = secretsMade().flatMap((one) =>
+      Object.keys(dataOf(one)).map((key) => `${one.metadata.name}:${key}`),
+    );
+    const named = secretsNamedIn(local);
+    expect([...named].filter((one) => !made.includes(one))).toEqual([]);
+    expect(made.filter((one) => !named.has(one))).toEqual([]);
+  });
+
+  it('When they are made twice, then no value is the same', () => {
+    const values = (secrets: Manifest[]) => secrets.flatMap((one) => Object.values(dataOf(one)));
+    const random = (all: string[]) => all.filter((value) => value.length >= 32);
+    const [first, second] = [random(values(secretsMade())), random(values(secretsMade()))];
+    expect(first.length).toBeGreaterThan(20);
+    expect(first.filter((value) => second.includes(value))).toEqual([]);
+  });
+
+  it('When services share a namespace, then each names its own tokens and database alone', () => {
+    for (const { name, annotations, containers } of servicesIn(local)) {
+      const own = secretsNamedIn([{ annotations, containers } as unknown as Manifest]);
+      const shared = ['redis:url', 'admin:email', 'admin:password'];
+      expect([...own].filter((one) => !one.startsWith(`${name}-`) && !shared.includes(one))).toEqual([]);
+    }
+  });
+});

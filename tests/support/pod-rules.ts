@@ -1,0 +1,95 @@
+import { STOP_TIMEOUT } from '../../services/shared/run.ts';
+import { quantity, type Container, type Workload } from './workloads.ts';
+
+/** What is wrong with a workload by the rules for all pods here, as sentences. */
+export function offences(one: Workload): string[] {
+  const { name, pod, containers, annotations } = one;
+  const hasSidecar = annotations['dapr.io/enabled'] === 'true';
+  const found = [
+    pod.automountServiceAccountToken === false || 'has a token of its service account',
+    pod.hostNetwork || pod.hostPID || pod.hostIPC ? 'shares a namespace of its host' : true,
+    ...pod.volumes.map(({ name: volume, emptyDir, hostPath }) =>
+      hostPath !== undefined
+        ? `mounts a folder of its host: ${volume}`
+        : emptyDir === undefined ||
+          emptyDir.sizeLimit !== undefined ||
+          `has a volume without a limit: ${volume}`,
+    ),
+    ...containers.flatMap((container) =>
+      [...security(container, pod.securityContext), ...resources(container), ...image(container)].map(
+        (good) => good === true || `${container.name} ${good}`,
+      ),
+    ),
+    ...(hasSidecar ? [...sidecar(annotations), ...stop(one)] : []),
+  ];
+  return found.filter((good) => good !== true).map((what) => `${name}: ${String(what)}`);
+}
+
+/** True, or what is wrong. */
+type Verdict = true | string;
+
+/** https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a root that nobody can write. */
+function security(
+  { securityContext: own, ports }: Container,
+  ofPod: Container['securityContext'],
+): Verdict[] {
+  const { type } = own.seccompProfile ?? ofPod.seccompProfile ?? {};
+  const { drop = [], add = [] } = own.capabilities ?? {};
+  return [
+    own.privileged !== true || 'is privileged',
+    own.allowPrivilegeEscalation === false || 'may get more privileges',
+    own.readOnlyRootFilesystem === true || 'may write to its root',
+    (own.runAsNonRoot ?? ofPod.runAsNonRoot) === true || 'may run as root',
+    (own.runAsUser ?? ofPod.runAsUser) !== 0 || 'runs as root',
+    (drop.includes('ALL') && add.length === 0) || 'keeps capabilities',
+    ['RuntimeDefault', 'Localhost'].includes(type ?? '') || 'has no seccomp profile',
+    ports.every(({ hostPort }) => hostPort === undefined) || 'has a port of its host',
+  ];
+}
+
+function resources({ resources: { requests = {}, limits = {} } }: Container): Verdict[] {
+  return (['cpu', 'memory'] as const).map((name) => {
+    const [request, limit] = [requests[name], limits[name]];
+    if (!request || !limit) return `has no request or no limit of ${name}`;
+    return quantity(request) <= quantity(limit) || `requests more ${name} than its limit`;
+  });
+}
+
+function image({ image: name }: Container): Verdict[] {
+  const [, tag, digest] =
+    /^[^:@]+(?::\d+\/[^:@]+)?(?::([^:@]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(name) ?? [];
+  return [
+    digest !== undefined ||
+      (tag !== undefined && tag !== 'latest') ||
+      `has an image without an exact tag: ${name}`,
+  ];
+}
+
+/** Dapr's injector makes the sidecar of annotations: https://docs.dapr.io/reference/arguments-annotations-overview/ */
+function sidecar(annotations: Record<string, string>): Verdict[] {
+  const value = (name: string) => annotations[`dapr.io/${name}`] ?? '';
+  const limited = (name: string): Verdict => {
+    const [request, limit] = [value(`sidecar-${name}-request`), value(`sidecar-${name}-limit`)];
+    if (!request || !limit) return `the sidecar has no request or no limit of ${name}`;
+    return quantity(request) <= quantity(limit) || `the sidecar requests more ${name} than its limit`;
+  };
+  const [, goLimit = ''] = /GOMEMLIMIT=(\d+[KMG]i)B/.exec(value('env')) ?? [];
+  const memory = value('sidecar-memory-limit');
+  return [
+    limited('cpu'),
+    limited('memory'),
+    (goLimit && memory && quantity(goLimit) < quantity(memory)) ||
+      'GOMEMLIMIT of the sidecar is not below its limit of memory',
+    value('sidecar-seccomp-profile-type') === 'RuntimeDefault' || 'the sidecar has no seccomp profile',
+    value('disable-builtin-k8s-secret-store') === 'true' || 'the sidecar has a secret store',
+    value('enable-native-sidecar') === 'true' || 'the sidecar may end before its service',
+  ];
+}
+
+/** A service stops after the pod is known to nobody, and its sidecar after the service. */
+function stop({ pod, annotations }: Workload): Verdict[] {
+  const preStop = Math.max(...pod.containers.map(({ lifecycle }) => lifecycle.preStop?.sleep?.seconds ?? 0));
+  const needed =
+    preStop + STOP_TIMEOUT / 1000 + Number(annotations['dapr.io/graceful-shutdown-seconds'] ?? NaN);
+  return [needed < pod.terminationGracePeriodSeconds || `stops in ${needed} s, and is killed before`];
+}
