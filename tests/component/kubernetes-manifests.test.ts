@@ -121,7 +121,9 @@ describe('the components', () => {
       const text = committed.get(file)!;
       const changed = text.replace(from, to);
       expect(changed).not.toBe(text);
-      expect(unexpected(new Map([...committed, [file, changed]]), local)).toEqual(changes);
+      expect(unexpected(new Map([...committed, [file, changed]]), local)).toEqual(
+        expect.arrayContaining(changes),
+      );
     },
   );
 });
@@ -215,7 +217,7 @@ describe('the services', () => {
     const changed = structuredClone(template);
     change(changed);
     const orders = servicesIn(local).find(({ name }) => name === 'orders')!;
-    expect(sameAs(changed, orders)).toEqual([expect.stringContaining(found)]);
+    expect(sameAs(changed, orders)).toContainEqual(expect.stringContaining(found));
   });
 });
 

@@ -100,10 +100,10 @@ function faultsOf(folder: string, manifests: readonly Manifest[]): string[] {
   const pods = [...workloadsIn(manifests).map(({ name, labels }): End => ({ name, labels })), STRANGER];
   const allowed = connections(manifests, pods, others);
   const common = base(pods);
-  const added = ADDED[folder]!(
-    manifests,
-    [...pods, ...others].map(({ name }) => name),
-  );
+  const add = ADDED[folder];
+  if (!add) throw new Error(`nobody has said what the services need in ${folder}`);
+  const everyone = [...pods, ...others].map(({ name }) => name);
+  const added = add(manifests, everyone);
   return (['ingress', 'egress'] as const).flatMap((direction) => {
     const needed = new Set([...common[direction], ...added[direction]]);
     return [

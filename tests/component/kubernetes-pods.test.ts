@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { parseManifests, renderAll, type Manifest } from '../support/manifests.ts';
 import { offences } from '../support/pod-rules.ts';
@@ -10,6 +10,9 @@ import { clearText, secretsNamedIn } from '../support/secrets.ts';
 import { servicesIn, workloadsIn, type Workload } from '../support/workloads.ts';
 
 /** The rules for all pods: the least rights, limits of everything, exact images, time to stop, and no secret in clear text. */
+
+// make-secrets starts a hundred processes.
+vi.setConfig({ testTimeout: 60_000 });
 
 const rendered = await renderAll();
 const overlays = rendered.filter(({ folder }) => folder !== 'base');
