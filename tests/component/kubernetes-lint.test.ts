@@ -58,27 +58,33 @@ const ACCEPTED: readonly { check: string; in: RegExp; objects: RegExp; because: 
   },
   {
     check: 'deployment-replicas',
-    in: /local/,
+    in: /local|dapr-run/,
     objects: /\/(zipkin|mail-catcher)$/,
     because: 'they keep what they show in memory',
   },
   ...['statefulset-has-poddisruptionbudget', 'statefulset-has-host-podantiaffinity'].map((check) => ({
     check,
-    in: /local/,
+    in: /local|dapr-run/,
     objects: /\/(postgres|redis)$/,
     because: 'there is one of it',
   })),
   {
     check: 'pod-probes-identical',
-    in: /local/,
+    in: /local|dapr-run/,
     objects: /\/(postgres|redis|zipkin|mail-catcher)$/,
     because: 'they have no other sign of life, and the liveness probe is the slower one',
   },
   {
     check: 'container-security-context-user-group-id',
-    in: /local/,
+    in: /local|dapr-run/,
     objects: /\/(postgres|redis)$/,
     because: 'this user is the one of the image, and owns its files',
+  },
+  {
+    check: 'pod-networkpolicy',
+    in: /dapr-run/,
+    objects: /./,
+    because: 'this overlay is for development, in a namespace where nothing is closed',
   },
 ];
 
