@@ -1,7 +1,41 @@
-import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { root } from './paths.ts';
-import { run } from './processes.ts';
+import { cacheDir, folder, root } from './paths.ts';
+import { output, run } from './processes.ts';
+
+/** A server that is one Go program. */
+export interface GoProgram {
+  command: string;
+  /** The arguments with which it prints its version. */
+  versionArgs: readonly string[];
+  /** The oldest one of the machine that will do. */
+  oldest: readonly [major: number, minor: number];
+  /** What is built else: a folder of toolchain/, the version that it names, and the package. */
+  module: string;
+  version: string;
+  source: string;
+  /** How long that takes, and where to get the program without it. */
+  takes: string;
+  site: string;
+}
+
+/** The program of the machine, where it is new enough, else one that is built with Go, once, into the cache. */
+export async function findOrBuild(wanted: GoProgram, tell: (what: string) => void): Promise<string> {
+  const { command, versionArgs, oldest, module, version, source, takes, site } = wanted;
+  const printed = /v(\d+)\.(\d+)/.exec(output(command, ...versionArgs) ?? '') ?? [];
+  const [, major = 0, minor = 0] = printed.map(Number);
+  if (major > oldest[0] || (major === oldest[0] && minor >= oldest[1])) return command;
+  const program = join(folder(cacheDir, `${module}-${version}`), command);
+  if (existsSync(program)) return program;
+  if (output('go', 'version') === undefined)
+    throw new Error(
+      `Neither ${command} ${oldest.join('.')} or newer nor Go is on this machine. Install one of them: ${site}, https://go.dev.`,
+    );
+  const logFile = join(folder(cacheDir, 'logs'), `${module}-build.log`);
+  tell(`building ${command} with Go (once; up to ${takes}), log: ${logFile}`);
+  await buildWithGo({ program, module, flags: ['-ldflags', '-s -w'], source, logFile });
+  return program;
+}
 
 /**
  * Builds a Go program with the versions of a folder of toolchain/. What is interrupted starts again cleanly: a program

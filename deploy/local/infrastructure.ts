@@ -29,7 +29,7 @@ export function partsOf(options: {
   zipkinJar: string | undefined;
   /** Where other hosts reach this one; not given: there are none. */
   address?: string | undefined;
-  /** What there is instead of Redis. */
+  /** What there is besides, or instead of Redis. */
   profile?: Profile | undefined;
 }): Part[] {
   const { dapr, ports, dataDir, logDir, zipkinJar, address, profile } = options;
@@ -43,7 +43,8 @@ export function partsOf(options: {
     start: () => startRedis({ port: ports.redis, dataDir, logDir, address }),
   };
   const parts: Part[] = [
-    ...(profile?.parts({ ports, dataDir, logDir }) ?? [redis]),
+    ...(profile?.broker ? [] : [redis]),
+    ...(profile?.parts({ ports, dataDir, logDir }) ?? []),
     {
       title: 'Dapr scheduler',
       found: () => using('scheduler', ports.scheduler, speaksGrpc),

@@ -1,5 +1,6 @@
 import { readComponents } from './component-files.ts';
-import { findOrBuildNats, startNats } from './nats.ts';
+import { findOrBuild } from './go-build.ts';
+import { NATS_SERVER, startNats } from './nats.ts';
 import { componentIn, layOver } from './nats-components.ts';
 import { makeStreams } from './nats-streams.ts';
 import { findPostgres, startPostgres } from './postgres.ts';
@@ -21,7 +22,7 @@ export const natsPostgres: Profile = {
     ['port=5432', `port=${ports.postgres}`],
   ],
   programs: [
-    { title: 'NATS server', find: findOrBuildNats },
+    { title: 'NATS server', find: (tell) => findOrBuild(NATS_SERVER, tell) },
     { title: DATABASE_SERVER, find: () => Promise.resolve(findPostgres()) },
   ],
   parts: ({ ports, dataDir, logDir }) => [
@@ -29,7 +30,7 @@ export const natsPostgres: Profile = {
       title: BROKER,
       found: () => Promise.resolve(undefined),
       async start() {
-        const program = await findOrBuildNats(() => {});
+        const program = await findOrBuild(NATS_SERVER, () => {});
         const running = await startNats({ program, port: ports.nats, dataDir, logDir });
         await makeStreams(ports.nats);
         return running;

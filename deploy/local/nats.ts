@@ -1,27 +1,19 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { buildWithGo } from './go-build.ts';
+import type { GoProgram } from './go-build.ts';
 import { jetStream } from './jetstream.ts';
-import { cacheDir, folder, NATS } from './paths.ts';
+import { folder, NATS } from './paths.ts';
 import { demandFree } from './ports.ts';
-import { output, start, waitFor, type Running } from './processes.ts';
+import { start, waitFor, type Running } from './processes.ts';
 
-/** The `nats-server` of the machine, 2.10 or newer, else one that is built with Go, once, into the cache. */
-export async function findOrBuildNats(tell: (what: string) => void): Promise<string> {
-  const [, major = '0', minor = '0'] = /v(\d+)\.(\d+)/.exec(output('nats-server', '--version') ?? '') ?? [];
-  if (Number(major) > 2 || (Number(major) === 2 && Number(minor) >= 10)) return 'nats-server';
-  const program = join(folder(cacheDir, `nats-${NATS}`), 'nats-server');
-  if (existsSync(program)) return program;
-  if (output('go', 'version') === undefined)
-    throw new Error(
-      'Neither nats-server 2.10 or newer nor Go is on this machine. Install one of them: https://docs.nats.io, https://go.dev.',
-    );
-  const logFile = join(folder(cacheDir, 'logs'), 'nats-build.log');
-  tell(`building nats-server with Go (once; up to a minute), log: ${logFile}`);
-  const source = 'github.com/nats-io/nats-server/v2';
-  await buildWithGo({ program, module: 'nats', flags: ['-ldflags', '-s -w'], source, logFile });
-  return program;
-}
+export const NATS_SERVER: GoProgram = {
+  command: 'nats-server',
+  versionArgs: ['--version'],
+  oldest: [2, 10],
+  module: 'nats',
+  version: NATS,
+  source: 'github.com/nats-io/nats-server/v2',
+  takes: 'a minute',
+  site: 'https://docs.nats.io',
+};
 
 /** Starts a NATS with JetStream on this port that keeps its streams in `dataDir`. */
 export async function startNats(options: {

@@ -32,6 +32,9 @@ export interface Ports {
   redis: number;
   nats: number;
   postgres: number;
+  consul: number;
+  consulServer: number;
+  consulGossip: number;
   scheduler: number;
   schedulerHealth: number;
   schedulerMetrics: number;
@@ -54,6 +57,9 @@ export function portsAt(offset: number): Ports {
     redis: 6379 + offset,
     nats: 4222 + offset,
     postgres: 5432 + offset,
+    consul: 8500 + offset,
+    consulServer: 8300 + offset,
+    consulGossip: 8301 + offset,
     scheduler,
     schedulerHealth: 4_001 + offset,
     schedulerMetrics: 4_002 + offset,
@@ -72,6 +78,8 @@ const NOT_HTTP: readonly (keyof Ports)[] = [
   'redis',
   'nats',
   'postgres',
+  'consulServer',
+  'consulGossip',
   'scheduler',
   'schedulerEtcdClient',
   'schedulerEtcdPeer',

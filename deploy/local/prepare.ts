@@ -59,9 +59,9 @@ export async function prepare(
     () => 'here',
   );
   const zipkin = step('Zipkin', findOrFetchZipkin, (found) => ('jar' in found ? 'here' : found.missing));
-  const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'here'));
-  const broker = programs ?? (present.redis ? [] : [redis]);
-  const steps = [dapr, ...broker, ...(present.zipkin ? [] : [zipkin])];
+  const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'here')) ?? [];
+  const needsRedis = !profile?.broker && !present.redis;
+  const steps = [dapr, ...(needsRedis ? [redis] : []), ...programs, ...(present.zipkin ? [] : [zipkin])];
   const context = await new Listr<Record<string, unknown>>(steps, {
     concurrent: true,
     registerSignalListeners: false,

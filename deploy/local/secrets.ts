@@ -14,6 +14,9 @@ export const secretsIn = (dataDir: string): Record<string, string> => ({
   SIDECART_SECRETS: folderOf(dataDir),
 });
 
+/** A file beside those tokens. */
+export const secretFile = (dataDir: string, name: string): string => join(folderOf(dataDir), name);
+
 const tokens = z.object({ DAPR_API_TOKEN: z.string().min(1), APP_API_TOKEN: z.string().min(1) });
 
 /** The tokens of a service that has been started. @throws Error where it never was */

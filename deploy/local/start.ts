@@ -119,12 +119,13 @@ async function tellOfEnd({ ended, name, logFile }: Running): Promise<void> {
 function sayWhere(zipkin: Prepared['zipkin']): void {
   const traces = zipkin && 'missing' in zipkin ? zipkin.missing : `http://localhost:${ports.zipkin}`;
   const { email, password, isMadeUp } = adminOf(dataDir);
+  const page = profile?.page?.({ ports, dataDir });
   console.log(`
   API      ${api}
   Docs     ${api}/docs
   gRPC     localhost:${ports.grpc}
   Traces   ${traces}
-  Mails    http://localhost:${ports.mailWeb}
+  Mails    http://localhost:${ports.mailWeb}${page ? `\n  ${page.title.padEnd(8)} ${page.where}` : ''}
   Admin    ${email}  ${isMadeUp ? password : '(with the password of ADMIN_PASSWORD)'}
 
   Try it: npm run demo        Stop: Ctrl-C

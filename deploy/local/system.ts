@@ -47,7 +47,7 @@ export interface SystemOptions {
   portForSidecar?: (name: string, appPort: number) => number;
   /** Replicas that run on other hosts, by name, and the address at which those find this one. */
   network?: { address: string; hosts: Record<string, Host> };
-  /** Another broker and store, by its name in profiles.ts; without Redis and on this host alone. */
+  /** Other parts, by its name in profiles.ts; on this host alone. */
   profile?: string;
 }
 
@@ -70,7 +70,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   folder(dataDir, 'state');
   const quietly = () => {};
   const profile = profileOf(options.profile);
-  if (!profile) await findOrInstallRedis(logDir, quietly);
+  if (!profile?.broker) await findOrInstallRedis(logDir, quietly);
   const dapr = await findOrBuildDapr(quietly, true);
   const zipkin = await findOrFetchZipkin(quietly);
   const { template } = renderTemplate({ offset, ports, dataDir, profile });

@@ -62,7 +62,8 @@ export function renderTemplate(options: {
   const { rewrite, demandAllUsed } = rewriter([
     // First, as what stands for the others may end up as this very number.
     ['8079', String(ports.operator)],
-    ...(profile?.replacements(ports) ?? [['localhost:6379', `localhost:${ports.redis}`] as const]),
+    ...(profile?.broker ? [] : [['localhost:6379', `localhost:${ports.redis}`] as const]),
+    ...(profile?.replacements(ports) ?? []),
     ["'1025'", `'${ports.smtp}'`],
     ['localhost:9411', `localhost:${ports.zipkin}`],
     ['50051', String(ports.grpc)],

@@ -24,6 +24,7 @@ const kinds = kindsOf(system, {
   broker: 'Redis',
   databases: [],
   databaseServer: undefined,
+  nameServer: undefined,
   clockDir,
 });
 const clocks = kinds.filter(({ name }) => name.startsWith('clock of '));

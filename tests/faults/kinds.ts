@@ -25,6 +25,8 @@ export interface Surroundings {
   databases: readonly string[];
   /** The title of the part that keeps them, where they are not files. */
   databaseServer: string | undefined;
+  /** The title of the part that knows where the sidecars are, where that is no file. */
+  nameServer: string | undefined;
   /** Where a file for each process says by how much its clock is ahead. */
   clockDir: string;
 }
@@ -88,12 +90,17 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
       signal(pid, 'SIGUSR2');
     }),
   ];
-  const { databaseServer, farHost, farReplicas, smallDisk } = around;
+  const { databaseServer, nameServer, farHost, farReplicas, smallDisk } = around;
   if (databaseServer)
     kinds.push(
       kind('database killed', 1, one(databaseServer), AWAY, killing(part(databaseServer))),
       // By SIGINT, PostgreSQL does not wait for the sidecars to hang up.
       kind('database restarted', 1, one(databaseServer), [0, 200], killing(part(databaseServer), 'SIGINT')),
+    );
+  if (nameServer)
+    kinds.push(
+      kind('name server killed', 1, one(nameServer), AWAY, killing(part(nameServer))),
+      kind('name server frozen', 1, one(nameServer), frozen.part, freezing(part(nameServer))),
     );
   if (around.databases.length > 0)
     kinds.push({

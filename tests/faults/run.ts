@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { profileOf } from '../../deploy/local/profiles.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
 import { machine } from '../support/machine.ts';
 import { act, type Act, type ActOptions } from './act.ts';
@@ -22,7 +23,7 @@ export interface RunOptions {
   /** Seconds of faults, or of too much load; an upgrade takes as long as it takes. */
   seconds: number;
   mode: Mode;
-  /** Another broker and store, by the name of its profile. */
+  /** Other parts, by the name of their profile. */
   profile?: string | undefined;
   /** The kinds of fault, by name; not given: all that this machine allows. */
   only?: readonly string[] | undefined;
@@ -39,8 +40,8 @@ export interface RunOptions {
 interface Course {
   stage: Pick<StageOptions, 'proxies' | 'replicas'>;
   load: Pick<ActOptions, 'customers' | 'tabs' | 'restMs'>;
-  /** With a profile, where that carries less: with more load than two cores carry, waiting would be all that one sees. */
-  profileRestMs?: number;
+  /** With a broker that carries less: with more load than two cores carry, waiting would be all that one sees. */
+  brokerRestMs?: number;
   /** Whether its faults are of the stage's kinds. */
   byKinds: boolean;
   attack: (stage: Stage, kinds: readonly FaultKind[], options: RunOptions, products: Shelf) => Attack;
@@ -52,7 +53,7 @@ const BY_FAULTS: Course = {
   stage: { proxies: false },
   // Many who ask seldom: with few, all of them would soon wait for a replica that is frozen.
   load: { customers: 48, tabs: 6, restMs: 18_000 },
-  profileRestMs: 40_000,
+  brokerRestMs: 40_000,
   byKinds: true,
   attack: (_stage, kinds, { seed, seconds }) => faults({ seed, seconds, kinds }),
   leastSucceeded: 0.7,
@@ -116,8 +117,8 @@ export async function run(options: RunOptions): Promise<Report> {
   }
 }
 
-function restMsOf({ load, profileRestMs }: Course, { profile, restMs }: RunOptions): number {
-  return restMs ?? (profile === undefined ? undefined : profileRestMs) ?? load.restMs;
+function restMsOf({ load, brokerRestMs }: Course, { profile, restMs }: RunOptions): number {
+  return restMs ?? (profileOf(profile)?.broker ? brokerRestMs : undefined) ?? load.restMs;
 }
 
 function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[], acted: Act): Report {

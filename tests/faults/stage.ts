@@ -42,7 +42,7 @@ export interface StageOptions {
   seed: string;
   /** Where the compiled services are; not given: those of this project. */
   dist?: string;
-  /** Another broker and store, by the name of its profile; then all runs on one host, and there are no files to be at. */
+  /** Other parts, by the name of their profile; then all runs on one host. With another store there are no files to be at. */
   profile?: string | undefined;
 }
 
@@ -56,7 +56,7 @@ const DATABASES = ['orders', 'inventory', 'payments', 'fulfilment', 'history', '
 export async function startStage(options: StageOptions): Promise<Stage> {
   const { portOffset, scratch, proxies, replicas = AT_THE_HEART } = options;
   const profile = profileOf(options.profile);
-  const { broker, databaseServer } = profile ?? { broker: 'Redis', databaseServer: undefined };
+  const { broker = 'Redis', databaseServer, nameServer } = profile ?? {};
   const dataDir = mkdtempSync(join(scratch, 'system-'));
   const clockDir = folder(dataDir, 'clocks');
   const farHost = proxies || profile ? undefined : makeFarHost(portOffset / 1000);
@@ -87,12 +87,16 @@ export async function startStage(options: StageOptions): Promise<Stage> {
         broker,
         databases: databaseServer ? [] : DATABASES,
         databaseServer,
+        nameServer,
       }),
       missing: [
         ...(farHost || proxies || profile ? [] : ['network cut']),
         ...(smallDisk || databaseServer ? [] : ['disk full']),
       ],
-      units: unitsOf(system, [broker, ...(databaseServer ? [databaseServer] : [])]),
+      units: unitsOf(
+        system,
+        [broker, databaseServer, nameServer].filter((title) => title !== undefined),
+      ),
       mischief: (manner) => mischief.forEach((one) => one.set(manner)),
       close,
     };
