@@ -57,6 +57,17 @@ export async function placeOrder(
   return { orderId: bodyOf(answer).order_id, traceId };
 }
 
+/** Callers are told to try again while something is away, or a sidecar still takes it for that. */
+export async function placeAtLast(customer: Caller): Promise<Placed> {
+  const [placed] = await until(
+    'an order is taken',
+    () => Promise.allSettled([placeOrder(customer)]),
+    ([outcome]) => outcome.status === 'fulfilled',
+  );
+  if (placed.status === 'rejected') throw placed.reason;
+  return placed.value;
+}
+
 export async function orderOf({ call }: Caller, orderId: string): Promise<Order> {
   return bodyOf(await call('GET /api/orders/:id', { params: { id: orderId } }));
 }
