@@ -134,10 +134,10 @@ describe.each([
 const leftOpen = ({ ports }: Started) => ports.schedulerHealth;
 
 /** Of parts that only a profile has. */
-const OF_PROFILES = ['nats', 'postgres', 'consul', 'consulServer', 'consulGossip'];
+const OF_PROFILES = new Set(['nats', 'postgres', 'consul', 'consulServer', 'consulGossip']);
 
 function knownPorts({ ports, template }: Started): Set<number> {
-  const parts = Object.entries(ports).filter(([name]) => !OF_PROFILES.includes(name));
+  const parts = Object.entries(ports).filter(([name]) => !OF_PROFILES.has(name));
   return new Set([
     ...parts.map(([, port]) => port),
     ...template.apps.flatMap((app) => [
