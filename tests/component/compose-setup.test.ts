@@ -1,0 +1,107 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { appsWithState, layOver, type Files } from '../../deploy/compose/setup/components.ts';
+import { databaseFor, newSecrets } from '../../deploy/compose/setup/secrets.ts';
+import { component, readComponents } from '../../deploy/local/component-files.ts';
+
+const STATE = readFileSync('deploy/compose/state.yaml', 'utf8');
+const committed = readComponents();
+const changed = (name: string, change: (text: string) => string): Files => {
+  const before = committed.get(name) ?? '';
+  const after = change(before);
+  expect(after).not.toBe(before);
+  return new Map([...committed, [name, after]]);
+};
+
+describe('the component files of Compose', () => {
+  it('When they are laid over, then other addresses and another store are all that differs', () => {
+    const made = layOver(committed, STATE);
+    expect([...made.keys()].toSorted()).toEqual([...committed.keys()].toSorted());
+    const differing = [...made].filter(([name, text]) => text !== committed.get(name)).map(([name]) => name);
+    expect(differing.toSorted()).toEqual([
+      'broadcast.yaml',
+      'configuration.yaml',
+      'email.yaml',
+      'pubsub.yaml',
+      'state.yaml',
+    ]);
+    for (const name of differing.filter((one) => one !== 'state.yaml')) {
+      const lines = (committed.get(name) ?? '').split('\n');
+      const others = (made.get(name) ?? '').split('\n').filter((line, index) => line !== lines[index]);
+      expect(new Set(others.map((line) => line.trim())).size, name).toBe(1);
+    }
+    expect([...made.values()].join('\n')).not.toContain('localhost');
+  });
+
+  it('When the store is another one, then for the same apps under the same name', () => {
+    const before = parse(committed.get('state.yaml') ?? '') as { metadata: unknown; scopes: unknown };
+    const after = parse(layOver(committed, STATE).get('state.yaml') ?? '') as typeof before & {
+      spec: unknown;
+    };
+    expect([after.metadata, after.scopes]).toEqual([before.metadata, before.scopes]);
+    expect(after.spec).toEqual((parse(STATE) as typeof after).spec);
+    expect(appsWithState(committed)).toEqual(component.parse(before as object & { spec: never }).scopes);
+  });
+
+  it('When components change, then what Compose has changes as well', () => {
+    const more = changed('pubsub.yaml', (text) => text.replace("value: '64'", "value: '65'"));
+    expect(layOver(more, STATE).get('pubsub.yaml')).toContain("value: '65'");
+    const scoped = changed('state.yaml', (text) => text.replace('[users,', '[returns, users,'));
+    expect(layOver(scoped, STATE).get('state.yaml')).toContain('[returns, users,');
+    expect(appsWithState(scoped)).toContain('returns');
+  });
+
+  it.each([
+    ['pubsub.yaml', 'localhost:6379', 'elsewhere:6379'],
+    ['configuration.yaml', 'localhost:9411', 'elsewhere:9411'],
+    ['email.yaml', 'value: localhost', 'value: elsewhere'],
+    ['state.yaml', 'spec:', 'other:'],
+  ])('When %s no longer has %s, then setting up fails', (name, from, to) => {
+    const files = new Map(changed(name, (text) => text.replaceAll(from, to)));
+    // The broker's address is in two files.
+    files.set('broadcast.yaml', (files.get('broadcast.yaml') ?? '').replaceAll(from, to));
+    expect(() => layOver(files, STATE)).toThrow();
+  });
+
+  it('When components have files, then setting up reads all of them', () => {
+    const all = readdirSync('components', { recursive: true, encoding: 'utf8' });
+    const kinds = all.filter((name) => name.includes('.')).map((name) => name.split('.').pop());
+    expect(new Set(kinds)).toEqual(new Set(['yaml', 'json', 'md']));
+  });
+});
+
+describe('the secrets of Compose', () => {
+  it('When they are made, then a service and its sidecar share their tokens and nothing else', () => {
+    const { service, sidecar } = newSecrets('orders', true);
+    const forService = parseEnv(service);
+    const forSidecar = parseEnv(sidecar);
+    expect(Object.keys(forService).toSorted()).toEqual(['APP_API_TOKEN', 'DAPR_API_TOKEN']);
+    expect(forSidecar).toMatchObject(forService);
+    expect(forSidecar['STATE_CONNECTION_STRING']).toMatch(
+      /^host=postgres user=orders database=orders password=[\w-]{32} sslmode=disable connect_timeout=2$/,
+    );
+    expect(newSecrets('gateway', false).sidecar).not.toContain('STATE');
+    expect(parseEnv(newSecrets('orders', true).service)).not.toEqual(forService);
+  });
+
+  it('When they are for users, then its service alone knows the first administrator', () => {
+    const { service, sidecar } = newSecrets('users', true);
+    expect(parseEnv(service)).toMatchObject({
+      ADMIN_EMAIL: 'admin@sidecart.example',
+      ADMIN_PASSWORD: expect.stringMatching(/^[\w-]{32}$/),
+    });
+    expect(sidecar).not.toContain('ADMIN');
+    expect(newSecrets('orders', true).service).not.toContain('ADMIN');
+  });
+
+  it('When a database is made, then for the password of its sidecar, and for nobody else', () => {
+    const { sidecar } = newSecrets('orders', true);
+    const [, password] = / password=([\w-]+) /.exec(sidecar)!;
+    const sql = databaseFor('orders', sidecar);
+    expect(sql).toContain(`CREATE ROLE "orders" LOGIN PASSWORD '${password}';`);
+    expect(sql).toContain('REVOKE CONNECT ON DATABASE "orders" FROM PUBLIC;');
+    expect(() => databaseFor('gateway', newSecrets('gateway', false).sidecar)).toThrow(/no password/);
+  });
+});
