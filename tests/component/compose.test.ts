@@ -151,7 +151,7 @@ describe('compose.yaml', () => {
       cap_drop: ['ALL'],
       security_opt: ['no-new-privileges:true'],
       restart: 'unless-stopped',
-      mem_limit: expect.stringMatching(/^\d+m$/),
+      mem_limit: expect.stringMatching(/^\d+[mg]$/),
     });
     expect('cap_add' in given).toBe(name === 'setup');
   });
