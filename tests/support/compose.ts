@@ -15,7 +15,7 @@ export function findEngine(): Engine | undefined {
   if (given) return { command: given, name: given.includes('podman') ? 'podman' : 'docker' };
   if (answer('docker', 'info') !== undefined && answer('docker', 'compose', 'version') !== undefined)
     return { command: 'docker compose', name: 'docker' };
-  const version = /podman-compose version:? (\d+)\.(\d+)/.exec(answer('podman-compose', '--version') ?? '');
+  const version = /podman-composer? +version:? +(\d+)\.(\d+)/.exec(answer('podman-compose', '--version') ?? '');
   const [major = 0, minor = 0] = version?.slice(1).map(Number) ?? [];
   const [oldestMajor = 0, oldestMinor = 0] = OLDEST_PODMAN_COMPOSE;
   if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor))

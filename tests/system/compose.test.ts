@@ -114,7 +114,7 @@ describe.skipIf(!engine)('all services in containers', () => {
   );
 
   it(
-    'When somebody without a token asks the database, then it is refused',
+    'When somebody without a password asks the database, then it is refused',
     async () => {
       const asked = (user: string, database: string) =>
         project.compose(
