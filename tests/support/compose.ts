@@ -6,8 +6,8 @@ export interface Engine {
   name: 'docker' | 'podman';
 }
 
-/** podman-compose knows `network_mode: service:` and conditions since then. */
-const OLDEST_PODMAN_COMPOSE = [1, 3];
+/** The oldest that was tried. 1.0 does not know `network_mode: service:`. */
+const OLDEST_PODMAN_COMPOSE = [1, 6];
 
 /** What there is to run Compose files with: `COMPOSE`, or what the machine has. Undefined, after a line that says why, without. */
 export function findEngine(): Engine | undefined {
@@ -15,7 +15,9 @@ export function findEngine(): Engine | undefined {
   if (given) return { command: given, name: given.includes('podman') ? 'podman' : 'docker' };
   if (answer('docker', 'info') !== undefined && answer('docker', 'compose', 'version') !== undefined)
     return { command: 'docker compose', name: 'docker' };
-  const version = /podman-composer? +version:? +(\d+)\.(\d+)/.exec(answer('podman-compose', '--version') ?? '');
+  const version = /podman-composer? +version:? +(\d+)\.(\d+)/.exec(
+    answer('podman-compose', '--version') ?? '',
+  );
   const [major = 0, minor = 0] = version?.slice(1).map(Number) ?? [];
   const [oldestMajor = 0, oldestMinor = 0] = OLDEST_PODMAN_COMPOSE;
   if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor))
