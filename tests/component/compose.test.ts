@@ -58,7 +58,6 @@ describe('compose.yaml', () => {
       expect(named(id)).toMatchObject({
         network_mode,
         image: `sidecart/${id}:local`,
-        working_dir: `/app/dist/services/${id}`,
         build: { args: { SERVICE: id } },
       });
       expect(named(`${id}-dapr`)).toMatchObject({ network_mode, environment: { APP_ID: id } });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { root } from '../../deploy/local/paths.ts';
+import { DAPR_RUNTIME, root } from '../../deploy/local/paths.ts';
 
 const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
 
@@ -16,8 +16,9 @@ describe('the images', () => {
     expect(versions).toEqual(new Set([version]));
   });
 
-  it('When a stage begins, then its base is the pinned image, or nothing', () => {
+  it('When a stage begins, then its base is a pinned image, or nothing', () => {
     const bases = [...textOf('deploy/docker/Dockerfile').matchAll(/^FROM (\S+)/gm)].map(([, base]) => base);
-    expect(new Set(bases)).toEqual(new Set(['${NODE_IMAGE}', 'scratch']));
+    expect(new Set(bases)).toEqual(new Set(['${NODE_IMAGE}', '${DAPRD_IMAGE}', 'scratch']));
+    expect(textOf('deploy/docker/Dockerfile')).toContain(`ARG DAPRD_IMAGE=daprio/daprd:${DAPR_RUNTIME}\n`);
   });
 });
