@@ -12,16 +12,19 @@ const KIND = 'docker build $BUILD_ARGUMENTS -t $IMAGE . && kind load docker-imag
 /** `npm run test:kubernetes`: the local overlay in the cluster of KUBECONFIG, under load and faults. See tests/kubernetes. */
 const asked = await orStop(process, () => {
   settings();
-  const {
-    load,
-    images = '',
-    seed = anySeed(),
-  } = argumentsOf({
+  const options = argumentsOf({
     load: { type: 'string' },
+    registry: { type: 'string' },
     images: { type: 'string' },
     seed: { type: 'string' },
   });
-  return { imageCommand: load ?? KIND, images: replacedImages(images), seed };
+  const { load = KIND, registry, images = '', seed = anySeed() } = options;
+  return {
+    imageCommand: load,
+    registry: registry === undefined ? '' : `${registry}/`,
+    images: replacedImages(images),
+    seed,
+  };
 });
 keepPrivate();
 await untilInterrupted(async (signal) => {

@@ -9,15 +9,15 @@ import { isReady, kubectl, list, OURS, PARTS, tryKubectl } from './cluster.ts';
 
 /** Until what was killed is ready again: a pod starts, and a sidecar that lost its database or broker is started again. */
 const READY_MS = 180_000;
-/** All Deployments, one surge pod each, on a machine that is busy with customers. */
-const ROLLOUT_MS = 600_000;
+/** One service, on a machine that is busy with customers. */
+const ROLLOUT_MS = 180_000;
 /** Metrics are some 15 s old, an autoscaler looks every 15 s, and a pod has to start. */
 const AUTOSCALE_MS = 240_000;
 /** Between two faults. */
 const CALM_MS = 3_000;
-/** Visitors who keep the gateway busy for ten seconds, from within the cluster: a port-forward would be busy first. */
+/** Visitors who keep the gateway busy for half a minute, from within the cluster: a port-forward would be busy first. */
 const CROWD = `
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 30_000;
   const visit = async () => {
     while (Date.now() < end) await fetch('http://gateway:8080/openapi.json').then((answer) => answer.text(), () => {});
   };
@@ -70,11 +70,14 @@ export async function untilAllReady(deadlineMs = READY_MS): Promise<void> {
   });
 }
 
+/** Updates one service after the other: all pods that start at once would take the processors of a small machine. */
 async function rollOut({ journal, tell }: Field): Promise<Checked> {
   const before = new Map(journal.failures);
   const sentBefore = sentIn(journal);
-  await kubectl(['rollout', 'restart', 'deployment', `--selector=${OURS}`]);
-  await untilAllReady(ROLLOUT_MS);
+  for (const { appID } of readTemplate().apps) {
+    await kubectl(['rollout', 'restart', `deployment/${appID}`]);
+    await untilAllReady(ROLLOUT_MS);
+  }
   const failed = [...journal.failures]
     .map(([what, times]): [string, number] => [what, times - (before.get(what) ?? 0)])
     .filter(([, times]) => times > 0);

@@ -17,9 +17,14 @@ export interface ReplacedImage {
  * Builds every image and brings it into the cluster, with a tag of this run.
  *
  * @param command a line for the shell. It finds the image's name in `IMAGE` and the arguments of its build in `BUILD_ARGUMENTS`.
+ * @param registry what comes before the names of images, such as `registry.example/shop/`; empty for none
  * @throws Error with the end of what the command said, where it fails
  */
-export async function loadImages(command: string, tell: (line: string) => void): Promise<ReplacedImage[]> {
+export async function loadImages(
+  command: string,
+  registry: string,
+  tell: (line: string) => void,
+): Promise<ReplacedImage[]> {
   const tag = `test-${randomBytes(4).toString('hex')}`;
   const services = readTemplate().apps.map(({ appID }) => ({
     name: `sidecart/${appID}`,
@@ -27,7 +32,7 @@ export async function loadImages(command: string, tell: (line: string) => void):
   }));
   const all = [...services, { name: 'sidecart/mail-catcher', build: '--target mail-catcher' }];
   for (const { name, build } of all) {
-    const image = `${name}:${tag}`;
+    const image = `${registry}${name}:${tag}`;
     const started = performance.now();
     const env = { IMAGE: image, BUILD_ARGUMENTS: `-f deploy/docker/Dockerfile ${build}` };
     const { status, stdout, stderr } = await run('sh', ['-c', `cd '${root}' && ${command}`], {
@@ -37,7 +42,7 @@ export async function loadImages(command: string, tell: (line: string) => void):
     if (status !== 0) throw new Error(`${image} could not be built and loaded:\n${endOf(stdout + stderr)}`);
     tell(`  ${image}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
   }
-  return all.map(({ name }) => ({ name, newName: name, newTag: tag }));
+  return all.map(({ name }) => ({ name, newName: registry + name, newTag: tag }));
 }
 
 const endOf = (text: string) => text.trim().split('\n').slice(-8).join('\n');

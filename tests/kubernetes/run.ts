@@ -20,6 +20,8 @@ import { missing } from './requirements.ts';
 export interface RunOptions {
   /** Builds an image and brings it into the cluster: see images.ts. */
   imageCommand: string;
+  /** Where the cluster finds these images, such as `registry.example/shop/`; empty where it has them by their names. */
+  registry: string;
   /** Images that come from elsewhere than the overlay says. */
   images: readonly ReplacedImage[];
   seed: string;
@@ -33,13 +35,20 @@ const DEMO_MS = 180_000;
 const REMOVE_MS = 180_000;
 
 /** The whole test. @returns whether everything was as it has to be. @throws Error where a step could not be done */
-export async function run({ imageCommand, images, seed, signal, tell }: RunOptions): Promise<boolean> {
+export async function run({
+  imageCommand,
+  registry,
+  images,
+  seed,
+  signal,
+  tell,
+}: RunOptions): Promise<boolean> {
   const problems = await missing();
   if (problems.length > 0)
     throw new Error(`This cluster cannot be used:\n${problems.map((one) => `  ${one}`).join('\n')}`);
 
   tell('\n1. Images');
-  const built = await loadImages(imageCommand, tell);
+  const built = await loadImages(imageCommand, registry, tell);
   const scratch = mkdtempSync(join(folder(root, '.sidecart/kubernetes'), 'run-'));
   const closing: (() => Promise<unknown>)[] = [];
   try {
