@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 
 export const NAMESPACE = 'sidecart';
 
@@ -83,28 +84,56 @@ export async function podOf(app: string): Promise<string> {
 }
 
 /**
- * Forwards ports of a pod to free ports of this machine.
+ * Forwards ports of a pod to free ports of this machine. `kubectl port-forward` ends by itself where a connection takes too long to
+ * make; then it is started again, at the same ports.
  *
- * @returns the local port of each, and how to end it
+ * @returns the local port of each, how often it was started again, and how to end it
  */
 export async function forward(pod: string, ports: readonly number[]) {
-  const args = ['--namespace', NAMESPACE, 'port-forward', `pod/${pod}`, ...ports.map((port) => `:${port}`)];
-  const child = spawn('kubectl', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const local = new Map<number, number>();
-  const stderr = text(child.stderr);
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  for await (const line of createInterface(child.stdout)) {
-    const [, here, there] = /^Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)$/.exec(line) ?? [];
-    if (here !== undefined) local.set(Number(there), Number(here));
-    if (local.size === ports.length) break;
-  }
-  if (local.size < ports.length) throw new Error(`kubectl port-forward: ${(await stderr).trim()}`);
-  child.stdout.resume();
+  let isClosed = false;
+  let restarts = 0;
+  let { child, ended } = await startForward(pod, ports, local);
+  const keptUp = (async () => {
+    for (;;) {
+      await ended;
+      if (isClosed) return;
+      restarts += 1;
+      const next = await startForward(pod, ports, local).catch(() => undefined);
+      if (next) ({ child, ended } = next);
+      else await delay(200);
+    }
+  })();
   return {
     portOf: (port: number) => local.get(port) ?? 0,
+    restarts: () => restarts,
     async close() {
+      isClosed = true;
       child.kill();
-      await ended;
+      await keptUp;
     },
   };
+}
+
+/** @throws Error with what kubectl says, where it does not forward all of the ports */
+async function startForward(pod: string, ports: readonly number[], local: Map<number, number>) {
+  const pairs = ports.map((port) => `${local.get(port) ?? ''}:${port}`);
+  const args = ['--namespace', NAMESPACE, 'port-forward', `pod/${pod}`, ...pairs];
+  const child = spawn('kubectl', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const stderr = text(child.stderr);
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const open = new Set<number>();
+  for await (const line of createInterface(child.stdout)) {
+    const [, here, there] = /^Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)$/.exec(line) ?? [];
+    if (here === undefined) continue;
+    local.set(Number(there), Number(here));
+    open.add(Number(there));
+    if (open.size === ports.length) break;
+  }
+  if (open.size < ports.length) {
+    child.kill();
+    throw new Error(`kubectl port-forward: ${(await stderr).trim()}`);
+  }
+  child.stdout.resume();
+  return { child, ended };
 }
