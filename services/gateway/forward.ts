@@ -27,12 +27,13 @@ const RESPONSE_HEADERS = [
   'allow',
 ] as const;
 
-/** The sidecar picks a replica at random each time, for some seconds also one that is gone. */
-const TRIES = 5;
+/**
+ * Between two tries. The sidecar picks a replica at random each time, for seconds also one that is gone. In a pod that ends, the
+ * sidecar takes calls for some two seconds after its service has ended: services/decisions/0073-kubernetes.md. Milliseconds.
+ */
+const PAUSES = [50, 100, 200, 400, 800, 800];
 /** A call that fails sooner has found nobody; what takes longer may be under way. Milliseconds. */
 const FOUND_NOBODY = 500;
-/** Between two tries, at first. Milliseconds. */
-const PAUSE = 50;
 
 /**
  * Asks once more where a replica is not there and another may be. Not by the sidecar's own retries: they cannot tell a
@@ -46,14 +47,15 @@ async function ask(
   sidecar: Pick<Sidecar, 'invoke'>,
 ): Promise<SidecarResponse> {
   const mayBeRepeated = request.method === 'GET' || request.headers?.['idempotency-key'] !== undefined;
-  for (let tries = 1; ; tries++) {
+  for (let tries = 0; ; tries++) {
+    const pause = PAUSES[tries];
     const asked = performance.now();
     try {
       return await sidecar.invoke(service, request);
     } catch (error) {
-      if (!mayBeRepeated || tries === TRIES || performance.now() - asked > FOUND_NOBODY) throw error;
+      if (!mayBeRepeated || pause === undefined || performance.now() - asked > FOUND_NOBODY) throw error;
     }
-    await delay(PAUSE * tries);
+    await delay(pause);
   }
 }
 
