@@ -1,7 +1,7 @@
-import type { Server } from 'node:http';
-import type { RequestListener } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer as createNetServer, type AddressInfo, type Server as NetServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { createHttpServer, type HttpOptions } from './http-server.ts';
 import type { Logger } from './log.ts';
 
@@ -84,6 +84,26 @@ export function stopSignal(process: NodeJS.Process): AbortSignal {
 
 /** How often a server that is closing looks for connections that have become idle. Milliseconds. */
 const LOOK_FOR_IDLE = 50;
+
+/** How long callers have to leave a server that is about to close. Milliseconds. */
+const LEAVE_WITHIN = 2_000;
+
+/**
+ * Asks callers to come back on another connection (`Connection: close`, RFC 9112, 9.6), and closes the server when they have left, or
+ * after two seconds. A caller that sends a request on a connection while the server closes it gets no answer.
+ */
+export async function drainServer(server: Server): Promise<void> {
+  server.prependListener('request', (_req, res: ServerResponse) => void res.setHeader('connection', 'close'));
+  const deadline = performance.now() + LEAVE_WITHIN;
+  while ((await connectionsOf(server)) > 0 && performance.now() < deadline) await delay(LOOK_FOR_IDLE);
+  await closeServer(server);
+}
+
+async function connectionsOf(server: Server): Promise<number> {
+  const all = [server, ...(others.get(server) ?? [])];
+  const counts = await Promise.all(all.map((one) => promisify(one.getConnections.bind(one))()));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
 
 /** Takes no new connections, and resolves when what is in flight is answered. */
 export async function closeServer(server: Server): Promise<void> {

@@ -108,10 +108,15 @@ describe('the pods', () => {
     ],
     [
       'is killed',
-      ({ pod }) => (pod.terminationGracePeriodSeconds = 20),
-      'stops in 20 s, and is killed before',
+      ({ pod }) => (pod.terminationGracePeriodSeconds = 15),
+      'stops in 15 s, and is killed before',
     ],
-    ['is killed late', annotate('graceful-shutdown-seconds', '15'), 'stops in 30 s, and is killed before'],
+    ['is killed late', annotate('graceful-shutdown-seconds', '26'), 'stops in 30 s, and is killed before'],
+    [
+      'has a sidecar that stays too long',
+      annotate('block-shutdown-duration', '5s'),
+      'the sidecar still takes calls when its service stops',
+    ],
   ])('When one %s, then it is found', (_what, change, offence) => {
     const orders = workloadsIn(local).find(({ name }) => name === 'orders')!;
     change(orders);

@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import { connect, Server, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it, vi } from 'vitest';
-import { closeServer, listen } from '../../services/shared/run.ts';
+import { closeServer, drainServer, listen } from '../../services/shared/run.ts';
 
 describe('a server that closes', () => {
   it('When a request is under way on a connection that is kept, then it is answered, and nobody waits any longer', async () => {
@@ -33,6 +33,28 @@ describe('a server that closes', () => {
     const started = performance.now();
     await closing;
     expect(performance.now() - started).toBeLessThan(1_000);
+    agent.destroy();
+  });
+});
+
+describe('a server that drains', () => {
+  it('When a caller asks once more on a kept connection, then it is answered and told to leave, and then the server closes', async () => {
+    const server = await listen((_req, res) => void res.end('done'), 0, '127.0.0.1');
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const { port } = server.address() as AddressInfo;
+    const ask = () =>
+      new Promise<string | undefined>((resolve, reject) => {
+        request({ port, agent }, (res) => void text(res).then(() => resolve(res.headers.connection), reject))
+          .on('error', reject)
+          .end();
+      });
+    expect(await ask()).toBe('keep-alive');
+    const started = performance.now();
+    const drained = drainServer(server);
+    expect(await ask()).toBe('close');
+    await drained;
+    expect(performance.now() - started).toBeLessThan(1_500);
+    await expect(ask()).rejects.toThrow('ECONNREFUSED');
     agent.destroy();
   });
 });

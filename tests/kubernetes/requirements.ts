@@ -3,7 +3,7 @@ import { run, NAMESPACE, type Ran } from './cluster.ts';
 /** What a cluster must have before anything is applied. */
 
 const DAPR = 'dapr-system';
-/** The first version that can inject a sidecar as an init container that restarts. */
+/** The version that the manifests were tried with. */
 const LEAST_DAPR = [1, 18];
 const INSTALL =
   'helm upgrade --install dapr dapr/dapr --version 1.18.2 -n dapr-system --create-namespace --wait ' +
@@ -71,7 +71,7 @@ async function daprProblems(): Promise<string[]> {
     'jsonpath={.spec.mtls.enabled}',
   );
   return [
-    ...(isOld ? [`Dapr ${tag} is too old: 1.18 is the first that works here. Upgrade it: ${INSTALL}`] : []),
+    ...(isOld ? [`Dapr ${tag} is too old: the manifests were tried with 1.18. Upgrade it: ${INSTALL}`] : []),
     ...(drops === true
       ? []
       : [

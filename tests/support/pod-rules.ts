@@ -82,14 +82,19 @@ function sidecar(annotations: Record<string, string>): Verdict[] {
       'GOMEMLIMIT of the sidecar is not below its limit of memory',
     value('sidecar-seccomp-profile-type') === 'RuntimeDefault' || 'the sidecar has no seccomp profile',
     value('disable-builtin-k8s-secret-store') === 'true' || 'the sidecar has a secret store',
-    value('enable-native-sidecar') === 'true' || 'the sidecar may end before its service',
   ];
 }
 
-/** A service stops after the pod is known to nobody, and its sidecar after the service. */
+/**
+ * A pod that has to go is unknown to its callers first. Then its sidecar lets go of those that are connected, and then its service stops.
+ */
 function stop({ pod, annotations }: Workload): Verdict[] {
   const preStop = Math.max(...pod.containers.map(({ lifecycle }) => lifecycle.preStop?.sleep?.seconds ?? 0));
-  const needed =
-    preStop + STOP_TIMEOUT / 1000 + Number(annotations['dapr.io/graceful-shutdown-seconds'] ?? NaN);
-  return [needed < pod.terminationGracePeriodSeconds || `stops in ${needed} s, and is killed before`];
+  const [, blocked = NaN] = /^(\d+)s$/.exec(annotations['dapr.io/block-shutdown-duration'] ?? '') ?? [];
+  const graceful = Number(annotations['dapr.io/graceful-shutdown-seconds'] ?? NaN);
+  const needed = Math.max(preStop + STOP_TIMEOUT / 1000, Number(blocked) + graceful);
+  return [
+    Number(blocked) < preStop || 'the sidecar still takes calls when its service stops',
+    needed < pod.terminationGracePeriodSeconds || `stops in ${needed} s, and is killed before`,
+  ];
 }
