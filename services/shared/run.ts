@@ -86,7 +86,7 @@ export function stopSignal(process: NodeJS.Process): AbortSignal {
 const LOOK_FOR_IDLE = 50;
 
 /** How long callers have to leave a server that is about to close. Milliseconds. */
-const LEAVE_WITHIN = 2_000;
+export const LEAVE_WITHIN = 2_000;
 
 /**
  * Asks callers to come back on another connection (`Connection: close`, RFC 9112, 9.6), and closes the server when they have left, or

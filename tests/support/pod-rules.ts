@@ -1,4 +1,4 @@
-import { STOP_TIMEOUT } from '../../services/shared/run.ts';
+import { LEAVE_WITHIN, STOP_TIMEOUT } from '../../services/shared/run.ts';
 import { quantity, type Container, type Workload } from './workloads.ts';
 
 /** What is wrong with a workload by the rules for all pods here, as sentences. */
@@ -87,14 +87,17 @@ function sidecar(annotations: Record<string, string>): Verdict[] {
 
 /**
  * A pod that has to go is unknown to its callers first. Then its sidecar lets go of those that are connected, and then its service stops.
+ * Clients of the gateway are connected to the gateway itself, which needs its sidecar until they have left.
  */
-function stop({ pod, annotations }: Workload): Verdict[] {
+function stop({ name, pod, annotations }: Workload): Verdict[] {
   const preStop = Math.max(...pod.containers.map(({ lifecycle }) => lifecycle.preStop?.sleep?.seconds ?? 0));
   const [, blocked = NaN] = /^(\d+)s$/.exec(annotations['dapr.io/block-shutdown-duration'] ?? '') ?? [];
   const graceful = Number(annotations['dapr.io/graceful-shutdown-seconds'] ?? NaN);
   const needed = Math.max(preStop + STOP_TIMEOUT / 1000, Number(blocked) + graceful);
   return [
-    Number(blocked) < preStop || 'the sidecar still takes calls when its service stops',
+    name === 'gateway'
+      ? Number(blocked) > preStop + LEAVE_WITHIN / 1000 || 'the sidecar ends before the clients have left'
+      : Number(blocked) < preStop || 'the sidecar still takes calls when its service stops',
     needed < pod.terminationGracePeriodSeconds || `stops in ${needed} s, and is killed before`,
   ];
 }
