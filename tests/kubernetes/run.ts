@@ -55,7 +55,7 @@ export async function run({
     tell('\n2. deploy/kubernetes/overlays/local');
     const products = shelf('shop');
     closing.push(remove);
-    await apply(scratch, [...built, ...images], catalogue([products]));
+    await apply(scratch, [...built, ...images], [FOR_THE_DEMO, ...catalogue([products])]);
     await untilStarted(signal, tell);
     const door = await forward('door', [8080, 9411, 8025]);
     closing.push(() => door.close());
@@ -167,6 +167,9 @@ async function administrator() {
   const value = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
   return { email: value('email'), password: value('password'), isMadeUp: true };
 }
+
+/** The demo buys the first product of which there are ten: none of those that the checks count. */
+const FOR_THE_DEMO = { product_id: 'demo', name: 'Demo', unit_price: 1_290, currency: 'EUR', on_hand: 1_000 };
 
 /** Where the trace of a delivered order has to lead. */
 const EDGES = [
