@@ -70,7 +70,7 @@ export async function untilAllReady(deadlineMs = READY_MS): Promise<void> {
   });
 }
 
-/** Updates one service after the other: all pods that start at once would take the processors of a small machine. */
+/** Updates one service after the other: all pods that start at once would take the processors of a small machine. Each takes 30 s. */
 async function rollOut({ journal, tell }: Field): Promise<Checked> {
   const before = new Map(journal.failures);
   const sentBefore = sentIn(journal);
