@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { buildWithGo } from './go-build.ts';
+import { buildDapr } from './dapr-build.ts';
+import { keyOf, usedComponents } from './dapr-components.ts';
+import { downloadDapr, RELEASES, type DaprProgram } from './dapr-release.ts';
 import { cacheDir, DAPR_CLI, DAPR_RUNTIME, folder, home } from './paths.ts';
 import { output } from './processes.ts';
 
@@ -43,8 +45,24 @@ function isOlder(version: string): boolean {
   return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
 }
 
+/** Not `all`: what is built has the components that are used. The commands check it (settings.ts). */
+const types = process.env['DAPR_COMPONENTS'] === 'all' ? undefined : usedComponents();
+
+/** Everything with all components, as it is published. */
+const WHOLE = join(cacheDir, `dapr-${DAPR_RUNTIME}-cli-${DAPR_CLI}`);
+/** A daprd with the components that are used. With others it is another one. */
+const SMALL = types && join(cacheDir, `daprd-${DAPR_RUNTIME}-${keyOf(types)}`);
+
+const programIn = (place: string, name: DaprProgram) => join(place, '.dapr', 'bin', name);
+
+/** Where a program is or will be: a whole daprd is as good as a small one. */
+function placeOf(name: DaprProgram): string {
+  return name === 'daprd' && SMALL && !existsSync(programIn(WHOLE, name)) ? SMALL : WHOLE;
+}
+
 /**
- * The Dapr to use: the installed one, else one that is built with Go, once, into the cache.
+ * The Dapr to use: the installed one, else the published one, which is downloaded, else one that is built with Go. It is kept in
+ * the cache.
  *
  * @param tell is told what is being done, with the log file of it
  * @param needsScheduler whether a scheduler will have to be started
@@ -52,40 +70,50 @@ function isOlder(version: string): boolean {
 export async function findOrBuildDapr(tell: (what: string) => void, needsScheduler: boolean): Promise<Dapr> {
   const installed = installedDapr();
   if (installed && (!needsScheduler || existsSync(installed.scheduler))) return installed;
-  const built = join(cacheDir, `dapr-${DAPR_RUNTIME}-cli-${DAPR_CLI}`);
-  const bin = folder(built, '.dapr', 'bin');
-  const program = (name: string) => join(bin, name);
-  const version = (variable: string, value: string) => ['-ldflags', `-s -w -X ${variable}=${value}`];
-  const runtime = [
-    '-tags',
-    'allcomponents',
-    ...version('github.com/dapr/dapr/pkg/buildinfo.version', DAPR_RUNTIME),
-  ];
-  const logFile = join(folder(cacheDir, 'logs'), 'dapr-build.log');
-
-  const parts = [
-    { name: 'daprd', module: 'runtime', flags: runtime, source: 'github.com/dapr/dapr/cmd/daprd' },
-    { name: 'scheduler', module: 'runtime', flags: runtime, source: 'github.com/dapr/dapr/cmd/scheduler' },
-    { name: 'dapr', module: 'cli', flags: version('main.version', DAPR_CLI), source: 'github.com/dapr/cli' },
-  ];
-  // `dapr init` has its scheduler in a container, where a system of its own cannot use it: that part is built then.
-  const wanted = installed ? parts.filter(({ name }) => name === 'scheduler') : parts;
-  const missing = wanted.filter(({ name }) => !existsSync(program(name)));
-  if (missing.length > 0 && output('go', 'version') === undefined)
-    throw new Error(
-      `Neither Dapr's ${missing.map(({ name }) => name).join(', ')} nor Go is on this machine. Install the Dapr CLI and ` +
-        'run `dapr init --slim` (https://docs.dapr.io/getting-started/), or install Go, with which Sidecart builds it.',
-    );
-  for (const { name, module, flags, source } of missing) {
-    tell(`building ${name} with Go (once; up to ten minutes in all), log: ${logFile}`);
-    await buildWithGo({ program: program(name), module, flags, source, logFile });
-  }
+  // `dapr init` has its scheduler in a container, where a system of its own cannot use it: that part is kept here then.
+  const wanted: DaprProgram[] = installed ? ['scheduler'] : ['daprd', 'scheduler', 'dapr'];
+  const missing = wanted.filter((name) => !existsSync(programIn(placeOf(name), name)));
+  if (missing.length > 0) await downloadOrBuild(missing, tell);
+  const program = (name: DaprProgram) => programIn(placeOf(name), name);
   if (installed) return { ...installed, scheduler: program('scheduler') };
   return {
     cli: program('dapr'),
     daprd: program('daprd'),
     scheduler: program('scheduler'),
-    env: { DAPR_RUNTIME_PATH: built },
+    env: { DAPR_RUNTIME_PATH: placeOf('daprd') },
     version: DAPR_RUNTIME,
   };
+}
+
+async function downloadOrBuild(missing: DaprProgram[], tell: (what: string) => void): Promise<void> {
+  const logFile = join(folder(cacheDir, 'logs'), 'dapr-build.log');
+  folder(WHOLE, '.dapr', 'bin');
+  tell(`downloading ${missing.join(', ')} (once), from ${RELEASES}`);
+  const tried = await Promise.all(
+    missing.map(async (name) => ({
+      name,
+      problem: await downloadDapr({ name, program: programIn(WHOLE, name), logFile }),
+    })),
+  );
+  const problems = tried.flatMap(({ problem }) => problem ?? []);
+  if (problems.length === 0) return;
+  appendFileSync(logFile, problems.map((problem) => `not downloaded: ${problem}\n`).join(''));
+  const rest = tried.filter(({ problem }) => problem).map(({ name }) => name);
+  if (output('go', 'version') === undefined)
+    throw new Error(
+      `Neither Dapr's ${rest.join(', ')} nor Go is on this machine, and the release could not be downloaded:\n` +
+        `  ${problems.join('\n  ')}\n` +
+        'Install the Dapr CLI and run `dapr init --slim` (https://docs.dapr.io/getting-started/); or name a proxy ' +
+        '(HTTPS_PROXY) or a mirror (DAPR_RELEASES); or install Go, with which Sidecart builds it.',
+    );
+  tell(
+    `building ${rest.join(', ')} with Go (once; up to ten minutes), as the release was not to be had: ` +
+      `${problems[0] ?? ''}; log: ${logFile}`,
+  );
+  if (SMALL) folder(SMALL, '.dapr', 'bin');
+  await buildDapr({
+    programs: new Map(rest.map((name) => [name, programIn(placeOf(name), name)])),
+    types,
+    logFile,
+  });
 }

@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, renameSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { cacheDir, folder, root } from './paths.ts';
 import { output, run } from './processes.ts';
+import { inScratch } from './scratch.ts';
 
 /** A server that is one Go program. */
 export interface GoProgram {
@@ -38,30 +39,25 @@ export async function findOrBuild(wanted: GoProgram, tell: (what: string) => voi
 }
 
 /**
- * Builds a Go program with the versions of a folder of toolchain/. What is interrupted starts again cleanly: a program
- * gets its name when it is complete, and Go keeps what it has compiled.
+ * Builds a Go program with the versions of a module. What is interrupted starts again cleanly: a program gets its name when it
+ * is complete, and Go keeps what it has compiled.
  */
 export async function buildWithGo(options: {
   program: string;
-  /** The folder of toolchain/ whose go.mod and go.sum hold the versions. */
+  /** Whose go.mod and go.sum hold the versions: a folder of toolchain/, or a path. */
   module: string;
   flags: string[];
   source: string;
   logFile: string;
+  env?: Record<string, string>;
 }): Promise<void> {
-  const { program, module, flags, source, logFile } = options;
-  const scratch = mkdtempSync(join(dirname(program), 'build-'));
-  const discard = () => rmSync(scratch, { recursive: true, force: true });
-  process.once('exit', discard);
-  try {
+  const { program, module, flags, source, logFile, env = {} } = options;
+  await inScratch(dirname(program), async (scratch) => {
     const file = join(scratch, 'program');
-    await run('go', ['build', ...flags, '-o', file, source], {
-      logFile,
-      cwd: join(root, 'deploy/local/toolchain', module),
-    });
+    await run('go', ['build', ...flags, '-o', file, source], { logFile, cwd: moduleFolder(module), env });
     renameSync(file, program);
-  } finally {
-    process.off('exit', discard);
-    discard();
-  }
+  });
 }
+
+/** The folder of a module of toolchain/; a path stays one. */
+export const moduleFolder = (module: string): string => resolve(root, 'deploy/local/toolchain', module);

@@ -8,7 +8,7 @@ import { config as notifications } from '../../services/notifications/config.ts'
 import { config as orders } from '../../services/orders/config.ts';
 import { config as payments } from '../../services/payments/config.ts';
 import { baseConfig, loadConfig, problemsOf, wrongEnvironment } from '../../services/shared/config.ts';
-import { origin, setting } from '../../services/shared/settings.ts';
+import { hasCredentials, origin, setting, url } from '../../services/shared/settings.ts';
 import { adminConfig, bothOrNone, config as users } from '../../services/users/config.ts';
 import { home } from './paths.ts';
 import { portOffsetSetting } from './ports.ts';
@@ -27,12 +27,25 @@ export const settingsSchema = z
       '/home/ada/.cache',
       z.string().refine(isAbsolute, 'must be an absolute path'),
     ).optional(),
+    /** Where dapr-release.ts looks for `dapr/releases/download/...` and `cli/releases/download/...`. */
+    DAPR_RELEASES: url({
+      example: 'https://mirror.example/dapr',
+      schemes: ['https', 'http'],
+      problem: releasesProblem,
+    }).optional(),
+    /** Which components a daprd has that is built here: those of the component files, or all. */
+    DAPR_COMPONENTS: setting('all', z.enum(['used', 'all'])).optional(),
     /** Where `npm run demo` finds the system. */
     SIDECART_API: setting('http://localhost:8080', origin).optional(),
     LOG_LEVEL: baseConfig.shape.LOG_LEVEL,
     ...adminConfig,
   })
   .check(...bothOrNone);
+
+function releasesProblem(parsed: URL): string | undefined {
+  if (hasCredentials(parsed)) return 'must have no user and no password: they are not sent';
+  return parsed.search === '' ? undefined : 'must have no query: the paths of the releases follow';
+}
 
 const NO_HOME =
   'HOME: is missing, and this user has no entry in /etc/passwd; Go, npm and Dapr keep files there. For example: HOME=/tmp/home';

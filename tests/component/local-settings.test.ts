@@ -11,6 +11,13 @@ const BROKEN: Record<string, string[]> = {
   PORT_OFFSET: ['x', '-1', '1.5', '1e3', ' 1000', '22001', '2000'],
   SIDECART_CACHE: [],
   XDG_CACHE_HOME: ['.cache', '~/.cache'],
+  DAPR_RELEASES: [
+    'mirror.example',
+    'ftp://mirror.example',
+    'https://ada:secret@mirror.example',
+    'https://mirror.example/?a',
+  ],
+  DAPR_COMPONENTS: ['some', 'ALL'],
   SIDECART_API: ['localhost:8080', 'http://', 'http://localhost:8080/api', 'http://ada:secret@localhost'],
   LOG_LEVEL: ['INFO', 'loud'],
   ADMIN_EMAIL: ['boss'],

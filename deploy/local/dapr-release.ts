@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, createWriteStream, renameSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { EnvHttpProxyAgent, interceptors, request, type Dispatcher } from 'undici';
+import { DAPR_CLI, DAPR_RUNTIME } from './paths.ts';
+import { run } from './processes.ts';
+import { inScratch } from './scratch.ts';
+
+/** Where the releases are that Dapr publishes, or a mirror with the same paths below it. The commands check it (settings.ts). */
+export const RELEASES = process.env['DAPR_RELEASES'] || 'https://github.com/dapr';
+
+/** When a download is given up: services/decisions/0110-first-start.md. */
+const LIMITS = {
+  connectMs: 3_000,
+  /** Without anything that comes. */
+  stallMs: 5_000,
+  totalMs: 600_000,
+  /** Of the archive; daprd, the largest, has some 70 million. */
+  bytes: 300_000_000,
+};
+
+/** What names a program in Dapr's releases: the repository and the version. */
+const PUBLISHED = {
+  daprd: ['dapr', DAPR_RUNTIME],
+  scheduler: ['dapr', DAPR_RUNTIME],
+  dapr: ['cli', DAPR_CLI],
+} as const;
+export type DaprProgram = keyof typeof PUBLISHED;
+
+/** Where a program is published for this machine; undefined where it is not. */
+function urlOf(name: DaprProgram, releases: string): string | undefined {
+  const { platform, arch } = process;
+  const architecture = { x64: 'amd64', arm64: 'arm64', arm: 'arm' }[arch as string];
+  if (!architecture || !['linux', 'darwin'].includes(platform)) return undefined;
+  const [repository, version] = PUBLISHED[name];
+  const file = `${name}_${platform}_${architecture}.tar.gz`;
+  return `${releases.replace(/\/+$/, '')}/${repository}/releases/download/v${version}/${file}`;
+}
+
+/**
+ * Downloads a program of Dapr, through the proxy of HTTP_PROXY and HTTPS_PROXY, and compares it with the published checksum.
+ *
+ * @returns why there is none; undefined where there is
+ * @throws Error where what came is not what was published
+ */
+export async function downloadDapr(options: {
+  name: DaprProgram;
+  program: string;
+  logFile: string;
+  releases?: string;
+  limits?: typeof LIMITS;
+}): Promise<string | undefined> {
+  const { name, program, logFile, releases = RELEASES, limits = LIMITS } = options;
+  const url = urlOf(name, releases);
+  if (!url) return `Dapr publishes no ${name} for ${process.platform} on ${process.arch}`;
+  const connect = { timeout: limits.connectMs };
+  const agent = new EnvHttpProxyAgent({ connect, proxyTls: connect, requestTls: connect });
+  const dispatcher = agent.compose(interceptors.redirect({ maxRedirections: 5 }));
+  try {
+    return await inScratch(dirname(program), async (scratch) => {
+      const archive = join(scratch, basename(url));
+      const hash = createHash('sha256');
+      let published = '';
+      try {
+        published = await checksumAt(`${url}.sha256`, dispatcher, limits);
+        await pipeline(
+          bytesAt(url, dispatcher, limits),
+          async function* (chunks: AsyncIterable<Uint8Array>) {
+            for await (const chunk of chunks) {
+              hash.update(chunk);
+              yield chunk;
+            }
+          },
+          createWriteStream(archive),
+        );
+      } catch (error) {
+        return `${url}: ${reasonOf(error)}`;
+      }
+      const received = hash.digest('hex');
+      if (received !== published)
+        throw new Error(
+          `${url} is not what was published: its SHA-256 is ${received}, and ${basename(url)}.sha256 has ${published}. ` +
+            'Nothing of it is kept or run. Look at who serves it (DAPR_RELEASES, a proxy), or install Dapr yourself.',
+        );
+      await run('tar', ['-xzf', archive, '-o', '-C', scratch], { logFile });
+      chmodSync(join(scratch, name), 0o755);
+      renameSync(join(scratch, name), program);
+      return undefined;
+    });
+  } finally {
+    await agent.destroy();
+  }
+}
+
+/** A file as `sha256sum` writes it. */
+async function checksumAt(url: string, dispatcher: Dispatcher, limits: typeof LIMITS): Promise<string> {
+  const written = await text(bytesAt(url, dispatcher, { ...limits, bytes: 10_000 }));
+  const sum = /^([\da-f]{64})\s/.exec(written)?.[1];
+  if (!sum) throw new Error(`there is no checksum in ${basename(url)}`);
+  return sum;
+}
+
+/** The bytes as they are: `fetch` would unpack an archive that a server marks as compressed. */
+async function* bytesAt(
+  url: string,
+  dispatcher: Dispatcher,
+  { stallMs, totalMs, bytes }: typeof LIMITS,
+): AsyncGenerator<Uint8Array> {
+  const stalled = new AbortController();
+  const stop = () => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`));
+  const watchdog = setTimeout(stop, stallMs);
+  const signal = AbortSignal.any([stalled.signal, AbortSignal.timeout(totalMs)]);
+  let left = bytes;
+  try {
+    // A request that has no connection yet does not listen to the signal, as behind a proxy that says nothing.
+    const { statusCode, body } = await Promise.race([
+      request(url, { dispatcher, signal }),
+      rejectionOf(signal),
+    ]);
+    if (statusCode !== 200) throw new Error(`answered with ${statusCode}`);
+    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      watchdog.refresh();
+      left -= chunk.length;
+      if (left < 0) throw new Error(`has more than ${bytes} bytes`);
+      yield chunk;
+    }
+  } finally {
+    clearTimeout(watchdog);
+  }
+}
+
+async function rejectionOf(signal: AbortSignal): Promise<never> {
+  await once(signal, 'abort');
+  throw signal.reason;
+}
+
+function reasonOf(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return message || code || String(error);
+}
