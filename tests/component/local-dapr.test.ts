@@ -15,6 +15,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { usedComponents, writeDaprd } from '../../deploy/local/dapr-components.ts';
 import { pathOf, printedBy, serveReleases, type Published, type Releases } from '../support/releases.ts';
 
+// Each reading of processes.ts listens to the end of this process.
+process.setMaxListeners(20);
+
 let scratch: string;
 let releases: Releases;
 beforeEach(async () => {
@@ -79,7 +82,7 @@ const withdraw = (...names: Published[]) => {
   for (const name of names) releases.answers.delete(pathOf(name));
 };
 
-describe('the first start on a machine without Dapr', { timeout: 30_000 }, () => {
+describe('the first start on a machine without Dapr', { timeout: 60_000 }, () => {
   it('When there is a release, then it is downloaded, once, and nothing is built', async () => {
     withGo();
     const found = await findOrBuild();

@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 /** Long enough for a machine that is busy. */
-const LIMITS = { connectMs: 3_000, stallMs: 3_000, totalMs: 20_000, bytes: 1_000_000 };
+const LIMITS = { connectMs: 10_000, stallMs: 10_000, totalMs: 50_000, bytes: 1_000_000 };
 const IMPATIENT = { ...LIMITS, stallMs: 300 };
 const ARCHIVE = pathOf('daprd');
 const SUM = `${ARCHIVE}.sha256`;
@@ -59,7 +59,7 @@ function slowly(archive: Buffer): RequestListener {
   };
 }
 
-describe('a program of Dapr that is downloaded', { timeout: 30_000 }, () => {
+describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
   it('When what comes is what was published, then it is there and runs', async () => {
     expect(await download()).toBeUndefined();
     isWhole();
@@ -152,7 +152,7 @@ describe('a program of Dapr that is downloaded', { timeout: 30_000 }, () => {
   });
 });
 
-describe('behind a proxy', { timeout: 30_000 }, () => {
+describe('behind a proxy', { timeout: 60_000 }, () => {
   const BEHIND = 'http://releases.example';
 
   async function useProxy(proxy: Server): Promise<void> {
