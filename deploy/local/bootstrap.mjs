@@ -22,13 +22,17 @@ const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 if (modified('node_modules/.package-lock.json') < modified('package-lock.json')) {
   // The tools that compile and start are among the development packages: NODE_ENV=production must not leave them out.
-  step('Installing packages (npm ci)', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
+  const hint = 'Packages come over the network: check it, and the proxy (HTTPS_PROXY). Then start again.';
+  step('Installing packages (npm ci)', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund'], hint);
   dropPinnedNodeThatFails();
 }
 if (modified('dist/.built') < newest('services', 'deploy', 'tests', 'tsconfig.json', 'package-lock.json')) {
-  step('Compiling (tsc)', 'npm', ['run', '--silent', 'build']);
+  step('Compiling (tsc)', 'npm', ['run', '--silent', 'build'], 'Correct the code, and start again.');
   writeFileSync('dist/.built', '');
 }
+
+// Node.js 22 and newer keep there what they have compiled: a fifth of a service's processor time to start.
+process.env.NODE_COMPILE_CACHE ||= join(root, 'node_modules/.cache/node');
 
 const [command = 'start', ...args] = process.argv.slice(2);
 // Within a script of npm this is the Node.js that package-lock.json pins, which was not there yet when this one began.
@@ -51,11 +55,14 @@ function dropPinnedNodeThatFails() {
   );
 }
 
-function step(what, program, programArgs) {
+function step(what, program, programArgs, hint) {
   console.log(`${what} ...`);
   const started = performance.now();
   const { status } = spawnSync(program, programArgs, { stdio: ['ignore', 'inherit', 'inherit'] });
-  if (status !== 0) process.exit(status ?? 1);
+  if (status !== 0) {
+    console.error(`${what}: failed; the reason is above. ${hint}`);
+    process.exit(1);
+  }
   console.log(`${what}: done in ${Math.round((performance.now() - started) / 1000)} s`);
 }
 

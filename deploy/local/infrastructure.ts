@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Dapr } from './dapr.ts';
@@ -18,6 +18,8 @@ export interface Part {
   /** What is there already and may be used instead, if anything: said to the user. */
   found: () => Promise<string | undefined>;
   start: () => Promise<Running>;
+  /** Services and sidecars start without it. */
+  canComeLater?: boolean;
 }
 
 /** The parts, in the order in which they are started. */
@@ -55,6 +57,7 @@ export function partsOf(options: {
       found: async () =>
         (await isTaken(ports.smtp)) ? using('mail catcher', ports.mailWeb, isTaken) : undefined,
       start: () => startMailCatcher({ ports, logDir }),
+      canComeLater: true,
     },
   ];
   if (!zipkinJar) return parts;
@@ -64,6 +67,7 @@ export function partsOf(options: {
       title: 'Zipkin',
       found: () => using('Zipkin', ports.zipkin, answersAsZipkin),
       start: () => startZipkin({ jar: zipkinJar, port: ports.zipkin, logDir, listenAddress }),
+      canComeLater: true,
     },
   ];
 }
@@ -85,7 +89,10 @@ export function adminOf(dataDir: string): Admin {
   const file = join(folder(dataDir), 'admin.json');
   if (existsSync(file)) return { ...madeUp.parse(JSON.parse(readFileSync(file, 'utf8'))), isMadeUp: true };
   const admin = { email: 'admin@sidecart.example', password: randomBytes(12).toString('base64url') };
-  writeFileSync(file, JSON.stringify(admin), { mode: 0o600 });
+  // A full disk must not leave half of it.
+  const part = `${file}.${process.pid}`;
+  writeFileSync(part, JSON.stringify(admin), { mode: 0o600 });
+  renameSync(part, file);
   return { ...admin, isMadeUp: true };
 }
 

@@ -1,7 +1,9 @@
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { loadConfig } from '../../services/shared/config.ts';
 import { integer } from '../../services/shared/settings.ts';
+import { holderOf } from './port-holder.ts';
 import { readTemplate, type App } from './template.ts';
 
 /** The highest shifted port is Zipkin's; further up are those that the system gives to outgoing connections. */
@@ -163,11 +165,41 @@ export function isTaken(port: number): Promise<boolean> {
   });
 }
 
-/** @throws Error that says which port is taken and what to do */
-export async function demandFree(port: number, what: string): Promise<void> {
-  if (!(await isTaken(port))) return;
-  throw new Error(
-    `Port ${port} (${what}) is taken by another program. ` +
-      `Stop that program, or shift all ports of Sidecart: PORT_OFFSET=1000 npm start`,
-  );
+/** Whether a program of ours could listen there. An outgoing connection of another program holds its port, too. */
+async function isFree(port: number): Promise<boolean> {
+  // On macOS one may listen at 127.0.0.1 beside somebody who listens at all addresses.
+  if (await isTaken(port)) return false;
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** A connection that is just closing holds its port for so long at most, as does a program that is just ending. */
+const PATIENCE_MS = 5_000;
+
+/**
+ * Waits for a moment where the port is held.
+ *
+ * @throws Error that says which port is taken, by whom, and what to do
+ */
+export async function demandFree(port: number, what: string, patienceMs = PATIENCE_MS): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  while (!(await isFree(port))) {
+    if (performance.now() > deadline)
+      throw new Error(
+        `Port ${port} (${what}) is taken by ${holderOf(port) ?? 'another program'}. ` +
+          `Stop that program, or shift all ports of Sidecart: PORT_OFFSET=1000 npm start`,
+      );
+    await delay(100);
+  }
+}
+
+/** @throws Error as `demandFree`, for the first of the services' and sidecars' ports that stays taken */
+export async function demandFreeForServices(offset: number): Promise<void> {
+  const around: readonly string[] = Object.keys(portsAt(offset));
+  const isTheirs = (name: string) => ['grpc', 'operator'].includes(name) || !around.includes(name);
+  const theirs = systemPorts(offset).filter(({ name }) => isTheirs(name));
+  await Promise.all(theirs.map(({ port, name }) => demandFree(port, name)));
 }

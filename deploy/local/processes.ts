@@ -1,9 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, closeSync, openSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { lastWords } from './last-words.ts';
 
 /** A process that this program started. */
 export interface Running {
@@ -165,7 +166,10 @@ export async function waitFor(
 ): Promise<void> {
   const deadline = performance.now() + deadlineMs;
   while (!(await isSo())) {
-    if (awaited?.hasEnded()) throw new Error(`${what}: ${awaited.name} ended; see ${awaited.logFile}`);
+    if (awaited?.hasEnded()) {
+      const words = lastWords(readFileSync(awaited.logFile, 'utf8'));
+      throw new Error(`${what}: ${awaited.name} ended${words && `: ${words}`}; see ${awaited.logFile}`);
+    }
     if (performance.now() > deadline) throw new Error(`${what}: not within ${deadlineMs / 1000} s`);
     await delay(100);
   }

@@ -47,6 +47,8 @@ export interface SystemOptions {
   portForSidecar?: (name: string, appPort: number) => number;
   /** Replicas that run on other hosts, by name, and the address at which those find this one. */
   network?: { address: string; hosts: Record<string, Host> };
+  /** Whether what runs at the ports of Redis, scheduler, Zipkin and mail catcher is used, as `npm start` does. */
+  usesFound?: boolean;
   /** Other parts, by its name in profiles.ts; on this host alone. */
   profile?: string;
 }
@@ -92,7 +94,9 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     for (const part of partsOf({ dapr, ports, dataDir, logDir, zipkinJar, address, profile }))
       parts.set(
         part.title,
-        unit(async (keep) => keep(await part.start())),
+        unit(async (keep) => {
+          if (!options.usesFound || !(await part.found())) keep(await part.start());
+        }),
       );
     await whole([...parts.values()].map((part) => part.start()));
     const all = template.apps.flatMap((app) => replicasOf(app, options.replicas?.[app.appID] ?? 1));

@@ -1,0 +1,46 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { commandOf } from './port-holder.ts';
+
+/**
+ * Notes that this process has the data in this folder, until it ends.
+ *
+ * @throws Error that names the process, where another one has it
+ */
+export function demandAlone(dataDir: string): void {
+  const file = join(dataDir, 'start.pid');
+  const owner = ownerOf(file);
+  if (owner !== undefined)
+    throw new Error(
+      `A system runs already in ${dataDir} (process ${owner}). ` +
+        `Stop it with Ctrl-C where it was started, or start another one beside it: PORT_OFFSET=1000 npm start`,
+    );
+  rmSync(file, { force: true });
+  // Where two come at once, one of them fails here.
+  writeFileSync(file, String(process.pid), { flag: 'wx' });
+  process.once('exit', () => rmSync(file, { force: true }));
+}
+
+function ownerOf(file: string): number | undefined {
+  const pid = Number(readOrEmpty(file));
+  if (!Number.isInteger(pid) || pid < 1 || pid === process.pid || !isAlive(pid)) return undefined;
+  // After a power cut another program may have got its number.
+  const command = commandOf(pid);
+  return command === undefined || /\b(start|dev)\.(js|ts)\b/.test(command) ? pid : undefined;
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

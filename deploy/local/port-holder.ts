@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** Where /proc tells: Linux. Nothing here fails elsewhere; it knows nothing then. */
+
+const LISTENS = '0A';
+
+/** Who has this TCP port: `redis-server *:6379 (process 12, in /srv)`. Undefined where nothing tells, or only the kernel has it. */
+export function holderOf(port: number): string | undefined {
+  const sockets = socketsAt(port);
+  for (const pid of read(() => readdirSync('/proc'))?.filter((name) => /^\d+$/.test(name)) ?? []) {
+    const open = read(() => readdirSync(`/proc/${pid}/fd`)) ?? [];
+    const isHolder = open.some((fd) => sockets.has(read(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? ''));
+    if (!isHolder) continue;
+    const folder = read(() => readlinkSync(`/proc/${pid}/cwd`));
+    const name = commandOf(Number(pid)) ?? 'a program';
+    return `${name} (process ${pid}${folder ? `, in ${folder}` : ''})`;
+  }
+  return undefined;
+}
+
+/** With its first arguments. */
+const COMMAND_LENGTH = 120;
+
+/** The command line of a process; undefined where it is over, or nothing tells. */
+export function commandOf(pid: number): string | undefined {
+  const text = read(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+  return text?.replaceAll('\0', ' ').trim().slice(0, COMMAND_LENGTH) || undefined;
+}
+
+/** The sockets at this port, as links in /proc name them: the one that listens, else those of connections. */
+function socketsAt(port: number): Set<string> {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const rows = ['tcp', 'tcp6']
+    .flatMap((table) => read(() => readFileSync(`/proc/net/${table}`, 'utf8'))?.split('\n').slice(1) ?? [])
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local = '']) => local.endsWith(`:${hex}`));
+  const listening = rows.filter(([, , , state]) => state === LISTENS);
+  const inodes = (listening.length > 0 ? listening : rows).map((row) => row[9] ?? '0');
+  return new Set(inodes.filter((inode) => inode !== '0').map((inode) => `socket:[${inode}]`));
+}
+
+/** Processes come and go, and those of others are theirs. */
+function read<T>(what: () => T): T | undefined {
+  try {
+    return what();
+  } catch {
+    return undefined;
+  }
+}
