@@ -23,7 +23,8 @@ export function lastWords(log: string): string {
     .map((line) => line.replace(PREFIX, '').trimEnd())
     .filter((line) => line.trim() && !OF_DAPR_RUN.test(line) && !ENDED.test(line));
   const fatal = lines.findLast((line) => /\blevel=fatal\b/.test(line));
-  if (fatal !== undefined) return /\bmsg="((?:[^"\\]|\\.)*)"/.exec(fatal)?.[1]?.replaceAll('\\"', '"') ?? fatal;
+  if (fatal !== undefined)
+    return /\bmsg="((?:[^"\\]|\\.)*)"/.exec(fatal)?.[1]?.replaceAll('\\"', '"') ?? fatal;
   const uncaught = lines.findLast((line) => /^\w*Error\b.*: |^panic: /.test(line));
   if (uncaught !== undefined) return uncaught;
   const plain = lines.filter((line) => !line.startsWith('{') && !/\blevel=(debug|info|warning)\b/.test(line));

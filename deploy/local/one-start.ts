@@ -16,8 +16,13 @@ export function demandAlone(dataDir: string): void {
         `Stop it with Ctrl-C where it was started, or start another one beside it: PORT_OFFSET=1000 npm start`,
     );
   rmSync(file, { force: true });
-  // Where two come at once, one of them fails here.
-  writeFileSync(file, String(process.pid), { flag: 'wx' });
+  try {
+    // Where two come at once, one of them fails here.
+    writeFileSync(file, String(process.pid), { flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') rmSync(file, { force: true });
+    throw error;
+  }
   process.once('exit', () => rmSync(file, { force: true }));
 }
 

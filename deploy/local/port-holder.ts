@@ -31,7 +31,12 @@ export function commandOf(pid: number): string | undefined {
 function socketsAt(port: number): Set<string> {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const rows = ['tcp', 'tcp6']
-    .flatMap((table) => read(() => readFileSync(`/proc/net/${table}`, 'utf8'))?.split('\n').slice(1) ?? [])
+    .flatMap(
+      (table) =>
+        read(() => readFileSync(`/proc/net/${table}`, 'utf8'))
+          ?.split('\n')
+          .slice(1) ?? [],
+    )
     .map((line) => line.trim().split(/\s+/))
     .filter(([, local = '']) => local.endsWith(`:${hex}`));
   const listening = rows.filter(([, , , state]) => state === LISTENS);

@@ -33,7 +33,12 @@ export async function startScheduler(options: {
     throw new Error(
       `Dapr's scheduler neither runs on port ${ports.scheduler} nor is there one to start: run \`dapr init\` again.`,
     );
-  const own = [ports.schedulerHealth, ports.schedulerMetrics, ports.schedulerEtcdClient, ports.schedulerEtcdPeer];
+  const own = [
+    ports.schedulerHealth,
+    ports.schedulerMetrics,
+    ports.schedulerEtcdClient,
+    ports.schedulerEtcdPeer,
+  ];
   for (const port of [ports.scheduler, ...own]) await demandFree(port, 'Dapr scheduler');
   const flags = {
     port: ports.scheduler,

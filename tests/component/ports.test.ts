@@ -1,12 +1,26 @@
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { startMailCatcher } from '../../deploy/local/mail.ts';
+import { startNats } from '../../deploy/local/nats.ts';
 import {
+  demandFree,
   LARGEST_OFFSET,
   offsetProblem,
   portOffset,
+  portsAt,
   REFUSED_BY_FETCH,
   systemPorts,
+  type Ports,
 } from '../../deploy/local/ports.ts';
+import { startPostgres, type Postgres } from '../../deploy/local/postgres.ts';
+import { startRedis } from '../../deploy/local/redis.ts';
+import { startScheduler } from '../../deploy/local/scheduler.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
+import { startZipkin } from '../../deploy/local/zipkin.ts';
 
 const { apps } = readTemplate();
 const OFFSETS = Array.from({ length: LARGEST_OFFSET + 1 }, (_, offset) => offset);
@@ -95,4 +109,68 @@ describe('PORT_OFFSET', () => {
     set('');
     expect(portOffset(5_000)).toBe(5_000);
   });
+});
+
+describe('a port that has to be free', () => {
+  const held = async () => {
+    const server = createServer((socket) => socket.resume());
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    return { server, port: (server.address() as AddressInfo).port };
+  };
+
+  it('When it is held for a moment, then that is waited for', async () => {
+    const { server, port } = await held();
+    const free = demandFree(port, 'a part', 20_000);
+    await new Promise((resolve) => void server.close(resolve));
+    await free;
+  });
+
+  it('When it stays held, then the program that holds it is named', async () => {
+    const { port } = await held();
+    const holder = existsSync('/proc/net/tcp')
+      ? `(process ${process.pid}, in ${process.cwd()})`
+      : 'another program';
+    await expect(demandFree(port, 'a part', 200)).rejects.toThrow(`Port ${port} (a part) is taken by `);
+    await expect(demandFree(port, 'a part', 200)).rejects.toThrow(holder);
+  });
+
+  it('When an outgoing connection has it, then it is not free, though nobody listens', async () => {
+    const { port: theirs } = await held();
+    const socket = connect(theirs, '127.0.0.1');
+    await once(socket, 'connect');
+    const { localPort = 0 } = socket;
+    await expect(demandFree(localPort, 'a part', 200)).rejects.toThrow('is taken by');
+    socket.destroy();
+    await demandFree(localPort, 'a part', 20_000);
+  });
+
+  it('When a part of the infrastructure needs it, then the part is not started', async () => {
+    const logDir = mkdtempSync(join(tmpdir(), 'sidecart-ports-'));
+    onTestFinished(() => rmSync(logDir, { recursive: true, force: true }));
+    const dapr = { cli: '', daprd: '', scheduler: process.execPath, env: {}, version: '' };
+    const usual = portsAt(13_100);
+    const { port } = await held();
+    const common = { logDir, dataDir: logDir, listenAddress: '127.0.0.1' };
+    const scheduler = (own: Partial<Ports>) =>
+      startScheduler({ ...common, dapr, ports: { ...usual, ...own } });
+    const attempts = [
+      startRedis({ ...common, port }),
+      startZipkin({ ...common, jar: '', port }),
+      startMailCatcher({ logDir, ports: { ...usual, smtp: port } }),
+      startMailCatcher({ logDir, ports: { ...usual, mailWeb: port } }),
+      startNats({ ...common, program: '', port }),
+      startPostgres({ ...common, port, programs: { initdb: '', postgres: '' } as Postgres, names: [] }),
+      scheduler({ scheduler: port }),
+      scheduler({ schedulerHealth: port }),
+      scheduler({ schedulerMetrics: port }),
+      scheduler({ schedulerEtcdClient: port }),
+      scheduler({ schedulerEtcdPeer: port }),
+    ];
+    for (const attempt of await Promise.allSettled(attempts))
+      expect(attempt).toMatchObject({
+        reason: { message: expect.stringContaining(`Port ${port} (`) as string },
+      });
+    expect(readdirSync(logDir).filter((name) => name.endsWith('.log'))).toEqual([]);
+  }, 30_000);
 });

@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { watch } from 'node:fs';
+import { join, sep } from 'node:path';
+import { orStop } from '../../services/shared/run.ts';
+import { argumentsOf } from './arguments.ts';
+import { consequenceOf } from './changes.ts';
+import { dataFolders } from './data-folders.ts';
+import { explained } from './explained.ts';
+import { demandAlone } from './one-start.ts';
+import { root } from './paths.ts';
+import { demandFreeForServices } from './ports.ts';
+import { prepare } from './prepare.ts';
+import { profileOf } from './profiles.ts';
+import { settings } from './settings.ts';
+import { startSystem, type RunningSystem } from './system.ts';
+import { readTemplate } from './template.ts';
+import { sayWhere } from './where.ts';
+
+/**
+ * `npm run dev`: the same system as `npm start`, in the same folder. When code changes it is compiled, and the services that run it
+ * start anew; sidecars and everything else keep running. `dapr run` cannot do that, so the processes are started one by one.
+ */
+
+const { profile, offset } = await orStop(process, () => {
+  const { profile: name } = argumentsOf({ profile: { type: 'string' } });
+  return { profile: profileOf(name), offset: settings(readTemplate()).PORT_OFFSET ?? 0 };
+});
+const { dataDir, logDir } = await orStop(process, () => dataFolders(offset, profile?.name));
+
+let system: RunningSystem | undefined;
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0));
+
+try {
+  demandAlone(dataDir);
+  await demandFreeForServices(offset);
+  const { zipkin } = await prepare(logDir, undefined, profile);
+  console.log('Starting services and sidecars ...');
+  system = await startSystem({
+    dataDir,
+    portOffset: offset,
+    usesFound: true,
+    ...(profile ? { profile: profile.name } : {}),
+  });
+  if (stopping) await system.stop();
+  sayWhere({ offset, dataDir, profile, zipkin });
+  followChanges(system);
+} catch (error) {
+  if (!stopping) console.error(`\n${explained(error)}`);
+  await stop(1);
+}
+
+/** Editors write a file in several steps, and several files at once. Milliseconds. */
+const SETTLES = 200;
+
+function followChanges({ names, app }: RunningSystem): void {
+  const changed = new Set<string>();
+  const waiting = new Set<string>();
+  let work = Promise.resolve();
+  let settled: NodeJS.Timeout | undefined;
+
+  for (const folder of ['services', 'components', 'deploy/local'])
+    watch(join(root, folder), { recursive: true }, (_, file) => {
+      if (file) note(`${folder}/${file.replaceAll(sep, '/')}`);
+    });
+  watch(root, (_, file) => {
+    if (file === 'dapr.yaml' || file === 'package-lock.json') note(file);
+  });
+  console.log(`Watching services. Logs: ${logDir}`);
+
+  function note(file: string): void {
+    changed.add(file);
+    clearTimeout(settled);
+    settled = setTimeout(() => {
+      work = work.then(apply).catch((error: unknown) => console.error(explained(error)));
+    }, SETTLES);
+  }
+
+  async function apply(): Promise<void> {
+    const files = [...changed];
+    changed.clear();
+    const { restart, needsNewStart } = consequenceOf(root, files, names);
+    for (const file of needsNewStart)
+      console.log(`${file} has changed, and is read only at the start. To have it: Ctrl-C, npm run dev.`);
+    for (const name of restart) waiting.add(name);
+    if (waiting.size === 0 || stopping) return;
+    const begun = performance.now();
+    if (!(await compiles())) {
+      console.log(`It does not compile. What runs stays as it was: ${[...waiting].join(', ')}.`);
+      return;
+    }
+    const anew = [...waiting];
+    waiting.clear();
+    await Promise.all(anew.map(startAnew));
+    console.log(`${anew.join(', ')}: done in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+  }
+
+  async function startAnew(name: string): Promise<void> {
+    const { service } = app(name);
+    const before = service.pid();
+    await service.stop();
+    if (stopping) return;
+    try {
+      await service.start();
+      console.log(`${name} runs the new code (process ${before} before, ${service.pid()} now)`);
+    } catch (error) {
+      console.error(`${name} does not start: ${explained(error)}`);
+    }
+  }
+}
+
+async function compiles(): Promise<boolean> {
+  const child = spawn('npm', ['run', '--silent', 'build'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code === 0;
+}
+
+async function stop(code: number): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  if (system) console.log('\nStopping ...');
+  await system?.stop();
+  process.exit(code);
+}

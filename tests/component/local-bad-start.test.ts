@@ -1,0 +1,172 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { folder } from '../../deploy/local/paths.ts';
+import { systemPorts } from '../../deploy/local/ports.ts';
+
+/** Starts that cannot succeed, each as a user would type it: one sentence that says what to do, 1, and nothing is left. */
+
+const OFFSET = 12_600;
+const dataDir = join('.sidecart', `offset-${OFFSET}`);
+const isRoot = process.getuid?.() === 0;
+
+interface Outcome {
+  status: number | null;
+  said: string;
+}
+
+/** It runs beside this process, which may hold a port meanwhile. */
+function run(args: string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<Outcome> {
+  const { HOME = homedir(), PATH = '' } = process.env;
+  const child = spawn(process.execPath, args, {
+    cwd: options.cwd,
+    env: { HOME, PATH, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  for (const output of [child.stdout, child.stderr])
+    output.setEncoding('utf8').on('data', (text: string) => (said += text));
+  return new Promise((resolve) => child.once('close', (status) => resolve({ status, said })));
+}
+
+const start = (env: Record<string, string> = {}) =>
+  run(['deploy/local/start.ts'], { env: { PORT_OFFSET: String(OFFSET), ...env } });
+
+function scratch(): string {
+  const made = mkdtempSync(join(tmpdir(), 'sidecart-bad-start-'));
+  onTestFinished(() => rmSync(made, { recursive: true, force: true }));
+  return made;
+}
+
+function ownData(): void {
+  folder(dataDir);
+  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+}
+
+/** A file system of its own there. @returns whether this machine lets us */
+function mounted(path: string, options: string): boolean {
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path]).status !== 0) return false;
+  onTestFinished(() => void spawnSync('umount', [path]));
+  return true;
+}
+
+function expectRefusal({ status, said }: Outcome, ...parts: string[]): void {
+  expect(said).toMatch(/\S/);
+  for (const part of parts) expect(said).toContain(part);
+  expect(said).not.toMatch(/^ {4}at /m);
+  expect(status).toBe(1);
+}
+
+const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
+
+describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 60_000 }, () => {
+  it.each(['gateway', "orders's sidecar", "history's sidecar, metrics", 'grpc', 'operator'])(
+    'When the port of %s stays taken, then the one who holds it is named, and nothing was started',
+    async (name) => {
+      ownData();
+      const { port = 0 } = systemPorts(OFFSET).find((one) => one.name === name) ?? {};
+      const holder = createServer();
+      await new Promise<void>((resolve) => void holder.listen(port, '127.0.0.1', resolve));
+      onTestFinished(() => void holder.close());
+
+      const outcome = await start();
+
+      expectRefusal(outcome, `Port ${port} (${name}) is taken by`, 'PORT_OFFSET=1000 npm start');
+      if (existsSync('/proc'))
+        expect(outcome.said).toContain(`(process ${process.pid}, in ${process.cwd()})`);
+      expect(readdirSync(join(dataDir, 'logs'))).toEqual([]);
+      expect(existsSync(join(dataDir, 'start.pid'))).toBe(false);
+    },
+  );
+
+  it('When a system runs already in the folder, then it is named and stays as it is', async () => {
+    ownData();
+    const first = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', 'start.js']);
+    onTestFinished(() => void first.kill());
+    const note = join(dataDir, 'start.pid');
+    writeFileSync(note, String(first.pid));
+
+    expectRefusal(await start(), `A system runs already in`, `offset-${OFFSET} (process ${first.pid})`);
+
+    expect(first.exitCode).toBeNull();
+    expect(existsSync(note)).toBe(true);
+  });
+
+  it('When the cache cannot be written, then its variable is named', async () => {
+    ownData();
+    const cache = scratch();
+    if (isRoot && !mounted(cache, 'ro')) return;
+    if (!isRoot) mkdirSync(cache, { mode: 0o500, recursive: true });
+
+    const outcome = await start({ SIDECART_CACHE: cache, PATH: '' });
+
+    expectRefusal(outcome, 'The cache cannot be written', 'SIDECART_CACHE=./cache npm start');
+    expect(readdirSync(cache)).toEqual([]);
+  });
+
+  it.runIf(isRoot)(
+    'When the disk is full, then that is said, and nothing half written is left',
+    async (context) => {
+      ownData();
+      context.skip(!mounted(dataDir, 'size=64k'), 'this machine lets nobody mount a file system');
+      // As much as fits.
+      spawnSync('dd', ['if=/dev/zero', `of=${join(dataDir, 'filler')}`, 'bs=4k']);
+
+      expectRefusal(await start(), 'The disk is full', 'Free some space there');
+
+      const left = readdirSync(dataDir, { withFileTypes: true, recursive: true });
+      expect(left.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual(['filler']);
+    },
+  );
+});
+
+describe('a start before anything is there', { timeout: 60_000 }, () => {
+  /** A checkout without packages. */
+  function fresh(): string {
+    const checkout = scratch();
+    for (const name of [
+      'package.json',
+      'package-lock.json',
+      'deploy/local/bootstrap.mjs',
+      'deploy/local/loopback.mjs',
+    ])
+      cpSync(name, join(checkout, name));
+    return checkout;
+  }
+  const bootstrap = (cwd: string, env: Record<string, string>, ...before: string[]) =>
+    run([...before, 'deploy/local/bootstrap.mjs', 'start'], { cwd, env });
+  /** Without its minutes of trying again, and without what an earlier installation has kept. */
+  const impatient = (cache: string) => ({ npm_config_fetch_retries: '0', npm_config_cache: cache });
+
+  it.each([
+    [
+      'there is no network',
+      { npm_config_registry: 'http://127.0.0.1:9/', npm_config_replace_registry_host: 'always' },
+    ],
+    ['a proxy refuses', { HTTP_PROXY: 'http://127.0.0.1:9', HTTPS_PROXY: 'http://127.0.0.1:9' }],
+  ])(
+    'When %s, then the installation fails with what to check, and the next start tries again',
+    async (_, env) => {
+      const checkout = fresh();
+      const outcome = await bootstrap(checkout, { ...impatient(scratch()), ...env });
+      expectRefusal(outcome, 'Installing packages (npm ci): failed', 'check it, and the proxy (HTTPS_PROXY)');
+      expect(existsSync(join(checkout, 'node_modules/.package-lock.json'))).toBe(false);
+    },
+  );
+
+  it('When Node.js is too old, then the version that is needed is said', async () => {
+    const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.18.3' } });`;
+    const checkout = fresh();
+    const outcome = await bootstrap(
+      checkout,
+      {},
+      '--import',
+      `data:text/javascript,${encodeURIComponent(old)}`,
+    );
+    expectRefusal(outcome, 'Sidecart needs Node.js 20.19 or newer; this is 20.18.3.');
+    expect(readdirSync(checkout).toSorted()).toEqual(['deploy', 'package-lock.json', 'package.json']);
+  });
+});
