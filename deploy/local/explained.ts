@@ -3,12 +3,17 @@ import { cacheDir } from './paths.ts';
 
 const fromSystem = z.object({ code: z.string(), path: z.string().optional() });
 
+const CACHE = `The cache cannot be written: ${cacheDir}. Name a folder that can be: SIDECART_CACHE=./cache npm start`;
+
 /** An error as one may read it: where the system refused something, what to do about it. */
 export function explained(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const refusal = fromSystem.safeParse(error).data;
   if (!refusal) return message;
   const { code, path = 'a file' } = refusal;
+  const isInCache = path.startsWith(cacheDir);
+  // Node.js says so, too, of folders in one that is read-only.
+  if (isInCache && code === 'ENOENT') return CACHE;
   switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':
@@ -17,9 +22,7 @@ export function explained(error: unknown): string {
     case 'EACCES':
     case 'EPERM':
     case 'ENOTDIR':
-      return path.startsWith(cacheDir)
-        ? `The cache cannot be written: ${path} (${code}). Name a folder that can be: SIDECART_CACHE=./cache npm start`
-        : `${path} cannot be used (${code}). This user must be able to write there.`;
+      return isInCache ? CACHE : `${path} cannot be used (${code}). This user must be able to write there.`;
     default:
       return message;
   }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { loadConfig } from '../../services/shared/config.ts';
 import { integer } from '../../services/shared/settings.ts';
-import { holderOf } from './port-holder.ts';
+import { holderOf, isClosing } from './port-holder.ts';
 import { readTemplate, type App } from './template.ts';
 
 /** The highest shifted port is Zipkin's; further up are those that the system gives to outgoing connections. */
@@ -176,8 +176,10 @@ async function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** A connection that is just closing holds its port for so long at most, as does a program that is just ending. */
+/** A program that is just ending has its port for so long at most. */
 const PATIENCE_MS = 5_000;
+/** And the kernel, for a connection that is over. */
+const CLOSING_MS = 65_000;
 
 /**
  * Waits for a moment where the port is held.
@@ -185,9 +187,18 @@ const PATIENCE_MS = 5_000;
  * @throws Error that says which port is taken, by whom, and what to do
  */
 export async function demandFree(port: number, what: string, patienceMs = PATIENCE_MS): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+  const begun = performance.now();
+  let isSaid = false;
   while (!(await isFree(port))) {
-    if (performance.now() > deadline)
+    const waited = performance.now() - begun;
+    const isKernels = isClosing(port);
+    if (isKernels && !isSaid && waited > 1_000) {
+      console.log(
+        `Port ${port} (${what}) is held by a connection that is over: waiting for it, a minute at most.`,
+      );
+      isSaid = true;
+    }
+    if (waited > (isKernels ? CLOSING_MS : patienceMs))
       throw new Error(
         `Port ${port} (${what}) is taken by ${holderOf(port) ?? 'another program'}. ` +
           `Stop that program, or shift all ports of Sidecart: PORT_OFFSET=1000 npm start`,

@@ -62,7 +62,7 @@ function expectRefusal({ status, said }: Outcome, ...parts: string[]): void {
 
 const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
 
-describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 60_000 }, () => {
+describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000 }, () => {
   it.each(['gateway', "orders's sidecar", "history's sidecar, metrics", 'grpc', 'operator'])(
     'When the port of %s stays taken, then the one who holds it is named, and nothing was started',
     async (name) => {
@@ -123,7 +123,7 @@ describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 60_000 
   );
 });
 
-describe('a start before anything is there', { timeout: 60_000 }, () => {
+describe('a start before anything is there', { timeout: 180_000 }, () => {
   /** A checkout without packages. */
   function fresh(): string {
     const checkout = scratch();

@@ -16,11 +16,13 @@ import {
   systemPorts,
   type Ports,
 } from '../../deploy/local/ports.ts';
+import { holderOf, isClosing } from '../../deploy/local/port-holder.ts';
 import { startPostgres, type Postgres } from '../../deploy/local/postgres.ts';
 import { startRedis } from '../../deploy/local/redis.ts';
 import { startScheduler } from '../../deploy/local/scheduler.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
 import { startZipkin } from '../../deploy/local/zipkin.ts';
+import { until } from '../support/wait.ts';
 
 const { apps } = readTemplate();
 const OFFSETS = Array.from({ length: LARGEST_OFFSET + 1 }, (_, offset) => offset);
@@ -141,9 +143,24 @@ describe('a port that has to be free', () => {
     await once(socket, 'connect');
     const { localPort = 0 } = socket;
     await expect(demandFree(localPort, 'a part', 200)).rejects.toThrow('is taken by');
-    socket.destroy();
+    socket.resetAndDestroy();
     await demandFree(localPort, 'a part', 20_000);
   });
+
+  it.runIf(existsSync('/proc/net/tcp'))(
+    'When a connection that is over has it, then that is known, and no program is blamed',
+    async () => {
+      const { port: theirs } = await held();
+      const socket = connect(theirs, '127.0.0.1');
+      await once(socket, 'connect');
+      const { localPort = 0 } = socket;
+      expect(isClosing(localPort)).toBe(false);
+      socket.destroy();
+      await until('it is over', () => Promise.resolve(isClosing(localPort)), Boolean);
+      expect(holderOf(localPort)).toBeUndefined();
+    },
+    30_000,
+  );
 
   it('When a part of the infrastructure needs it, then the part is not started', async () => {
     const logDir = mkdtempSync(join(tmpdir(), 'sidecart-ports-'));
