@@ -115,7 +115,7 @@ describe('PORT_OFFSET', () => {
 
 describe('a port that has to be free', () => {
   const held = async () => {
-    const server = createServer((socket) => socket.resume());
+    const server = createServer((socket) => socket.on('error', () => {}).resume());
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void server.close());
     return { server, port: (server.address() as AddressInfo).port };
