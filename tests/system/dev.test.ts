@@ -1,0 +1,119 @@
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isUp } from '../../deploy/local/app-processes.ts';
+import { root } from '../../deploy/local/paths.ts';
+import { holderOf } from '../../deploy/local/port-holder.ts';
+import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
+import { readTemplate } from '../../deploy/local/template.ts';
+import { until } from '../support/wait.ts';
+
+const OFFSET = 10_400;
+const api = `http://localhost:${8080 + OFFSET}`;
+
+/** A copy, since code is changed in it. */
+const checkout = realpathSync(mkdtempSync(join(tmpdir(), 'sidecart-dev-')));
+let dev: Running;
+
+function npm(script: string): Running {
+  return start(`npm-${script}`, 'npm', ['run', script], {
+    logDir: checkout,
+    cwd: checkout,
+    env: { PORT_OFFSET: String(OFFSET), INIT_CWD: '' },
+  });
+}
+const said = ({ logFile }: Running) => readFileSync(logFile, 'utf8');
+
+beforeAll(async () => {
+  const names = [
+    'services',
+    'components',
+    'deploy',
+    'tests',
+    'dist',
+    'dapr.yaml',
+    'package.json',
+    'package-lock.json',
+  ];
+  for (const name of [...names, 'tsconfig.json'])
+    cpSync(join(root, name), join(checkout, name), { recursive: true, preserveTimestamps: true });
+  symlinkSync(realpathSync(join(root, 'node_modules')), join(checkout, 'node_modules'));
+  dev = npm('dev');
+  await waitFor('npm run dev watches', () => Promise.resolve(said(dev).includes('Watching services')), {
+    deadlineMs: 170_000,
+    process: dev,
+  });
+});
+afterAll(async () => {
+  await dev?.stop('SIGTERM', 60_000);
+  rmSync(checkout, { recursive: true, force: true });
+});
+
+function edit(file: string, from: string, to: string): void {
+  const text = readFileSync(join(checkout, file), 'utf8');
+  expect(text).toContain(from);
+  writeFileSync(join(checkout, file), text.replace(from, to));
+}
+/** With its process id. */
+const holders = (port: 'appPort' | 'daprHTTPPort') =>
+  readTemplate().apps.map((app) => holderOf(app[port] + OFFSET) ?? '');
+
+describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
+  it('When code of a service changes, then that one starts anew, answers, and all sidecars stay', async () => {
+    const [services, sidecars] = [holders('appPort'), holders('daprHTTPPort')];
+    edit('services/gateway/docs.ts', '<title>Sidecart API</title>', '<title>Changed</title>');
+
+    await until('the new page is served', docs, (page) => page.includes('<title>Changed</title>'), 50_000);
+    await until('all is reached', () => isUp(api), Boolean, 30_000);
+    const [gateway, ...others] = holders('appPort');
+    expect(gateway).toContain('gateway');
+    expect(gateway).not.toBe(services[0]);
+    expect(others).toEqual(services.slice(1));
+    expect(holders('daprHTTPPort')).toEqual(sidecars);
+    expect(said(dev)).toContain('gateway runs the new code');
+  }, 90_000);
+
+  it('When it does not compile, then what runs stays, and starts anew once it does', async () => {
+    edit('services/gateway/docs.ts', '<title>Changed</title>', '<title>${notThere}</title>');
+    await until(
+      'that is said',
+      () => Promise.resolve(said(dev)),
+      (text) => text.includes('It does not compile'),
+      50_000,
+    );
+    expect(await docs()).toContain('<title>Changed</title>');
+    edit('services/gateway/docs.ts', '<title>${notThere}</title>', '<title>Again</title>');
+    await until('the new page is served', docs, (page) => page.includes('<title>Again</title>'), 50_000);
+  }, 110_000);
+
+  it('When a component file changes, then it is said that this needs a new start', async () => {
+    edit('components/state.yaml', 'apiVersion', '# Changed.\napiVersion');
+    await until(
+      'that is said',
+      () => Promise.resolve(said(dev)),
+      (text) => text.includes('components/state.yaml has changed'),
+    );
+  });
+
+  it('When a second one is started, then it names the first, ends with 1, and the first goes on', async () => {
+    const second = npm('start');
+    await second.ended;
+    expect(said(second)).toMatch(/A system runs already in \S+ \(process \d+\)/);
+    expect(await isUp(api)).toBe(true);
+  });
+});
+
+async function docs(): Promise<string> {
+  const response = await fetch(`${api}/docs`).catch(() => undefined);
+  return (await response?.text()) ?? '';
+}
