@@ -17,7 +17,7 @@ import {
   type Ports,
 } from '../../deploy/local/ports.ts';
 import { holderOf, isClosing } from '../../deploy/local/port-holder.ts';
-import { startPostgres, type Postgres } from '../../deploy/local/postgres.ts';
+import { startPostgres } from '../../deploy/local/postgres.ts';
 import { startRedis } from '../../deploy/local/redis.ts';
 import { startScheduler } from '../../deploy/local/scheduler.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
@@ -125,7 +125,7 @@ describe('a port that has to be free', () => {
     const { server, port } = await held();
     const free = demandFree(port, 'a part', 20_000);
     await new Promise((resolve) => void server.close(resolve));
-    await free;
+    await expect(free).resolves.toBeUndefined();
   });
 
   it('When it stays held, then the program that holds it is named', async () => {
@@ -177,7 +177,7 @@ describe('a port that has to be free', () => {
       startMailCatcher({ logDir, ports: { ...usual, smtp: port } }),
       startMailCatcher({ logDir, ports: { ...usual, mailWeb: port } }),
       startNats({ ...common, program: '', port }),
-      startPostgres({ ...common, port, programs: { initdb: '', postgres: '' } as Postgres, names: [] }),
+      startPostgres({ ...common, port, programs: { initdb: '', postgres: '' }, names: [] }),
       scheduler({ scheduler: port }),
       scheduler({ schedulerHealth: port }),
       scheduler({ schedulerMetrics: port }),

@@ -97,12 +97,14 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
   }, 110_000);
 
   it('When a component file changes, then it is said that this needs a new start', async () => {
+    const before = holders('appPort');
     edit('components/state.yaml', 'apiVersion', '# Changed.\napiVersion');
     await until(
       'that is said',
       () => Promise.resolve(said(dev)),
       (text) => text.includes('components/state.yaml has changed'),
     );
+    expect(holders('appPort')).toEqual(before);
   });
 
   it('When a second one is started, then it names the first, ends with 1, and the first goes on', async () => {
