@@ -21,13 +21,18 @@ const LISTENERS = 16;
 /** The listeners of a server beside its own. */
 const others = new WeakMap<Server, NetServer[]>();
 
-/** Listens; resolves when connections are taken. @throws Error EADDRINUSE where another program has the port */
+/**
+ * Listens; resolves when connections are taken. What the start has left behind is given back before.
+ *
+ * @throws Error EADDRINUSE where another program has the port
+ */
 export async function listen(
   app: RequestListener,
   port: number,
   host: string,
   options: HttpOptions = {},
 ): Promise<Server> {
+  giveMemoryBack();
   const server = createHttpServer(app, options);
   const taken = await freePort(port, host);
   const isShared = await take(server, taken, host, true).then(
@@ -44,6 +49,14 @@ export async function listen(
   await Promise.all(more.map((one) => take(one, taken, host, true).catch(() => {})));
   others.set(server, more);
   return server;
+}
+
+/**
+ * Loading modules makes V8's heap grow to twice what a service needs at rest, and V8 itself keeps that for minutes. `--expose-gc` in
+ * dapr.yaml gives us the function; without it nothing happens. See services/decisions/0112-memory-at-rest.md.
+ */
+function giveMemoryBack(): void {
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
 /** The port, or one that is free for 0. Two programs whose listeners share their ports would share one without a word. */

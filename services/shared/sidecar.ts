@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
-import { Pool, request as requestOnce } from 'undici';
 import { openBreakersIn } from './breakers.ts';
 import { outgoingHeaders } from './context.ts';
 import type { CloudEvent } from './events.ts';
+import { createPool } from './http-pool.ts';
 import {
   isProblem,
   isWhole,
@@ -78,12 +78,21 @@ export function createSidecar(options: {
   /** Not given: 5 s. See `publisher`. */
   quietMs?: number;
 }): Sidecar {
-  const pool = new Pool(`http://127.0.0.1:${options.port}`, {
+  const pool = createPool(`http://127.0.0.1:${options.port}`, {
     connections: CONNECTIONS,
     connectTimeout: 3_000,
     // The sidecar drops an idle connection after 60 s: it must be us who closes first.
     keepAliveTimeout: 45_000,
   });
+  const { metricsPort } = options;
+  const metrics =
+    metricsPort === undefined
+      ? undefined
+      : createPool(`http://127.0.0.1:${metricsPort}`, {
+          connections: 1,
+          headersTimeout: METRICS_TIMEOUT,
+          bodyTimeout: METRICS_TIMEOUT,
+        });
   let calls = 0;
   const token = { 'dapr-api-token': options.apiToken };
 
@@ -182,15 +191,13 @@ export function createSidecar(options: {
       return response?.status === 204;
     },
     async openBreakers() {
-      if (options.metricsPort === undefined) return [];
-      const url = `http://127.0.0.1:${options.metricsPort}/metrics`;
-      const limits = { headersTimeout: METRICS_TIMEOUT, bodyTimeout: METRICS_TIMEOUT };
-      const text = await requestOnce(url, limits).then(
+      if (!metrics) return [];
+      const text = await metrics.request({ method: 'GET', path: '/metrics' }).then(
         ({ body }) => body.text(),
         () => '',
       );
       return openBreakersIn(text);
     },
-    close: () => pool.close(),
+    close: async () => void (await Promise.all([pool.close(), metrics?.close()])),
   };
 }

@@ -13,8 +13,8 @@ export interface RecordedCall {
 }
 
 /** What the service has to send with every call, and what the sidecar sends with its own. */
-export const DAPR_API_TOKEN = 'the token of the fake sidecar';
-export const APP_API_TOKEN = 'the token of the service beside it';
+export const DAPR_API_TOKEN = 'the-token-of-the-fake-sidecar';
+export const APP_API_TOKEN = 'the-token-of-the-service-beside-it';
 
 /** What another service answers. */
 export type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
