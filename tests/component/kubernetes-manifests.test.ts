@@ -206,6 +206,11 @@ describe('the services', () => {
     ['where it is asked', ({ common }) => (common.appHealthCheckPath = '/x'), 'app-health-check-path'],
     ['how long headers are', ({ common }) => (common.readBufferSize = '4Ki'), 'read-buffer-size'],
     ['its heap', ({ common }) => (common.env['NODE_OPTIONS'] = ''), 'NODE_OPTIONS'],
+    [
+      'what it gives back',
+      ({ common }) => (common.env['MALLOC_TRIM_THRESHOLD_'] = ''),
+      'MALLOC_TRIM_THRESHOLD_',
+    ],
     ['its environment', ({ common }) => (common.env['NODE_ENV'] = 'test'), 'NODE_ENV'],
     [
       'a variable of it',
@@ -242,6 +247,7 @@ function sameAs({ common, apps }: Template, { name, annotations, pod }: Workload
   const variables = {
     NODE_ENV: common.env['NODE_ENV'],
     NODE_OPTIONS: common.env['NODE_OPTIONS'],
+    MALLOC_TRIM_THRESHOLD_: common.env['MALLOC_TRIM_THRESHOLD_'],
     APP_PORT: port,
   };
   const differing = [
