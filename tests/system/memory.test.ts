@@ -1,0 +1,69 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { root } from '../../deploy/local/paths.ts';
+import { start, waitFor } from '../../deploy/local/processes.ts';
+import { readTemplate } from '../../deploy/local/template.ts';
+import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar } from '../support/fake-sidecar.ts';
+import { until } from '../support/wait.ts';
+
+/** As services/decisions/0112-memory-at-rest.md has them: resident, in megabytes. */
+const BOUNDS = [
+  { service: 'orders', boundMb: 95 },
+  { service: 'gateway', boundMb: 125 },
+];
+
+/** From here on V8 compiles what every call runs through: that leaves more behind than all else after the start. */
+const CALLS = 1_000;
+
+it.each(BOUNDS)('When $service rests, then it has $boundMb MB at most', async ({ service, boundMb }) => {
+  const logDir = mkdtempSync(join(tmpdir(), 'sidecart-memory-'));
+  onTestFinished(() => rmSync(logDir, { recursive: true, force: true }));
+  const sidecar = await startFakeSidecar();
+  onTestFinished(() => sidecar.close());
+  const [appPort, operatorPort, grpcPort] = await freePorts(3);
+  const running = start(service, 'node', [`dist/services/${service}/main.js`], {
+    logDir,
+    cwd: root,
+    env: {
+      ...readTemplate().common.env,
+      ZIPKIN_ENDPOINT: `http://127.0.0.1:${sidecar.port}/spans`,
+      DAPR_API_TOKEN,
+      APP_API_TOKEN,
+      DAPR_HTTP_PORT: String(sidecar.port),
+      DAPR_METRICS_PORT: String(sidecar.port),
+      APP_PORT: String(appPort),
+      OPERATOR_PORT: String(operatorPort),
+      GRPC_PORT: String(grpcPort),
+    },
+  });
+  onTestFinished(() => running.stop());
+  const readyz = `http://127.0.0.1:${service === 'gateway' ? operatorPort : appPort}/readyz`;
+  const isReady = async () => (await fetch(readyz).catch(() => undefined))?.status === 200;
+  await waitFor(`${service} is ready`, isReady, { process: running, deadlineMs: 40_000 });
+  for (let call = 0; call < CALLS; call++) expect(await isReady()).toBe(true);
+
+  // V8 and the C library give back by and by what the calls have left.
+  const resident = () => Promise.resolve(residentMb(running.pid));
+  await until(`${service} has ${boundMb} MB at most`, resident, (mb) => mb <= boundMb, 30_000);
+}, 120_000);
+
+/** VmRSS of https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, which is in KiB. */
+function residentMb(pid: number): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  if (kib === undefined) throw new Error(`no memory of ${pid}: is it running?`);
+  return (Number(kib) * 1024) / 1_000_000;
+}
+
+/** All at once, so that no two are the same. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  return Promise.all(
+    servers.map(async (server) => {
+      await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+      return (server.address() as AddressInfo).port;
+    }),
+  ).finally(() => servers.forEach((server) => server.close()));
+}
