@@ -139,13 +139,28 @@ export function appProcesses(options: AppOptions): RunningApp {
   };
 }
 
-/** Whether all services are reached through their sidecars, which pass nothing on before they have found the service healthy. */
-export async function isUp(api: string): Promise<boolean> {
+/**
+ * Whether all services are reached through their sidecars. A sidecar that starts passes calls on before it looks at its service;
+ * then it refuses them until its first look. So each is first asked whether it has begun to look.
+ *
+ * @param sidecars the ports of their HTTP APIs; none where they are not reached from here
+ */
+export async function isUp(api: string, sidecars: readonly number[]): Promise<boolean> {
+  const begun = await Promise.all(sidecars.map(hasBegun));
+  if (!begun.every(Boolean)) return false;
   const response = await fetch(`${api}/health`, { signal: AbortSignal.timeout(3_000) }).catch(
     () => undefined,
   );
   const health = (await response?.json().catch(() => undefined)) as { status?: string } | undefined;
   return health?.status === 'ok';
+}
+
+/** daprd has initialised all of its parts, the checks of its service included: https://docs.dapr.io/reference/api/health_api/. */
+async function hasBegun(port: number): Promise<boolean> {
+  const response = await fetch(`http://127.0.0.1:${port}/v1.0/healthz`, {
+    signal: AbortSignal.timeout(2_000),
+  }).catch(() => undefined);
+  return response?.ok === true;
 }
 
 /** What `dapr run` passes to daprd for an app of the template. */

@@ -8,27 +8,30 @@ import { untilInterrupted } from './interrupted.ts';
 import { prepare } from './prepare.ts';
 import { profileOf } from './profiles.ts';
 import { settings } from './settings.ts';
+import { runTests } from './vitest.ts';
 
 /**
  * `npm run test:faults -- [mode]`: ten minutes of load and faults against a system of its own, or what else the mode says;
- * then every promise is checked.
+ * then every promise is checked. `-- --short`: the tests of tests/faults instead, a run of three minutes and the guards.
  */
-const { mode, minutes, restMs, profile, options } = await orStop(process, asked);
+const { isShort, mode, minutes, restMs, profile, options } = await orStop(process, asked);
 const { seed = anySeed(), only, keep = false } = options;
 await prepare(tmpdir(), undefined, profile);
-await untilInterrupted(async (signal) => {
-  const isGood = await faultRun({
-    seed,
-    seconds: 60 * minutes,
-    mode,
-    profile: profile?.name,
-    only: only?.split(',').map((kind) => kind.trim()),
-    restMs,
-    keep,
-    signal,
+if (isShort) runTests(['faults']);
+else
+  await untilInterrupted(async (signal) => {
+    const isGood = await faultRun({
+      seed,
+      seconds: 60 * minutes,
+      mode,
+      profile: profile?.name,
+      only: only?.split(',').map((kind) => kind.trim()),
+      restMs,
+      keep,
+      signal,
+    });
+    process.exitCode = isGood ? 0 : 1;
   });
-  process.exitCode = isGood ? 0 : 1;
-});
 
 /** What the arguments say. @throws Error where one of them is wrong */
 function asked() {
@@ -42,13 +45,17 @@ function asked() {
       only: { type: 'string' },
       rest: { type: 'string' },
       keep: { type: 'boolean' },
+      short: { type: 'boolean' },
     },
   });
+  const { short: isShort = false } = values;
+  if (isShort && process.argv.length > 3) throw new Error('--short takes no mode and no other option');
   const [name = 'faults', ...more] = positionals;
   if (more.length > 0) throw new Error(`there is one mode at a time, not also ${more.join(', ')}`);
   const { rest } = values;
   return {
     options: values,
+    isShort,
     mode: modeOf(name),
     minutes: amount('--minutes', values.minutes ?? (name === 'overload' ? '2' : '10')),
     restMs: rest === undefined ? undefined : 1000 * amount('--rest', rest),

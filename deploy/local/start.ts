@@ -97,9 +97,10 @@ async function startServices(dapr: Dapr): Promise<void> {
   });
   keep(run);
   void run.ended.then(() => stop(1));
+  const sidecars = template.apps.map(({ daprHTTPPort }) => daprHTTPPort);
   const areUp = async () => {
     demandAllAlive();
-    return isUp(api);
+    return isUp(api, sidecars);
   };
   await waitFor('the services are ready', areUp, { process: run, deadlineMs: 120_000 });
 }

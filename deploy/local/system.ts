@@ -124,7 +124,9 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
         }),
       );
     await whole([...apps.values()].flatMap((app) => [app.service.start(), app.sidecar.start()]));
-    await waitFor('the services are reached', () => isUp(api));
+    const here = [...apps].filter(([name]) => !options.network?.hosts[name]);
+    const sidecars = here.map(([, { daprHttpPort }]) => daprHttpPort);
+    await waitFor('the services are reached', () => isUp(api, sidecars));
   } catch (error) {
     await stop();
     throw error;

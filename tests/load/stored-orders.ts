@@ -12,6 +12,8 @@ import type { RunningSystem } from '../../deploy/local/system.ts';
 
 /** Documents in one transaction. */
 const AT_ONCE = 500;
+/** A batch of `groupCommit`. */
+const RECORDED_AT_ONCE = 64;
 
 /**
  * Stores orders that were delivered long ago as their services would have left them. By the services' own stores, but in
@@ -38,8 +40,8 @@ export async function storeOrders(
     }),
     writeBack(system, 'history', async (state) => {
       const { record } = readModelStore(state);
-      // Fewer than may wait for a shared call.
-      for (const some of chunks(orders, 1_000)) await Promise.all(some.map(record));
+      // As many as are written together: whoever waits for a second batch is refused on a slow machine.
+      for (const some of chunks(orders, RECORDED_AT_ONCE)) await Promise.all(some.map(record));
     }),
     writeBack(system, 'payments', async (state) => {
       const store = paymentStore(state);

@@ -7,7 +7,7 @@ import { folder, root } from '../../deploy/local/paths.ts';
 import { portsAt, type Ports } from '../../deploy/local/ports.ts';
 import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
 import { secretsIn } from '../../deploy/local/secrets.ts';
-import { renderTemplate, type Template } from '../../deploy/local/template.ts';
+import { readTemplate, renderTemplate, type Template } from '../../deploy/local/template.ts';
 import { findOrFetchZipkin } from '../../deploy/local/zipkin.ts';
 
 /** A system that was started by a command as users type it, on ports of its own. */
@@ -94,8 +94,9 @@ async function up(options: {
   const ports = portsAt(offset);
   const api = `http://127.0.0.1:${8080 + offset}`;
   const last = roots.at(-1);
+  const sidecars = readTemplate().apps.map(({ daprHTTPPort }) => daprHTTPPort + offset);
   try {
-    await waitFor('the services are reached', () => isUp(api), {
+    await waitFor('the services are reached', () => isUp(api, sidecars), {
       deadlineMs: UP_WITHIN_MS,
       ...(last ? { process: last } : {}),
     });
