@@ -1,28 +1,51 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { keepLoopbackFromProxies } from '../deploy/local/loopback.mjs';
 
 // For the processes in which the tests run, also where vitest is called by itself.
 keepLoopbackFromProxies();
 
+/** By default one processor is kept free for vitest itself, which needs little: half of two. */
+const ALL = availableParallelism();
+
+/** `npm test` runs the first two; why there are more: services/decisions/0111-time-of-the-tests.md. */
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'component', include: ['tests/component/**/*.test.ts'], sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          name: 'component',
+          include: ['tests/component/**/*.test.ts'],
+          sequence: { groupOrder: 0 },
+          maxWorkers: ALL,
+          // A deadline of five seconds is for a machine that does nothing else.
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'system',
-          sequence: { groupOrder: 1 },
           include: ['tests/system/**/*.test.ts'],
-          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          // Each file has a system of its own, on ports of its own. A third one would only take processors from the others.
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 180_000,
         },
       },
       {
         test: {
-          name: 'faults',
+          name: 'compose',
+          include: ['tests/compose/**/*.test.ts'],
           sequence: { groupOrder: 2 },
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
           include: ['tests/faults/**/*.test.ts'],
+          sequence: { groupOrder: 3 },
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 180_000,

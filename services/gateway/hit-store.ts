@@ -17,9 +17,9 @@ export interface HitStore {
 /** Callers that are remembered; beyond, those who have not come for longest are forgotten. */
 const CALLERS = 100_000;
 
-/** Counts in this process. */
-export function memoryHits(): HitStore {
-  const callers = new LRUCache<string, Counts & { number: number }>({ max: CALLERS });
+/** Counts in this process. @param max callers that are remembered: the room for them is taken at once */
+export function memoryHits(max = CALLERS): HitStore {
+  const callers = new LRUCache<string, Counts & { number: number }>({ max });
   return {
     async hit(key, now, window) {
       const number = Math.floor(now / window.length);

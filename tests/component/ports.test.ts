@@ -16,16 +16,31 @@ import {
   systemPorts,
   type Ports,
 } from '../../deploy/local/ports.ts';
+import { replicasOf } from '../../deploy/local/app-processes.ts';
 import { holderOf, isClosing } from '../../deploy/local/port-holder.ts';
 import { startPostgres } from '../../deploy/local/postgres.ts';
 import { startRedis } from '../../deploy/local/redis.ts';
 import { startScheduler } from '../../deploy/local/scheduler.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
 import { startZipkin } from '../../deploy/local/zipkin.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import { until } from '../support/wait.ts';
 
 const { apps } = readTemplate();
 const OFFSETS = Array.from({ length: LARGEST_OFFSET + 1 }, (_, offset) => offset);
+
+/** The ports of the second replica of every service. */
+const replicated = (offset: number) =>
+  apps
+    .flatMap((app) => replicasOf(app, 2).slice(1))
+    .flatMap(({ app }) => [
+      app.appPort,
+      app.daprHTTPPort,
+      app.daprGRPCPort,
+      app.daprInternalGRPCPort,
+      app.metricsPort,
+    ])
+    .map((port) => port + offset);
 
 /** Of the linear list of offsets, those that the rule refuses. */
 const refused = new Map(
@@ -66,10 +81,17 @@ describe('the ports of a system', () => {
   });
 
   it('When nothing is shifted, or by as much as the tests and the documents do, then it works', () => {
-    const used = [
-      0, 1_000, 2_600, 5_000, 7_000, 8_000, 9_000, 11_000, 12_000, 14_000, 16_000, 18_000, 20_000, 21_000,
-    ];
+    const used = [0, 1_000, 5_000, 8_000, 9_000, 14_000, ...Object.values(OFFSETS)];
     expect(used.filter((offset) => refused.has(offset))).toEqual([]);
+  });
+
+  it('When systems of the tests run at the same time, second replicas too, then no port is that of two', () => {
+    const taken = Object.values(OFFSETS).flatMap((offset) => {
+      const own = systemPorts(offset, apps).map(({ port }) => port);
+      const ofReplicas = replicated(offset);
+      return [...new Set([...own, ...ofReplicas])];
+    });
+    expect(taken.filter((port, position) => taken.indexOf(port) !== position)).toEqual([]);
   });
 
   it('When two services have the same port, then both are named, and no offset helps', () => {

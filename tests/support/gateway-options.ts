@@ -6,7 +6,8 @@ export function gatewayOptions(): Omit<GatewayDeps, 'log' | 'sidecar' | 'metrics
   return {
     now: () => new Date(),
     clock: () => performance.now(),
-    hits: memoryHits(),
+    // To take the room for a hundred thousand is half of the work of starting a gateway.
+    hits: memoryHits(1_000),
     limits: { default: 1_000_000, api: 1_000_000, auth: 1_000_000 },
     corsOrigins: [],
     trustedProxies: [],

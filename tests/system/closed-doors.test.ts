@@ -11,6 +11,7 @@ import { root } from '../../deploy/local/paths.ts';
 import { secretsIn, tokensOf } from '../../deploy/local/secrets.ts';
 import { makeFarHost } from '../faults/far-host.ts';
 import { mailsTo } from '../support/mails.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import { newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
 import { commandOf, descendantsOf, environmentOf, listenersOf } from '../support/sockets.ts';
 import { daprRun, npmStart, type Started } from '../support/started.ts';
@@ -32,8 +33,8 @@ interface Attack {
 }
 
 describe.each([
-  ['npm start', npmStart, 18_000],
-  ['dapr run -f', daprRun, 20_000],
+  ['npm start', npmStart, OFFSETS.npmStart],
+  ['dapr run -f', daprRun, OFFSETS.daprRun],
 ])('A system that was started by %s', (_how, startIt, offset) => {
   let system: Started;
   let customer: Caller;

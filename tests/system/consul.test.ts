@@ -8,6 +8,7 @@ import { consulToken } from '../../deploy/local/consul.ts';
 import { portsAt } from '../../deploy/local/ports.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import { ordersGoTheirWay } from '../support/order-flows.ts';
 import { newCustomer, placeAtLast, placeOrder, untilStatus } from '../support/shop.ts';
 import { listenersOf } from '../support/sockets.ts';
@@ -15,7 +16,7 @@ import { UNLIMITED } from '../support/unlimited.ts';
 import { until } from '../support/wait.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-consul-'));
-const PORT_OFFSET = 12_000;
+const PORT_OFFSET = OFFSETS.consul;
 const ports = portsAt(PORT_OFFSET);
 
 let system: RunningSystem;

@@ -11,6 +11,7 @@ import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
 import { bodyOf, createClient } from '../../services/gateway/client.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { asyncApiCheck, openApiCheck } from '../support/json-schema.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import { login, newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
 import { publishUnprocessable } from '../support/real-sidecar.ts';
@@ -18,7 +19,7 @@ import { until } from '../support/wait.ts';
 
 /** What is documented, held against a running system. */
 
-const OFFSET = 6_000;
+const OFFSET = OFFSETS.contracts;
 let system: RunningSystem;
 let admin: Caller;
 let grpcurl: string;

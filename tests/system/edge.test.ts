@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
 import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
 import { operationOf, recordKey } from '../../services/shared/idempotency.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import {
   login,
   newCustomer,
@@ -28,7 +29,7 @@ const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-edge-'));
 beforeAll(async () => {
   system = await startSystem({
     dataDir,
-    portOffset: 16_000,
+    portOffset: OFFSETS.edge,
     replicas: { gateway: 2 },
     env: {
       gateway: { RATE_LIMIT_AUTH: '100000', RATE_LIMIT_DEFAULT: '40', TRUSTED_PROXIES: 'loopback' },

@@ -17,6 +17,7 @@ import {
   type Caller,
 } from '../support/shop.ts';
 import { mailsTo } from '../support/mails.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
 import { callSidecar, publishUnprocessable } from '../support/real-sidecar.ts';
 import { until } from '../support/wait.ts';
@@ -30,7 +31,7 @@ const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-flows-'));
 beforeAll(async () => {
   system = await startSystem({
     dataDir,
-    portOffset: 11_000,
+    portOffset: OFFSETS.flows,
     env: {
       gateway: UNLIMITED,
       orders: { ORDER_RECHECK_MS: '1000' },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import { ordersGoTheirWay } from '../support/order-flows.ts';
 import { newCustomer, placeAtLast, placeOrder, untilStatus } from '../support/shop.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
@@ -13,7 +14,7 @@ let system: RunningSystem;
 beforeAll(async () => {
   system = await startSystem({
     dataDir,
-    portOffset: 2_600,
+    portOffset: OFFSETS.profiles,
     profile: 'nats-postgres',
     replicas: { orders: 2 },
     env: {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import {
   login,
   newCustomer,
@@ -19,7 +20,7 @@ const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-restart-'));
 const start = () =>
   startSystem({
     dataDir,
-    portOffset: 21_000,
+    portOffset: OFFSETS.restart,
     env: {
       gateway: UNLIMITED,
       orders: { ORDER_RECHECK_MS: '1000', ORDER_EXPIRE_MS: '6000' },

@@ -11,6 +11,7 @@ import { readTemplate } from '../../deploy/local/template.ts';
 import { bodyOf, createClient } from '../../services/gateway/client.ts';
 import { routes } from '../../services/gateway/routes.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import { login, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
 import { commandOf, descendantsOf, environmentOf } from '../support/sockets.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
@@ -18,7 +19,7 @@ import { until } from '../support/wait.ts';
 
 /** Marked secrets go through every route; then everything that is kept is searched for them. */
 
-const OFFSET = 7_000;
+const OFFSET = OFFSETS.secrets;
 const marked = (what: string) => `${what}-${randomBytes(9).toString('hex')}`;
 const SECRETS = {
   password: marked('password'),

@@ -1,0 +1,12 @@
+/** By how much the ports of each system of tests/system are shifted: two files run at a time, and no port is that of two systems. */
+export const OFFSETS = {
+  profiles: 2_600,
+  contracts: 6_000,
+  consul: 12_000,
+  flows: 15_000,
+  edge: 16_000,
+  secrets: 17_000,
+  npmStart: 18_000,
+  daprRun: 20_000,
+  restart: 21_000,
+} as const;
