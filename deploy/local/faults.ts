@@ -48,14 +48,14 @@ function asked() {
       short: { type: 'boolean' },
     },
   });
-  const { short: isShort = false } = values;
-  if (isShort && process.argv.length > 3) throw new Error('--short takes no mode and no other option');
+  const { short = false } = values;
+  if (short && process.argv.length > 3) throw new Error('--short takes no mode and no other option');
   const [name = 'faults', ...more] = positionals;
   if (more.length > 0) throw new Error(`there is one mode at a time, not also ${more.join(', ')}`);
   const { rest } = values;
   return {
     options: values,
-    isShort,
+    isShort: short,
     mode: modeOf(name),
     minutes: amount('--minutes', values.minutes ?? (name === 'overload' ? '2' : '10')),
     restMs: rest === undefined ? undefined : 1000 * amount('--rest', rest),

@@ -111,9 +111,7 @@ describe.each([...rendered])('%s', (folder, text) => {
 });
 
 it.each(ACCEPTED)('When $check is accepted, because $because, then kube-score still says it', (one) => {
-  const found = [...scored].flatMap(([folder, all]) =>
-    all.filter((fault) => isAccepted(one, fault, folder)),
-  );
+  const found = [...scored].flatMap(([folder, all]) => all.filter((fault) => isAccepted(one, fault, folder)));
   expect(found).not.toEqual([]);
 });
 
@@ -212,7 +210,9 @@ describe('a mistake', () => {
       /^Service\/\w+ service-targets-pod: .*does not match any pods/,
     ],
   ])('When %s, then kube-score names it', (_what, from, to, message) => {
-    expect(faultsIn('overlays/local', faults(tools, broken(from, to)))).toContainEqual(expect.stringMatching(message));
+    expect(faultsIn('overlays/local', faults(tools, broken(from, to)))).toContainEqual(
+      expect.stringMatching(message),
+    );
   });
 
   it('When a folder cannot be rendered, then Kustomize says why', () => {

@@ -27,7 +27,7 @@ import { OFFSETS } from '../support/offsets.ts';
 import { until } from '../support/wait.ts';
 
 const { apps } = readTemplate();
-const OFFSETS = Array.from({ length: LARGEST_OFFSET + 1 }, (_, offset) => offset);
+const ALL_OFFSETS = Array.from({ length: LARGEST_OFFSET + 1 }, (_, offset) => offset);
 
 /** The ports of the second replica of every service. */
 const replicated = (offset: number) =>
@@ -44,7 +44,7 @@ const replicated = (offset: number) =>
 
 /** Of the linear list of offsets, those that the rule refuses. */
 const refused = new Map(
-  OFFSETS.flatMap((offset) => {
+  ALL_OFFSETS.flatMap((offset) => {
     const problem = offsetProblem(offset, apps);
     return problem ? [[offset, problem] as const] : [];
   }),
@@ -59,7 +59,7 @@ describe('the ports of a system', () => {
   });
 
   it('When any offset is taken, then either it is refused or no HTTP port is one of those and all ports differ', () => {
-    for (const offset of OFFSETS) {
+    for (const offset of ALL_OFFSETS) {
       const ports = systemPorts(offset, apps);
       const isShared = new Set(ports.map(({ port }) => port)).size < ports.length;
       const isRefusedByFetch = ports.some(({ port, isHttp }) => isHttp && REFUSED_BY_FETCH.has(port));
@@ -75,7 +75,7 @@ describe('the ports of a system', () => {
   it('When an offset is refused, then the next one that works is named', () => {
     expect(refused.size).toBeGreaterThan(100);
     for (const [offset, { next = -1, message }] of refused) {
-      expect(OFFSETS.slice(offset).find((other) => !refused.has(other))).toBe(next);
+      expect(ALL_OFFSETS.slice(offset).find((other) => !refused.has(other))).toBe(next);
       expect(message).toContain(`the next offset that works is ${next}`);
     }
   });
