@@ -12,7 +12,8 @@ export function runTests(projects: readonly Project[], args: readonly string[] =
     process.execPath,
     [
       join(root, 'node_modules/vitest/vitest.mjs'),
-      ...['run', '--config', 'tests/vitest.config.ts'],
+      'run',
+      '--config=tests/vitest.config.ts',
       ...chosen.map((project) => `--project=${project}`),
       ...args,
     ],

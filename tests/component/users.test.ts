@@ -45,15 +45,16 @@ async function registered(more: Partial<typeof ADA> = {}): Promise<string> {
   return (response.body as { user_id: string }).user_id;
 }
 
-/** Milliseconds; the fastest of some, which noise touches least. */
-async function fastest(email: string): Promise<number> {
-  const times: number[] = [];
-  for (let run = 0; run < 5; run++) {
-    const started = performance.now();
-    await logIn(email, 'wrong horse');
-    times.push(performance.now() - started);
-  }
-  return Math.min(...times);
+/** For each address, in milliseconds: the fastest of some tries, which noise touches least. They take turns, so it touches both. */
+async function fastest(...emails: [string, string]): Promise<number[]> {
+  const times = emails.map((): number[] => []);
+  for (let run = 0; run < 5; run++)
+    for (const [position, email] of emails.entries()) {
+      const started = performance.now();
+      await logIn(email, 'wrong horse');
+      times[position]?.push(performance.now() - started);
+    }
+  return times.map((own) => Math.min(...own));
 }
 
 describe('POST /api/users/login', () => {
@@ -98,7 +99,7 @@ describe('POST /api/users/login', () => {
 
   it('When the address is unknown, then it takes as long as a wrong password', async () => {
     await registered();
-    const [unknown, wrong] = [await fastest('eve@example.com'), await fastest(ADA.email)];
+    const [unknown = 0, wrong = 0] = await fastest('eve@example.com', ADA.email);
     expect(unknown / wrong).toBeGreaterThan(0.5);
     expect(unknown / wrong).toBeLessThan(2);
   });
