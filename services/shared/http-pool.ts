@@ -13,4 +13,3 @@ const PoolClass = load('undici/lib/dispatcher/pool.js') as typeof Pool;
 
 /** Connections to one origin, which are made when they are needed. */
 export const createPool = (origin: string, options: Pool.Options): Pool => new PoolClass(origin, options);
-

@@ -38,9 +38,9 @@ function put(name: string, text: string, mode = 0o644): void {
 
 /** In the place of Go: it notes how it is called, and makes a program that prints the package. */
 const GO = `#!/bin/sh
-echo "$PWD $*" >>"${'$'}{0%/*}/../go.log"
+echo "$PWD $*" >>"\${0%/*}/../go.log"
 case "$*" in
-  *'list -m'*) echo "${'$'}{0%/*}/../source" ;;
+  *'list -m'*) echo "\${0%/*}/../source" ;;
   build*) while [ "$1" != -o ]; do shift; done; printf '#!/bin/sh\\necho built %s\\n' "$3" >"$2"; chmod +x "$2" ;;
 esac
 `;

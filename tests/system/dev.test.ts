@@ -16,10 +16,13 @@ import { root } from '../../deploy/local/paths.ts';
 import { holderOf } from '../../deploy/local/port-holder.ts';
 import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
+import { OFFSETS } from '../support/offsets.ts';
 import { until } from '../support/wait.ts';
 
-const OFFSET = 10_400;
+const OFFSET = OFFSETS.dev;
 const api = `http://localhost:${8080 + OFFSET}`;
+
+const sidecars = readTemplate().apps.map(({ daprHTTPPort }) => daprHTTPPort + OFFSET);
 
 /** A copy, since code is changed in it. */
 const checkout = realpathSync(mkdtempSync(join(tmpdir(), 'sidecart-dev-')));
@@ -70,16 +73,16 @@ const holders = (port: 'appPort' | 'daprHTTPPort') =>
 
 describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
   it('When code of a service changes, then that one starts anew, answers, and all sidecars stay', async () => {
-    const [services, sidecars] = [holders('appPort'), holders('daprHTTPPort')];
+    const [services, around] = [holders('appPort'), holders('daprHTTPPort')];
     edit('services/gateway/docs.ts', '<title>Sidecart API</title>', '<title>Changed</title>');
 
     await until('the new page is served', docs, (page) => page.includes('<title>Changed</title>'), 50_000);
-    await until('all is reached', () => isUp(api), Boolean, 30_000);
+    await until('all is reached', () => isUp(api, sidecars), Boolean, 30_000);
     const [gateway, ...others] = holders('appPort');
     expect(gateway).toContain('gateway');
     expect(gateway).not.toBe(services[0]);
     expect(others).toEqual(services.slice(1));
-    expect(holders('daprHTTPPort')).toEqual(sidecars);
+    expect(holders('daprHTTPPort')).toEqual(around);
     expect(said(dev)).toContain('gateway runs the new code');
   }, 90_000);
 
@@ -111,7 +114,7 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
     const second = npm('start');
     await second.ended;
     expect(said(second)).toMatch(/A system runs already in \S+ \(process \d+\)/);
-    expect(await isUp(api)).toBe(true);
+    expect(await isUp(api, sidecars)).toBe(true);
   });
 });
 

@@ -18,37 +18,41 @@ const BOUNDS = [
 /** From here on V8 compiles what every call runs through: that leaves more behind than all else after the start. */
 const CALLS = 1_000;
 
-it.each(BOUNDS)('When $service rests, then it has $boundMb MB at most', async ({ service, boundMb }) => {
-  const logDir = mkdtempSync(join(tmpdir(), 'sidecart-memory-'));
-  onTestFinished(() => rmSync(logDir, { recursive: true, force: true }));
-  const sidecar = await startFakeSidecar();
-  onTestFinished(() => sidecar.close());
-  const [appPort, operatorPort, grpcPort] = await freePorts(3);
-  const running = start(service, 'node', [`dist/services/${service}/main.js`], {
-    logDir,
-    cwd: root,
-    env: {
-      ...readTemplate().common.env,
-      ZIPKIN_ENDPOINT: `http://127.0.0.1:${sidecar.port}/spans`,
-      DAPR_API_TOKEN,
-      APP_API_TOKEN,
-      DAPR_HTTP_PORT: String(sidecar.port),
-      DAPR_METRICS_PORT: String(sidecar.port),
-      APP_PORT: String(appPort),
-      OPERATOR_PORT: String(operatorPort),
-      GRPC_PORT: String(grpcPort),
-    },
-  });
-  onTestFinished(() => running.stop());
-  const readyz = `http://127.0.0.1:${service === 'gateway' ? operatorPort : appPort}/readyz`;
-  const isReady = async () => (await fetch(readyz).catch(() => undefined))?.status === 200;
-  await waitFor(`${service} is ready`, isReady, { process: running, deadlineMs: 40_000 });
-  for (let call = 0; call < CALLS; call++) expect(await isReady()).toBe(true);
+it.each(BOUNDS)(
+  'When $service rests, then it has $boundMb MB at most',
+  async ({ service, boundMb }) => {
+    const logDir = mkdtempSync(join(tmpdir(), 'sidecart-memory-'));
+    onTestFinished(() => rmSync(logDir, { recursive: true, force: true }));
+    const sidecar = await startFakeSidecar();
+    onTestFinished(() => sidecar.close());
+    const [appPort, operatorPort, grpcPort] = await freePorts(3);
+    const running = start(service, 'node', [`dist/services/${service}/main.js`], {
+      logDir,
+      cwd: root,
+      env: {
+        ...readTemplate().common.env,
+        ZIPKIN_ENDPOINT: `http://127.0.0.1:${sidecar.port}/spans`,
+        DAPR_API_TOKEN,
+        APP_API_TOKEN,
+        DAPR_HTTP_PORT: String(sidecar.port),
+        DAPR_METRICS_PORT: String(sidecar.port),
+        APP_PORT: String(appPort),
+        OPERATOR_PORT: String(operatorPort),
+        GRPC_PORT: String(grpcPort),
+      },
+    });
+    onTestFinished(() => running.stop());
+    const readyz = `http://127.0.0.1:${service === 'gateway' ? operatorPort : appPort}/readyz`;
+    const isReady = async () => (await fetch(readyz).catch(() => undefined))?.status === 200;
+    await waitFor(`${service} is ready`, isReady, { process: running, deadlineMs: 40_000 });
+    for (let call = 0; call < CALLS; call++) expect(await isReady()).toBe(true);
 
-  // V8 and the C library give back by and by what the calls have left.
-  const resident = () => Promise.resolve(residentMb(running.pid));
-  await until(`${service} has ${boundMb} MB at most`, resident, (mb) => mb <= boundMb, 30_000);
-}, 120_000);
+    // V8 and the C library give back by and by what the calls have left.
+    const resident = () => Promise.resolve(residentMb(running.pid));
+    await until(`${service} has ${boundMb} MB at most`, resident, (mb) => mb <= boundMb, 30_000);
+  },
+  120_000,
+);
 
 /** VmRSS of https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, which is in KiB. */
 function residentMb(pid: number): number {
