@@ -1,47 +1,78 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it, onTestFinished, vi } from 'vitest';
-import { demandAlone } from '../../deploy/local/one-start.ts';
-import { commandOf, holderOf, isClosing } from '../../deploy/local/port-holder.ts';
-import { demandFree } from '../../deploy/local/ports.ts';
-import { start } from '../../deploy/local/processes.ts';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
-/** As on macOS: there is no /proc. */
-vi.mock('node:fs', async (original) => {
-  const real: Record<string, unknown> = await original();
-  const withoutProc = (name: string) => {
-    const call = real[name] as (...args: unknown[]) => unknown;
-    return (...args: unknown[]) => {
-      if (String(args[0]).startsWith('/proc')) throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
-      return call(...args);
+/** As on macOS: there is no /proc. A process of its own, since the modules of this one have read `node:fs` already. */
+const WITHOUT_PROC = `
+  import fs from 'node:fs';
+  import { syncBuiltinESMExports } from 'node:module';
+  for (const name of ['readdirSync', 'readFileSync', 'readlinkSync', 'writeFileSync']) {
+    const real = fs[name];
+    fs[name] = (path, ...rest) => {
+      if (String(path).startsWith('/proc')) throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' });
+      return real(path, ...rest);
     };
-  };
-  const names = ['readdirSync', 'readFileSync', 'readlinkSync', 'writeFileSync'];
-  return { ...real, ...Object.fromEntries(names.map((name) => [name, withoutProc(name)])) };
-});
+  }
+  syncBuiltinESMExports();
+`;
 
-it('When there is no /proc, then a port that is taken is named without its holder', async () => {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as AddressInfo;
+/** Runs TypeScript, with `print` for what it has found. */
+function run(script: string): unknown {
+  const preload = `data:text/javascript,${encodeURIComponent(WITHOUT_PROC)}`;
+  const prelude = 'const print = (found) => console.log(JSON.stringify(found));';
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--import', preload, '--input-type=module', '--eval', prelude + script],
+    { encoding: 'utf8', timeout: 30_000 },
+  );
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
+}
 
-  expect([holderOf(port), isClosing(port), commandOf(process.pid)]).toEqual([undefined, false, undefined]);
-  await expect(demandFree(port, 'a part', 200)).rejects.toThrow('is taken by another program. Stop that');
-});
+const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
 
-it('When there is no /proc, then a second start is refused, and a process that stands back starts', async () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-without-proc-'));
-  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
-  const idle = start('idle', process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
-    logDir: dataDir,
-    niceness: 10,
+describe.runIf(runsTypeScript)('without /proc', () => {
+  let port: number;
+  beforeAll(async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    ({ port } = server.address() as AddressInfo);
+    return () => void server.close();
   });
-  onTestFinished(() => idle.stop('SIGKILL'));
-  writeFileSync(join(dataDir, 'start.pid'), String(idle.pid));
 
-  expect(idle.hasEnded()).toBe(false);
-  expect(() => demandAlone(dataDir)).toThrow(`(process ${idle.pid})`);
+  it('When a port is taken, then it is named without its holder', () => {
+    const found = run(`
+      import { commandOf, holderOf, isClosing } from './deploy/local/port-holder.ts';
+      import { demandFree } from './deploy/local/ports.ts';
+      const { message } = await demandFree(${port}, 'a part', 200).catch((error) => error);
+      print({ holder: holderOf(${port}) ?? null, closing: isClosing(${port}), own: commandOf(process.pid) ?? null, message });
+    `);
+    expect(found).toEqual({
+      holder: null,
+      closing: false,
+      own: null,
+      message: expect.stringContaining('is taken by another program. Stop that') as string,
+    });
+  });
+
+  it('When a process is to stand back, then it starts, and a second start beside it is refused', () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-without-proc-'));
+    onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+    const found = run(`
+      import { writeFileSync } from 'node:fs';
+      import { demandAlone } from './deploy/local/one-start.ts';
+      import { start } from './deploy/local/processes.ts';
+      const dataDir = ${JSON.stringify(dataDir)};
+      const idle = start('idle', process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { logDir: dataDir, niceness: 10 });
+      writeFileSync(dataDir + '/start.pid', String(idle.pid));
+      let refused = '';
+      try { demandAlone(dataDir); } catch (error) { refused = error.message; }
+      print({ hasEnded: idle.hasEnded(), isNamed: refused.includes('(process ' + idle.pid + ')') });
+      await idle.stop('SIGKILL');
+    `);
+    expect(found).toEqual({ hasEnded: false, isNamed: true });
+  });
 });
