@@ -5,24 +5,26 @@ import { keepLoopbackFromProxies } from '../deploy/local/loopback.mjs';
 // For the processes in which the tests run, also where vitest is called by itself.
 keepLoopbackFromProxies();
 
-/** By default one processor is kept free for vitest itself, which needs little: half of two. */
-const ALL = availableParallelism();
+/** Many small files, which start no system. */
+const quick = {
+  sequence: { groupOrder: 0 },
+  // They wait more than they work.
+  maxWorkers: 3 * availableParallelism(),
+  // One process for many files: to load all modules again for each took a third of the processor time.
+  isolate: false,
+  // A deadline of five seconds is for a machine that does nothing else.
+  testTimeout: 30_000,
+};
 
-/** `npm test` runs the first two; why there are more: services/decisions/0111-time-of-the-tests.md. */
+/** `npm test` runs the first three; why there are more: services/decisions/0111-time-of-the-tests.md. */
 export default defineConfig({
   test: {
     projects: [
       {
-        test: {
-          name: 'component',
-          include: ['tests/component/**/*.test.ts'],
-          sequence: { groupOrder: 0 },
-          maxWorkers: ALL,
-          // One process for many files: to load all modules again for each took a third of the processor time.
-          isolate: false,
-          // A deadline of five seconds is for a machine that does nothing else.
-          testTimeout: 30_000,
-        },
+        test: { ...quick, name: 'component', include: ['tests/component/**/*.test.ts'] },
+      },
+      {
+        test: { ...quick, name: 'deploy', include: ['tests/deploy/**/*.test.ts'] },
       },
       {
         test: {

@@ -188,22 +188,24 @@ const CLOSING_MS = 65_000;
  */
 export async function demandFree(port: number, what: string, patienceMs = PATIENCE_MS): Promise<void> {
   const begun = performance.now();
+  const waitedMs = () => performance.now() - begun;
   let isSaid = false;
   while (!(await isFree(port))) {
-    const waited = performance.now() - begun;
-    const isKernels = isClosing(port);
-    if (isKernels && !isSaid && waited > 1_000) {
-      console.log(
-        `Port ${port} (${what}) is held by a connection that is over: waiting for it, a minute at most.`,
-      );
-      isSaid = true;
+    if (waitedMs() < patienceMs) {
+      await delay(100);
+      continue;
     }
-    if (waited > (isKernels ? CLOSING_MS : patienceMs))
+    if (waitedMs() > CLOSING_MS || !isClosing(port))
       throw new Error(
         `Port ${port} (${what}) is taken by ${holderOf(port) ?? 'another program'}. ` +
           `Stop that program, or shift all ports of Sidecart: PORT_OFFSET=1000 npm start`,
       );
-    await delay(100);
+    if (!isSaid)
+      console.log(
+        `Port ${port} (${what}) is held by a connection that is over: waiting for it, a minute at most.`,
+      );
+    isSaid = true;
+    await delay(1_000);
   }
 }
 

@@ -11,4 +11,4 @@ await orStop(process, () => settings());
 await prepare(tmpdir());
 await findOrInstallChromium(tmpdir(), console.log);
 await findOrBuildManifestTools(console.log);
-runTests(['component', 'system'], process.argv.slice(2));
+runTests(['component', 'deploy', 'system'], process.argv.slice(2));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { root } from './paths.ts';
 
 /** The projects of tests/vitest.config.ts. */
-export type Project = 'component' | 'system' | 'compose' | 'faults';
+export type Project = 'component' | 'deploy' | 'system' | 'compose' | 'faults';
 
 /** Runs the tests of these projects, or of those that the arguments name; the arguments go to vitest. This process ends with it. */
 export function runTests(projects: readonly Project[], args: readonly string[] = []): void {

@@ -9,7 +9,7 @@ import { createCounters } from './counters.ts';
 import { logInWith } from './log-in.ts';
 import { loginThrottle } from './login-throttle-store.ts';
 import { passwordCheck } from './password-check.ts';
-import { passwords as createPasswords } from './passwords.ts';
+import type { Passwords } from './passwords.ts';
 import { routes } from './routes.ts';
 import { sessionStore } from './session-store.ts';
 import { sessions as createSessions } from './sessions.ts';
@@ -24,6 +24,7 @@ export interface UsersDeps extends ServiceDeps {
   keyRotationSeconds: number;
   /** The first administrator. */
   admin?: { email: string; password: string } | undefined;
+  passwords: Passwords;
   now: () => Date;
   /** Monotonic, in milliseconds: for ages, which a clock that is set must not change. */
   clock: () => number;
@@ -31,10 +32,9 @@ export interface UsersDeps extends ServiceDeps {
 
 /** The service answers 503 until its signing key and its first administrator are in the store. */
 export function createApp(deps: UsersDeps): Express {
-  const { log, sidecar, metrics, admin, now, tokenTtlSeconds } = deps;
+  const { log, sidecar, metrics, admin, now, passwords, tokenTtlSeconds } = deps;
   const { state } = sidecar;
   const counters = createCounters(metrics);
-  const passwords = createPasswords();
   const store = userStore(state);
   const keys = signingKeys({ ...deps, state, rotationSeconds: deps.keyRotationSeconds });
   const tokens = tokenIssuer({ keys, now, ttlSeconds: tokenTtlSeconds });
@@ -43,7 +43,7 @@ export function createApp(deps: UsersDeps): Express {
   const throttle = loginThrottle({ state, now });
   const check = passwordCheck({ passwords, throttle, log });
   const job = userJob({ store, endable, sidecar, log });
-  const accounts = createAccounts({ ...deps, store, job, sessions, passwords, check, throttle, counters });
+  const accounts = createAccounts({ ...deps, store, job, sessions, check, throttle, counters });
   const logIn = logInWith({ store, sessions: endable, check });
   const once = idempotency({ state, log });
   let isReady = false;

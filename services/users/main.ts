@@ -1,5 +1,6 @@
 import { createApp } from './app.ts';
 import { config as schema } from './config.ts';
+import { createPasswords } from './passwords.ts';
 import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
 import { closeServer, listen, orStop, stopGracefully } from '../shared/run.ts';
@@ -19,6 +20,7 @@ const app = createApp({
   appApiToken: config.APP_API_TOKEN,
   ...config.lifetimes,
   admin: config.admin,
+  passwords: createPasswords(),
   now: () => new Date(),
   clock: () => performance.now(),
 });

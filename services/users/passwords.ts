@@ -23,14 +23,11 @@ const AT_ONCE = 2;
 /** Some two seconds of work; who comes later had better try again. */
 const MAX_WAITING = 64;
 
-let decoy: Promise<string> | undefined;
-/** What is compared with where there is no hash: one is enough for a process. */
-const decoyHash = () => (decoy ??= hash('no account has this', STRENGTH));
-
 /** @throws Problem 503, from both functions, where too many wait already */
-export function passwords(): Passwords {
+export function createPasswords(strength = STRENGTH): Passwords {
   const limit = pLimit(AT_ONCE);
-  void decoyHash();
+  /** What is compared with where there is no hash. */
+  const decoy = hash('no account has this', strength);
 
   async function inTurn<T>(step: string, work: () => Promise<T>): Promise<T> {
     if (limit.pendingCount >= MAX_WAITING) throw unavailable('Too many people sign in right now.');
@@ -38,12 +35,12 @@ export function passwords(): Passwords {
   }
 
   const verifyNow: Verify = async (passwordHash, password) => {
-    const right = await verify(passwordHash ?? (await decoyHash()), password);
+    const right = await verify(passwordHash ?? (await decoy), password);
     return right && passwordHash !== undefined;
   };
 
   return {
-    hash: (password) => inTurn('hash password', () => hash(password, STRENGTH)),
+    hash: (password) => inTurn('hash password', () => hash(password, strength)),
     inTurn: (attempt) => inTurn('verify password', () => attempt(verifyNow)),
   };
 }

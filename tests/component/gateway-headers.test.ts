@@ -23,6 +23,7 @@ beforeEach(async () => {
     createApp({ ...deps, ...gatewayOptions(), corsOrigins: ['https://shop.example'] }),
   );
   answerAsUsers(service.sidecar, { keys: [key] });
+  service.sidecar.answer('orders', () => ({ status: 200 }));
 });
 afterEach(() => service.stop());
 

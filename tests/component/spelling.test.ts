@@ -24,6 +24,7 @@ import { createApp as createUsers } from '../../services/users/app.ts';
 import { answerAsUsers, makeKey, signToken } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { quickPasswords } from '../support/quick-passwords.ts';
 
 /** An id in capitals is the same id: whoever takes one in, at any door, has small letters behind it. */
 
@@ -155,6 +156,7 @@ const WORLDS: World[] = [
         tokenTtlSeconds: 60,
         refreshTtlSeconds: 60,
         keyRotationSeconds: 600,
+        passwords: quickPasswords(),
         now,
         clock: () => 0,
       }),

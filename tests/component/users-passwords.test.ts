@@ -1,12 +1,16 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { passwords, type Passwords } from '../../services/users/passwords.ts';
+import { createPasswords, type Passwords } from '../../services/users/passwords.ts';
 
 describe('Passwords', () => {
   let own: Passwords;
   let hash: string;
   beforeAll(async () => {
-    own = passwords();
+    own = createPasswords();
     hash = await own.hash('correct horse');
+  });
+
+  it('When a password is hashed, then by argon2id at the strength that OWASP asks for', () => {
+    expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   });
 
   it('When the same password is hashed again, then the hash is another', async () => {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createMetrics } from '../../services/shared/service.ts';
 import { createApp, type UsersDeps } from '../../services/users/app.ts';
 import { doorOf, sidecarAt, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { quickPasswords } from '../support/quick-passwords.ts';
 
 const ADMIN = { email: 'boss@example.com', password: 'battery staple' };
 
@@ -10,6 +11,7 @@ const OWN = {
   tokenTtlSeconds: 60,
   refreshTtlSeconds: 86_400,
   keyRotationSeconds: 86_400,
+  passwords: quickPasswords(),
   now: () => new Date(),
   clock: () => performance.now(),
 };

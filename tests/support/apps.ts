@@ -11,6 +11,7 @@ import type { ServiceDeps } from '../../services/shared/service.ts';
 import { createApp as usersApp } from '../../services/users/app.ts';
 import { gatewayOptions } from './gateway-options.ts';
 import { startService } from './service-under-test.ts';
+import { quickPasswords } from './quick-passwords.ts';
 
 const now = () => new Date('2026-01-05T09:30:00.000Z');
 
@@ -23,6 +24,7 @@ export const APPS: Record<string, (deps: ServiceDeps) => Express> = {
       tokenTtlSeconds: 60,
       refreshTtlSeconds: 3_600,
       keyRotationSeconds: 3_600,
+      passwords: quickPasswords(),
       now,
       clock: () => 0,
     }),

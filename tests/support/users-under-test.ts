@@ -2,6 +2,7 @@ import { expect, vi } from 'vitest';
 import { createMetrics } from '../../services/shared/service.ts';
 import { createApp, type UsersDeps } from '../../services/users/app.ts';
 import { doorOf, startService, type ServiceUnderTest } from './service-under-test.ts';
+import { quickPasswords } from './quick-passwords.ts';
 
 /** Two replicas of users over one store, and a clock that stands still until it is moved. */
 export interface UsersUnderTest {
@@ -28,6 +29,7 @@ export async function startUsers(lifetimes: Lifetimes): Promise<UsersUnderTest> 
         ...deps,
         ...lifetimes,
         metrics: createMetrics(),
+        passwords: quickPasswords(),
         now: () => new Date(time + aheadSeconds[nr] * 1000),
         clock: () => time,
       });

@@ -37,7 +37,7 @@ const argOf = (name: string) => new RegExp(`^ARG ${name}=(.+)$`, 'm').exec(docke
 
 describe('compose.yaml', () => {
   it('When it is read, then it is a Compose file', () => {
-    const schema = JSON.parse(readFileSync('tests/component/compose-spec/compose-spec.json', 'utf8')) as {
+    const schema = JSON.parse(readFileSync('tests/deploy/compose-spec/compose-spec.json', 'utf8')) as {
       $schema?: string;
     };
     // Its address has https, by which Ajv does not know draft 7.
