@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, createWriteStream, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
+import { finished } from 'node:stream/promises';
 import { EnvHttpProxyAgent, interceptors, request, type Dispatcher } from 'undici';
 import { DAPR_CLI, DAPR_RUNTIME } from './paths.ts';
 import { run } from './processes.ts';
@@ -68,16 +67,15 @@ export async function downloadDapr(options: {
       let published = '';
       try {
         published = await checksumAt(`${url}.sha256`, dispatcher, limits);
-        await pipeline(
-          bytesAt(url, dispatcher, limits),
-          async function* (chunks: AsyncIterable<Uint8Array>) {
-            for await (const chunk of chunks) {
-              hash.update(chunk);
-              yield chunk;
-            }
-          },
-          createWriteStream(archive),
-        );
+        const file = createWriteStream(archive);
+        const written = finished(file);
+        await Promise.all([
+          written,
+          receive(url, dispatcher, limits, (chunk) => {
+            hash.update(chunk);
+            file.write(chunk);
+          }).finally(() => file.end()),
+        ]);
       } catch (error) {
         return `${url}: ${reasonOf(error)}`;
       }
@@ -99,18 +97,23 @@ export async function downloadDapr(options: {
 
 /** A file as `sha256sum` writes it. */
 async function checksumAt(url: string, dispatcher: Dispatcher, limits: typeof LIMITS): Promise<string> {
-  const written = await text(bytesAt(url, dispatcher, { ...limits, bytes: 10_000 }));
-  const sum = /^([\da-f]{64})\s/.exec(written)?.[1];
+  const chunks: Uint8Array[] = [];
+  await receive(url, dispatcher, { ...limits, bytes: 10_000 }, (chunk) => void chunks.push(chunk));
+  const sum = /^([\da-f]{64})\s/.exec(Buffer.concat(chunks).toString())?.[1];
   if (!sum) throw new Error(`there is no checksum in ${basename(url)}`);
   return sum;
 }
 
-/** The bytes as they are: `fetch` would unpack an archive that a server marks as compressed. */
-async function* bytesAt(
+/**
+ * The bytes as they are: `fetch` would unpack an archive that a server marks as compressed. They are taken as they come. Where undici
+ * is made to wait, and the server ends the connection meanwhile, version 7 ends the process (https://github.com/nodejs/undici/issues/5360).
+ */
+async function receive(
   url: string,
   dispatcher: Dispatcher,
   { stallMs, totalMs, bytes }: typeof LIMITS,
-): AsyncGenerator<Uint8Array> {
+  take: (chunk: Uint8Array) => void,
+): Promise<void> {
   const stalled = new AbortController();
   let idle = 0;
   // Counted in steps: what keeps this process busy for long is one of them, and not the server's fault.
@@ -126,12 +129,13 @@ async function* bytesAt(
       rejectionOf(signal),
     ]);
     if (statusCode !== 200) throw new Error(`answered with ${statusCode}`);
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    body.on('data', (chunk: Uint8Array) => {
       idle = 0;
       left -= chunk.length;
-      if (left < 0) throw new Error(`has more than ${bytes} bytes`);
-      yield chunk;
-    }
+      if (left < 0) body.destroy(new Error(`has more than ${bytes} bytes`));
+      else take(chunk);
+    });
+    await finished(body);
   } finally {
     clearInterval(watchdog);
   }

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { connect } from 'node:net';
@@ -71,6 +72,19 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
     expect(await download(SLOW)).toBeUndefined();
     expect(performance.now() - started).toBeGreaterThan(SLOW.stallMs);
     isWhole();
+  });
+
+  it('When the server ends the connection after a large file, then it is received whole', async () => {
+    const large = randomBytes(30_000_000);
+    answer(
+      SUM,
+      (_, response) => void response.end(`${createHash('sha256').update(large).digest('hex')} *large`),
+    );
+    answer(ARCHIVE, (_, response) => {
+      response.writeHead(200, { connection: 'close', 'content-length': large.length }).end(large);
+    });
+    // It is no archive, which is found out only after its checksum was right.
+    await expect(download({ ...LIMITS, bytes: large.length })).rejects.toThrow('tar');
   });
 
   it('When it is somewhere else, then it is fetched from there, and a server that marks it as compressed does no harm', async () => {
