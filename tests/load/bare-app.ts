@@ -6,6 +6,7 @@ import { Pool } from 'undici';
  * Started twice, as bare-front and bare-back.
  */
 const sidecar = new Pool(`http://127.0.0.1:${process.env['DAPR_HTTP_PORT']}`, { connections: 64 });
+const token = { 'dapr-api-token': process.env['DAPR_API_TOKEN'] };
 const app = express();
 app.disable('x-powered-by');
 app.disable('etag');
@@ -23,7 +24,7 @@ app.get('/chain', async (_req, res) => {
   const answer = await sidecar.request({
     method: 'GET',
     path: '/back',
-    headers: { 'dapr-app-id': 'bare-back', traceparent: NOT_SAMPLED },
+    headers: { ...token, 'dapr-app-id': 'bare-back', traceparent: NOT_SAMPLED },
   });
   res
     .status(answer.statusCode)
@@ -52,7 +53,7 @@ app.post('/round-trip', async (_req, res) => {
   const answer = await sidecar.request({
     method: 'POST',
     path: '/v1.0/publish/pubsub/bare.round-trip',
-    headers: { 'content-type': 'application/json' },
+    headers: { ...token, 'content-type': 'application/json' },
     body: JSON.stringify({ number }),
   });
   await answer.body.dump();

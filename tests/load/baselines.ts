@@ -7,6 +7,7 @@ import { findOrBuildDapr } from '../../deploy/local/dapr.ts';
 import { folder, root } from '../../deploy/local/paths.ts';
 import { portsAt } from '../../deploy/local/ports.ts';
 import { start, waitFor } from '../../deploy/local/processes.ts';
+import { secretsIn, tokensOf } from '../../deploy/local/secrets.ts';
 import { renderTemplate } from '../../deploy/local/template.ts';
 import { closedLoop, median, openDoor, type Load, type Pace } from './closed-loop.ts';
 
@@ -23,6 +24,7 @@ export interface Baselines {
   stop: () => Promise<void>;
 }
 
+const FRONT_ID = 'bare-front';
 const FRONT = 10;
 const BACK = 11;
 
@@ -35,12 +37,11 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
   const running = start('dapr-run', dapr.cli, ['run', '-f', writeTemplate(dataDir, offset)], {
     logDir: folder(dataDir, 'logs'),
     cwd: dataDir,
-    env: dapr.env,
+    env: { ...dapr.env, ...secretsIn(dataDir) },
   });
   const front = openDoor(`http://127.0.0.1:${8080 + FRONT + offset}`);
-  const sidecar = openDoor(`http://127.0.0.1:${3580 + FRONT + offset}`);
   const stop = async () => {
-    await Promise.all([front.close(), sidecar.close()]);
+    await front.close();
     await running.stop('SIGINT', 20_000);
   };
   const answers = () =>
@@ -57,6 +58,9 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
     throw error;
   }
 
+  const sidecar = openDoor(`http://127.0.0.1:${3580 + FRONT + offset}`, {
+    'dapr-api-token': tokensOf(dataDir, FRONT_ID).DAPR_API_TOKEN,
+  });
   const documents = Array.from({ length: 1000 }, () => `document:${randomUUID()}`);
   return {
     chain: (pace) => closedLoop(pace, async () => void (await front.get('/chain'))),
@@ -80,7 +84,10 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
         }));
         await sidecar.post('/v1.0/state/statestore/transaction', { operations });
       }),
-    stop,
+    async stop() {
+      await sidecar.close();
+      await stop();
+    },
   };
 }
 
@@ -97,7 +104,11 @@ function writeTemplate(dataDir: string, offset: number): string {
   const app = (appID: string, place: number) => ({
     appID,
     appDirPath: dataDir,
-    command: [process.execPath, join(root, 'dist/tests/load/bare-app.js')],
+    command: [
+      join(root, 'deploy/local/with-secrets'),
+      process.execPath,
+      join(root, 'dist/tests/load/bare-app.js'),
+    ],
     appPort: 8080 + place + offset,
     daprHTTPPort: 3580 + place + offset,
     daprGRPCPort: 3680 + place + offset,
@@ -108,7 +119,7 @@ function writeTemplate(dataDir: string, offset: number): string {
   const common = { ...template.common, resourcesPaths: [components] };
   writeFileSync(
     file,
-    stringify({ ...template, common, apps: [app('bare-front', FRONT), app('bare-back', BACK)] }),
+    stringify({ ...template, common, apps: [app(FRONT_ID, FRONT), app('bare-back', BACK)] }),
   );
   return file;
 }

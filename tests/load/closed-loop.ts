@@ -63,14 +63,14 @@ export interface Door {
 }
 
 /** As cheap as it can be, since it shares the machine with what it measures. An answer but 2xx is an Error. */
-export function openDoor(origin: string): Door {
+export function openDoor(origin: string, always: Record<string, string> = {}): Door {
   const pool = new Pool(origin, { connections: CLIENTS });
 
   async function request(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string> {
     const { statusCode, body: answer } = await pool.request({
       method,
       path,
-      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      headers: body === undefined ? always : { ...always, 'content-type': 'application/json' },
       body: body === undefined ? null : JSON.stringify(body),
     });
     const text = await answer.text();

@@ -34,7 +34,8 @@ export const spread = (count: number) => `bench-${count % 1000}`;
 /** @param system one that was started with `catalogue()` */
 export async function openShop(system: RunningSystem): Promise<ShopFloor> {
   const gateway = createClient(system.urls.api, undefined, { connections: CLIENTS });
-  const admin = await gateway.logIn(system.admin);
+  const { email, password } = system.admin;
+  const admin = await gateway.logIn({ email, password });
   const customers: Client[] = [];
   while (customers.length < CLIENTS) customers.push(await gateway.logIn(await register(gateway)));
   const orderIds: string[] = [];
