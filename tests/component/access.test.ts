@@ -333,11 +333,11 @@ describe('the component files', () => {
   });
 });
 
-describe('the table in README.md', () => {
+describe('the table in services/README.md', () => {
   const types = new Set(ACCESS.flatMap(({ publishes }) => publishes).map(({ name }) => name));
-  const rows = readFileSync('README.md', 'utf8')
+  const rows = readFileSync('services/README.md', 'utf8')
     .split('\n')
-    .filter((line) => /^\| \[\w+\]\(services\//.test(line))
+    .filter((line) => /^\| \[(\w+)\]\(\1\)/.test(line))
     .map((line) => line.split('|').map((cell) => cell.trim()));
 
   /** The types that a cell names: `order.paid` `.shipped` is two of them, and `order.*` all of `order`. */

@@ -94,7 +94,8 @@ describe.each([
   });
 
   it('When a person does what the README says, then the sidecars answer', async () => {
-    const [, section = ''] = readFileSync(join(root, 'README.md'), 'utf8').split('### Through a sidecar');
+    const readme = readFileSync(join(root, 'deploy/local/README.md'), 'utf8');
+    const [, section = ''] = readme.split('## Through a sidecar');
     const [, lines = ''] = /```sh\n([\s\S]*?)```/.exec(section) ?? [];
     const shifted = lines.replaceAll(/(?<=localhost:)\d+/g, (port) => String(Number(port) + offset));
     const { stdout, status } = spawnSync('sh', ['-eu', '-c', shifted], {
