@@ -56,7 +56,7 @@ const HIT = defineScript({
   transformReply: (reply: unknown) => reply as { [key in 0 | 1 | 2]: number },
 });
 
-/** A store that takes longer is not asked for a while: a request must not wait for being counted. Milliseconds. */
+/** Redis' timeout and the pause after it, in milliseconds: counting must never delay a request (services/decisions/0126-rate-limits.md). */
 const ANSWER_WITHIN = 50;
 const ASK_AGAIN_AFTER = 1_000;
 

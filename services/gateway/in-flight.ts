@@ -12,12 +12,9 @@ export interface InFlight {
   run: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-/** What two processors do in less than three seconds: who comes last is answered before the gateway gives up on a service. */
+/** Concurrent requests: about three seconds of work on two cores, so that the last one still meets the gateway's timeout. */
 const MAX_IN_FLIGHT = 100;
-/**
- * Of these, so many may be young: twice what keeps two processors busy. With more, five times the load that can be carried
- * made one answer in ten take ten seconds. What is older waits for a replica that does not answer, and keeps nobody busy.
- */
+/** Of these, requests younger than `YOUNG_FOR`: older ones wait for a replica (services/decisions/0128-admission-control.md). */
 const MAX_YOUNG = 64;
 /** Milliseconds. */
 const YOUNG_FOR = 1_000;

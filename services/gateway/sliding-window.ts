@@ -16,7 +16,7 @@ export function weightOfPrevious(now: number, { length }: Window): number {
   return 1 - (now % length) / length;
 }
 
-/** Requests in the last `length` milliseconds, those of the previous window taken as spread evenly over it. */
+/** Requests in the last `length` milliseconds, as services/decisions/0126-rate-limits.md estimates them. */
 export function estimate({ current, previous }: Counts, now: number, window: Window): number {
   return current + previous * weightOfPrevious(now, window);
 }

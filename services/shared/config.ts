@@ -23,7 +23,7 @@ export const baseConfig = z.object({
     schemes: ['http', 'https'],
     problem: zipkinProblem,
   }).optional(),
-  /** Traces that begin here, at most. Each order is some seventy spans, which cost more than the order. */
+  /** Traces that begin in this process per second, at most: services/decisions/0127-traces-per-second.md. */
   TRACES_PER_SECOND: integer({ min: 0, max: 1_000_000, example: 10 }).default(10),
 });
 

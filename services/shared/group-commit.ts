@@ -13,12 +13,12 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Takes what comes in while a write is under way and commits it together in the next one, as it does with what is asked for
- * in one tick. For documents that many requests want at once this makes one write of what would be a row of conflicts.
+ * Batches items: while one batch is in progress, new items queue up and form the next batch. So do items of one tick
+ * (services/decisions/0129-batched-calls.md).
  *
- * @param commit decides and writes a batch; gives a result for each item, in their order. What it throws is thrown to
- *   every waiter of the batch.
- * @param options.gatherMs how long each batch waits for more to come, where nobody is in a hurry
+ * @param commit processes a batch and returns one result per item, in their order. Every waiter of the batch gets what it
+ *   throws.
+ * @param options.gatherMs how long each batch waits for more items
  * @throws Overload at once when `maxWaiting` items wait already, and after `maxWait` milliseconds without a turn: nothing
  *   of the item has been done then
  */

@@ -1,7 +1,4 @@
-/**
- * What `ask` gives, told again for `ms` milliseconds after it came, so that no number of callers makes it ask more often.
- * Who comes while it is being asked for gets the same answer. A failure is not kept.
- */
+/** Caches the result of `ask` for `ms` milliseconds. Concurrent callers share one call. Failures are not cached. */
 export function keptFor<T>(ms: number, ask: () => Promise<T>): () => Promise<T> {
   let latest: { answer: Promise<T>; until: number } | undefined;
   return () => {

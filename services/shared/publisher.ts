@@ -19,14 +19,14 @@ export type Publish = (event: CloudEvent, options?: { again?: boolean }) => Prom
 const REMEMBERED = 10_000;
 
 /**
- * Publishes events to the topics named as their types. What is said to a topic while a call is under way goes together
- * in the next one (https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-bulk/).
+ * Publishes events to the topics named like their types. Events of one topic are published in bulk while a call is in
+ * progress (https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-bulk/).
  *
- * What the broker has just been told it is not told again: services answer a message that comes twice by saying the same
- * event twice, and where every message came twice, each step of an order would double all that follow.
+ * An event that this process has just published is not published again. A handler republishes on every redelivery, and
+ * without this window each duplicate would multiply along the saga (services/decisions/0120-no-transactional-outbox.md).
  *
- * @param quietMs how long an event (by its id and type) is not said again; 0: always. Shorter than the time after which
- *   somebody repeats what may be lost
+ * @param quietMs how long an event (by its id and type) is not published again; 0: always. Shorter than the watchdog's
+ *   interval
  */
 export function publisher(
   request: (call: SidecarRequest) => Promise<SidecarResponse>,

@@ -5,16 +5,12 @@ import { promisify } from 'node:util';
 import { createHttpServer, type HttpOptions } from './http-server.ts';
 import type { Logger } from './log.ts';
 
-/**
- * Connections that wait to be taken. Of more, none gets an answer: callers try again by themselves after 1, 3 and 7 seconds, and
- * so wait for longer than any answer takes. With Node's 511, one in ten of a crowd did.
- */
+/** Connections that wait to be accepted: more than Node's default of 511 (services/decisions/0128-admission-control.md). */
 const BACKLOG = 4_096;
 
 /**
- * libuv takes one new connection in each turn of its loop, however many wait, and the loop of a busy process turns seldom:
- * of a crowd, some waited for longer than for any answer. So each port has so many listeners (SO_REUSEPORT, by which
- * the kernel spreads connections over them), and one is taken from each in a turn.
+ * Listeners per port (SO_REUSEPORT). A turn of the event loop accepts one connection per listener
+ * (services/decisions/0128-admission-control.md).
  */
 const LISTENERS = 16;
 
@@ -59,7 +55,7 @@ function giveMemoryBack(): void {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
-/** The port, or one that is free for 0. Two programs whose listeners share their ports would share one without a word. */
+/** The port, or one that is free for 0. Two programs whose listeners share their ports would share one without an error. */
 async function freePort(port: number, host: string): Promise<number> {
   const alone = createNetServer();
   await take(alone, port, host, false);

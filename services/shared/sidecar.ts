@@ -65,10 +65,8 @@ const SCHEDULER_TIMEOUT = 1_000;
 const SCHEDULER_AWAY = 1_000;
 
 /**
- * A client of the sidecar's HTTP API on this host.
- *
- * The `@dapr/dapr` client is not used here: it forwards no trace context, hides ETags and the status of an
- * invocation, knows no jobs, and costs each service some 50 MB of memory.
+ * A client of the sidecar's HTTP API on this host. Why it is not `@dapr/dapr`:
+ * services/decisions/0122-a-thin-client-of-the-sidecar.md.
  */
 export function createSidecar(options: {
   port: number;
@@ -101,7 +99,7 @@ export function createSidecar(options: {
     const what = `${method} ${path.split('?')[0]}`;
     if (calls >= MAX_CALLS) throw new SidecarError(what, 503, 'TOO_MANY_CALLS');
     calls += 1;
-    // Undici takes an EventEmitter too; an AbortController would cost a call half as much again.
+    // Undici takes an EventEmitter too, which costs less than an AbortController (decisions/0122).
     const ending = new EventEmitter();
     const end = () => void ending.emit('abort');
     const timer = setTimeout(end, timeout);
@@ -162,13 +160,13 @@ export function createSidecar(options: {
         method: 'POST',
         path: `/v1.0/jobs/${name}`,
         headers: { 'content-type': 'application/json' },
-        // Without data daprd 1.18 fails on every tick ("none of the oneof fields is set") and never calls us.
-        // The scheduler forgets the trace; what it fires belongs to the trace in which it was set.
+        // Without data daprd 1.18 never calls the service: "none of the oneof fields is set".
+        // The scheduler keeps no trace context, so the job carries the trace in which it was set.
         body: JSON.stringify({
           ...job,
           data: { ...outgoingHeaders(), ...job.data },
           overwrite: true,
-          // By default three more times, a second apart: with a broker away, that was most of what the system did.
+          // No retries: the next tick is soon enough (decisions/0122).
           failurePolicy: { drop: {} },
         }),
       });

@@ -22,7 +22,7 @@ export type Write =
 
 /**
  * This service's state: JSON documents by key, every write guarded by its ETag
- * (first write wins: https://docs.dapr.io/developing-applications/building-blocks/state-management/).
+ * (services/decisions/0124-first-write-wins.md).
  */
 export interface StateStore {
   get: <T>(key: string) => Promise<Stored<T> | undefined>;
@@ -35,10 +35,7 @@ export interface StateStore {
 const JSON_HEADERS = { 'content-type': 'application/json' };
 const STORE = '/v1.0/state/statestore';
 
-/**
- * The state API over a way to call the sidecar. What is asked for while a call is under way goes together in the next
- * one: a call costs far more than a document. Alone, a call goes at once.
- */
+/** Dapr's state API. Concurrent reads share a call, and so do concurrent writes (services/decisions/0129-batched-calls.md). */
 export function stateStore(request: (call: SidecarRequest) => Promise<SidecarResponse>): StateStore {
   const read = groupCommit<string, Stored<unknown> | undefined>(async (keys) => {
     const [key] = keys;

@@ -19,7 +19,7 @@ type TracingConfig = Pick<BaseConfig, 'ZIPKIN_ENDPOINT' | 'TRACES_PER_SECOND'>;
  * `ZIPKIN_ENDPOINT` (a v2 spans URL) is given, export of the service's own spans. The hops between services
  * are traced by the sidecars; a service adds only what it alone knows.
  *
- * @param config.TRACES_PER_SECOND so many begin here at most
+ * @param config.TRACES_PER_SECOND traces that begin here per second, at most
  * @returns a function that sends what is left and stops.
  */
 export function startTracing(service: string, config: TracingConfig): () => Promise<void> {
@@ -37,8 +37,8 @@ export function startTracing(service: string, config: TracingConfig): () => Prom
 }
 
 /**
- * Traces everything while there is little, and `perSecond` traces a second when there is much. For traces that begin
- * here: one that a caller has begun is kept or not as the caller says, here and in the sidecars.
+ * Keeps at most `perSecond` traces per second, of those that begin here. The sidecars follow its decision
+ * (services/decisions/0127-traces-per-second.md).
  *
  * @param now milliseconds of a clock that nobody sets
  */
