@@ -8,7 +8,10 @@ export interface PresentedToken {
   mac: string;
 }
 
-/** `<session id>.<generation>.<mac>`: opaque to clients, and nothing that must be kept for it to be known again. */
+/**
+ * `<session id>.<generation>.<mac>`: opaque to clients. The session keeps only the key of the MAC. A used token is genuine and ends the
+ * session; an invented one is not, and ends nothing.
+ */
 export function refreshTokenOf({ session_id, generation, key }: Session): string {
   return `${session_id}.${generation}.${macOf(session_id, generation, key)}`;
 }
