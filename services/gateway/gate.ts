@@ -40,7 +40,7 @@ export interface OpenStream {
 /** Streams of one caller, and of this replica: each takes some 20 KB of a heap of 96 MB. */
 const MAX_OF_CALLER = 100;
 const MAX_STREAMS = 1_500;
-/** How often the tokens of open streams are looked at. Milliseconds. */
+/** How often the tokens of open streams are checked, in milliseconds. */
 const VERIFY_EVERY = 5_000;
 
 export function createGate(
