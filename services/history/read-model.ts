@@ -1,7 +1,7 @@
 import type { Order, OrderStatus } from '../orders/contract.ts';
 import type { CustomerTotals } from './contract.ts';
 
-/** What of an order its customer's totals are made of. */
+/** The fields of an order that count towards its customer's totals. */
 export type Counted = Pick<Order, 'status' | 'currency' | 'total' | 'refunded'>;
 
 /** Totals as they are kept. */
