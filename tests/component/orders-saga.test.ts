@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { announcement, decide as decideOnShipment } from '../../services/fulfilment/shipment.ts';
-import { orderStatus, type OrderEventType, type OrderStatus } from '../../services/orders/contract.ts';
+import {
+  orderEventType,
+  orderStatus,
+  type OrderEventType,
+  type OrderStatus,
+} from '../../services/orders/contract.ts';
 import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/order.ts';
 import { decide, pauseBeforeNextLook, type Message } from '../../services/orders/saga.ts';
 
@@ -142,6 +147,57 @@ describe('the saga', () => {
     const sayFirst = (status: OrderStatus) =>
       decide(replay(ID, stream(status)), typeOfLast(stream(status)), delivered).sayFirst;
     expect([sayFirst('SHIPPED'), sayFirst('PAID')]).toEqual([false, true]);
+  });
+
+  /** The event that each message appends, in the statuses of MOVES. */
+  const APPENDS: Record<Message['type'], OrderEventType> = {
+    'inventory.reserved': 'payment.requested',
+    'inventory.rejected': 'order.rejected',
+    'payment.processed': 'order.paid',
+    'payment.failed': 'order.payment_failed',
+    'payment.refunded': 'order.refunded',
+    'shipment.dispatched': 'order.shipped',
+    'shipment.delivered': 'order.delivered',
+    'shipment.stopped': 'order.cancelled',
+    cancel: 'order.cancelled',
+    'ship by hand': 'order.shipped',
+    'deliver by hand': 'order.delivered',
+    'deadline passed': 'order.expired',
+  };
+  /** The last event that a message proves to be published. */
+  const PROVES: Partial<Record<Message['type'], OrderEventType>> = {
+    'inventory.reserved': 'order.created',
+    'inventory.rejected': 'order.created',
+    'payment.processed': 'payment.requested',
+    'payment.failed': 'payment.requested',
+    'shipment.dispatched': 'order.paid',
+  };
+  const messages: (Message & { proves?: OrderEventType })[] = [
+    ...MESSAGES.map((message) => ({ ...message, proves: PROVES[message.type] as OrderEventType })),
+    { type: 'shipment.delivered', tracking_number: 't', shippedHeard: true, proves: 'order.shipped' },
+  ];
+  const combinations = orderStatus.options.flatMap((status) =>
+    orderEventType.options.flatMap((last) => messages.map((message) => ({ status, last, message }))),
+  );
+
+  it('When any message comes in any status after any last event, then what follows depends on these alone', () => {
+    for (const { status, last, message } of combinations) {
+      const { type, proves } = message;
+      const isMoved = MOVES[status]?.[type] !== undefined;
+      const isRefunded = type === 'payment.refunded' && (status === 'SHIPPED' || status === 'DELIVERED');
+      const isLate = type === 'shipment.delivered' && status === 'PAID';
+      const appended = isMoved || isRefunded ? [...(isLate ? ['order.shipped'] : []), APPENDS[type]] : [];
+      const { events, ...rest } = decide(replay(ID, stream(status)), last, message);
+      expect({ status, last, type, appended: events.map((event) => event.type), ...rest }).toEqual({
+        status,
+        last,
+        type,
+        appended,
+        sayAgain: appended.length === 0 && last === APPENDS[type],
+        sayFirst: appended.length > 0 && last !== proves,
+      });
+    }
+    expect(combinations).toHaveLength(9 * 10 * 13);
   });
 
   const messagePairs = MESSAGES.flatMap((first) => MESSAGES.map((second) => [first, second] as const));
