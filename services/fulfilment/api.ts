@@ -32,7 +32,7 @@ export const fulfilmentApi = {
 
 const parcel = { order_id: EXAMPLE.order, tracking_number: EXAMPLE.tracking };
 
-/** What fulfilment publishes. */
+/** The events that `fulfilment` publishes. */
 const events = describeEvents(shipmentEvents, {
   'shipment.dispatched': {
     summary: 'The parcel has left: the order cannot be cancelled any more',

@@ -4,17 +4,18 @@ import { retryOnConflict } from '../shared/state.ts';
 import { id } from '../shared/types.ts';
 import { parseBody, parsePath } from '../shared/validate.ts';
 import { stopShipmentBody } from './contract.ts';
-import type { ShipmentStore } from './shipment-store.ts';
-import { JOB_PREFIX, type Warehouse } from './warehouse.ts';
+import { JOB_PREFIX, type ShipmentProcess } from './shipment-process.ts';
+import type { ShipmentStore } from './store/shipment-store.ts';
 
-/** What orders and the scheduler call; nothing here is public. */
-export function routes(warehouse: Warehouse, store: ShipmentStore): Router {
+/** The routes that `orders` and the scheduler call. None of them is public. */
+export function createRoutes(deps: { shipmentProcess: ShipmentProcess; store: ShipmentStore }): Router {
+  const { shipmentProcess, store } = deps;
   const router = Router();
 
   router.post('/shipments/:order_id/stop', async (req, res) => {
     const orderId = orderIdOf(req.params.order_id);
     const { reason } = parseBody(stopShipmentBody, req.body);
-    await warehouse(orderId, 'stop', reason);
+    await shipmentProcess.applyTrigger(orderId, 'stop', reason);
     res.json({ status: 'STOPPED' });
   });
 
@@ -24,21 +25,21 @@ export function routes(warehouse: Warehouse, store: ShipmentStore): Router {
       const stored = await store.load(orderId);
       if (!stored || stored.value.reason === undefined) return;
       const { reason: _, ...shipment } = stored.value;
-      await store.write(shipment, stored);
+      await store.save(shipment, stored);
     });
     res.status(204).end();
   });
 
-  // Dapr takes 404 for done, everything else but a success for failed, and then fires again.
+  // Dapr takes 404 for done. After any other failure it fires again.
   router.post(`/job/${JOB_PREFIX}:order_id`, async (req, res) => {
-    await warehouse(orderIdOf(req.params.order_id), 'tick');
+    await shipmentProcess.applyTrigger(orderIdOf(req.params.order_id), 'tick');
     res.json({});
   });
 
   return router;
 }
 
-/** @throws Problem 404 where this is no id */
+/** @throws Problem 404 if this is no id */
 function orderIdOf(param: string): string {
   const orderId = parsePath(id, param, 'shipment');
   aboutOrder(orderId);

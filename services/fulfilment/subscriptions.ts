@@ -1,39 +1,39 @@
 import type { Router } from 'express';
 import { orderEvents, type Order } from '../orders/contract.ts';
-import { on, subscriptions } from '../shared/events.ts';
+import { on as onEvent, subscriptions } from '../shared/events.ts';
 import { isRecent } from '../shared/recent.ts';
 import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
-import type { Warehouse } from './warehouse.ts';
+import type { ShipmentProcess } from './shipment-process.ts';
 
 /**
- * Milliseconds in which orders hears of a parcel's delivery, even with much to do. With ten seconds, whoever was behind had
- * the delivery said again and again, and came to be further behind.
+ * `orders` receives a delivery within this time, even under load. With a shorter one, a service that is behind would have the
+ * delivery published again and again, and fall further behind.
  */
-const HEARD_WITHIN = 30_000;
+const ECHO_WINDOW_MS = 30_000;
 
-/** What fulfilment listens to. */
-export function events(
+/** The events that `fulfilment` receives. */
+export function createSubscriptions(
   deps: Pick<ServiceDeps, 'log'> & {
-    heard: { set: (orderId: string, heard: true) => void };
+    orderShippedReceived: { set: (orderId: string, received: true) => void };
+    shipmentProcess: ShipmentProcess;
     now: () => Date;
   },
-  warehouse: Warehouse,
 ): Router {
-  const { log, heard, now } = deps;
-  /** Orders tells what it was told of the dispatch. Said again, later, it may be that nobody has heard of the delivery. */
+  const { log, orderShippedReceived, shipmentProcess, now } = deps;
+  /** `orders` publishes the dispatch that it received from here. Much later, it may have missed the delivery. */
   function isEcho({ tracking_number, updated_at }: Order): boolean {
-    return tracking_number !== undefined && isRecent(updated_at, HEARD_WITHIN, now());
+    return tracking_number !== undefined && isRecent(updated_at, ECHO_WINDOW_MS, now());
   }
 
   return subscriptions(log, [
-    on(orderEvents, 'order.paid', async ({ order }) => {
+    onEvent(orderEvents, 'order.paid', async ({ order }) => {
       aboutOrder(order.order_id);
-      await warehouse(order.order_id, 'order.paid');
+      await shipmentProcess.applyTrigger(order.order_id, 'order.paid');
     }),
-    on(orderEvents, 'order.shipped', async ({ order }) => {
+    onEvent(orderEvents, 'order.shipped', async ({ order }) => {
       aboutOrder(order.order_id);
-      heard.set(order.order_id, true);
-      if (!isEcho(order)) await warehouse(order.order_id, 'order.shipped');
+      orderShippedReceived.set(order.order_id, true);
+      if (!isEcho(order)) await shipmentProcess.applyTrigger(order.order_id, 'order.shipped');
     }),
   ]);
 }

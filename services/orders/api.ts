@@ -171,7 +171,7 @@ const ended = (status: OrderStatus, version: number, reason: string) => ({
   example: { order: example(status, version, { reason }) },
 });
 
-/** What orders publishes. */
+/** The events that `orders` publishes. */
 const events = describeEvents(orderEvents, {
   'order.created': {
     summary: 'An order is accepted',

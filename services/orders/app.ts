@@ -2,54 +2,55 @@ import type { Express } from 'express';
 import { idempotency } from '../shared/idempotency.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
 import { orders as description } from './api.ts';
-import { orderCanceller } from './cancel-order.ts';
-import { changeFeed } from './change-feed.ts';
-import { customers } from './customers.ts';
-import { reasonEraser } from './erase-reason.ts';
-import { finishedOrders } from './finished-orders.ts';
-import { intake } from './intake.ts';
-import { orderMover } from './move-order.ts';
-import { orderJob } from './order-job.ts';
-import { orderStore } from './order-store.ts';
-import { sayer } from './say.ts';
-import { orderPlacer } from './place-order.ts';
-import { routes } from './routes.ts';
-import { subscriptions } from './subscriptions.ts';
-import { watchOrder } from './watch-order.ts';
+import { createApplyTrigger } from './apply-trigger.ts';
+import { createCancelOrder } from './cancel-order.ts';
+import { createChangeFeed } from './change-feed.ts';
+import { createCustomerClient } from './customer-client.ts';
+import { createAdmissionControl } from './domain/admission-control.ts';
+import { createEraseReason } from './erase-reason.ts';
+import { createOrderEventPublisher } from './order-event-publisher.ts';
+import { createOrderWatchdog } from './order-watchdog.ts';
+import { createOrderWatchdogJob } from './order-watchdog-job.ts';
+import { createPlaceOrder } from './place-order.ts';
+import { createRoutes } from './routes.ts';
+import { createFinishedOrders } from './store/finished-orders.ts';
+import { createOrderStore } from './store/order-store.ts';
+import { createSubscriptions } from './subscriptions.ts';
 
 export interface OrdersDeps extends ServiceDeps {
-  recheckMs: number;
-  expireMs: number;
-  /** Not set: no order is refused because others wait. */
-  maxLagMs?: number;
+  watchdogIntervalMs: number;
+  paymentDeadlineMs: number;
+  /** Left out: no order is shed because others wait. */
+  maxQueueWaitMs?: number;
   now: () => Date;
 }
 
+/** The orders service. */
 export function createApp(deps: OrdersDeps): Express {
-  const store = orderStore(deps.sidecar.state);
-  const finished = finishedOrders(deps.sidecar.state);
-  const say = sayer(deps.sidecar, changeFeed(deps));
-  const door = intake(deps.maxLagMs ?? Infinity, performance.now());
-  const job = orderJob(deps.sidecar);
-  const move = orderMover({ ...deps, store, finished, say, job, intake: door });
-  const placeOrder = orderPlacer({ ...deps, store, say, job, intake: door });
-  const cancelOrder = orderCanceller({ ...deps, move });
+  const store = createOrderStore(deps.sidecar.state);
+  const finished = createFinishedOrders(deps.sidecar.state);
+  const publishEvent = createOrderEventPublisher(deps.sidecar, createChangeFeed(deps));
+  const admission = createAdmissionControl(deps.maxQueueWaitMs ?? Infinity, performance.now());
+  const watchdogJob = createOrderWatchdogJob(deps.sidecar);
+  const applyTrigger = createApplyTrigger({ ...deps, store, finished, publishEvent, watchdogJob, admission });
+  const placeOrder = createPlaceOrder({ ...deps, store, publishEvent, watchdogJob, admission });
+  const cancelOrder = createCancelOrder({ ...deps, applyTrigger });
   const once = idempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
     description,
     routers: [
-      routes({
+      createRoutes({
         store,
         finished,
-        demandCustomer: customers(deps.sidecar),
+        assertCustomerExists: createCustomerClient(deps.sidecar).assertCustomerExists,
         placeOrder,
         cancelOrder,
-        eraseReason: reasonEraser({ ...deps, store }),
-        move,
+        eraseReason: createEraseReason({ ...deps, store }),
+        applyTrigger,
         once,
       }),
-      subscriptions({ ...deps, move }),
-      watchOrder({ ...deps, store, finished, say, job, move }),
+      createSubscriptions({ ...deps, applyTrigger }),
+      createOrderWatchdog({ ...deps, store, finished, publishEvent, watchdogJob, applyTrigger }),
     ],
   });
 }

@@ -1,33 +1,33 @@
 import { Problem, notFound, unavailable } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
+import type { ApplyTrigger } from './apply-trigger.ts';
 import type { Order } from './contract.ts';
-import type { MoveOrder } from './move-order.ts';
 
 /**
- * Cancels an order if it has not been dispatched. Cancelling it again gives the same answer.
+ * Cancels an order if its parcel has not left. Cancelling it again gives the same answer.
  *
- * @param demand looks at the order before; what it throws, the caller gets, and nothing changes
+ * @param precondition throws to reject the change
  */
 export type CancelOrder = (
   orderId: string,
   reason: string,
-  demand?: (order: Order) => void,
+  precondition?: (order: Order) => void,
 ) => Promise<Order>;
 
-export function orderCanceller(deps: { move: MoveOrder; sidecar: Sidecar }): CancelOrder {
-  const { move, sidecar } = deps;
+export function createCancelOrder(deps: { applyTrigger: ApplyTrigger; sidecar: Sidecar }): CancelOrder {
+  const { applyTrigger, sidecar } = deps;
 
-  return async (orderId, reason, demand) => {
-    const asked = await move(orderId, { type: 'cancel', reason }, demand);
-    if (!asked) throw notFound('order');
-    if (asked.order.status !== 'PAID') return cancelledOr409(asked.order);
+  return async (orderId, reason, precondition) => {
+    const result = await applyTrigger(orderId, { type: 'cancel', reason }, precondition);
+    if (!result) throw notFound('order');
+    if (result.order.status !== 'PAID') return cancelledOr409(result.order);
     await stopShipment(orderId, reason);
-    const stopped = await move(orderId, { type: 'shipment.stopped', reason });
+    const stopped = await applyTrigger(orderId, { type: 'shipment.stopped', reason });
     if (!stopped) throw notFound('order');
     return cancelledOr409(stopped.order);
   };
 
-  /** Fulfilment decides: its answer holds whatever happens here afterwards, as it also says shipment.stopped. */
+  /** `fulfilment` decides. It also publishes shipment.stopped, so its answer holds even if `orders` crashes now. */
   async function stopShipment(orderId: string, reason: string): Promise<void> {
     const response = await sidecar.invoke('fulfilment', {
       method: 'POST',

@@ -1,33 +1,33 @@
 import { v7 as uuidv7 } from 'uuid';
-import { cloudEvent } from '../shared/events.ts';
 import { outOfTrace } from '../shared/context.ts';
+import { cloudEvent } from '../shared/events.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { orderBroadcasts } from './contract.ts';
 
-/** What changes within this time is told together: one small message, however much goes on. Milliseconds. */
-const TOGETHER = 200;
-/** Orders in one message; of more than that, the rest follows. */
+/** Changes within this time share one small message, whatever the load. */
+const BROADCAST_INTERVAL_MS = 200;
+/** The orders in one message. Further ones follow in the next. */
 const MAX_ORDERS = 1_000;
 
 /**
- * Tells every gateway which orders have changed. It is told once and may get lost: a gateway that misses it hears of the
- * order with its next event, or when the order's job says the last one again.
+ * Broadcasts to every gateway which orders have changed. A broadcast may get lost: the order's next event, or its watchdog,
+ * supersedes it.
  */
-export function changeFeed(deps: {
+export function createChangeFeed(deps: {
   sidecar: Pick<Sidecar, 'broadcast'>;
   log: Logger;
   now: () => Date;
 }): (orderId: string, version: number) => void {
   const { sidecar, log, now } = deps;
-  const changed = new Map<string, number>();
+  const pendingVersions = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
 
-  function tell(): void {
+  function flush(): void {
     timer = undefined;
-    const orders = [...changed].slice(0, MAX_ORDERS);
-    for (const [orderId] of orders) changed.delete(orderId);
-    if (changed.size > 0) tellSoon();
+    const orders = [...pendingVersions].slice(0, MAX_ORDERS);
+    for (const [orderId] of orders) pendingVersions.delete(orderId);
+    if (pendingVersions.size > 0) scheduleFlush();
     const event = cloudEvent(orderBroadcasts, {
       id: uuidv7(),
       type: 'orders.changed',
@@ -36,16 +36,16 @@ export function changeFeed(deps: {
       data: { changed: orders.map(([order_id, version]) => ({ order_id, version })) },
     });
     outOfTrace(() => sidecar.broadcast(event)).catch((err: unknown) =>
-      log.debug({ err }, 'changes are not told to those who watch'),
+      log.debug({ err }, 'broadcasting order changes failed'),
     );
   }
 
-  function tellSoon(): void {
-    timer ??= setTimeout(tell, TOGETHER);
+  function scheduleFlush(): void {
+    timer ??= setTimeout(flush, BROADCAST_INTERVAL_MS);
   }
 
   return (orderId, version) => {
-    changed.set(orderId, Math.max(version, changed.get(orderId) ?? 0));
-    tellSoon();
+    pendingVersions.set(orderId, Math.max(version, pendingVersions.get(orderId) ?? 0));
+    scheduleFlush();
   };
 }

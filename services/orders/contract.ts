@@ -1,28 +1,17 @@
 import { z } from 'zod';
 import { defineEvents } from '../shared/published-events.ts';
 import { currency, freeText, id, inDigits, money, productId, timestamp } from '../shared/types.ts';
+import {
+  ORDER_EVENT_TYPES,
+  ORDER_STATUSES,
+  type OrderEventType,
+  type OrderStatus,
+} from './domain/state-machine.ts';
 
-export const orderStatus = z.enum([
-  'PENDING',
-  'RESERVED',
-  'PAID',
-  'SHIPPED',
-  'DELIVERED',
-  'REJECTED',
-  'PAYMENT_FAILED',
-  'CANCELLED',
-  'EXPIRED',
-]);
-export type OrderStatus = z.infer<typeof orderStatus>;
+export { FINAL_STATUSES, PAID_STATUSES, REFUNDABLE_STATUSES } from './domain/statuses.ts';
 
-/** Nothing happens to an order any more that is in one of these. */
-export const FINAL_STATUSES: ReadonlySet<OrderStatus> = new Set([
-  'DELIVERED',
-  'REJECTED',
-  'PAYMENT_FAILED',
-  'CANCELLED',
-  'EXPIRED',
-]);
+export const orderStatus = z.enum(ORDER_STATUSES);
+export type { OrderStatus };
 
 export const orderLineSchema = z.object({
   product_id: productId,
@@ -39,10 +28,10 @@ export const orderSchema = z.object({
   items: z.array(orderLineSchema),
   total: money,
   currency,
-  /** Why the order ended as it did, for REJECTED, PAYMENT_FAILED, CANCELLED and EXPIRED. */
+  /** Why the order ended, if it was not delivered. */
   reason: z.string().optional(),
   tracking_number: z.string().optional(),
-  /** What was given back of an order that had been shipped, in total. Minor units. */
+  /** The total that was given back after the order was shipped, in minor units. */
   refunded: money.optional(),
   /** Grows by one with each event. */
   version: z.int().min(1),
@@ -54,28 +43,22 @@ export type Order = z.infer<typeof orderSchema>;
 export const orderListSchema = z.object({ items: z.array(orderSchema), next_cursor: z.string().nullable() });
 
 /**
- * The data of every published order event: the order as it is after the event. A subscriber needs no other message to
- * act on it, and one that sees versions out of order can tell which is newer.
+ * The data of every published order event: the order after the event. A subscriber needs no other message to act on it. If
+ * events arrive out of order, `version` tells which is newer.
  */
 export const orderEventData = z.object({ order: orderSchema });
 
-/** What happens to an order: each event of its stream is published. */
-export const orderEvents = defineEvents('orders', {
-  'order.created': orderEventData,
-  'payment.requested': orderEventData,
-  'order.paid': orderEventData,
-  'order.payment_failed': orderEventData,
-  'order.rejected': orderEventData,
-  'order.shipped': orderEventData,
-  'order.delivered': orderEventData,
-  'order.cancelled': orderEventData,
-  'order.expired': orderEventData,
-  'order.refunded': orderEventData,
-});
-export const orderEventType = z.enum(orderEvents.types);
-export type OrderEventType = z.infer<typeof orderEventType>;
+const dataOfEvents = Object.fromEntries(ORDER_EVENT_TYPES.map((type) => [type, orderEventData]));
 
-/** One event as `GET /api/orders/:id/events` shows it. */
+/** The events that `orders` publishes: every event of every order's stream. */
+export const orderEvents = defineEvents(
+  'orders',
+  dataOfEvents as Record<OrderEventType, typeof orderEventData>,
+);
+export const orderEventType = z.enum(orderEvents.types);
+export type { OrderEventType };
+
+/** One event in the answer of `GET /api/orders/:id/events`. */
 export const orderEventSchema = z.object({
   id: z.string(),
   type: orderEventType,
@@ -87,8 +70,8 @@ export const orderEventSchema = z.object({
 export const orderEventListSchema = z.object({ items: z.array(orderEventSchema) });
 
 /**
- * `GET /orders/:id/changes`, for the gateway's live updates only: the order as it was after each of its events, those
- * after version `after`; and whether there will be no more.
+ * `GET /orders/:id/changes`, for the gateway's live updates only: the order after each of its events that is later than version
+ * `after`. `ended`: no trigger changes the order's status any more.
  */
 export const orderChangesQuery = z.object({ after: inDigits(z.int().min(0)).prefault(0) });
 export const orderChangeSchema = z.object({ type: orderEventType, order: orderSchema });
@@ -96,8 +79,8 @@ export type OrderChange = z.infer<typeof orderChangeSchema>;
 export const orderChangesSchema = z.object({ items: z.array(orderChangeSchema), ended: z.boolean() });
 
 /**
- * `GET /orders`, for history and payments only: orders as their streams have them. Those of `ids`, in their order, without any that do not
- * exist; or else all that are final, oldest first, in pages. One that the page has twice is one that was listed twice.
+ * `GET /orders`, for `history` and `payments` only: orders, replayed from their streams. With `ids`, those orders that exist, in
+ * the order of the ids. Without, all finished orders in pages, oldest first. The list may have an order twice.
  */
 export const ordersQuery = z.object({
   ids: z
@@ -113,20 +96,20 @@ export const ordersQuery = z.object({
 });
 
 /**
- * `orders.changed`, on the broadcast component: these orders have come to these versions. Every gateway hears it, and reads
- * what its clients watch; one that misses it hears of the order again, at the latest when its job looks after it.
+ * `orders.changed`, on the broadcast component: the newest versions of some orders. Every gateway receives it, and reads the
+ * orders that its clients watch. If a broadcast is lost, the order's next event or its watchdog supersedes it.
  */
 export const ordersChangedData = z.object({
   changed: z.array(z.object({ order_id: id, version: z.int().min(1) })),
 });
 
-/** On the broadcast component, which reaches every replica. */
+/** The events on the broadcast component, which reaches every replica. */
 export const orderBroadcasts = defineEvents('orders', { 'orders.changed': ordersChangedData }, 'broadcast');
 
 /**
- * The token stands for a card at the payment provider. Orders keeps it until the payment is decided, and gives it to payments
- * alone: by `GET /orders/:id/payment-method`, never in an event. What looks like the number of a card (ISO/IEC 7812: 12
- * to 19 digits) is no token.
+ * The token identifies a card at the payment provider. `orders` keeps it until the payment is decided, and gives it to `payments`
+ * alone: by `GET /orders/:id/payment-method`, never in an event. The number of a card (ISO/IEC 7812: 12 to 19 digits) is no
+ * token.
  */
 export const paymentMethodSchema = z.strictObject({
   method: z.literal('card'),
@@ -141,7 +124,7 @@ export type PaymentMethod = z.infer<typeof paymentMethodSchema>;
 
 const quantity = z.int().min(1).max(10_000);
 
-/** `POST /api/orders`, a cart of lines. `unit_price` and `currency`, where given, must be the shop's (409). */
+/** `POST /api/orders`, a cart of lines. `unit_price` and `currency` are optional, and must be the shop's (409). */
 export const cartBody = z.strictObject({
   items: z
     .array(z.strictObject({ product_id: productId, quantity, unit_price: money.optional() }))
@@ -152,7 +135,7 @@ export const cartBody = z.strictObject({
   customer_id: id.optional(),
 });
 
-/** `POST /api/orders`, one line. `amount`, where given, must be the order's total (409). */
+/** `POST /api/orders`, one line. `amount` is optional, and must be the order's total (409). */
 export const oneLineBody = z.strictObject({
   product_id: productId,
   quantity,
@@ -165,10 +148,10 @@ export const oneLineBody = z.strictObject({
 /** `PUT /api/orders/:id/status` */
 export const putStatusBody = z.strictObject({ status: orderStatus });
 
-/** `POST /api/orders/:id/cancel`; the body may be left out. */
+/** `POST /api/orders/:id/cancel`. The body is optional. */
 export const cancelBody = z.strictObject({ reason: freeText(200).optional() });
 
-/** The reason of a cancelled order whose customer is gone: what was written there is erased. */
+/** The reason of a cancelled order after the customer's account was deleted. */
 export const ERASED_REASON = 'the reason was erased';
 
 /** The answer to `POST /api/orders`. */

@@ -2,13 +2,13 @@ import { notFound, unavailable } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { retryOnConflict } from '../shared/state.ts';
 import type { Order } from './contract.ts';
-import { replay, withoutFreeText } from './order.ts';
-import type { OrderStore } from './order-store.ts';
+import { replay, withoutFreeText } from './domain/order.ts';
+import type { OrderStore } from './store/order-store.ts';
 
-/** Erases what somebody wrote as the reason of a cancellation; gives the order as it is then. Again: the same. */
+/** Erases the reason that a customer wrote for a cancellation, and returns the order. Erasing again changes nothing. */
 export type EraseReason = (orderId: string) => Promise<Order>;
 
-export function reasonEraser({
+export function createEraseReason({
   store,
   sidecar,
 }: {
@@ -25,11 +25,11 @@ export function reasonEraser({
       if (erased === events) return order;
       // First, so that an erased order proves that no copy of the reason is left.
       if (events.some(({ type }) => type === 'order.paid')) await eraseFromShipment(orderId);
-      await store.save(loaded, erased);
+      await store.save({ ...loaded.value, events: erased }, loaded);
       return replay(orderId, erased);
     });
 
-  /** Fulfilment was told the reason when it stopped the parcel of a paid order. */
+  /** `fulfilment` got a copy of the reason when it stopped the parcel of a paid order. */
   async function eraseFromShipment(orderId: string): Promise<void> {
     const { status } = await sidecar.invoke('fulfilment', {
       method: 'DELETE',

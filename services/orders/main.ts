@@ -17,9 +17,9 @@ const app = createApp({
   sidecar,
   metrics: createMetrics(),
   appApiToken: config.APP_API_TOKEN,
-  recheckMs: config.ORDER_RECHECK_MS,
-  expireMs: config.ORDER_EXPIRE_MS,
-  maxLagMs: config.ORDER_MAX_LAG_MS,
+  watchdogIntervalMs: config.ORDER_RECHECK_MS,
+  paymentDeadlineMs: config.ORDER_EXPIRE_MS,
+  maxQueueWaitMs: config.ORDER_MAX_LAG_MS,
   now: () => new Date(),
 });
 const server = await listen(app, config.APP_PORT, config.APP_HOST);

@@ -10,145 +10,153 @@ import type { Sidecar } from '../shared/sidecar.ts';
 import { ConflictError } from '../shared/sidecar-call.ts';
 import { parseAnswer } from '../shared/validate.ts';
 import type { Order, PaymentMethod } from './contract.ts';
-import type { Intake } from './intake.ts';
-import { append, replay, type OrderCreated } from './order.ts';
-import type { OrderJob } from './order-job.ts';
-import type { OrderDocument, OrderStore } from './order-store.ts';
-import { price, type Wish } from './pricing.ts';
-import type { Say } from './say.ts';
+import type { AdmissionControl } from './domain/admission-control.ts';
+import { append, replay, type OrderCreated } from './domain/order.ts';
+import { priceOrder, type OrderDraft } from './domain/pricing.ts';
+import type { PublishOrderEvent } from './order-event-publisher.ts';
+import type { OrderWatchdogJob } from './order-watchdog-job.ts';
+import type { OrderDocument, OrderStore } from './store/order-store.ts';
 
-export interface OrderRequest {
-  customerId: string;
-  wish: Wish;
-  payment: PaymentMethod;
-  /** The id of the order; the same for a request that is repeated within a day. */
+export interface PlaceOrderRequest {
+  /** Derived from the caller and the `Idempotency-Key`, so that a repeated request names the same order for a day. */
   orderId: string;
-  mayBeRepeated: boolean;
+  hasIdempotencyKey: boolean;
+  customerId: string;
+  draft: OrderDraft;
+  payment: PaymentMethod;
 }
 
-export interface Placed {
-  /** As it was accepted. */
+export interface PlaceOrderResult {
+  /** The order as it was accepted. */
   order: Order;
-  /** The same request was answered before. */
-  isRepeated: boolean;
+  /** The order existed already: this is a repeated request. */
+  replayed: boolean;
 }
 
-/** The id that a key stands for, and the order that has it already. */
-interface Use {
+/** @throws Problem 422 if the idempotency key was used for a different request */
+export type PlaceOrder = (request: PlaceOrderRequest) => Promise<PlaceOrderResult>;
+
+/** The order id of an idempotency key, and the order if it exists. */
+interface KeyUse {
   orderId: string;
   document?: OrderDocument | undefined;
 }
 
-/** Takes an order, or gives the one that the same request made before. @throws Problem 422 where another one made it */
-export type PlaceOrder = (request: OrderRequest) => Promise<Placed>;
-
-export function orderPlacer(deps: {
+export function createPlaceOrder(deps: {
   store: OrderStore;
   sidecar: Sidecar;
-  say: Say;
-  job: Pick<OrderJob, 'set'>;
-  intake: Pick<Intake, 'accepted' | 'withdrawn' | 'refusal'>;
+  publishEvent: PublishOrderEvent;
+  watchdogJob: Pick<OrderWatchdogJob, 'schedule'>;
+  admission: Pick<AdmissionControl, 'onAccepted' | 'onAborted' | 'retryAfterSeconds'>;
   log: Logger;
   metrics: Registry;
-  recheckMs: number;
+  watchdogIntervalMs: number;
   now: () => Date;
 }): PlaceOrder {
-  const { store, sidecar, say, job, intake, log, recheckMs, now } = deps;
-  const refused = new Counter({
+  const { store, sidecar, publishEvent, watchdogJob, admission, log, watchdogIntervalMs, now } = deps;
+  const shed = new Counter({
     name: 'orders_refused_total',
     help: 'New orders refused because those before them wait too long',
     registers: [deps.metrics],
   });
 
   return async (request) => {
-    const requestHash = hash(request);
-    const { orderId, document }: Use = request.mayBeRepeated ? await currentUse(request.orderId) : request;
+    const requestHash = hashOf(request);
+    const { orderId, document }: KeyUse = request.hasIdempotencyKey
+      ? await findExistingOrder(request.orderId)
+      : request;
     aboutOrder(orderId);
-    // Before anything else: prices may have changed since.
-    if (document) return answerAgain(document, requestHash);
-    const at = demandRoom();
-    return take({ ...request, orderId }, requestHash).catch((error: unknown) => {
-      intake.withdrawn(at);
-      throw error;
-    });
+    // First of all: a repeated request gets the original answer, even if prices have changed or the service is overloaded.
+    if (document) return replayResult(document, requestHash);
+    return admit(() => acceptOrder({ ...request, orderId }, requestHash));
   };
 
-  async function take(request: OrderRequest, requestHash: string): Promise<Placed> {
-    const { orderId, wish } = request;
-    const made = newDocument(requestHash, request, price(wish, await fetchProducts(wish)));
-    // From here on the order cannot be forgotten: the job looks after it until it is final.
-    const isWatched = await job.set(orderId, recheckMs).then(
-      () => true,
-      (err: unknown) => {
-        log.warn({ err }, 'the job of an order is not set yet');
-        return false;
-      },
-    );
-    const document = { ...made, ...(isWatched ? {} : { unwatched: true as const }) };
+  async function acceptOrder(request: PlaceOrderRequest, requestHash: string): Promise<PlaceOrderResult> {
+    const { orderId, draft } = request;
+    const priced = priceOrder(draft, await fetchProducts(draft));
+    const document = await scheduleWatchdog(newDocument(requestHash, request, priced));
     try {
       await store.create(document);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      const first = await store.load(orderId);
-      if (first) return answerAgain(first.value, requestHash);
+      // Another replica handled the same idempotency key at the same time.
+      const existing = await store.load(orderId);
+      if (existing) return replayResult(existing.value, requestHash);
       throw error;
     }
-    await sayCreated(document);
-    return { order: replay(orderId, document.events), isRepeated: false };
+    await publishCreated(document);
+    return { order: replay(orderId, document.events), replayed: false };
   }
 
-  /**
-   * The order is accepted even while the broker is out of reach: its job will say it. And even while the scheduler is: what
-   * the broker has goes on, and ends when it can be watched. Without both it is not.
-   */
-  async function sayCreated(document: OrderDocument): Promise<void> {
-    await say(document, 1).catch((err: unknown) => {
+  /** Schedules the watchdog before the order is written, so that a crash in between cannot lose the order. */
+  async function scheduleWatchdog(document: OrderDocument): Promise<OrderDocument> {
+    try {
+      await watchdogJob.schedule(document.order_id, watchdogIntervalMs);
+      return document;
+    } catch (err) {
+      log.warn({ err }, 'scheduling the order watchdog failed');
+      return { ...document, unwatched: true };
+    }
+  }
+
+  /** Without a watchdog nothing publishes the event later. Then a failure reaches the caller. */
+  async function publishCreated(document: OrderDocument): Promise<void> {
+    await publishEvent(document, 1).catch((err: unknown) => {
       if (document.unwatched) throw err;
-      log.warn({ err }, 'order.created not said yet');
+      log.warn({ err }, 'publishing order.created failed; the watchdog will retry');
     });
   }
 
-  /** Gives the time at which the order is accepted: what is under way counts, too. */
-  function demandRoom(): number {
+  /**
+   * Counts the order while it is accepted, and takes the count back if that fails.
+   *
+   * @throws Overload if the order would wait too long
+   */
+  async function admit<Result>(work: () => Promise<Result>): Promise<Result> {
     const at = performance.now();
-    const seconds = intake.refusal(at);
+    const seconds = admission.retryAfterSeconds(at);
     if (seconds !== undefined) {
-      refused.inc();
+      shed.inc();
       throw new Overload('Too many orders are waiting. Retry-After says when to try again.', seconds);
     }
-    intake.accepted(at);
-    return at;
+    admission.onAccepted(at);
+    try {
+      return await work();
+    } catch (error) {
+      admission.onAborted(at);
+      throw error;
+    }
   }
 
   /**
-   * The order that a key stands for now, and its id; no order where it is a new key, or one that is new again after a day. Its
-   * ids follow from one another: services/decisions/0020-idempotency-keys.md.
+   * Finds the order of an idempotency key. A key is new again after a day; its order ids follow from one another:
+   * services/decisions/0020-idempotency-keys.md.
    */
-  async function currentUse(orderId: string): Promise<Use> {
+  async function findExistingOrder(orderId: string): Promise<KeyUse> {
     const document = (await store.load(orderId))?.value;
-    const age = document ? (now().getTime() - createdAt(document)) / 1000 : 0;
-    if (!document || age < KEPT_SECONDS - CLOCKS_APART_SECONDS) return { orderId, document };
-    const next = await currentUse(nextOperation(orderId));
-    // Where another replica, whose clock is ahead, has begun the next day's order, the key stands for that.
-    return next.document || age >= KEPT_SECONDS ? next : { orderId, document };
+    const ageSeconds = document ? (now().getTime() - createdAt(document)) / 1000 : 0;
+    if (!document || ageSeconds < KEPT_SECONDS - CLOCKS_APART_SECONDS) return { orderId, document };
+    const next = await findExistingOrder(nextOperation(orderId));
+    // If a replica with a faster clock has begun the next day's order, the key belongs to that one.
+    return next.document || ageSeconds >= KEPT_SECONDS ? next : { orderId, document };
   }
 
-  async function answerAgain(document: OrderDocument, requestHash: string): Promise<Placed> {
+  async function replayResult(document: OrderDocument, requestHash: string): Promise<PlaceOrderResult> {
     if (document.request_hash !== requestHash) throw keyReused();
-    // Perhaps nobody came to say it, and no job will.
-    if (document.unwatched) await say(document, 1);
-    return { order: replay(document.order_id, document.events.slice(0, 1)), isRepeated: true };
+    // Perhaps order.created was never published, and no watchdog will do it.
+    if (document.unwatched) await publishEvent(document, 1);
+    return { order: replay(document.order_id, document.events.slice(0, 1)), replayed: true };
   }
 
-  async function fetchProducts(wish: Wish): Promise<Product[]> {
-    const ids = [...new Set(wish.lines.map((line) => line.product_id))].join(',');
+  async function fetchProducts(draft: OrderDraft): Promise<Product[]> {
+    const ids = [...new Set(draft.lines.map((line) => line.product_id))].join(',');
     const response = await sidecar.invoke('inventory', { method: 'GET', path: `/products?ids=${ids}` });
     return parseAnswer(productsSchema, response).items;
   }
 
   function newDocument(
     requestHash: string,
-    { orderId, customerId, payment }: OrderRequest,
+    { orderId, customerId, payment }: PlaceOrderRequest,
     priced: Omit<OrderCreated, 'customer_id'>,
   ): OrderDocument {
     const created = { type: 'order.created' as const, data: { customer_id: customerId, ...priced } };
@@ -159,7 +167,10 @@ export function orderPlacer(deps: {
 
 const createdAt = ({ events: [created] }: OrderDocument) => Date.parse(created?.time ?? '');
 
-/** Of what the schemas have parsed: members stand in the schema's order, however they were written. */
-function hash({ customerId, wish, payment }: OrderRequest): string {
-  return createHash('sha256').update(JSON.stringify({ customerId, wish, payment })).digest('base64url');
+/** Schemas put members into their own order. So the hash does not depend on the order in which a client wrote them. */
+function hashOf({ customerId, draft, payment }: PlaceOrderRequest): string {
+  // The name of the draft is stored within the hash: a document of an older version has it, too.
+  return createHash('sha256')
+    .update(JSON.stringify({ customerId, wish: draft, payment }))
+    .digest('base64url');
 }

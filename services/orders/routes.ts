@@ -6,6 +6,7 @@ import { forbidden, notFound, Problem } from '../shared/problem.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { id as orderIdSchema } from '../shared/types.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
+import type { ApplyTrigger } from './apply-trigger.ts';
 import type { CancelOrder } from './cancel-order.ts';
 import {
   cancelBody,
@@ -17,60 +18,61 @@ import {
   type Order,
   type PaymentMethod,
 } from './contract.ts';
-import type { DemandCustomer } from './customers.ts';
+import type { CustomerClient } from './customer-client.ts';
+import { isFinal, replay } from './domain/order.ts';
+import type { OrderDraft } from './domain/pricing.ts';
+import { ADMIN_TRIGGERS } from './domain/statuses.ts';
 import type { EraseReason } from './erase-reason.ts';
-import type { FinishedOrders } from './finished-orders.ts';
-import type { MoveOrder } from './move-order.ts';
-import { isFinal, replay } from './order.ts';
-import type { OrderDocument, OrderStore } from './order-store.ts';
 import type { PlaceOrder } from './place-order.ts';
-import type { Wish } from './pricing.ts';
-import { BY_HAND } from './saga.ts';
+import type { FinishedOrders } from './store/finished-orders.ts';
+import type { OrderDocument, OrderStore } from './store/order-store.ts';
 
-/** The card of the simulated provider that is always approved; for requests that name none. */
+/** A card that the simulated provider always approves, for requests that name none. */
 const DEFAULT_CARD: PaymentMethod = { method: 'card', card_token: 'tok_visa' };
 
-export function routes(deps: {
+export function createRoutes(deps: {
   store: OrderStore;
   finished: FinishedOrders;
-  demandCustomer: DemandCustomer;
+  assertCustomerExists: CustomerClient['assertCustomerExists'];
   placeOrder: PlaceOrder;
   cancelOrder: CancelOrder;
   eraseReason: EraseReason;
-  move: MoveOrder;
+  applyTrigger: ApplyTrigger;
   once: Once;
 }): Router {
-  const { store, finished, demandCustomer, placeOrder, cancelOrder, eraseReason, move, once } = deps;
+  const { store, finished, assertCustomerExists, placeOrder, cancelOrder, eraseReason, applyTrigger, once } =
+    deps;
   const router = Router();
 
   router.post('/api/orders', async (req, res) => {
     const caller = callerOf(req);
-    const { wish, payment, customer_id } = parseOrder(req.body);
+    const { draft, payment, customer_id } = parseOrder(req.body);
     const customerId = customer_id ?? caller.id;
     if (!mayRead(caller, customerId)) throw forbidden('customer_id must be your own.');
-    if (customerId !== caller.id) await demandCustomer(caller, customerId);
-    const place = async (orderId: string, mayBeRepeated: boolean) => {
-      const { order, isRepeated } = await placeOrder({ orderId, mayBeRepeated, customerId, wish, payment });
+    if (customerId !== caller.id) await assertCustomerExists(caller, customerId);
+    const place = async (orderId: string, hasIdempotencyKey: boolean) => {
+      const request = { orderId, hasIdempotencyKey, customerId, draft, payment };
+      const { order, replayed } = await placeOrder(request);
       const { order_id, total, currency } = order;
       const message = 'The order is accepted. Its status tells how it goes on.';
       return {
         status: 201,
         headers: { location: `/api/orders/${order_id}` },
         body: { order_id, status: 'PENDING', message, total, currency },
-        isRepeated,
+        isRepeated: replayed,
       };
     };
-    // The order itself tells what was answered.
-    await once(req, res, { what: 'place order', request: { customerId, wish, payment } }, place, false);
+    // The order is the record of the answer.
+    await once(req, res, { what: 'place order', request: { customerId, draft, payment } }, place, false);
   });
 
   router.get('/api/orders/:id', async (req, res) => {
-    const { order_id, events } = await loadFor(callerOf(req), req.params.id);
+    const { order_id, events } = await loadVisibleOrder(callerOf(req), req.params.id);
     sendOrder(res, replay(order_id, events));
   });
 
   router.get('/api/orders/:id/events', async (req, res) => {
-    const { order_id, events } = await loadFor(callerOf(req), req.params.id);
+    const { order_id, events } = await loadVisibleOrder(callerOf(req), req.params.id);
     const items = events.map(({ type, version, time, data }) => ({
       id: `${order_id}:${version}`,
       type,
@@ -82,7 +84,7 @@ export function routes(deps: {
   });
 
   router.post('/api/orders/:id/cancel', async (req, res) => {
-    const { order_id } = await loadFor(callerOf(req), req.params.id);
+    const { order_id } = await loadVisibleOrder(callerOf(req), req.params.id);
     const { reason = 'cancelled by the customer' } = parseBody(cancelBody, req.body);
     const request = { order_id, reason };
     await once(req, res, { what: 'cancel order', request }, async () => ({
@@ -92,14 +94,14 @@ export function routes(deps: {
   });
 
   router.put('/api/orders/:id/status', async (req, res) => {
-    const document = await loadFor(requireAdmin(req), req.params.id);
+    const document = await loadVisibleOrder(requireAdmin(req), req.params.id);
     const { status } = parseBody(putStatusBody, req.body);
-    const demand = ({ version }: Order) => demandMatch(req, versionTag(version));
-    sendOrder(res, await bringInto(document, status, demand));
+    const precondition = ({ version }: Order) => demandMatch(req, versionTag(version));
+    sendOrder(res, await setStatus(document, status, precondition));
   });
 
   router.get('/orders/:id/payment-method', async (req, res) => {
-    // A sidecar names its service to the one that it calls, and nobody can name itself in its place.
+    // The caller's sidecar sets this header. No caller can set it.
     if (req.get('dapr-caller-app-id') !== 'payments') throw forbidden('This is for payments only.');
     const orderId = parsePath(orderIdSchema, req.params.id, 'order');
     aboutOrder(orderId);
@@ -116,9 +118,9 @@ export function routes(deps: {
     res.set('cache-control', 'no-store').json(await eraseReason(orderId));
   });
 
-  // For the live updates of gateways; not under /api, so they do not let it out.
+  // For the gateway's live updates. The path is not under /api, so the gateway does not expose it.
   router.get('/orders/:id/changes', async (req, res) => {
-    const { order_id, events } = await loadFor(callerOf(req), req.params.id);
+    const { order_id, events } = await loadVisibleOrder(callerOf(req), req.params.id);
     const { after } = parseQuery(orderChangesQuery, req.query);
     if (after > events.length)
       throw new Problem(400, 'no-such-version', 'The order has not come to this version.');
@@ -129,7 +131,7 @@ export function routes(deps: {
     res.json({ items, ended: isFinal(replay(order_id, events)) });
   });
 
-  // For rebuilds of the read model; not under /api either.
+  // For rebuilds of the read model. The gateway does not expose this path either.
   router.get('/orders', async (req, res) => {
     const { ids, cursor = '0', limit } = parseQuery(ordersQuery, req.query);
     const page = ids ? { ids, next: null } : await finished.page(Number(cursor), limit);
@@ -140,7 +142,7 @@ export function routes(deps: {
     res.json({ items, next_cursor: page.next === null ? null : String(page.next) });
   });
 
-  async function loadFor(caller: Caller, param: string): Promise<OrderDocument> {
+  async function loadVisibleOrder(caller: Caller, param: string): Promise<OrderDocument> {
     const orderId = parsePath(orderIdSchema, param, 'order');
     aboutOrder(orderId);
     const found = await store.load(orderId);
@@ -150,17 +152,17 @@ export function routes(deps: {
     return found.value;
   }
 
-  async function bringInto(
+  async function setStatus(
     { order_id, events }: OrderDocument,
     status: Order['status'],
-    demand: (order: Order) => void,
+    precondition: (order: Order) => void,
   ): Promise<Order> {
-    const read = replay(order_id, events);
-    demand(read);
-    const message = BY_HAND[status];
-    if (message?.type === 'cancel') return cancelOrder(order_id, message.reason, demand);
-    // Without a message for it the order can only be in that status already.
-    const order = message ? (await move(order_id, message, demand))?.order : read;
+    const current = replay(order_id, events);
+    precondition(current);
+    const type = ADMIN_TRIGGERS.get(status);
+    if (type === 'cancel') return cancelOrder(order_id, 'cancelled by the shop', precondition);
+    // If no command leads to the status, the order can only be in it already.
+    const order = type ? (await applyTrigger(order_id, { type }, precondition))?.order : current;
     if (!order) throw notFound('order');
     if (order.status === status) return order;
     throw new Problem(409, 'illegal-transition', `An order that is ${order.status} cannot become ${status}.`);
@@ -170,21 +172,21 @@ export function routes(deps: {
 }
 
 interface ParsedOrder {
-  wish: Wish;
+  draft: OrderDraft;
   payment: PaymentMethod;
   customer_id: string | undefined;
 }
 
-/** Both forms of the request: a cart, or one line. */
+/** Parses both forms of the request: a cart, or one line. */
 function parseOrder(body: unknown): ParsedOrder {
   if (typeof body === 'object' && body !== null && 'items' in body) {
     const { items, payment, currency, customer_id } = parseBody(cartBody, body);
     const lines = items.map((item, position) => ({ ...item, field: `items.${position}.` }));
-    return { wish: { lines, currency }, payment, customer_id };
+    return { draft: { lines, currency }, payment, customer_id };
   }
   const { product_id, quantity, amount, currency, payment, customer_id } = parseBody(oneLineBody, body);
   const lines = [{ product_id, quantity, field: '' }];
-  return { wish: { lines, amount, currency }, payment: payment ?? DEFAULT_CARD, customer_id };
+  return { draft: { lines, amount, currency }, payment: payment ?? DEFAULT_CARD, customer_id };
 }
 
 function sendOrder(res: Response, order: Order): void {

@@ -67,7 +67,7 @@ export const paymentsApi = {
   },
 } satisfies ServiceApi;
 
-/** What payments publishes. */
+/** The events that `payments` publishes. */
 const events = describeEvents(paymentEvents, {
   'payment.processed': {
     summary: 'The money of an order is captured',

@@ -2,10 +2,10 @@ import { baseConfig } from '../shared/config.ts';
 import { integer } from '../shared/settings.ts';
 
 export const config = baseConfig.extend({
-  /** How long one call to the payment provider may take. Milliseconds. */
+  /** The limit of one call to the payment provider. */
   PAYMENT_TIMEOUT_MS: integer({ min: 1, max: 60_000, example: 5_000 }).default(5_000),
-  /** After so many calls without an answer the payment is reversed and fails. */
+  /** After this number of calls without an answer the payment is reversed and fails. */
   PAYMENT_MAX_ATTEMPTS: integer({ min: 1, max: 1_000, example: 4 }).default(4),
-  /** How long the simulated provider thinks about `tok_slow`. Milliseconds. */
+  /** The simulated provider answers for `tok_slow` after this time. */
   SLOW_CARD_MS: integer({ min: 0, max: 600_000, example: 8_000 }).default(8_000),
 });

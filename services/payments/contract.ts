@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineEvents } from '../shared/published-events.ts';
 import { currency, id, money, timestamp } from '../shared/types.ts';
 
-/** A payment as its order's owner sees it. Money in minor units. */
+/** A payment as its customer sees it. Money is in minor units. */
 export const paymentSchema = z.object({
   payment_id: id,
   order_id: id,
@@ -22,24 +22,24 @@ export const paymentListSchema = z.object({
 /** `GET /api/payments` */
 export const paymentListQuery = z.object({ order_id: id });
 
-/** `GET /api/payments/ledger/:order_id`, for administrators: the provider's own books. Money in minor units. */
-const movement = z.object({ amount: money, at: timestamp });
+/** `GET /api/payments/ledger/:order_id`, for administrators: the provider's own records. Money is in minor units. */
+const ledgerEntry = z.object({ amount: money, at: timestamp });
 export const ledgerSchema = z.object({
   order_id: id,
   captured: money,
   refunded: money,
-  captures: z.array(movement),
-  refunds: z.array(movement),
+  captures: z.array(ledgerEntry),
+  refunds: z.array(ledgerEntry),
 });
 
 /** `payment.processed`: the money is captured. */
 export const paymentProcessedData = z.object({ order_id: id, payment_id: id });
 /** `payment.failed`: no money is kept. */
 export const paymentFailedData = z.object({ order_id: id, reason: z.string() });
-/** `payment.refunded`: so much was given back, in total. Minor units. */
+/** `payment.refunded`: the total that was given back, in minor units. */
 export const paymentRefundedData = z.object({ order_id: id, payment_id: id, refunded: money, currency });
 
-/** What payments publishes. */
+/** The events that `payments` publishes. */
 export const paymentEvents = defineEvents('payments', {
   'payment.processed': paymentProcessedData,
   'payment.failed': paymentFailedData,

@@ -1,6 +1,6 @@
 import { createApp } from './app.ts';
 import { config as schema } from './config.ts';
-import { simulatedProvider } from './simulated-provider.ts';
+import { createSimulatedProvider } from './simulated-provider.ts';
 import { loadConfig, sidecarOptions } from '../shared/config.ts';
 import { createLogger } from '../shared/log.ts';
 import { closeServer, listen, orStop, stopGracefully } from '../shared/run.ts';
@@ -14,7 +14,7 @@ const log = createLogger(SERVICE, config.LOG_LEVEL);
 const stopTracing = startTracing(SERVICE, config);
 const sidecar = createSidecar(sidecarOptions(config));
 const now = () => new Date();
-const provider = simulatedProvider({ state: sidecar.state, now, slowMs: config.SLOW_CARD_MS });
+const provider = createSimulatedProvider({ state: sidecar.state, now, slowMs: config.SLOW_CARD_MS });
 const { PAYMENT_TIMEOUT_MS: timeoutMs, PAYMENT_MAX_ATTEMPTS: maxAttempts } = config;
 const deps = { log, sidecar, metrics: createMetrics(), appApiToken: config.APP_API_TOKEN };
 const app = createApp({ ...deps, provider, now, timeoutMs, maxAttempts });

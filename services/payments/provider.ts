@@ -1,6 +1,6 @@
 import { Problem } from '../shared/problem.ts';
 
-/** What is to be paid, and by which card. `order_id` is the idempotency key of every call about it. */
+/** An amount to charge to a card. `order_id` is the idempotency key of every call about it. */
 export interface Charge {
   order_id: string;
   /** Minor units. */
@@ -9,39 +9,43 @@ export interface Charge {
   card_token: string;
 }
 
-/** The provider's answer. A card that is declined is an answer, not an error. */
-export type Verdict = { approved: true } | { approved: false; reason: string };
+/** The provider's answer. A declined card is an answer, not an error. */
+export type ProviderDecision = { approved: true } | { approved: false; reason: string };
 
-/** Money taken or given back. */
-export interface Movement {
+/** An amount that was captured or refunded. */
+export interface LedgerEntry {
   /** Minor units. */
   amount: number;
   at: string;
 }
 
-/** What the provider has on its books for an order. */
-export interface Statement {
-  captures: Movement[];
-  refunds: Movement[];
+/** The provider's records of an order. */
+export interface ProviderLedger {
+  captures: LedgerEntry[];
+  refunds: LedgerEntry[];
+}
+
+export function totalOf(entries: readonly LedgerEntry[]): number {
+  return entries.reduce((sum, { amount }) => sum + amount, 0);
 }
 
 /**
- * Whoever moves the money. A call that is made again for the same order has the same effect and answer as made once.
+ * A payment provider. A repeated call for the same order has the effect and answer of one call.
  *
- * All calls: @throws ProviderError where the provider gives no answer; whether it did what was asked is then not known.
+ * All calls: @throws ProviderError if the provider gives no answer. Its effect is then unknown.
  */
 export interface PaymentProvider {
   /** Sets the amount aside on the card. */
-  authorize: (charge: Charge, signal: AbortSignal) => Promise<Verdict>;
-  /** Takes what was authorized. Declined where the authorization was voided since. */
-  capture: (charge: Charge, signal: AbortSignal) => Promise<Verdict>;
-  /** Gives back all that was captured, voids what was only authorized; gives the amount refunded, in total. */
+  authorize: (charge: Charge, signal: AbortSignal) => Promise<ProviderDecision>;
+  /** Captures the authorized amount. It declines if the authorization was voided since. */
+  capture: (charge: Charge, signal: AbortSignal) => Promise<ProviderDecision>;
+  /** Refunds all that was captured, or voids the authorization. Returns the total that was refunded. */
   refund: (orderId: string, signal: AbortSignal) => Promise<number>;
-  /** The provider's own books, for reconciliation; undefined where it knows nothing of the order. */
-  statement: (orderId: string, signal: AbortSignal) => Promise<Statement | undefined>;
+  /** The provider's own records, for reconciliation; undefined if it does not know the order. */
+  ledger: (orderId: string, signal: AbortSignal) => Promise<ProviderLedger | undefined>;
 }
 
-/** The provider gave no answer; the same call may be made again. */
+/** The provider gave no answer. The same call may be repeated. */
 export class ProviderError extends Problem {
   readonly reason: 'provider timeout' | 'provider unreachable';
 
@@ -51,12 +55,12 @@ export class ProviderError extends Problem {
   }
 }
 
-/** A provider whose every call ends in time. */
-export type BoundedProvider = ReturnType<typeof bounded>;
+/** A provider whose calls have a time limit. */
+export type TimeLimitedProvider = ReturnType<typeof withTimeout>;
 
-/** Bounds every call: past `timeoutMs` the call is aborted and counts as not answered, whatever the provider does. */
-export function bounded(provider: PaymentProvider, timeoutMs: number) {
-  async function inTime<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Limits the time of every call. After `timeoutMs` the call is aborted and counts as not answered. */
+export function withTimeout(provider: PaymentProvider, timeoutMs: number) {
+  async function withLimit<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
     const { signal } = controller;
     const timedOut = new Promise<never>((_resolve, reject) => {
@@ -70,9 +74,9 @@ export function bounded(provider: PaymentProvider, timeoutMs: number) {
     }
   }
   return {
-    authorize: (charge: Charge) => inTime((signal) => provider.authorize(charge, signal)),
-    capture: (charge: Charge) => inTime((signal) => provider.capture(charge, signal)),
-    refund: (orderId: string) => inTime((signal) => provider.refund(orderId, signal)),
-    statement: (orderId: string) => inTime((signal) => provider.statement(orderId, signal)),
+    authorize: (charge: Charge) => withLimit((signal) => provider.authorize(charge, signal)),
+    capture: (charge: Charge) => withLimit((signal) => provider.capture(charge, signal)),
+    refund: (orderId: string) => withLimit((signal) => provider.refund(orderId, signal)),
+    ledger: (orderId: string) => withLimit((signal) => provider.ledger(orderId, signal)),
   };
 }

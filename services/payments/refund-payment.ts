@@ -1,48 +1,45 @@
-import type { OrderStatus } from '../orders/contract.ts';
+import { REFUNDABLE_STATUSES } from '../orders/contract.ts';
 import type { Logger } from '../shared/log.ts';
 import { Problem } from '../shared/problem.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
-import type { Announcer } from './announce-payment.ts';
-import type { Cashier } from './cashier.ts';
-import type { Orders } from './orders.ts';
-import type { PaymentDocument } from './payment.ts';
-import type { PaymentStore } from './payment-store.ts';
+import type { PaymentDocument } from './domain/payment.ts';
+import type { OrderClient } from './order-client.ts';
+import type { PaymentEventPublisher } from './payment-event-publisher.ts';
+import type { PaymentProcessor } from './payment-processor.ts';
+import type { PaymentStore } from './store/payment-store.ts';
 
 export interface RefundPayment {
   /**
-   * Gives back all that was captured for an order that has left the shop; again: the same answer.
+   * Refunds all that was captured for an order that was shipped. A repeated refund gives the same answer.
    *
-   * @throws Problem 404 where there is no payment, 409 where nothing is captured or the order is still to be shipped
+   * @throws Problem 404 if there is no payment, 409 if nothing is captured or the order is not shipped yet
    */
   refund: (orderId: string) => Promise<PaymentDocument>;
-  /** What the job of a refund does: what the request did not come to, until orders shows the refund. */
-  goOn: (orderId: string) => Promise<void>;
+  /** Completes a refund that a crash interrupted, until the order shows it. The job calls this. */
+  continueRefund: (orderId: string) => Promise<void>;
 }
 
-/** An order that has come to one of these is never cancelled, so nothing but a refund gives its money back. */
-const REFUNDABLE: ReadonlySet<OrderStatus> = new Set(['SHIPPED', 'DELIVERED']);
-
 export const REFUND_JOB_PREFIX = 'refund-';
-/** Not before the broker has delivered the event again. */
+/** Longer than the broker takes to redeliver the event. */
 const JOB = { dueTime: '20s', schedule: '@every 20s' };
 
 /**
- * Refunds by the shop: services/decisions/0031-refunds.md. A request has no redelivery as a message has. So a job is set before
- * the provider is asked. It ends when the order shows the refund, whatever was lost on the way.
+ * Refunds by the shop: services/decisions/0031-refunds.md. No broker redelivers a request. So the job is scheduled before the
+ * provider is called. It ends when the order shows the refund.
  */
-export function refundPayment(deps: {
+export function createRefundPayment(deps: {
   store: PaymentStore;
-  cashier: Cashier;
-  orders: Orders;
-  announce: Announcer;
+  processor: PaymentProcessor;
+  orders: OrderClient;
+  publisher: PaymentEventPublisher;
   sidecar: Pick<Sidecar, 'schedule' | 'unschedule'>;
   log: Logger;
 }): RefundPayment {
-  const { store, cashier, orders, announce, sidecar, log } = deps;
+  const { store, processor, orders, publisher, sidecar, log } = deps;
 
-  async function demandShipped(orderId: string): Promise<void> {
+  async function assertRefundable(orderId: string): Promise<void> {
     const status = (await orders.load(orderId))?.status;
-    if (status && REFUNDABLE.has(status)) return;
+    if (status && REFUNDABLE_STATUSES.has(status)) return;
     throw new Problem(
       409,
       'order-not-delivered',
@@ -53,19 +50,22 @@ export function refundPayment(deps: {
   return {
     async refund(orderId) {
       if ((await store.load(orderId))?.value.status === 'CAPTURED') {
-        await demandShipped(orderId);
+        await assertRefundable(orderId);
         await sidecar.schedule(`${REFUND_JOB_PREFIX}${orderId}`, JOB);
       }
-      const payment = await cashier.refund(orderId);
-      await announce
-        .refund(payment)
-        .catch((err: unknown) => log.warn({ err }, 'payment.refunded is late: the job publishes it'));
+      const payment = await processor.refund(orderId);
+      await publisher
+        .publishRefund(payment)
+        .catch((err: unknown) =>
+          log.warn({ err }, 'publishing payment.refunded failed; the refund job will retry'),
+        );
       return payment;
     },
 
-    async goOn(orderId) {
+    async continueRefund(orderId) {
       const order = await orders.load(orderId);
-      if (order && order.refunded === undefined) await announce.refund(await cashier.refund(orderId));
+      if (order && order.refunded === undefined)
+        await publisher.publishRefund(await processor.refund(orderId));
       else await sidecar.unschedule(`${REFUND_JOB_PREFIX}${orderId}`);
     },
   };

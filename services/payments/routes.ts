@@ -7,17 +7,15 @@ import { aboutOrder } from '../shared/service.ts';
 import { id, noBody } from '../shared/types.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
 import { paymentListQuery } from './contract.ts';
-import type { PaymentStore } from './payment-store.ts';
-import { publicPayment } from './payment.ts';
-import type { BoundedProvider, Movement } from './provider.ts';
+import { publicPayment } from './domain/payment.ts';
+import { totalOf, type TimeLimitedProvider } from './provider.ts';
 import { REFUND_JOB_PREFIX, type RefundPayment } from './refund-payment.ts';
+import type { PaymentStore } from './store/payment-store.ts';
 
-const total = (movements: Movement[]) => movements.reduce((sum, { amount }) => sum + amount, 0);
-
-/** The public addresses under `/api/payments`, and the job of a refund. */
-export function routes(deps: {
+/** The public routes under `/api/payments`, and the job of a refund. */
+export function createRoutes(deps: {
   store: PaymentStore;
-  provider: BoundedProvider;
+  provider: TimeLimitedProvider;
   refundPayment: RefundPayment;
   once: Once;
 }): Router {
@@ -44,21 +42,21 @@ export function routes(deps: {
   });
 
   router.post(`/job/${REFUND_JOB_PREFIX}:order_id`, async (req, res) => {
-    await refundPayment.goOn(orderIdOf(req.params.order_id));
+    await refundPayment.continueRefund(orderIdOf(req.params.order_id));
     res.json({});
   });
 
-  /** What the provider says it took and gave back, to reconcile with. */
+  /** The provider's own records, to reconcile with. */
   router.get('/api/payments/ledger/:order_id', async (req, res) => {
     requireAdmin(req);
     const orderId = orderIdOf(req.params.order_id);
-    const statement = await provider.statement(orderId);
-    if (!statement) throw notFound('ledger');
-    const { captures, refunds } = statement;
+    const ledger = await provider.ledger(orderId);
+    if (!ledger) throw notFound('ledger');
+    const { captures, refunds } = ledger;
     res.set('cache-control', 'no-store').json({
       order_id: orderId,
-      captured: total(captures),
-      refunded: total(refunds),
+      captured: totalOf(captures),
+      refunded: totalOf(refunds),
       captures,
       refunds,
     });
@@ -67,7 +65,7 @@ export function routes(deps: {
   return router;
 }
 
-/** @throws Problem 404 where this is no id */
+/** @throws Problem 404 if this is no id */
 function orderIdOf(param: string): string {
   const orderId = parsePath(id, param, 'payment');
   aboutOrder(orderId);

@@ -1,29 +1,29 @@
 import type { Router } from 'express';
 import { orderEvents } from '../orders/contract.ts';
-import { on, subscriptions } from '../shared/events.ts';
+import { on as onEvent, subscriptions } from '../shared/events.ts';
 import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
-import type { Announcer } from './announce-payment.ts';
-import type { Cashier } from './cashier.ts';
+import type { PaymentEventPublisher } from './payment-event-publisher.ts';
+import type { PaymentProcessor } from './payment-processor.ts';
 
-/** What payments listens to. */
-export function events(
-  { log, announce }: Pick<ServiceDeps, 'log'> & { announce: Announcer },
-  cashier: Cashier,
+/** The events that `payments` receives. */
+export function createSubscriptions(
+  deps: Pick<ServiceDeps, 'log'> & { processor: PaymentProcessor; publisher: PaymentEventPublisher },
 ): Router {
+  const { log, processor, publisher } = deps;
   return subscriptions(log, [
-    on(orderEvents, 'payment.requested', async ({ order }) => {
+    onEvent(orderEvents, 'payment.requested', async ({ order }) => {
       aboutOrder(order.order_id);
-      const payment = await cashier.charge(order);
-      await announce.outcome(payment);
-      await announce.refund(payment);
+      const payment = await processor.charge(order);
+      await publisher.publishOutcome(payment);
+      await publisher.publishRefund(payment);
     }),
-    on(orderEvents, 'order.cancelled', async ({ order }) => {
+    onEvent(orderEvents, 'order.cancelled', async ({ order }) => {
       aboutOrder(order.order_id);
-      await announce.refund(await cashier.endOrder(order, 'order cancelled'));
+      await publisher.publishRefund(await processor.reverseForEndedOrder(order, 'order cancelled'));
     }),
-    on(orderEvents, 'order.expired', async ({ order }) => {
+    onEvent(orderEvents, 'order.expired', async ({ order }) => {
       aboutOrder(order.order_id);
-      await announce.refund(await cashier.endOrder(order, 'order expired'));
+      await publisher.publishRefund(await processor.reverseForEndedOrder(order, 'order expired'));
     }),
   ]);
 }

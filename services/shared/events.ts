@@ -67,6 +67,7 @@ export function subscriptions(log: Logger, handlers: Subscription[]): Router {
       const { id, subject } = (req.body ?? {}) as { id?: unknown; subject?: unknown };
       addRequestFields({ event_id: String(id), subject: String(subject) });
       try {
+        // guard: handle before acknowledging
         await handle(req.body);
         res.json({ status: 'SUCCESS' });
       } catch (error) {

@@ -185,7 +185,9 @@ function toOperation(write: Write): Record<string, unknown> {
     ...(write.op === 'put' && write.ttlSeconds
       ? { metadata: { ttlInSeconds: String(write.ttlSeconds) } }
       : {}),
+    // guard: send the ETag of a write
     ...(write.etag ? { etag: write.etag } : {}),
+    // guard: first write wins
     options: { concurrency: 'first-write' },
   };
 }

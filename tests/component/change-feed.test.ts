@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
-import { changeFeed } from '../../services/orders/change-feed.ts';
+import { createChangeFeed } from '../../services/orders/change-feed.ts';
 import { ordersChangedData } from '../../services/orders/contract.ts';
 import type { CloudEvent } from '../../services/shared/events.ts';
 import { createLogger } from '../../services/shared/log.ts';
@@ -17,7 +17,7 @@ describe('what changes within 200 ms', () => {
   beforeEach(() => {
     vi.useFakeTimers();
     told = [];
-    changed = changeFeed({
+    changed = createChangeFeed({
       sidecar: { broadcast: (event) => Promise.resolve(void told.push(event)) },
       log: createLogger('test', 'silent'),
       now: () => new Date('2026-01-01T00:00:00.000Z'),
@@ -89,7 +89,12 @@ describe('the orders service', () => {
   beforeEach(async () => {
     ahead = 0;
     service = await startService((deps) =>
-      createApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => new Date(Date.now() + ahead) }),
+      createApp({
+        ...deps,
+        watchdogIntervalMs: 1_000,
+        paymentDeadlineMs: 60_000,
+        now: () => new Date(Date.now() + ahead),
+      }),
     );
     const mug = { product_id: 'mug', name: 'Mug', unit_price: 1250, currency: 'EUR' };
     service.sidecar.answer('inventory', () => ({
@@ -147,7 +152,7 @@ describe('the orders service', () => {
     service.sidecar.fail('broadcast');
     const orderId = await placed();
     const failures = () =>
-      service.logs.filter(({ msg }) => String(msg).includes('not told to those who watch'));
+      service.logs.filter(({ msg }) => String(msg).includes('broadcasting order changes failed'));
     await vi.waitFor(() => expect(failures()).toHaveLength(1), { timeout: 2_000, interval: 10 });
     expect(await pay(orderId)).toBe('SUCCESS');
     await untilTold(orderId, 3);

@@ -198,7 +198,7 @@ describe('an order', () => {
   let service: ServiceUnderTest;
   beforeEach(async () => {
     service = await startService((deps) =>
-      ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => new Date() }),
+      ordersApp({ ...deps, watchdogIntervalMs: 1_000, paymentDeadlineMs: 60_000, now: () => new Date() }),
     );
     const mug = { product_id: 'mug', name: 'Mug', unit_price: 1250, currency: 'EUR' };
     service.sidecar.answer('inventory', () => ({

@@ -1,51 +1,49 @@
 import { describe, expect, it } from 'vitest';
+import { statusEvent, trackingNumber, type Shipment } from '../../services/fulfilment/domain/shipment.ts';
 import {
-  announcement,
   decide,
-  trackingNumber,
   type Decision,
-  type Message,
-  type Shipment,
   type ShipmentStatus,
-} from '../../services/fulfilment/shipment.ts';
+  type ShipmentTrigger,
+} from '../../services/fulfilment/domain/state-machine.ts';
 
 const ORDER = '019b0000-0000-7000-8000-000000000001';
 
 type State = ShipmentStatus | 'none';
 const STATES: State[] = ['none', 'PREPARING', 'DISPATCHED', 'DELIVERED', 'STOPPED'];
-const MESSAGES: Message[] = ['order.paid', 'order.shipped', 'stop', 'tick'];
+const TRIGGERS: ShipmentTrigger[] = ['order.paid', 'order.shipped', 'stop', 'tick'];
 
-const say = true;
+const publish = true;
 const quiet = false;
 /** State, message, whether the state's time has passed (null: no matter), decision. */
-const TABLE: [State, Message, boolean | null, Decision | undefined][] = [
-  ['none', 'order.paid', null, { to: 'PREPARING', say: quiet, job: 'set' }],
-  ['PREPARING', 'order.paid', false, { say, job: 'set' }],
-  ['PREPARING', 'order.paid', true, { to: 'DISPATCHED', say, job: 'set' }],
-  ['DISPATCHED', 'order.paid', false, { say, job: 'set' }],
-  ['DISPATCHED', 'order.paid', true, { to: 'DELIVERED', say, job: 'remove' }],
-  ['DELIVERED', 'order.paid', null, { say, job: 'keep' }],
-  ['STOPPED', 'order.paid', null, { say, job: 'keep' }],
+const TABLE: [State, ShipmentTrigger, boolean | null, Decision | undefined][] = [
+  ['none', 'order.paid', null, { to: 'PREPARING', publish: quiet, job: 'schedule' }],
+  ['PREPARING', 'order.paid', false, { publish, job: 'schedule' }],
+  ['PREPARING', 'order.paid', true, { to: 'DISPATCHED', publish, job: 'schedule' }],
+  ['DISPATCHED', 'order.paid', false, { publish, job: 'schedule' }],
+  ['DISPATCHED', 'order.paid', true, { to: 'DELIVERED', publish, job: 'cancel' }],
+  ['DELIVERED', 'order.paid', null, { publish, job: 'keep' }],
+  ['STOPPED', 'order.paid', null, { publish, job: 'keep' }],
 
-  ['none', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
-  ['PREPARING', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
-  ['DISPATCHED', 'order.shipped', false, { say: quiet, job: 'keep' }],
-  ['DISPATCHED', 'order.shipped', true, { to: 'DELIVERED', say, job: 'remove' }],
-  ['DELIVERED', 'order.shipped', null, { say, job: 'keep' }],
-  ['STOPPED', 'order.shipped', null, { to: 'DISPATCHED', say, job: 'set' }],
+  ['none', 'order.shipped', null, { to: 'DISPATCHED', publish, job: 'schedule' }],
+  ['PREPARING', 'order.shipped', null, { to: 'DISPATCHED', publish, job: 'schedule' }],
+  ['DISPATCHED', 'order.shipped', false, { publish: quiet, job: 'keep' }],
+  ['DISPATCHED', 'order.shipped', true, { to: 'DELIVERED', publish, job: 'cancel' }],
+  ['DELIVERED', 'order.shipped', null, { publish, job: 'keep' }],
+  ['STOPPED', 'order.shipped', null, { to: 'DISPATCHED', publish, job: 'schedule' }],
 
-  ['none', 'stop', null, { to: 'STOPPED', say, job: 'remove' }],
-  ['PREPARING', 'stop', null, { to: 'STOPPED', say, job: 'remove' }],
+  ['none', 'stop', null, { to: 'STOPPED', publish, job: 'cancel' }],
+  ['PREPARING', 'stop', null, { to: 'STOPPED', publish, job: 'cancel' }],
   ['DISPATCHED', 'stop', null, undefined],
   ['DELIVERED', 'stop', null, undefined],
-  ['STOPPED', 'stop', null, { say, job: 'remove' }],
+  ['STOPPED', 'stop', null, { publish, job: 'cancel' }],
 
-  ['none', 'tick', null, { say, job: 'remove' }],
-  ['PREPARING', 'tick', null, { to: 'DISPATCHED', say, job: 'set' }],
-  ['DISPATCHED', 'tick', false, { say, job: 'set' }],
-  ['DISPATCHED', 'tick', true, { to: 'DELIVERED', say, job: 'remove' }],
-  ['DELIVERED', 'tick', null, { say, job: 'remove' }],
-  ['STOPPED', 'tick', null, { say, job: 'remove' }],
+  ['none', 'tick', null, { publish, job: 'cancel' }],
+  ['PREPARING', 'tick', null, { to: 'DISPATCHED', publish, job: 'schedule' }],
+  ['DISPATCHED', 'tick', false, { publish, job: 'schedule' }],
+  ['DISPATCHED', 'tick', true, { to: 'DELIVERED', publish, job: 'cancel' }],
+  ['DELIVERED', 'tick', null, { publish, job: 'cancel' }],
+  ['STOPPED', 'tick', null, { publish, job: 'cancel' }],
 ];
 const CASES = TABLE.flatMap(([state, message, isDue, decision]) =>
   (isDue === null ? [false, true] : [isDue]).map((due) => ({ state, message, due, decision })),
@@ -55,7 +53,7 @@ const statusOf = (state: State) => (state === 'none' ? undefined : state);
 describe('the rule of shipments', () => {
   it('When every state meets every message, then the table has each case once', () => {
     const all = STATES.flatMap((state) =>
-      MESSAGES.flatMap((message) => [false, true].map((due) => `${state} ${message} ${due}`)),
+      TRIGGERS.flatMap((message) => [false, true].map((due) => `${state} ${message} ${due}`)),
     );
 
     expect(CASES.map(({ state, message, due }) => `${state} ${message} ${due}`).sort()).toEqual(all.sort());
@@ -92,7 +90,7 @@ describe('what is said of a shipment', () => {
     ['DELIVERED', { type: 'shipment.delivered', data: { order_id: ORDER, tracking_number: 'SC1' } }],
     ['STOPPED', { type: 'shipment.stopped', data: { order_id: ORDER, reason: 'changed my mind' } }],
   ] as const)('When it is %s, then the order is told so', (status, said) => {
-    expect(announcement({ ...shipment, status }, false)).toEqual(said);
+    expect(statusEvent({ ...shipment, status }, false)).toEqual(said);
   });
 });
 

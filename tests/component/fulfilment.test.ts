@@ -5,7 +5,7 @@ import {
   shipmentDispatchedData,
   shipmentStoppedData,
 } from '../../services/fulfilment/contract.ts';
-import { trackingNumber, type Shipment } from '../../services/fulfilment/shipment.ts';
+import { trackingNumber, type Shipment } from '../../services/fulfilment/domain/shipment.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ORDER = '019b0000-0000-7000-8000-000000000001';

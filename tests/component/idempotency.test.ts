@@ -295,7 +295,7 @@ describe('placing an order', () => {
     service = await startService((deps) => {
       const replica = replicas++;
       const now = () => new Date(Date.now() + (aheadMs[replica] ?? 0));
-      return ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now });
+      return ordersApp({ ...deps, watchdogIntervalMs: 1_000, paymentDeadlineMs: 60_000, now });
     });
     service.sidecar.answer('inventory', () => ({
       status: 200,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
 import { orderListSchema, type Order } from '../../services/orders/contract.ts';
-import type { OrderDocument } from '../../services/orders/order-store.ts';
+import type { OrderDocument } from '../../services/orders/store/order-store.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';
@@ -11,7 +11,7 @@ const LATER = '2026-01-01T00:00:05.000Z';
 let service: ServiceUnderTest;
 beforeEach(async () => {
   service = await startService((deps) =>
-    createApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => new Date(LATER) }),
+    createApp({ ...deps, watchdogIntervalMs: 1_000, paymentDeadlineMs: 60_000, now: () => new Date(LATER) }),
   );
 });
 afterEach(() => service.stop());

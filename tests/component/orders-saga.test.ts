@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { announcement, decide as decideOnShipment } from '../../services/fulfilment/shipment.ts';
+import { statusEvent } from '../../services/fulfilment/domain/shipment.ts';
+import { decide as decideOnShipment } from '../../services/fulfilment/domain/state-machine.ts';
 import {
   orderEventType,
   orderStatus,
   type OrderEventType,
   type OrderStatus,
 } from '../../services/orders/contract.ts';
-import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/order.ts';
-import { decide, pauseBeforeNextLook, type Message } from '../../services/orders/saga.ts';
+import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/domain/order.ts';
+import { nextCheckDelay } from '../../services/orders/domain/check-delay.ts';
+import { decide, type Trigger } from '../../services/orders/domain/state-machine.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';
 const ID = '0193b2a0-0000-7000-8000-000000000001';
@@ -33,68 +35,68 @@ const STREAMS: Record<OrderStatus, NewEvent[]> = {
   EXPIRED: [created, requested, { type: 'order.expired', data: { reason: 'r' } }],
 };
 
-const MESSAGES: Message[] = [
+const TRIGGERS: Trigger[] = [
   { type: 'inventory.reserved' },
   { type: 'inventory.rejected', reason: 'r' },
   { type: 'payment.processed', payment_id: 'p' },
   { type: 'payment.failed', reason: 'r' },
   { type: 'payment.refunded', refunded: 100 },
   { type: 'shipment.dispatched', tracking_number: 't' },
-  { type: 'shipment.delivered', tracking_number: 't', shippedHeard: false },
+  { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: false },
   { type: 'shipment.stopped', reason: 'r' },
   { type: 'cancel', reason: 'r' },
-  { type: 'ship by hand' },
-  { type: 'deliver by hand' },
-  { type: 'deadline passed' },
+  { type: 'mark-shipped' },
+  { type: 'mark-delivered' },
+  { type: 'payment-deadline-passed' },
 ];
 
 /** Where each message takes an order; what is not here leaves it as it is. */
-const MOVES: Partial<Record<OrderStatus, Partial<Record<Message['type'], OrderStatus>>>> = {
+const MOVES: Partial<Record<OrderStatus, Partial<Record<Trigger['type'], OrderStatus>>>> = {
   PENDING: {
     'inventory.reserved': 'RESERVED',
     'inventory.rejected': 'REJECTED',
     'payment.processed': 'PAID',
     'payment.failed': 'PAYMENT_FAILED',
     cancel: 'CANCELLED',
-    'deadline passed': 'EXPIRED',
+    'payment-deadline-passed': 'EXPIRED',
   },
   RESERVED: {
     'payment.processed': 'PAID',
     'payment.failed': 'PAYMENT_FAILED',
     cancel: 'CANCELLED',
-    'deadline passed': 'EXPIRED',
+    'payment-deadline-passed': 'EXPIRED',
   },
   PAID: {
     'shipment.dispatched': 'SHIPPED',
     'shipment.delivered': 'DELIVERED',
     'shipment.stopped': 'CANCELLED',
-    'ship by hand': 'SHIPPED',
+    'mark-shipped': 'SHIPPED',
   },
-  SHIPPED: { 'shipment.delivered': 'DELIVERED', 'deliver by hand': 'DELIVERED' },
+  SHIPPED: { 'shipment.delivered': 'DELIVERED', 'mark-delivered': 'DELIVERED' },
 };
 
 /** Messages whose own decision an order in this status has as its last word. */
-const SAID_AGAIN: Record<OrderStatus, Message['type'][]> = {
+const REPUBLISHED: Record<OrderStatus, Trigger['type'][]> = {
   PENDING: [],
   RESERVED: ['inventory.reserved'],
   PAID: ['payment.processed'],
-  SHIPPED: ['shipment.dispatched', 'ship by hand'],
-  DELIVERED: ['shipment.delivered', 'deliver by hand'],
+  SHIPPED: ['shipment.dispatched', 'mark-shipped'],
+  DELIVERED: ['shipment.delivered', 'mark-delivered'],
   REJECTED: ['inventory.rejected'],
   PAYMENT_FAILED: ['payment.failed'],
   CANCELLED: ['shipment.stopped', 'cancel'],
-  EXPIRED: ['deadline passed'],
+  EXPIRED: ['payment-deadline-passed'],
 };
 
 const stream = (status: OrderStatus): OrderEvent[] => append([], STREAMS[status], TIME);
 const typeOfLast = (events: OrderEvent[]): OrderEventType => events.at(-1)!.type;
 
-function move(events: OrderEvent[], message: Message): { events: OrderEvent[]; sayAgain: boolean } {
+function move(events: OrderEvent[], message: Trigger): { events: OrderEvent[]; republishLast: boolean } {
   const decision = decide(replay(ID, events), typeOfLast(events), message);
-  return { events: append(events, decision.events, TIME), sayAgain: decision.sayAgain };
+  return { events: append(events, decision.append, TIME), republishLast: decision.republishLast };
 }
 
-const cases = orderStatus.options.flatMap((status) => MESSAGES.map((message) => ({ status, message })));
+const cases = orderStatus.options.flatMap((status) => TRIGGERS.map((message) => ({ status, message })));
 
 describe('the saga', () => {
   it.each(cases)(
@@ -112,20 +114,20 @@ describe('the saga', () => {
       const twice = move(once.events, message);
       expect(twice.events).toEqual(once.events);
       const changed = once.events.length > stream(status).length;
-      expect(twice.sayAgain).toBe(changed || once.sayAgain);
+      expect(twice.republishLast).toBe(changed || once.republishLast);
     },
   );
 
   it.each(cases)(
     'When $message.type was the last word in $status, then it is said again',
     ({ status, message }) => {
-      const { sayAgain } = move(stream(status), message);
-      expect(sayAgain).toBe(SAID_AGAIN[status].includes(message.type));
+      const { republishLast } = move(stream(status), message);
+      expect(republishLast).toBe(REPUBLISHED[status].includes(message.type));
     },
   );
 
   /** What was last said where each of these messages follows from it. */
-  const FOLLOWS: Partial<Record<Message['type'], OrderStatus>> = {
+  const FOLLOWS: Partial<Record<Trigger['type'], OrderStatus>> = {
     'inventory.reserved': 'PENDING',
     'inventory.rejected': 'PENDING',
     'payment.processed': 'RESERVED',
@@ -138,19 +140,23 @@ describe('the saga', () => {
     ({ status, message }) => {
       const events = stream(status);
       const decision = decide(replay(ID, events), typeOfLast(events), message);
-      expect(decision.sayFirst).toBe(decision.events.length > 0 && FOLLOWS[message.type] !== status);
+      expect(decision.publishLastFirst).toBe(decision.append.length > 0 && FOLLOWS[message.type] !== status);
     },
   );
 
   it('When who delivered has heard that the order was shipped, then that is not said first', () => {
-    const delivered: Message = { type: 'shipment.delivered', tracking_number: 't', shippedHeard: true };
-    const sayFirst = (status: OrderStatus) =>
-      decide(replay(ID, stream(status)), typeOfLast(stream(status)), delivered).sayFirst;
-    expect([sayFirst('SHIPPED'), sayFirst('PAID')]).toEqual([false, true]);
+    const delivered: Trigger = {
+      type: 'shipment.delivered',
+      tracking_number: 't',
+      orderShippedReceived: true,
+    };
+    const publishLastFirst = (status: OrderStatus) =>
+      decide(replay(ID, stream(status)), typeOfLast(stream(status)), delivered).publishLastFirst;
+    expect([publishLastFirst('SHIPPED'), publishLastFirst('PAID')]).toEqual([false, true]);
   });
 
   /** The event that each message appends, in the statuses of MOVES. */
-  const APPENDS: Record<Message['type'], OrderEventType> = {
+  const APPENDS: Record<Trigger['type'], OrderEventType> = {
     'inventory.reserved': 'payment.requested',
     'inventory.rejected': 'order.rejected',
     'payment.processed': 'order.paid',
@@ -160,21 +166,21 @@ describe('the saga', () => {
     'shipment.delivered': 'order.delivered',
     'shipment.stopped': 'order.cancelled',
     cancel: 'order.cancelled',
-    'ship by hand': 'order.shipped',
-    'deliver by hand': 'order.delivered',
-    'deadline passed': 'order.expired',
+    'mark-shipped': 'order.shipped',
+    'mark-delivered': 'order.delivered',
+    'payment-deadline-passed': 'order.expired',
   };
   /** The last event that a message proves to be published. */
-  const PROVES: Partial<Record<Message['type'], OrderEventType>> = {
+  const PROVES: Partial<Record<Trigger['type'], OrderEventType>> = {
     'inventory.reserved': 'order.created',
     'inventory.rejected': 'order.created',
     'payment.processed': 'payment.requested',
     'payment.failed': 'payment.requested',
     'shipment.dispatched': 'order.paid',
   };
-  const messages: (Message & { proves?: OrderEventType })[] = [
-    ...MESSAGES.map((message) => ({ ...message, proves: PROVES[message.type] as OrderEventType })),
-    { type: 'shipment.delivered', tracking_number: 't', shippedHeard: true, proves: 'order.shipped' },
+  const messages: (Trigger & { proves?: OrderEventType })[] = [
+    ...TRIGGERS.map((message) => ({ ...message, proves: PROVES[message.type] as OrderEventType })),
+    { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: true, proves: 'order.shipped' },
   ];
   const combinations = orderStatus.options.flatMap((status) =>
     orderEventType.options.flatMap((last) => messages.map((message) => ({ status, last, message }))),
@@ -187,20 +193,20 @@ describe('the saga', () => {
       const isRefunded = type === 'payment.refunded' && (status === 'SHIPPED' || status === 'DELIVERED');
       const isLate = type === 'shipment.delivered' && status === 'PAID';
       const appended = isMoved || isRefunded ? [...(isLate ? ['order.shipped'] : []), APPENDS[type]] : [];
-      const { events, ...rest } = decide(replay(ID, stream(status)), last, message);
+      const { append: events, ...rest } = decide(replay(ID, stream(status)), last, message);
       expect({ status, last, type, appended: events.map((event) => event.type), ...rest }).toEqual({
         status,
         last,
         type,
         appended,
-        sayAgain: appended.length === 0 && last === APPENDS[type],
-        sayFirst: appended.length > 0 && last !== proves,
+        republishLast: appended.length === 0 && last === APPENDS[type],
+        publishLastFirst: appended.length > 0 && last !== proves,
       });
     }
     expect(combinations).toHaveLength(9 * 10 * 13);
   });
 
-  const messagePairs = MESSAGES.flatMap((first) => MESSAGES.map((second) => [first, second] as const));
+  const messagePairs = TRIGGERS.flatMap((first) => TRIGGERS.map((second) => [first, second] as const));
 
   it.each(orderStatus.options)(
     'When any two messages come in %s, then versions count on without a gap',
@@ -212,11 +218,11 @@ describe('the saga', () => {
     },
   );
 
-  const story: Message[] = [
+  const story: Trigger[] = [
     { type: 'inventory.reserved' },
     { type: 'payment.processed', payment_id: 'p' },
     { type: 'shipment.dispatched', tracking_number: 't' },
-    { type: 'shipment.delivered', tracking_number: 't', shippedHeard: false },
+    { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: false },
   ];
 
   it('When the messages of an order come in any order and are delivered until heard, then it is delivered', () => {
@@ -230,7 +236,7 @@ describe('the saga', () => {
 
   it('When an order is final, then no message changes it but the refund of one that is delivered', () => {
     for (const status of ['DELIVERED', 'REJECTED', 'PAYMENT_FAILED', 'CANCELLED', 'EXPIRED'] as const)
-      for (const message of MESSAGES.filter(
+      for (const message of TRIGGERS.filter(
         ({ type }) => status !== 'DELIVERED' || type !== 'payment.refunded',
       ))
         expect(move(stream(status), message).events).toEqual(stream(status));
@@ -258,7 +264,7 @@ describe('the saga', () => {
     const delivered = move(refunded.events, {
       type: 'shipment.delivered',
       tracking_number: 't',
-      shippedHeard: true,
+      orderShippedReceived: true,
     });
     expect(replay(ID, delivered.events)).toMatchObject({ status: 'DELIVERED', refunded: 100, version: 6 });
   });
@@ -266,9 +272,9 @@ describe('the saga', () => {
 
 describe('orders and fulfilment, answering each other', () => {
   /** What was said of the shipment and of the order, and how either answers to it. */
-  const TO_ORDERS: Record<string, Message> = {
+  const TO_ORDERS: Record<string, Trigger> = {
     'shipment.dispatched': { type: 'shipment.dispatched', tracking_number: 't' },
-    'shipment.delivered': { type: 'shipment.delivered', tracking_number: 't', shippedHeard: false },
+    'shipment.delivered': { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: false },
   };
   const parcel = { order_id: ID, status: 'DELIVERED', tracking_number: 't', updated_at: TIME } as const;
 
@@ -281,8 +287,9 @@ describe('orders and fulfilment, answering each other', () => {
         const type = said.shift()!;
         heard.push(type);
         if (type === 'order.paid' || type === 'order.shipped') {
-          if (decideOnShipment('DELIVERED', type, true)?.say) said.push(announcement(parcel, false)!.type);
-        } else if (TO_ORDERS[type] && move(events, TO_ORDERS[type]).sayAgain) said.push(typeOfLast(events));
+          if (decideOnShipment('DELIVERED', type, true)?.publish) said.push(statusEvent(parcel, false)!.type);
+        } else if (TO_ORDERS[type] && move(events, TO_ORDERS[type]).republishLast)
+          said.push(typeOfLast(events));
       }
       expect(heard.length).toBeLessThan(5);
     },
@@ -290,7 +297,7 @@ describe('orders and fulfilment, answering each other', () => {
 });
 
 describe('the pause before the next look', () => {
-  const settings = { recheckMs: 15_000, expireMs: 900_000 };
+  const settings = { watchdogIntervalMs: 15_000, paymentDeadlineMs: 900_000 };
   it.each([
     ['PENDING', 0, 0, 15_000],
     ['PENDING', 15_000, 15_000, 30_000],
@@ -304,7 +311,7 @@ describe('the pause before the next look', () => {
     ['PENDING', 3_600_000, 15_000, 30_000],
     ['PAID', 3_600_000, 15_000, 30_000],
   ] as const)('When %s since %s ms, watched for %s ms, then %s ms', (status, lastEvent, watched, pause) => {
-    expect(pauseBeforeNextLook(status, { lastEvent, watched }, settings)).toBe(pause);
+    expect(nextCheckDelay(status, { lastEvent, watched }, settings)).toBe(pause);
   });
 });
 

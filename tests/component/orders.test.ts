@@ -29,7 +29,7 @@ let service: ServiceUnderTest;
 beforeEach(async () => {
   clock = new Date('2026-01-01T00:00:00.000Z');
   service = await startService((deps) =>
-    createApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now: () => clock }),
+    createApp({ ...deps, watchdogIntervalMs: 1_000, paymentDeadlineMs: 60_000, now: () => clock }),
   );
   service.sidecar.answer('inventory', ({ path }) => {
     const ids = new URL(path, 'http://x').searchParams.get('ids')?.split(',') ?? [];

@@ -1,20 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import {
   authorized,
+  blocked,
   captured,
   declined,
   isSettled,
-  nextStep,
-  outcome,
+  outcomeEvent,
   publicPayment,
-  refused,
   requested,
   reversed,
-  unanswered,
-  type Message,
+  withFailedAttempt,
   type PaymentDocument,
-  type Step,
-} from '../../services/payments/payment.ts';
+} from '../../services/payments/domain/payment.ts';
+import { nextStep, type PaymentTrigger, type Step } from '../../services/payments/domain/state-machine.ts';
 
 const MAX_ATTEMPTS = 4;
 const AT = '2026-01-01T10:00:00.000Z';
@@ -37,53 +35,57 @@ const asked = requested(
 );
 const PAYMENTS = {
   none: undefined,
-  REQUESTED: unanswered(asked, 'provider timeout'),
+  REQUESTED: withFailedAttempt(asked, 'provider timeout'),
   AUTHORIZED: authorized(asked, AT),
   CAPTURED: captured(authorized(asked, AT), AT),
   FAILED: declined(asked, 'card declined', AT),
   REFUNDED: reversed(captured(asked, AT), 2500, 'order cancelled', AT),
-  REFUSED: refused(asked, 'order cancelled'),
+  REFUSED: blocked(asked, 'order cancelled'),
 } satisfies Record<string, PaymentDocument | undefined>;
 
 type State = keyof typeof PAYMENTS;
 
-const TABLE: [State, Record<Message, Step>][] = [
+const TABLE: [State, Record<PaymentTrigger, Step>][] = [
   [
     'none',
-    { 'payment.requested': 'authorize', 'card erased': 'refuse', 'order ended': 'refuse', refund: 'nothing' },
+    { 'payment.requested': 'authorize', 'card-erased': 'block', 'order-ended': 'block', refund: 'nothing' },
   ],
   [
     'REQUESTED',
     {
       'payment.requested': 'authorize',
-      'card erased': 'reverse',
-      'order ended': 'reverse',
+      'card-erased': 'reverse',
+      'order-ended': 'reverse',
       refund: 'nothing',
     },
   ],
   [
     'AUTHORIZED',
-    { 'payment.requested': 'capture', 'card erased': 'reverse', 'order ended': 'reverse', refund: 'nothing' },
+    { 'payment.requested': 'capture', 'card-erased': 'reverse', 'order-ended': 'reverse', refund: 'nothing' },
   ],
   [
     'CAPTURED',
-    { 'payment.requested': 'nothing', 'card erased': 'nothing', 'order ended': 'reverse', refund: 'reverse' },
+    { 'payment.requested': 'nothing', 'card-erased': 'nothing', 'order-ended': 'reverse', refund: 'reverse' },
   ],
   [
     'FAILED',
-    { 'payment.requested': 'reverse', 'card erased': 'nothing', 'order ended': 'nothing', refund: 'nothing' },
+    { 'payment.requested': 'reverse', 'card-erased': 'nothing', 'order-ended': 'nothing', refund: 'nothing' },
   ],
   [
     'REFUNDED',
-    { 'payment.requested': 'reverse', 'card erased': 'nothing', 'order ended': 'nothing', refund: 'nothing' },
+    { 'payment.requested': 'reverse', 'card-erased': 'nothing', 'order-ended': 'nothing', refund: 'nothing' },
   ],
   [
     'REFUSED',
-    { 'payment.requested': 'reverse', 'card erased': 'nothing', 'order ended': 'nothing', refund: 'nothing' },
+    { 'payment.requested': 'reverse', 'card-erased': 'nothing', 'order-ended': 'nothing', refund: 'nothing' },
   ],
 ];
 const CASES = TABLE.flatMap(([state, steps]) =>
-  Object.entries(steps).map(([message, step]): [State, Message, Step] => [state, message as Message, step]),
+  Object.entries(steps).map(([message, step]): [State, PaymentTrigger, Step] => [
+    state,
+    message as PaymentTrigger,
+    step,
+  ]),
 );
 
 describe('the next step of a payment', () => {
@@ -146,7 +148,7 @@ describe('what is told of a payment', () => {
     ['REFUNDED', 'payment.failed'],
     ['REFUSED', 'payment.failed'],
   ] as const)('When it is %s, then it is settled and "%s" is said', (state, type) => {
-    expect([isSettled(PAYMENTS[state]), outcome(PAYMENTS[state]).type]).toEqual([true, type]);
+    expect([isSettled(PAYMENTS[state]), outcomeEvent(PAYMENTS[state]).type]).toEqual([true, type]);
   });
 
   it.each(['REQUESTED', 'AUTHORIZED'] as const)('When it is %s, then it is not settled', (state) => {

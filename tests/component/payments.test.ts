@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ledgerSchema, paymentListSchema } from '../../services/payments/contract.ts';
 import { createApp } from '../../services/payments/app.ts';
 import { ProviderError, type PaymentProvider } from '../../services/payments/provider.ts';
-import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
+import { createSimulatedProvider } from '../../services/payments/simulated-provider.ts';
 import { orderStatus, type Order } from '../../services/orders/contract.ts';
 import type { Answer } from '../support/fake-sidecar.ts';
 import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
@@ -21,7 +21,7 @@ async function start(around: (provider: PaymentProvider) => Partial<PaymentProvi
   clock = Date.parse('2026-01-01T10:00:00Z');
   const now = () => new Date(clock);
   service = await startService((deps) => {
-    const provider = simulatedProvider({ state: deps.sidecar.state, now, slowMs: 8_000 });
+    const provider = createSimulatedProvider({ state: deps.sidecar.state, now, slowMs: 8_000 });
     return createApp({
       ...deps,
       provider: { ...provider, ...around(provider) },

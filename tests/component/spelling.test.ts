@@ -15,7 +15,7 @@ import { orders } from '../../services/orders/api.ts';
 import { createApp as createOrders } from '../../services/orders/app.ts';
 import { payments } from '../../services/payments/api.ts';
 import { createApp as createPayments } from '../../services/payments/app.ts';
-import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
+import { createSimulatedProvider } from '../../services/payments/simulated-provider.ts';
 import { EXAMPLE, parted, type Operation, type ServiceDescription } from '../../services/shared/api.ts';
 import type { ServiceDeps } from '../../services/shared/service.ts';
 import { id } from '../../services/shared/types.ts';
@@ -71,7 +71,7 @@ interface World {
 const WORLDS: World[] = [
   {
     description: orders,
-    build: (deps) => createOrders({ ...deps, recheckMs: 1_000, expireMs: 60_000, now }),
+    build: (deps) => createOrders({ ...deps, watchdogIntervalMs: 1_000, paymentDeadlineMs: 60_000, now }),
     documents: {
       [`order:${EXAMPLE.order}`]: {
         order_id: EXAMPLE.order,
@@ -93,7 +93,7 @@ const WORLDS: World[] = [
     build: (deps) =>
       createPayments({
         ...deps,
-        provider: simulatedProvider({ state: deps.sidecar.state, now, slowMs: 10 }),
+        provider: createSimulatedProvider({ state: deps.sidecar.state, now, slowMs: 10 }),
         now,
         timeoutMs: 1_000,
         maxAttempts: 3,

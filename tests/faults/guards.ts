@@ -1,13 +1,22 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoadOptions } from './load.ts';
 import type { Manner } from './mischief.ts';
 
+/**
+ * One line of code, below a comment `// guard: <seam>` in the services. The comment survives compilation, so that renames and
+ * moves do not break this file.
+ */
+interface Removal {
+  seam: string;
+  /** The line that stands in its place. Left out: none. */
+  instead?: (line: string) => string;
+}
+
 /** Something on which a promise rests, and what happens without it. */
 export interface Guard {
   name: string;
-  /** The compiled code that it is, and what stands in its place without it. */
-  without: readonly { file: string; code: string; instead: string }[];
+  without: readonly Removal[];
   /** The replicas that run that code. */
   replicas: readonly string[];
   /** The promise that is broken without it. */
@@ -21,20 +30,15 @@ export interface Guard {
   actions?: LoadOptions['actions'];
 }
 
+/** Compiled, the statement of an `if` without braces has a line of its own. */
+const never = (line: string) => line.replace(/\bif \(.+\)$/, 'if (false)');
+
 export const GUARDS: readonly Guard[] = [
   {
     name: 'the ETag of a write',
     without: [
-      {
-        file: 'services/shared/state.js',
-        code: '...(write.etag ? { etag: write.etag } : {}),',
-        instead: '',
-      },
-      {
-        file: 'services/shared/state.js',
-        code: "concurrency: 'first-write' }",
-        instead: "concurrency: 'last-write' }",
-      },
+      { seam: 'send the ETag of a write' },
+      { seam: 'first write wins', instead: (line) => line.replace('first-write', 'last-write') },
     ],
     replicas: ['inventory', 'inventory-2'],
     breaks: 'stock',
@@ -45,16 +49,10 @@ export const GUARDS: readonly Guard[] = [
     name: 'the write before the message',
     without: [
       {
-        file: 'services/orders/move-order.js',
-        code: 'const document = await store.save(',
-        instead: `await say({ ...value, events }, becomes.version);
-          const document = await store.save(`,
+        seam: 'save before publishing',
+        instead: (line) => `await publishEvent(document, after.version); ${line}`,
       },
-      {
-        file: 'services/orders/move-order.js',
-        code: 'await say(document, becomes.version);',
-        instead: '',
-      },
+      { seam: 'publish after saving' },
     ],
     replicas: ['orders', 'orders-2'],
     breaks: 'read model',
@@ -66,9 +64,8 @@ export const GUARDS: readonly Guard[] = [
     name: 'the message before the acknowledgement',
     without: [
       {
-        file: 'services/shared/events.js',
-        code: 'await handle(req.body);',
-        instead: 'handle(req.body).catch(() => {});',
+        seam: 'handle before acknowledging',
+        instead: (line) => line.replace('await handle(req.body)', 'handle(req.body).catch(() => {})'),
       },
     ],
     replicas: ['notifications'],
@@ -82,13 +79,7 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'the key of a call to the payment provider',
     // Without one, a provider takes every call for a new one.
-    without: [
-      {
-        file: 'services/payments/simulated-provider.js',
-        code: 'known.captures.length > 0 || known.voided_at ? known : { ...known, captures: capture.captures }',
-        instead: '({ ...known, captures: [...known.captures, ...capture.captures] })',
-      },
-    ],
+    without: [{ seam: 'capture an order once', instead: never }],
     replicas: ['payments', 'payments-2'],
     breaks: 'money',
     kinds: [],
@@ -96,24 +87,12 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'the tombstone of a cancelled order',
-    // The order's job would make up for it, by saying the cancellation once more.
     without: [
-      {
-        file: 'services/payments/payment.js',
-        code: "'order ended': {\n        none: 'refuse'",
-        instead: "'order ended': {\n        none: 'nothing'",
-      },
+      { seam: 'block the payment of an ended order' },
       // Without its card no order is charged.
-      {
-        file: 'services/orders/move-order.js',
-        code: 'isUnpaid(becomes) ? watched : withoutCard(watched)',
-        instead: 'watched',
-      },
-      {
-        file: 'services/orders/watch-order.js',
-        code: 'await say(loaded.value, order.version);\n            // Whoever',
-        instead: '// Whoever',
-      },
+      { seam: 'erase the card of a decided payment', instead: never },
+      // The watchdog would make up for it by publishing the cancellation once more.
+      { seam: 'republish the last event of a final order' },
     ],
     replicas: ['payments', 'payments-2', 'orders', 'orders-2'],
     breaks: 'money',
@@ -124,23 +103,35 @@ export const GUARDS: readonly Guard[] = [
   },
 ];
 
+/** A seam's comment, and the line below it. */
+const SEAM = /^[ \t]*\/\/ guard: (.+)\n(.*)$/gm;
+
 /**
  * Takes a guard out of the compiled services.
  *
  * @returns what puts it back
- * @throws Error where the code is not as it was when the guard was described
+ * @throws Error if the code lacks one of its seams, or if the line of a seam stays as it was
  */
 export function takeOut({ without }: Guard, dist: string): () => void {
   const before = new Map<string, string>();
-  for (const { file, code, instead } of without) {
-    const path = join(dist, file);
+  const open = new Map(without.map((removal) => [removal.seam, removal]));
+  const folder = join(dist, 'services');
+  for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (!file.endsWith('.js')) continue;
+    const path = join(folder, file);
     const text = readFileSync(path, 'utf8');
-    if (!before.has(path)) before.set(path, text);
-    if (text.split(code).length !== 2) throw new Error(`${file} does not have, once: ${code}`);
-    writeFileSync(
-      path,
-      text.replace(code, () => instead),
-    );
+    const mutated = text.replace(SEAM, (all, seam: string, line: string) => {
+      const removal = open.get(seam);
+      if (!removal) return all;
+      const instead = removal.instead?.(line) ?? '';
+      if (instead === line) throw new Error(`${file}: the seam "${seam}" has another line now`);
+      open.delete(seam);
+      return instead;
+    });
+    if (mutated === text) continue;
+    before.set(path, text);
+    writeFileSync(path, mutated);
   }
+  if (open.size > 0) throw new Error(`no compiled service has: ${[...open.keys()].join(', ')}`);
   return () => before.forEach((text, path) => writeFileSync(path, text));
 }

@@ -1,11 +1,11 @@
 import { v7 as uuidv7 } from 'uuid';
-import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/order.ts';
-import { orderStore } from '../../services/orders/order-store.ts';
+import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/domain/order.ts';
+import { createOrderStore } from '../../services/orders/store/order-store.ts';
 import { readModelStore } from '../../services/history/read-model-store.ts';
-import { paymentStore } from '../../services/payments/payment-store.ts';
-import { captured, requested } from '../../services/payments/payment.ts';
-import { shipmentStore } from '../../services/fulfilment/shipment-store.ts';
-import { trackingNumber } from '../../services/fulfilment/shipment.ts';
+import { createPaymentStore } from '../../services/payments/store/payment-store.ts';
+import { captured, requested } from '../../services/payments/domain/payment.ts';
+import { createShipmentStore } from '../../services/fulfilment/store/shipment-store.ts';
+import { trackingNumber } from '../../services/fulfilment/domain/shipment.ts';
 import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
 import type { StateStore, Stored, Write } from '../../services/shared/state.ts';
 import type { RunningSystem } from '../../deploy/local/system.ts';
@@ -35,7 +35,7 @@ export async function storeOrders(
 
   await Promise.all([
     writeBack(system, 'orders', async (state) => {
-      const store = orderStore(state);
+      const store = createOrderStore(state);
       for (const stream of streams) await store.create({ ...stream, request_hash: 'stored' });
     }),
     writeBack(system, 'history', async (state) => {
@@ -44,16 +44,16 @@ export async function storeOrders(
       for (const some of chunks(orders, RECORDED_AT_ONCE)) await Promise.all(some.map(record));
     }),
     writeBack(system, 'payments', async (state) => {
-      const store = paymentStore(state);
+      const store = createPaymentStore(state);
       for (const order of orders) {
         const asked = requested(order, uuidv7(), order.created_at);
-        await store.write(captured(asked, order.updated_at), undefined);
+        await store.save(captured(asked, order.updated_at), undefined);
       }
     }),
     writeBack(system, 'fulfilment', async (state) => {
-      const store = shipmentStore(state);
+      const store = createShipmentStore(state);
       for (const { order_id, updated_at } of orders)
-        await store.write(
+        await store.save(
           { order_id, status: 'DELIVERED', tracking_number: trackingNumber(order_id), updated_at },
           undefined,
         );
@@ -75,7 +75,7 @@ export async function storeWaitingOrders(
   const ids = Array.from({ length: count }, () => uuidv7());
   const payment = { method: 'card' as const, card_token: 'tok_visa' };
   await writeBack(system, 'orders', async (state) => {
-    const store = orderStore(state);
+    const store = createOrderStore(state);
     for (const [number, order_id] of ids.entries()) {
       const events = append([], [created(customerId, number)], new Date().toISOString());
       await store.create({ order_id, events, payment, request_hash: 'stored' });

@@ -6,7 +6,7 @@ import { createApp as inventoryApp } from '../../services/inventory/app.ts';
 import { createApp as notificationsApp } from '../../services/notifications/app.ts';
 import { createApp as ordersApp } from '../../services/orders/app.ts';
 import { createApp as paymentsApp } from '../../services/payments/app.ts';
-import { simulatedProvider } from '../../services/payments/simulated-provider.ts';
+import { createSimulatedProvider } from '../../services/payments/simulated-provider.ts';
 import type { ServiceDeps } from '../../services/shared/service.ts';
 import { createApp as usersApp } from '../../services/users/app.ts';
 import { gatewayOptions } from './gateway-options.ts';
@@ -29,9 +29,9 @@ export const APPS: Record<string, (deps: ServiceDeps) => Express> = {
       clock: () => 0,
     }),
   inventory: (deps) => inventoryApp({ ...deps, catalogue: [] }),
-  orders: (deps) => ordersApp({ ...deps, recheckMs: 1_000, expireMs: 60_000, now }),
+  orders: (deps) => ordersApp({ ...deps, watchdogIntervalMs: 1_000, paymentDeadlineMs: 60_000, now }),
   payments: (deps) => {
-    const provider = simulatedProvider({ state: deps.sidecar.state, now, slowMs: 1_000 });
+    const provider = createSimulatedProvider({ state: deps.sidecar.state, now, slowMs: 1_000 });
     return paymentsApp({ ...deps, provider, now, timeoutMs: 1_000, maxAttempts: 4 });
   },
   fulfilment: (deps) =>

@@ -1,6 +1,6 @@
 import { bodyOf } from '../../../services/gateway/client.ts';
 import { FINAL_STATUSES, type OrderEventType } from '../../../services/orders/contract.ts';
-import { replay, type OrderEvent } from '../../../services/orders/order.ts';
+import { replay, type OrderEvent } from '../../../services/orders/domain/order.ts';
 import { each, refundedOrders, type Check, type Scene } from './check.ts';
 
 /** What may follow what in the life of an order. */

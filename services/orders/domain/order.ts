@@ -1,24 +1,9 @@
-import {
-  ERASED_REASON,
-  FINAL_STATUSES,
-  type Order,
-  type OrderEventType,
-  type OrderLine,
-  type OrderStatus,
-} from './contract.ts';
+import { ERASED_REASON, type Order, type OrderLine } from '../contract.ts';
+import { statusAfter, type AppendedEvent } from './state-machine.ts';
+import { FINAL_STATUSES, UNPAID_STATUSES } from './statuses.ts';
 
-/** What is to be added to an order's stream. */
-export type NewEvent =
-  | { type: 'order.created'; data: OrderCreated }
-  | { type: 'payment.requested'; data: Record<string, never> }
-  | { type: 'order.paid'; data: { payment_id: string } }
-  | { type: 'order.shipped'; data: { tracking_number?: string } }
-  | { type: 'order.delivered'; data: Record<string, never> }
-  | { type: 'order.refunded'; data: { refunded: number } }
-  | {
-      type: 'order.rejected' | 'order.payment_failed' | 'order.cancelled' | 'order.expired';
-      data: { reason: string };
-    };
+/** An event that is not in an order's stream yet. */
+export type NewEvent = { type: 'order.created'; data: OrderCreated } | AppendedEvent;
 
 export interface OrderCreated {
   customer_id: string;
@@ -30,33 +15,20 @@ export interface OrderCreated {
 /** An event in the stream. Versions count from 1 without gaps. */
 export type OrderEvent = NewEvent & { version: number; time: string };
 
-/** A refund leaves the order in its status. */
-const STATUS_AFTER: Record<Exclude<OrderEventType, 'order.refunded'>, OrderStatus> = {
-  'order.created': 'PENDING',
-  'payment.requested': 'RESERVED',
-  'order.paid': 'PAID',
-  'order.shipped': 'SHIPPED',
-  'order.delivered': 'DELIVERED',
-  'order.rejected': 'REJECTED',
-  'order.payment_failed': 'PAYMENT_FAILED',
-  'order.cancelled': 'CANCELLED',
-  'order.expired': 'EXPIRED',
-};
-
-/** Whether the order is still to be paid. */
+/** Whether the order can still be paid. */
 export function isUnpaid({ status }: Pick<Order, 'status'>): boolean {
-  return status === 'PENDING' || status === 'RESERVED';
+  return UNPAID_STATUSES.has(status);
 }
 
-/** Whether nothing will happen to the order any more. */
-export function isFinal(order: Order): boolean {
-  return FINAL_STATUSES.has(order.status);
+/** Whether no trigger changes the order's status any more. */
+export function isFinal({ status }: Pick<Order, 'status'>): boolean {
+  return FINAL_STATUSES.has(status);
 }
 
 /**
- * The order that these events tell of.
+ * The order after these events.
  *
- * @throws Error where the stream does not begin with `order.created`
+ * @throws Error if the stream does not begin with `order.created`
  */
 export function replay(orderId: string, events: readonly OrderEvent[]): Order {
   const [created, ...rest] = events;
@@ -82,17 +54,17 @@ function apply(order: Order, event: OrderEvent): Order {
     ...(reason === undefined ? {} : { reason }),
     ...(tracking_number === undefined ? {} : { tracking_number }),
     ...(refunded === undefined ? {} : { refunded }),
-    status: event.type === 'order.refunded' ? order.status : STATUS_AFTER[event.type],
+    status: statusAfter(event.type) ?? order.status,
     version: event.version,
     updated_at: event.time,
   };
 }
 
-/** The stream without what somebody wrote; the same one where nobody did. */
+/** The stream without texts that customers wrote. It is the same array if there are none. */
 export function withoutFreeText(events: OrderEvent[]): OrderEvent[] {
-  const isFree = (event: OrderEvent) =>
+  const hasFreeText = (event: OrderEvent) =>
     event.type === 'order.cancelled' && event.data.reason !== ERASED_REASON;
-  if (!events.some(isFree)) return events;
+  if (!events.some(hasFreeText)) return events;
   return events.map((event) =>
     event.type === 'order.cancelled' ? { ...event, data: { reason: ERASED_REASON } } : event,
   );

@@ -1,27 +1,26 @@
 import { cloudEvent } from '../shared/events.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { paymentEvents } from './contract.ts';
-import { outcome, type PaymentDocument } from './payment.ts';
+import { outcomeEvent, type PaymentDocument } from './domain/payment.ts';
 
-/** Publishes what a payment means for its order. Publishing it again gives the same events. */
-export interface Announcer {
-  /** That the request for payment has its outcome. */
-  outcome: (payment: PaymentDocument) => Promise<void>;
-  /** What was given back; nothing where nothing was. */
-  refund: (payment: PaymentDocument) => Promise<void>;
+/** Publishes the events of a payment. A repeated publish carries the same event. */
+export interface PaymentEventPublisher {
+  publishOutcome: (payment: PaymentDocument) => Promise<void>;
+  /** Publishes the refunded amount, if there is any. */
+  publishRefund: (payment: PaymentDocument) => Promise<void>;
 }
 
-export function announcer(sidecar: Pick<Sidecar, 'publish'>): Announcer {
+export function createPaymentEventPublisher(sidecar: Pick<Sidecar, 'publish'>): PaymentEventPublisher {
   return {
-    async outcome(payment) {
+    async publishOutcome(payment) {
       const { payment_id, order_id, updated_at } = payment;
-      const { type, data } = outcome(payment);
+      const { type, data } = outcomeEvent(payment);
       const id = `${payment_id}:${type}`;
       await sidecar.publish(
         cloudEvent(paymentEvents, { id, type, subject: order_id, time: updated_at, data }),
       );
     },
-    async refund({ payment_id, order_id, refunded, currency, updated_at }) {
+    async publishRefund({ payment_id, order_id, refunded, currency, updated_at }) {
       if (refunded === 0) return;
       await sidecar.publish(
         cloudEvent(paymentEvents, {

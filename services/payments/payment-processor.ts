@@ -5,56 +5,57 @@ import { notFound, Problem } from '../shared/problem.ts';
 import type { ServiceDeps } from '../shared/service.ts';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
-import type { Orders } from './orders.ts';
-import type { PaymentStore } from './payment-store.ts';
 import {
   authorized,
+  blocked,
   captured,
   declined,
   isSettled,
-  nextStep,
   publicPayment,
-  refused,
   requested,
   reversed,
-  unanswered,
+  withFailedAttempt,
   type PaymentDocument,
-} from './payment.ts';
-import { ProviderError, type BoundedProvider } from './provider.ts';
+} from './domain/payment.ts';
+import { nextStep } from './domain/state-machine.ts';
+import type { OrderClient } from './order-client.ts';
+import { ProviderError, type TimeLimitedProvider } from './provider.ts';
+import type { PaymentStore } from './store/payment-store.ts';
 
-interface CashierDeps extends Pick<ServiceDeps, 'log' | 'metrics'> {
+interface PaymentProcessorDeps extends Pick<ServiceDeps, 'log' | 'metrics'> {
   store: PaymentStore;
-  provider: BoundedProvider;
-  cardOf: Orders['cardOf'];
+  provider: TimeLimitedProvider;
+  cardOf: OrderClient['cardOf'];
   now: () => Date;
   maxAttempts: number;
 }
 
-export type Cashier = ReturnType<typeof cashier>;
+export type PaymentProcessor = ReturnType<typeof createPaymentProcessor>;
 
 /**
- * Carries out what the rules say. The provider is asked first and the payment written after it; the payment's ETag
- * decides between a charge and a cancellation that race: who writes second finds what the first one wrote, and a
- * charge that finds its order ended gives the money back.
+ * Carries out the steps of the state machine: call the provider, then save the payment. The payment's ETag decides between a
+ * charge and a cancellation that race. The second writer finds what the first one wrote. A charge that finds its order ended
+ * is reversed.
  */
-export function cashier({ store, provider, cardOf, now, maxAttempts, log, metrics }: CashierDeps) {
-  const payments = new Counter({
+export function createPaymentProcessor(deps: PaymentProcessorDeps) {
+  const { store, provider, cardOf, now, maxAttempts, log } = deps;
+  const transitions = new Counter({
     name: 'payments_total',
     help: 'Payments that reached a status',
     labelNames: ['status'],
-    registers: [metrics],
+    registers: [deps.metrics],
   });
   const at = () => now().toISOString();
 
-  async function write(
+  async function save(
     payment: PaymentDocument,
     before: Stored<PaymentDocument> | undefined,
   ): Promise<PaymentDocument> {
     if (payment === before?.value) return payment;
-    await store.write(payment, before);
+    await store.save(payment, before);
     const { status, reason, attempts } = payment;
-    if (status !== before?.value.status) payments.inc({ status });
-    log.info({ payment_id: payment.payment_id, status, reason, attempts }, 'payment written');
+    if (status !== before?.value.status) transitions.inc({ status });
+    log.info({ payment_id: payment.payment_id, status, reason, attempts }, 'payment status changed');
     return payment;
   }
 
@@ -63,11 +64,11 @@ export function cashier({ store, provider, cardOf, now, maxAttempts, log, metric
     const refunded = await inSpan('reverse payment', { order_id: payment.order_id }, () =>
       provider.refund(payment.order_id),
     );
-    return write(reversed(payment, refunded, reason, at()), before);
+    return save(reversed(payment, refunded, reason, at()), before);
   }
 
-  /** Asks the provider, writes its answer. @throws ProviderError where it has not answered, to be tried again */
-  async function ask(
+  /** Saves the provider's answer. @throws ProviderError if it has not answered and is to be called again */
+  async function callProvider(
     step: 'authorize' | 'capture',
     payment: PaymentDocument,
     cardToken: string,
@@ -76,68 +77,71 @@ export function cashier({ store, provider, cardOf, now, maxAttempts, log, metric
     const { order_id, amount, currency } = payment;
     const charge = { order_id, amount, currency, card_token: cardToken };
     try {
-      const verdict = await inSpan(`${step} payment`, { order_id }, () => provider[step](charge));
-      if (!verdict.approved) return await write(declined(payment, verdict.reason, at()), before);
-      return await write(step === 'authorize' ? authorized(payment, at()) : captured(payment, at()), before);
+      const decision = await inSpan(`${step} payment`, { order_id }, () => provider[step](charge));
+      if (!decision.approved) return await save(declined(payment, decision.reason, at()), before);
+      return await save(step === 'authorize' ? authorized(payment, at()) : captured(payment, at()), before);
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
-      const after = await write(unanswered(payment, error.reason), before);
+      const after = await save(withFailedAttempt(payment, error.reason), before);
       if (after.attempts < maxAttempts) throw error;
       return after;
     }
   }
 
-  async function advance(order: Order, card: () => Promise<string | undefined>): Promise<PaymentDocument> {
+  async function nextAttempt(
+    order: Order,
+    card: () => Promise<string | undefined>,
+  ): Promise<PaymentDocument> {
     const before = await store.load(order.order_id);
     const step = nextStep(before?.value, 'payment.requested', maxAttempts);
     const payment = before?.value ?? requested(order, uuidv7(), at());
     if (step === 'authorize' || step === 'capture') {
       const cardToken = await card();
-      if (cardToken === undefined) return end(order, 'card erased', 'the order has ended');
-      return ask(step, payment, cardToken, before);
+      if (cardToken === undefined) return end(order, 'card-erased', 'the order has ended');
+      return callProvider(step, payment, cardToken, before);
     }
     return before && step === 'reverse'
       ? reverse(before, payment.last_failure ?? 'provider unreachable')
       : payment;
   }
 
-  /** Loads the payment itself: what made this necessary may have decided it meanwhile. */
+  /** Loads the payment itself: it may have been decided meanwhile. */
   async function end(
     order: Order,
-    message: 'order ended' | 'card erased',
+    trigger: 'order-ended' | 'card-erased',
     reason: string,
   ): Promise<PaymentDocument> {
     const before = await store.load(order.order_id);
-    const step = nextStep(before?.value, message, maxAttempts);
+    const step = nextStep(before?.value, trigger, maxAttempts);
     if (before && step === 'reverse') return reverse(before, reason);
     const payment = before?.value ?? requested(order, uuidv7(), at());
-    return step === 'refuse' ? write(refused(payment, reason), before) : payment;
+    return step === 'block' ? save(blocked(payment, reason), before) : payment;
   }
 
   return {
     /**
      * Brings the payment to its outcome.
      *
-     * @throws ProviderError, SidecarError, ConflictError: deliver the request again
+     * @throws ProviderError, SidecarError, ConflictError if the request is to be redelivered
      */
     async charge(order: Order): Promise<PaymentDocument> {
-      let asked: Promise<string | undefined> | undefined;
-      const card = () => (asked ??= cardOf(order.order_id));
+      let cardToken: Promise<string | undefined> | undefined;
+      const card = () => (cardToken ??= cardOf(order.order_id));
       for (;;) {
-        const payment = await retryOnConflict(() => advance(order, card));
+        const payment = await retryOnConflict(() => nextAttempt(order, card));
         if (isSettled(payment)) return payment;
       }
     },
 
-    /** Takes back what was charged for an order that has ended; nothing will be charged for it any more. */
-    async endOrder(order: Order, reason: string): Promise<PaymentDocument> {
-      return retryOnConflict(() => end(order, 'order ended', reason));
+    /** Reverses the charge of an order that has ended, and blocks further ones. */
+    async reverseForEndedOrder(order: Order, reason: string): Promise<PaymentDocument> {
+      return retryOnConflict(() => end(order, 'order-ended', reason));
     },
 
     /**
-     * Gives back all that was captured; again: the same answer.
+     * Refunds all that was captured. A repeated refund gives the same answer.
      *
-     * @throws Problem 404 where there is no payment, 409 where nothing is captured
+     * @throws Problem 404 if there is no payment, 409 if nothing is captured
      */
     async refund(orderId: string): Promise<PaymentDocument> {
       return retryOnConflict(async () => {

@@ -2,28 +2,31 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
 import type { OrderEventType } from '../../services/orders/contract.ts';
-import { intake, type Intake } from '../../services/orders/intake.ts';
+import {
+  createAdmissionControl,
+  type AdmissionControl,
+} from '../../services/orders/domain/admission-control.ts';
 import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const MAX_LAG = 5_000;
 
 /** Accepts `orders` in ten seconds, one after the other; gives when. */
-function acceptedIn10s(door: Intake, orders: number): number[] {
+function acceptedIn10s(admission: AdmissionControl, orders: number): number[] {
   const times = Array.from({ length: orders }, (_, position) => Math.floor((position * 10_000) / orders));
-  for (const time of times) door.accepted(time);
+  for (const time of times) admission.onAccepted(time);
   return times;
 }
 
 describe('the rule', () => {
   /** At 10 s the oldest `left` of 400 orders have just left, one in 50 ms. */
   function refusalAfter(left: number, event: OrderEventType = 'order.paid', at = 10_000) {
-    const door = intake(MAX_LAG, 0);
-    const created = acceptedIn10s(door, 400).slice(0, left);
+    const admission = createAdmissionControl(MAX_LAG, 0);
+    const created = acceptedIn10s(admission, 400).slice(0, left);
     created.forEach((time, position) => {
       const leftAt = 10_000 - (left - 1 - position) * 50;
-      door.moved(event, leftAt - time, leftAt);
+      admission.onTransition(event, leftAt - time, leftAt);
     });
-    return door.refusal(at);
+    return admission.retryAfterSeconds(at);
   }
 
   it.each<[string, number, OrderEventType, number | undefined]>([
@@ -50,66 +53,67 @@ describe('the rule', () => {
   });
 
   it('When one of the last ten was quick, then the others were slow for reasons of their own', () => {
-    const door = intake(MAX_LAG, 0);
-    const created = acceptedIn10s(door, 400);
-    for (const time of created.slice(0, 9)) door.moved('order.paid', 10_000 - time, 10_000);
-    for (let count = 0; count < 100; count++) door.accepted(9_900);
-    door.moved('order.paid', 10_000 - created[380]!, 10_000);
-    expect(door.refusal(10_000)).toBeUndefined();
+    const admission = createAdmissionControl(MAX_LAG, 0);
+    const created = acceptedIn10s(admission, 400);
+    for (const time of created.slice(0, 9)) admission.onTransition('order.paid', 10_000 - time, 10_000);
+    for (let count = 0; count < 100; count++) admission.onAccepted(9_900);
+    admission.onTransition('order.paid', 10_000 - created[380]!, 10_000);
+    expect(admission.retryAfterSeconds(10_000)).toBeUndefined();
   });
 
   it('When orders are rejected at once and payments are late, then it is the payments that count', () => {
-    const door = intake(MAX_LAG, 0);
-    const created = acceptedIn10s(door, 400);
-    for (const time of created.slice(0, 20)) door.moved('order.paid', 10_000 - time, 10_000);
-    for (const time of created.slice(380)) door.moved('order.rejected', 10_000 - time, 10_000);
-    expect(door.refusal(10_000)).toBe(10);
+    const admission = createAdmissionControl(MAX_LAG, 0);
+    const created = acceptedIn10s(admission, 400);
+    for (const time of created.slice(0, 20)) admission.onTransition('order.paid', 10_000 - time, 10_000);
+    for (const time of created.slice(380)) admission.onTransition('order.rejected', 10_000 - time, 10_000);
+    expect(admission.retryAfterSeconds(10_000)).toBe(10);
   });
 
   it('When few orders a second come and are paid at once, then a rush of them is taken', () => {
-    const door = intake(MAX_LAG, 0);
-    for (const time of acceptedIn10s(door, 20)) door.moved('order.paid', 100, time + 100);
-    for (let count = 0; count < 1_000; count++) door.accepted(10_000);
-    expect(door.refusal(10_000)).toBeUndefined();
+    const admission = createAdmissionControl(MAX_LAG, 0);
+    for (const time of acceptedIn10s(admission, 20)) admission.onTransition('order.paid', 100, time + 100);
+    for (let count = 0; count < 1_000; count++) admission.onAccepted(10_000);
+    expect(admission.retryAfterSeconds(10_000)).toBeUndefined();
   });
 
   it('When what waits was accepted before the start, then the lag alone tells, and only while it is there', () => {
-    const door = intake(MAX_LAG, 30_000);
-    for (let count = 0; count < 10; count++) door.moved('order.paid', 12_500 - count, 32_500);
-    expect(door.refusal(32_500)).toBe(8);
-    for (let count = 0; count < 10; count++) door.moved('order.paid', 4_500, 33_500);
-    expect(door.refusal(33_500)).toBeUndefined();
+    const admission = createAdmissionControl(MAX_LAG, 30_000);
+    for (let count = 0; count < 10; count++) admission.onTransition('order.paid', 12_500 - count, 32_500);
+    expect(admission.retryAfterSeconds(32_500)).toBe(8);
+    for (let count = 0; count < 10; count++) admission.onTransition('order.paid', 4_500, 33_500);
+    expect(admission.retryAfterSeconds(33_500)).toBeUndefined();
   });
 
   it.each([
     ['ahead', 3_600_000],
     ['behind', -3_600_000],
   ])('When a clock is an hour %s, then the ages by it are no evidence, and others are', (_, by) => {
-    const door = intake(MAX_LAG, 0);
-    const created = acceptedIn10s(door, 400);
-    for (const time of created.slice(0, 20)) door.moved('order.paid', 10_000 - time + by, 10_000);
-    expect(door.refusal(10_000)).toBeUndefined();
-    for (const time of created.slice(20, 30)) door.moved('order.paid', 10_000 - time, 10_000);
-    expect(door.refusal(10_000)).toBeGreaterThan(0);
+    const admission = createAdmissionControl(MAX_LAG, 0);
+    const created = acceptedIn10s(admission, 400);
+    for (const time of created.slice(0, 20)) admission.onTransition('order.paid', 10_000 - time + by, 10_000);
+    expect(admission.retryAfterSeconds(10_000)).toBeUndefined();
+    for (const time of created.slice(20, 30)) admission.onTransition('order.paid', 10_000 - time, 10_000);
+    expect(admission.retryAfterSeconds(10_000)).toBeGreaterThan(0);
   });
 
   it('When it has just started with a clock an hour ahead, then it takes orders', () => {
-    const door = intake(MAX_LAG, 30_000);
-    for (let count = 0; count < 10; count++) door.moved('order.paid', 3_600_100, 31_000);
-    expect(door.refusal(31_000)).toBeUndefined();
+    const admission = createAdmissionControl(MAX_LAG, 30_000);
+    for (let count = 0; count < 10; count++) admission.onTransition('order.paid', 3_600_100, 31_000);
+    expect(admission.retryAfterSeconds(31_000)).toBeUndefined();
   });
 
   it('When an order is not written after all, then it is not waited for', () => {
-    const door = intake(MAX_LAG, 0);
-    for (const time of acceptedIn10s(door, 10)) door.moved('order.paid', 11_000 - time, 11_000);
-    for (let count = 0; count < 100; count++) door.accepted(10_000);
-    expect(door.refusal(11_000)).toBe(5);
-    for (let count = 0; count < 40; count++) door.withdrawn(10_000);
-    expect(door.refusal(11_000)).toBeUndefined();
+    const admission = createAdmissionControl(MAX_LAG, 0);
+    for (const time of acceptedIn10s(admission, 10))
+      admission.onTransition('order.paid', 11_000 - time, 11_000);
+    for (let count = 0; count < 100; count++) admission.onAccepted(10_000);
+    expect(admission.retryAfterSeconds(11_000)).toBe(5);
+    for (let count = 0; count < 40; count++) admission.onAborted(10_000);
+    expect(admission.retryAfterSeconds(11_000)).toBeUndefined();
   });
 });
 
-/** Orders that are paid one after the other, `perSecond` of them while `isOpen`; and what the intake makes of it. */
+/** Orders that are paid one after the other, `perSecond` of them while `isOpen`; and what admission control makes of it. */
 function runShop(options: {
   seconds: number;
   perSecond: number;
@@ -118,7 +122,7 @@ function runShop(options: {
 }) {
   const { seconds, perSecond, asked, isOpen = () => true } = options;
   const STEP = 10;
-  const door = intake(MAX_LAG, 0);
+  const admission = createAdmissionControl(MAX_LAG, 0);
   const waiting: number[] = [];
   const ticks: { at: number; lag: number | undefined; accepted: number; refused: number }[] = [];
   let [toAsk, toPay] = [0, 0];
@@ -126,8 +130,8 @@ function runShop(options: {
     const second = at / 1_000;
     const tick = { at: second, lag: undefined as number | undefined, accepted: 0, refused: 0 };
     for (toAsk += (asked(second) * STEP) / 1_000; toAsk >= 1; toAsk--) {
-      if (door.refusal(at) === undefined) {
-        door.accepted(at);
+      if (admission.retryAfterSeconds(at) === undefined) {
+        admission.onAccepted(at);
         waiting.push(at);
         tick.accepted += 1;
       } else tick.refused += 1;
@@ -136,7 +140,7 @@ function runShop(options: {
     // Nothing is quicker than a tenth of a second.
     while (toPay >= 1 && waiting[0] !== undefined && at - waiting[0] >= 100) {
       const created = waiting.shift()!;
-      door.moved('order.paid', at - created, at);
+      admission.onTransition('order.paid', at - created, at);
       tick.lag = at - created;
       toPay -= 1;
     }
@@ -204,9 +208,9 @@ describe('POST /api/orders while orders wait', () => {
     service = await startService((deps) =>
       createApp({
         ...deps,
-        recheckMs: 1_000,
-        expireMs: 60_000,
-        maxLagMs: MAX_LAG,
+        watchdogIntervalMs: 1_000,
+        paymentDeadlineMs: 60_000,
+        maxQueueWaitMs: MAX_LAG,
         now: () => new Date(clock),
       }),
     );

@@ -1,0 +1,97 @@
+import { Counter } from 'prom-client';
+import { cloudEvent } from '../shared/events.ts';
+import { Problem } from '../shared/problem.ts';
+import { isRecent } from '../shared/recent.ts';
+import type { ServiceDeps } from '../shared/service.ts';
+import { retryOnConflict } from '../shared/state.ts';
+import { inSpan } from '../shared/tracing.ts';
+import { shipmentEvents } from './contract.ts';
+import { statusEvent, trackingNumber, type Shipment } from './domain/shipment.ts';
+import { decide, type ShipmentTrigger } from './domain/state-machine.ts';
+import type { ShipmentStore } from './store/shipment-store.ts';
+
+export interface Delays {
+  dispatchAfterMs: number;
+  deliverAfterMs: number;
+}
+
+interface ShipmentProcessDeps extends Pick<ServiceDeps, 'log' | 'metrics' | 'sidecar'> {
+  store: ShipmentStore;
+  /** The orders whose `order.shipped` this process has received lately. */
+  orderShippedReceived: { has: (orderId: string) => boolean };
+  delays: Delays;
+  now: () => Date;
+}
+
+export type ShipmentProcess = ReturnType<typeof createShipmentProcess>;
+
+export const JOB_PREFIX = 'shipment-';
+
+/** The job ticks until it is cancelled. The next tick completes what a crash leaves undone. */
+const TICK_SCHEDULE = '@every 3s';
+
+/** Applies triggers to shipments: load, decide, save, publish, schedule or cancel the job. */
+export function createShipmentProcess(deps: ShipmentProcessDeps) {
+  const { store, orderShippedReceived, sidecar, delays, now, log } = deps;
+  const transitions = new Counter({
+    name: 'shipments_total',
+    help: 'Shipments that reached a status',
+    labelNames: ['status'],
+    registers: [deps.metrics],
+  });
+  const delayMsOf = ({ status }: Shipment) =>
+    status === 'PREPARING' ? delays.dispatchAfterMs : delays.deliverAfterMs;
+
+  // A time in the future comes from a clock that was ahead. Waiting for it could take as long as that clock was ahead.
+  const isDue = (shipment: Shipment) => !isRecent(shipment.updated_at, delayMsOf(shipment), now());
+
+  async function decideAndSave(orderId: string, trigger: ShipmentTrigger, reason: string | undefined) {
+    const before = await store.load(orderId);
+    const decision = decide(before?.value.status, trigger, before !== undefined && isDue(before.value));
+    if (!decision)
+      throw new Problem(409, 'already-dispatched', 'The parcel has left; it cannot be stopped any more.');
+    const { to: status, publish, job } = decision;
+    if (!status) return { publish, job, shipment: before?.value };
+    const shipment: Shipment = {
+      order_id: orderId,
+      status,
+      tracking_number: trackingNumber(orderId),
+      updated_at: now().toISOString(),
+      ...(reason === undefined ? {} : { reason }),
+    };
+    await store.save(shipment, before);
+    transitions.inc({ status });
+    log.info({ status }, 'shipment status changed');
+    return { publish, job, shipment };
+  }
+
+  async function publishStatus(shipment: Shipment): Promise<void> {
+    const { order_id, updated_at } = shipment;
+    const event = statusEvent(shipment, orderShippedReceived.has(order_id));
+    if (!event) return;
+    const id = `${order_id}:${event.type}`;
+    await sidecar.publish(cloudEvent(shipmentEvents, { id, subject: order_id, time: updated_at, ...event }));
+  }
+
+  async function cancelJob(job: string): Promise<void> {
+    // Neither shipping nor a cancellation waits for this: a job that stays ticks once more and is cancelled then.
+    await sidecar
+      .unschedule(job)
+      .catch((err: unknown) => log.debug({ err }, 'cancelling the shipment job failed; its next tick will'));
+  }
+
+  return {
+    /** @throws Problem 409 if the shipment is to be stopped and the parcel has left */
+    applyTrigger: async (orderId: string, trigger: ShipmentTrigger, reason?: string): Promise<void> =>
+      inSpan(`shipment: ${trigger}`, { order_id: orderId }, async () => {
+        const { shipment, publish, job } = await retryOnConflict(() =>
+          decideAndSave(orderId, trigger, reason),
+        );
+        if (publish && shipment) await publishStatus(shipment);
+        const name = `${JOB_PREFIX}${orderId}`;
+        if (job === 'schedule' && shipment)
+          await sidecar.schedule(name, { dueTime: `${delayMsOf(shipment)}ms`, schedule: TICK_SCHEDULE });
+        if (job === 'cancel') await cancelJob(name);
+      }),
+  };
+}

@@ -1,0 +1,136 @@
+import { Counter, type Registry } from 'prom-client';
+import type { Logger } from '../shared/log.ts';
+import { retryOnConflict } from '../shared/state.ts';
+import { inSpan } from '../shared/tracing.ts';
+import type { Order } from './contract.ts';
+import type { AdmissionControl } from './domain/admission-control.ts';
+import { append, isFinal, isUnpaid, replay } from './domain/order.ts';
+import { decide, type Trigger } from './domain/state-machine.ts';
+import { comesOnce, COMPLETE_STATUSES } from './domain/statuses.ts';
+import type { PublishOrderEvent } from './order-event-publisher.ts';
+import type { OrderWatchdogJob } from './order-watchdog-job.ts';
+import type { FinishedOrders } from './store/finished-orders.ts';
+import { lastEventOf, type OrderDocument, type OrderStore } from './store/order-store.ts';
+
+export interface TransitionResult {
+  order: Order;
+  /** Whether the trigger changed the order. */
+  changed: boolean;
+}
+
+/**
+ * Applies a trigger to an order: load, decide, save, publish.
+ *
+ * It is safe to run twice. The ETag guards the write. The id of an event derives from the order's id and version, so a
+ * repeated publish carries the same id.
+ *
+ * @param precondition throws to reject the change, for example if an ETag is stale
+ * @returns undefined if the order does not exist
+ */
+export type ApplyTrigger = (
+  orderId: string,
+  trigger: Trigger,
+  precondition?: (order: Order) => void,
+) => Promise<TransitionResult | undefined>;
+
+export function createApplyTrigger(deps: {
+  store: OrderStore;
+  finished: Pick<FinishedOrders, 'add'>;
+  publishEvent: PublishOrderEvent;
+  watchdogJob: OrderWatchdogJob;
+  admission: Pick<AdmissionControl, 'onTransition'>;
+  log: Logger;
+  watchdogIntervalMs: number;
+  metrics: Registry;
+  now: () => Date;
+}): ApplyTrigger {
+  const { store, finished, publishEvent, watchdogJob, admission, log, watchdogIntervalMs, now } = deps;
+  const transitions = new Counter({
+    name: 'orders_moved_total',
+    help: 'Events appended to orders, by type',
+    labelNames: ['type'],
+    registers: [deps.metrics],
+  });
+
+  const applyOnce: ApplyTrigger = async (orderId, trigger, precondition) => {
+    const loaded = await store.load(orderId);
+    if (!loaded) return undefined;
+    const order = replay(orderId, loaded.value.events);
+    precondition?.(order);
+
+    const decision = decide(order, lastEventOf(loaded.value).type, trigger);
+    const [event, ...following] = decision.append;
+    if (!event) {
+      if (decision.republishLast) await publishEvent(loaded.value, order.version);
+      return { order, changed: false };
+    }
+    if (decision.publishLastFirst) await publishEvent(loaded.value, order.version);
+
+    const at = now();
+    const events = append(loaded.value.events, [event], at.toISOString());
+    const after = replay(orderId, events);
+    let document = await ensureWatched({ ...loaded.value, events }, after, trigger);
+    // The watchdog of a final order has ended. It comes back to publish this event once more.
+    if (isFinal(order)) await watchdogJob.schedule(orderId, watchdogIntervalMs);
+    // guard: erase the card of a decided payment
+    if (!isUnpaid(after)) document = withoutCard(document);
+
+    // guard: save before publishing
+    await store.save(document, loaded);
+    admission.onTransition(event.type, at.getTime() - Date.parse(order.created_at), performance.now());
+    // guard: publish after saving
+    await publishEvent(document, after.version);
+    transitions.inc({ type: event.type });
+
+    // A trigger that overtakes another one appends two events. Each is saved and published by itself.
+    if (following.length > 0) return applyOnce(orderId, trigger, precondition);
+    const isComplete = COMPLETE_STATUSES.has(after.status) && !isFinal(order);
+    if (isComplete && !document.unwatched) void markFinished(orderId);
+    return { order: after, changed: true };
+  };
+
+  /**
+   * Does the last duty of the watchdog at once. After a complete status the broker redelivers the trigger until the event is
+   * published, so no check is needed. If this fails, or a crash prevents it, the watchdog does it.
+   */
+  async function markFinished(orderId: string): Promise<void> {
+    try {
+      await finished.add(orderId);
+      await watchdogJob.cancel(orderId);
+    } catch (err) {
+      log.debug({ err }, 'could not mark the order finished; the watchdog will');
+    }
+  }
+
+  /**
+   * Schedules the watchdog of an order that has none yet. If the scheduler is unavailable, a trigger that is redelivered needs
+   * no watchdog: if it ends the order, the order is marked finished here.
+   */
+  async function ensureWatched(
+    document: OrderDocument,
+    after: Order,
+    trigger: Trigger,
+  ): Promise<OrderDocument> {
+    const { unwatched, ...watched } = document;
+    if (!unwatched) return document;
+    try {
+      await watchdogJob.schedule(document.order_id, watchdogIntervalMs);
+      return watched;
+    } catch (error) {
+      if (!isFinal(after)) return document;
+      if (comesOnce(trigger)) throw error;
+      await finished.add(document.order_id);
+      return document;
+    }
+  }
+
+  return (orderId, trigger, precondition) =>
+    inSpan(`order: ${trigger.type}`, { 'order.id': orderId }, () =>
+      retryOnConflict(() => applyOnce(orderId, trigger, precondition)),
+    );
+}
+
+function withoutCard(document: OrderDocument): OrderDocument {
+  const { payment: _, ...rest } = document;
+  return rest;
+}

@@ -1,0 +1,29 @@
+import { headersOf, type Caller } from '../shared/identity.ts';
+import { Problem, unavailable } from '../shared/problem.ts';
+import type { Sidecar } from '../shared/sidecar.ts';
+
+export interface CustomerClient {
+  /**
+   * Asks `users` in the caller's name.
+   *
+   * @throws Problem 422 if there is no such customer, 503 if `users` does not answer
+   */
+  assertCustomerExists: (caller: Caller, customerId: string) => Promise<void>;
+}
+
+export function createCustomerClient(sidecar: Pick<Sidecar, 'invoke'>): CustomerClient {
+  return {
+    async assertCustomerExists(caller, customerId) {
+      const { status } = await sidecar.invoke('users', {
+        method: 'GET',
+        path: `/api/users/${customerId}`,
+        headers: headersOf(caller),
+      });
+      if (status === 404)
+        throw new Problem(422, 'unknown-customer', 'There is no such customer.', {
+          errors: [{ field: 'customer_id', message: 'is not a customer of this shop' }],
+        });
+      if (status !== 200) throw unavailable();
+    },
+  };
+}

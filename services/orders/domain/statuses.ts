@@ -1,0 +1,47 @@
+import {
+  EVENTS,
+  ORDER_STATUSES,
+  REFUNDABLE,
+  statusAfter,
+  TRANSITIONS,
+  UNPAID,
+  type CommandTrigger,
+  type OrderStatus,
+  type Trigger,
+} from './state-machine.ts';
+
+/** Whether nothing delivers the trigger again. */
+export function comesOnce({ type }: Trigger): boolean {
+  return ['caller', 'watchdog'].includes(TRANSITIONS[type].sentBy);
+}
+
+const canBeLeft = (status: OrderStatus) =>
+  Object.values(TRANSITIONS).some(({ from, appends }) => from.includes(status) && statusAfter(appends));
+
+/** The statuses of an order that can still be paid. */
+export const UNPAID_STATUSES: ReadonlySet<OrderStatus> = new Set(UNPAID);
+
+/** The statuses whose money an administrator can give back. */
+export const REFUNDABLE_STATUSES: ReadonlySet<OrderStatus> = new Set(REFUNDABLE);
+
+/** The statuses in which the shop has the order's money. */
+export const PAID_STATUSES: ReadonlySet<OrderStatus> = new Set(['PAID', ...REFUNDABLE]);
+
+/** The statuses that no trigger changes. */
+export const FINAL_STATUSES: ReadonlySet<OrderStatus> = new Set(
+  ORDER_STATUSES.filter((status) => !canBeLeft(status)),
+);
+
+/** The final statuses after which nobody has anything to undo. */
+export const COMPLETE_STATUSES: ReadonlySet<OrderStatus> = new Set(
+  Object.values(EVENTS).flatMap(({ status, compensates }) =>
+    status && FINAL_STATUSES.has(status) && !compensates ? [status] : [],
+  ),
+);
+
+/** The command by which an administrator brings an order into a status. */
+export const ADMIN_TRIGGERS: ReadonlyMap<OrderStatus | undefined, CommandTrigger['type']> = new Map(
+  Object.entries(TRANSITIONS).flatMap(([type, { sentBy, appends }]) =>
+    sentBy === 'caller' ? [[statusAfter(appends), type as CommandTrigger['type']] as const] : [],
+  ),
+);

@@ -1,0 +1,15 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { GUARDS } from '../faults/guards.ts';
+
+it('When the services have seams for guards, then each is there once, and a guard takes it out', () => {
+  const files = readdirSync('services', { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  );
+  const seams = files.flatMap((file) =>
+    [...readFileSync(join('services', file), 'utf8').matchAll(/\/\/ guard: (.+)$/gm)].map(([, seam]) => seam),
+  );
+  expect(new Set(seams)).toEqual(new Set(GUARDS.flatMap(({ without }) => without.map(({ seam }) => seam))));
+  expect(new Set(seams).size).toBe(seams.length);
+});
