@@ -1,4 +1,4 @@
-import type { Order, OrderStatus } from '../orders/contract.ts';
+import { PAID_STATUSES, type Order } from '../orders/contract.ts';
 import type { CustomerTotals } from './contract.ts';
 
 /** The fields of an order that count towards its customer's totals. */
@@ -73,8 +73,6 @@ export function noTotals(customerId: string): KeptTotals {
   return { customer_id: customerId, orders: 0, by_status: {}, spent: {} };
 }
 
-const PAID: ReadonlySet<OrderStatus> = new Set(['PAID', 'SHIPPED', 'DELIVERED']);
-
 /** The totals that follow from the orders of a customer alone. */
 export function totalsOf(customerId: string, orders: Iterable<Counted>): KeptTotals {
   const totals = noTotals(customerId);
@@ -112,7 +110,8 @@ function recount(totals: KeptTotals, before: Order | undefined, after: Order): K
 
 function count({ by_status, spent }: CustomerTotals, order: Counted, sign: 1 | -1): void {
   add(by_status, order.status, sign);
-  if (PAID.has(order.status)) add(spent, order.currency, sign * (order.total - (order.refunded ?? 0)));
+  if (PAID_STATUSES.has(order.status))
+    add(spent, order.currency, sign * (order.total - (order.refunded ?? 0)));
 }
 
 function add(sums: Partial<Record<string, number>>, name: string, amount: number): void {

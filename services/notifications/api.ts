@@ -1,4 +1,4 @@
-import { orderEvents } from '../orders/contract.ts';
+import { CUSTOMER_EVENT_TYPES, orderEvents } from '../orders/contract.ts';
 import { subscribedTo, type ServiceDescription } from '../shared/api.ts';
 import { userEvents } from '../users/contract.ts';
 
@@ -10,16 +10,7 @@ export const notifications: ServiceDescription = {
   events: [],
   calls: {},
   subscribes: [
-    subscribedTo(
-      orderEvents,
-      'order.paid',
-      'order.payment_failed',
-      'order.rejected',
-      'order.shipped',
-      'order.cancelled',
-      'order.expired',
-      'order.refunded',
-    ),
+    subscribedTo(orderEvents, ...CUSTOMER_EVENT_TYPES),
     subscribedTo(userEvents, ...userEvents.types),
   ],
   uses: ['state', 'bindings'],

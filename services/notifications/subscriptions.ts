@@ -1,6 +1,6 @@
 import type { Router } from 'express';
 import type { z } from 'zod';
-import { orderEvents, type OrderEventType } from '../orders/contract.ts';
+import { orderEvents, type CustomerEventType } from '../orders/contract.ts';
 import { on, subscriptions as routesFor } from '../shared/events.ts';
 import type { Logger } from '../shared/log.ts';
 import { aboutOrder } from '../shared/service.ts';
@@ -12,8 +12,8 @@ import * as templates from './templates.ts';
 
 type UserEvent = z.infer<(typeof userEvents.data)['user.updated']>;
 
-/** Which events of an order a customer is told of, and how. */
-const ORDER_MAILS: Partial<Record<OrderEventType, templates.OrderTemplate>> = {
+/** The e-mail about each event of which a customer is informed. */
+const ORDER_MAILS: Readonly<Record<CustomerEventType, templates.OrderTemplate>> = {
   'order.paid': templates.orderConfirmation,
   'order.payment_failed': templates.paymentFailed,
   'order.shipped': templates.shipped,
@@ -44,7 +44,7 @@ export function subscriptions(deps: { log: Logger; recipients: RecipientStore; m
       recipients.remember({ user_id, gone: true, version }),
     ),
     ...Object.entries(ORDER_MAILS).map(([kind, template]) =>
-      on(orderEvents, kind as OrderEventType, async ({ order }) => {
+      on(orderEvents, kind as CustomerEventType, async ({ order }) => {
         aboutOrder(order.order_id);
         await mailOnce({
           kind,

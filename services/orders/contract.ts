@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { defineEvents } from '../shared/published-events.ts';
 import { currency, freeText, id, inDigits, money, productId, timestamp } from '../shared/types.ts';
 import {
+  CUSTOMER_EVENT_TYPES,
   ORDER_EVENT_TYPES,
   ORDER_STATUSES,
+  type CustomerEventType,
   type OrderEventType,
   type OrderStatus,
 } from './domain/state-machine.ts';
@@ -56,7 +58,8 @@ export const orderEvents = defineEvents(
   dataOfEvents as Record<OrderEventType, typeof orderEventData>,
 );
 export const orderEventType = z.enum(orderEvents.types);
-export type { OrderEventType };
+export { CUSTOMER_EVENT_TYPES };
+export type { CustomerEventType, OrderEventType };
 
 /** One event in the answer of `GET /api/orders/:id/events`. */
 export const orderEventSchema = z.object({

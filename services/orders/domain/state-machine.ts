@@ -17,23 +17,34 @@ interface EventRule {
   status?: OrderStatus;
   /** Other services undo something when they receive the event, such as a reservation or a charge. */
   compensates?: true;
+  /** The customer gets an e-mail. */
+  informsCustomer?: true;
 }
 
 /** The events of an order's stream. Every one of them is published. */
-export const EVENTS = keyed({
+const EVENTS = {
   'order.created': { status: 'PENDING' },
   'payment.requested': { status: 'RESERVED' },
-  'order.paid': { status: 'PAID' },
-  'order.payment_failed': { status: 'PAYMENT_FAILED', compensates: true },
-  'order.rejected': { status: 'REJECTED' },
-  'order.shipped': { status: 'SHIPPED' },
+  'order.paid': { status: 'PAID', informsCustomer: true },
+  'order.payment_failed': { status: 'PAYMENT_FAILED', informsCustomer: true, compensates: true },
+  'order.rejected': { status: 'REJECTED', informsCustomer: true },
+  'order.shipped': { status: 'SHIPPED', informsCustomer: true },
   'order.delivered': { status: 'DELIVERED' },
-  'order.cancelled': { status: 'CANCELLED', compensates: true },
-  'order.expired': { status: 'EXPIRED', compensates: true },
-  'order.refunded': {},
-});
+  'order.cancelled': { status: 'CANCELLED', informsCustomer: true, compensates: true },
+  'order.expired': { status: 'EXPIRED', informsCustomer: true, compensates: true },
+  'order.refunded': { informsCustomer: true },
+} as const satisfies Record<string, EventRule>;
 export type OrderEventType = keyof typeof EVENTS;
+export const EVENT_RULES: Readonly<Record<OrderEventType, EventRule>> = EVENTS;
 export const ORDER_EVENT_TYPES = Object.keys(EVENTS) as OrderEventType[];
+
+/** The events of which the customer is informed. */
+export type CustomerEventType = {
+  [Type in OrderEventType]: (typeof EVENTS)[Type] extends { informsCustomer: true } ? Type : never;
+}[OrderEventType];
+export const CUSTOMER_EVENT_TYPES = ORDER_EVENT_TYPES.filter(
+  (type): type is CustomerEventType => EVENT_RULES[type].informsCustomer === true,
+);
 
 /** The data of the events that triggers append. */
 interface EventData {
@@ -81,7 +92,7 @@ interface TransitionRule<OneTrigger> {
   sentBy: 'inventory' | 'payments' | 'fulfilment' | 'caller' | 'watchdog';
   /** The statuses in which the trigger applies. In every other status it changes nothing. */
   from: readonly OrderStatus[];
-  /** The event that the sender has received before. So it needs no republishing. */
+  /** The event that the sender has received. So it was published. */
   acknowledges?: OrderEventType;
   /** The trigger that this one may overtake. Where that one would apply, its event is appended first. */
   overtakes?: TriggerType;
@@ -89,7 +100,7 @@ interface TransitionRule<OneTrigger> {
   appliedBefore?: (order: OrderState, trigger: OneTrigger) => boolean;
 }
 
-/** `appends` is the event that the trigger appends to the order's stream, `data` what it says. */
+/** `appends`: the event that the trigger appends to the order's stream. `data`: the data of that event. */
 type Transition<OneTrigger> = {
   [Type in keyof EventData]: TransitionRule<OneTrigger> & {
     appends: Type;
@@ -103,28 +114,33 @@ export const REFUNDABLE: readonly OrderStatus[] = ['SHIPPED', 'DELIVERED'];
 
 const none = () => ({});
 const reason = (trigger: { reason: string }) => ({ reason: trigger.reason });
-const parcel = ({ tracking_number }: { tracking_number: string }) => ({ tracking_number });
+const payment = (trigger: { payment_id: string }) => ({ payment_id: trigger.payment_id });
+const refund = (trigger: { refunded: number }) => ({ refunded: trigger.refunded });
+const parcel = (trigger: { tracking_number: string }) => ({ tracking_number: trigger.tracking_number });
 
-/** The state machine of orders. Documents, lists of statuses and admission control derive from it. */
+/** The state machine of orders. Documents, sets of statuses and admission control derive from it. */
 // prettier-ignore
 export const TRANSITIONS: { readonly [Type in TriggerType]: Transition<Extract<Trigger, { type: Type }>> } = {
-  'inventory.reserved':  { sentBy: 'inventory',  from: ['PENDING'], appends: 'payment.requested',    data: none,   acknowledges: 'order.created' },
-  'inventory.rejected':  { sentBy: 'inventory',  from: ['PENDING'], appends: 'order.rejected',       data: reason, acknowledges: 'order.created' },
-  'payment.processed':   { sentBy: 'payments',   from: UNPAID,      appends: 'order.paid',           data: ({ payment_id }) => ({ payment_id }),
-                           acknowledges: 'payment.requested' },
-  'payment.failed':      { sentBy: 'payments',   from: UNPAID,      appends: 'order.payment_failed', data: reason, acknowledges: 'payment.requested' },
-  'payment.refunded':    { sentBy: 'payments',   from: REFUNDABLE,  appends: 'order.refunded',       data: ({ refunded }) => ({ refunded }),
-                           appliedBefore: (order, { refunded }) => order.refunded === refunded },
-  'shipment.dispatched': { sentBy: 'fulfilment', from: ['PAID'],    appends: 'order.shipped',        data: parcel, acknowledges: 'order.paid' },
-  'shipment.delivered':  { sentBy: 'fulfilment', from: ['SHIPPED'], appends: 'order.delivered',      data: none,   acknowledges: 'order.shipped',
+  'inventory.reserved':  { sentBy: 'inventory',  from: ['PENDING'], appends: 'payment.requested',    data: none,    acknowledges: 'order.created' },
+  'inventory.rejected':  { sentBy: 'inventory',  from: ['PENDING'], appends: 'order.rejected',       data: reason,  acknowledges: 'order.created' },
+  'payment.processed':   { sentBy: 'payments',   from: UNPAID,      appends: 'order.paid',           data: payment, acknowledges: 'payment.requested' },
+  'payment.failed':      { sentBy: 'payments',   from: UNPAID,      appends: 'order.payment_failed', data: reason,  acknowledges: 'payment.requested' },
+  'payment.refunded':    { sentBy: 'payments',   from: REFUNDABLE,  appends: 'order.refunded',       data: refund,  appliedBefore: isShown },
+  'shipment.dispatched': { sentBy: 'fulfilment', from: ['PAID'],    appends: 'order.shipped',        data: parcel,  acknowledges: 'order.paid' },
+  'shipment.delivered':  { sentBy: 'fulfilment', from: ['SHIPPED'], appends: 'order.delivered',      data: none,    acknowledges: 'order.shipped',
                            overtakes: 'shipment.dispatched' },
-  // A paid order is cancelled by this one: only fulfilment knows whether the parcel has left.
+  // This one cancels a paid order: only fulfilment knows whether the parcel has left.
   'shipment.stopped':    { sentBy: 'fulfilment', from: ['PAID'],    appends: 'order.cancelled',      data: reason },
   'cancel':              { sentBy: 'caller',     from: UNPAID,      appends: 'order.cancelled',      data: reason },
   'mark-shipped':        { sentBy: 'caller',     from: ['PAID'],    appends: 'order.shipped',        data: none },
   'mark-delivered':      { sentBy: 'caller',     from: ['SHIPPED'], appends: 'order.delivered',      data: none },
-  'payment-deadline-passed': { sentBy: 'watchdog', from: UNPAID,    appends: 'order.expired',        data: () => ({ reason: 'not paid in time' }) },
+  'payment-deadline-passed':
+                         { sentBy: 'watchdog',   from: UNPAID,      appends: 'order.expired',        data: () => ({ reason: 'not paid in time' }) },
 };
+
+function isShown(order: OrderState, { refunded }: { refunded: number }): boolean {
+  return order.refunded === refunded;
+}
 
 export interface Decision {
   /** The events to append. Each is saved and published before the next. */
@@ -168,10 +184,5 @@ function acknowledges(trigger: Trigger, lastEvent: OrderEventType): boolean {
 
 /** The status after an event; undefined if the event leaves it as it is. */
 export function statusAfter(type: OrderEventType): OrderStatus | undefined {
-  return EVENTS[type].status;
-}
-
-/** Keeps the keys of the table for the compiler. */
-function keyed<const Key extends string>(rules: Record<Key, EventRule>): Readonly<Record<Key, EventRule>> {
-  return rules;
+  return EVENT_RULES[type].status;
 }

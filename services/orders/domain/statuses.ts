@@ -1,5 +1,5 @@
 import {
-  EVENTS,
+  EVENT_RULES,
   ORDER_STATUSES,
   REFUNDABLE,
   statusAfter,
@@ -34,7 +34,7 @@ export const FINAL_STATUSES: ReadonlySet<OrderStatus> = new Set(
 
 /** The final statuses after which nobody has anything to undo. */
 export const COMPLETE_STATUSES: ReadonlySet<OrderStatus> = new Set(
-  Object.values(EVENTS).flatMap(({ status, compensates }) =>
+  Object.values(EVENT_RULES).flatMap(({ status, compensates }) =>
     status && FINAL_STATUSES.has(status) && !compensates ? [status] : [],
   ),
 );

@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { stateDiagram } from '../../services/orders/domain/state-diagram.ts';
+
+describe('the diagram of the state machine', () => {
+  it('shows every way through it', () => {
+    const lines = stateDiagram()
+      .split('\n')
+      .map((line) => line.trim());
+
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'PENDING --> RESERVED: inventory.reserved',
+        'PAID --> SHIPPED: shipment.dispatched, mark-shipped',
+        'PAID --> DELIVERED: shipment.delivered',
+        'SHIPPED --> SHIPPED: payment.refunded',
+        'DELIVERED --> [*]',
+      ]),
+    );
+  });
+
+  it('is that of the README; `npm run diagrams` writes it', () => {
+    expect(readFileSync('services/orders/README.md', 'utf8')).toContain(
+      `\`\`\`mermaid\n${stateDiagram()}\`\`\``,
+    );
+  });
+});
