@@ -1,28 +1,18 @@
 import { bodyOf } from '../../../services/gateway/client.ts';
 import { FINAL_STATUSES, type OrderEventType } from '../../../services/orders/contract.ts';
 import { replay, type OrderEvent } from '../../../services/orders/domain/order.ts';
+import { statusAfter, TRANSITIONS } from '../../../services/orders/domain/state-machine.ts';
 import { each, refundedOrders, type Check, type Scene } from './check.ts';
 
-/** What may follow what in the life of an order. */
-const MAY_FOLLOW: Record<OrderEventType, readonly OrderEventType[]> = {
-  'order.created': [
-    'payment.requested',
-    'order.paid',
-    'order.payment_failed',
-    'order.rejected',
-    'order.cancelled',
-    'order.expired',
-  ],
-  'payment.requested': ['order.paid', 'order.payment_failed', 'order.cancelled', 'order.expired'],
-  'order.paid': ['order.shipped', 'order.cancelled'],
-  'order.shipped': ['order.delivered', 'order.refunded'],
-  'order.delivered': ['order.refunded'],
-  'order.refunded': ['order.delivered'],
-  'order.rejected': [],
-  'order.payment_failed': [],
-  'order.cancelled': [],
-  'order.expired': [],
-};
+/** Whether the state machine has a way from the events before to this one. */
+function mayFollow(before: readonly OrderEventType[], type: OrderEventType): boolean {
+  const status = before.map(statusAfter).findLast((one) => one !== undefined);
+  return (
+    status !== undefined &&
+    type !== before.at(-1) &&
+    Object.values(TRANSITIONS).some(({ from, appends }) => appends === type && from.includes(status))
+  );
+}
 
 export const ordersEnd: Check = {
   name: 'orders',
@@ -58,9 +48,7 @@ async function verifyOrder(
   if (!told || !accepted) return `order ${id} is not known`;
   const { order, events } = told;
   if (events[0] !== 'order.created') return `order ${id} begins with ${events[0]}`;
-  const jump = events.findIndex(
-    (type, place) => place > 0 && !MAY_FOLLOW[events[place - 1] ?? type].includes(type),
-  );
+  const jump = events.findIndex((type, place) => place > 0 && !mayFollow(events.slice(0, place), type));
   if (jump > 0) return `order ${id}: ${events[jump - 1]} was followed by ${events[jump]}`;
   if (order.version !== events.length)
     return `order ${id} has version ${order.version} after ${events.length} events`;

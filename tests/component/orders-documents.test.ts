@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { orderStatus } from '../../services/orders/contract.ts';
 import { stateDiagram } from '../../services/orders/domain/state-diagram.ts';
 
 describe('the diagram of the state machine', () => {
@@ -23,5 +24,14 @@ describe('the diagram of the state machine', () => {
     expect(readFileSync('services/orders/README.md', 'utf8')).toContain(
       `\`\`\`mermaid\n${stateDiagram()}\`\`\``,
     );
+  });
+});
+
+describe('the gRPC description', () => {
+  it('has the statuses of the state machine', () => {
+    const proto = readFileSync('services/gateway/grpc/order_service.proto', 'utf8');
+    const names = [...proto.matchAll(/^  ORDER_STATUS_([A-Z_]+) = \d+;$/gm)].map(([, name]) => name);
+
+    expect(new Set(names)).toEqual(new Set(['UNSPECIFIED', ...orderStatus.options]));
   });
 });
