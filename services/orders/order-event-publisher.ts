@@ -4,7 +4,7 @@ import { orderEvents } from './contract.ts';
 import { replay } from './domain/order.ts';
 import type { OrderDocument } from './store/order-store.ts';
 
-/** Publishes one event of an order's stream, and tells the change feed. */
+/** Publishes one event of an order's stream, and hands the version to the change feed. */
 export type PublishOrderEvent = (document: OrderDocument, version: number) => Promise<void>;
 
 export function createOrderEventPublisher(

@@ -169,7 +169,7 @@ const createdAt = ({ events: [created] }: OrderDocument) => Date.parse(created?.
 
 /** Schemas put members into their own order. So the hash does not depend on the order in which a client wrote them. */
 function hashOf({ customerId, draft, payment }: PlaceOrderRequest): string {
-  // The name of the draft is stored within the hash: a document of an older version has it, too.
+  // Stored hashes contain the name `wish`.
   return createHash('sha256')
     .update(JSON.stringify({ customerId, wish: draft, payment }))
     .digest('base64url');

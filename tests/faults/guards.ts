@@ -110,28 +110,30 @@ const SEAM = /^[ \t]*\/\/ guard: (.+)\n(.*)$/gm;
  * Takes a guard out of the compiled services.
  *
  * @returns what puts it back
- * @throws Error if the code lacks one of its seams, or if the line of a seam stays as it was
+ * @throws Error if the code does not have each of its seams once, or if the line of a seam stays as it was
  */
 export function takeOut({ without }: Guard, dist: string): () => void {
-  const before = new Map<string, string>();
-  const open = new Map(without.map((removal) => [removal.seam, removal]));
   const folder = join(dist, 'services');
-  for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-    if (!file.endsWith('.js')) continue;
-    const path = join(folder, file);
-    const text = readFileSync(path, 'utf8');
-    const mutated = text.replace(SEAM, (all, seam: string, line: string) => {
-      const removal = open.get(seam);
-      if (!removal) return all;
-      const instead = removal.instead?.(line) ?? '';
-      if (instead === line) throw new Error(`${file}: the seam "${seam}" has another line now`);
-      open.delete(seam);
-      return instead;
-    });
-    if (mutated === text) continue;
-    before.set(path, text);
-    writeFileSync(path, mutated);
-  }
-  if (open.size > 0) throw new Error(`no compiled service has: ${[...open.keys()].join(', ')}`);
-  return () => before.forEach((text, path) => writeFileSync(path, text));
+  const found: string[] = [];
+  const changes = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.js'))
+    .map((file) => {
+      const path = join(folder, file);
+      const before = readFileSync(path, 'utf8');
+      const after = before.replace(SEAM, (all, seam: string, line: string) => {
+        const removal = without.find((one) => one.seam === seam);
+        if (!removal) return all;
+        const instead = removal.instead?.(line) ?? '';
+        if (instead === line) throw new Error(`${file}: the seam "${seam}" has another line now`);
+        found.push(seam);
+        return instead;
+      });
+      return { path, before, after };
+    })
+    .filter(({ before, after }) => before !== after);
+  const seams = without.map(({ seam }) => seam);
+  if (found.toSorted().join() !== seams.toSorted().join())
+    throw new Error(`the seams ${seams.join(', ')} are expected once each, found: ${found.join(', ')}`);
+  for (const { path, after } of changes) writeFileSync(path, after);
+  return () => changes.forEach(({ path, before }) => writeFileSync(path, before));
 }

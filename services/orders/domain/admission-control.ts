@@ -55,7 +55,7 @@ const MIN_LAG_RATIO = 1 / 5;
 const MAX_CONCURRENCY = 64;
 const MAX_EXITS = 1_000;
 const MAX_ACCEPTED = 10_000;
-/** Nobody knows the wait beyond this time. The client asks again. */
+/** The wait beyond this time is not known. The client tries again. */
 const MAX_RETRY_AFTER_SECONDS = 10;
 
 /** @param startedAt orders that were accepted before this time are not known */

@@ -94,9 +94,9 @@ interface TransitionRule<OneTrigger> {
   from: readonly OrderStatus[];
   /** The event that the sender has received. So it was published. */
   acknowledges?: OrderEventType;
-  /** The trigger that this one may overtake. Where that one would apply, its event is appended first. */
+  /** The trigger that this one may overtake. In the statuses of that trigger, its event is appended first. */
   overtakes?: TriggerType;
-  /** Tells a repeated trigger where the status does not. */
+  /** Recognizes a repeated trigger that leaves the status as it is. */
   appliedBefore?: (order: OrderState, trigger: OneTrigger) => boolean;
 }
 
@@ -174,7 +174,7 @@ function eventOf(type: TriggerType, trigger: Trigger): AppendedEvent {
   return { type: appends, data: data(trigger) } as AppendedEvent;
 }
 
-/** Its functions take the trigger of its row, or one that overtakes that and has the same data. */
+/** The functions of a row take its trigger, or one that overtakes it and has the same data. */
 const transition = (type: TriggerType) => TRANSITIONS[type] as Transition<Trigger>;
 
 function acknowledges(trigger: Trigger, lastEvent: OrderEventType): boolean {

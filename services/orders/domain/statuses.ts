@@ -32,7 +32,7 @@ export const FINAL_STATUSES: ReadonlySet<OrderStatus> = new Set(
   ORDER_STATUSES.filter((status) => !canBeLeft(status)),
 );
 
-/** The final statuses after which nobody has anything to undo. */
+/** The final statuses after which no service has anything to undo. */
 export const COMPLETE_STATUSES: ReadonlySet<OrderStatus> = new Set(
   Object.values(EVENT_RULES).flatMap(({ status, compensates }) =>
     status && FINAL_STATUSES.has(status) && !compensates ? [status] : [],

@@ -10,7 +10,7 @@ export interface OrderDocument {
   payment?: PaymentMethod;
   /** The watchdog is not scheduled yet, because the scheduler was unavailable. The next transition schedules it. */
   unwatched?: true;
-  /** Identifies the request, to tell a repeated one from another one with the same idempotency key. */
+  /** Identifies the request. Another request with the same idempotency key has another hash. */
   request_hash: string;
 }
 
