@@ -1,20 +1,11 @@
+import { runService } from '../shared/run-service.ts';
 import { createApp } from './app.ts';
-import { config as schema } from './config.ts';
-import { loadConfig, sidecarOptions } from '../shared/config.ts';
-import { createLogger } from '../shared/log.ts';
-import { closeServer, listen, orStop, stopGracefully } from '../shared/run.ts';
-import { createMetrics } from '../shared/service.ts';
-import { createSidecar } from '../shared/sidecar.ts';
-import { startTracing } from '../shared/tracing.ts';
+import { config } from './config.ts';
 
-const SERVICE = 'fulfilment';
-const config = await orStop(process, () => loadConfig(schema, process.env));
-const log = createLogger(SERVICE, config.LOG_LEVEL);
-const stopTracing = startTracing(SERVICE, config);
-const sidecar = createSidecar(sidecarOptions(config));
-const delays = { dispatchAfterMs: config.DISPATCH_AFTER_MS, deliverAfterMs: config.DELIVER_AFTER_MS };
-const deps = { log, sidecar, metrics: createMetrics(), appApiToken: config.APP_API_TOKEN };
-const app = createApp({ ...deps, delays, now: () => new Date() });
-const server = await listen(app, config.APP_PORT, config.APP_HOST);
-log.info({ port: config.APP_PORT }, 'listening');
-stopGracefully(process, [() => closeServer(server)], log, stopTracing, () => sidecar.close());
+await runService(process, 'fulfilment', config, (deps, settings) =>
+  createApp({
+    ...deps,
+    delays: { dispatchAfterMs: settings.DISPATCH_AFTER_MS, deliverAfterMs: settings.DELIVER_AFTER_MS },
+    now: () => new Date(),
+  }),
+);

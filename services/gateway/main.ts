@@ -1,24 +1,17 @@
+import { prepareService } from '../shared/run-service.ts';
+import { closeServer, drainServer, listen, stopSignal } from '../shared/run.ts';
 import { createApp, createGrpc } from './app.ts';
 import { config as schema } from './config.ts';
 import { MAX_HEADER_BYTES } from './edge.ts';
 import { createGate } from './gate.ts';
 import { hitStore } from './hit-store.ts';
 import { createOperatorApp } from './operator.ts';
-import { loadConfig, sidecarOptions } from '../shared/config.ts';
-import { createLogger } from '../shared/log.ts';
-import { closeServer, drainServer, listen, orStop, stopGracefully, stopSignal } from '../shared/run.ts';
-import { createMetrics } from '../shared/service.ts';
-import { createSidecar } from '../shared/sidecar.ts';
-import { startTracing } from '../shared/tracing.ts';
 
-const config = await orStop(process, () => loadConfig(schema, process.env));
-const log = createLogger('gateway', config.LOG_LEVEL);
-const stopTracing = startTracing('gateway', config);
-const sidecar = createSidecar(sidecarOptions(config));
+const { config, deps: own, onStop } = await prepareService(process, 'gateway', schema);
+const { log } = own;
 const hits = hitStore(config.RATE_LIMIT_REDIS_URL, log);
-const [metrics, now, stopping] = [createMetrics(), () => new Date(), stopSignal(process)];
-const clock = () => performance.now();
-const deps = { ...config, log, sidecar, metrics, now, clock, hits, stopping };
+const [now, stopping] = [() => new Date(), stopSignal(process)];
+const deps = { ...config, ...own, now, clock: () => performance.now(), hits, stopping };
 const gate = createGate(deps);
 const limits = { keepAliveTimeoutMs: config.keepAliveTimeoutMs, maxHeaderBytes: MAX_HEADER_BYTES };
 const grpc = createGrpc(deps, gate);
@@ -26,5 +19,4 @@ const server = await listen(createApp(deps, gate), config.APP_PORT, config.APP_H
 await grpc.listen(config.GRPC_PORT, config.APP_HOST);
 const operator = await listen(createOperatorApp(deps), config.OPERATOR_PORT, config.OPERATOR_HOST);
 log.info({ port: config.APP_PORT, grpc_port: config.GRPC_PORT }, 'listening');
-const doors = [() => drainServer(server), grpc.stop, () => closeServer(operator)];
-stopGracefully(process, doors, log, stopTracing, hits.close, sidecar.close);
+onStop([() => drainServer(server), grpc.stop, () => closeServer(operator)], hits.close);

@@ -1,26 +1,8 @@
+import { runService } from '../shared/run-service.ts';
 import { createApp } from './app.ts';
 import { readCatalogue } from './catalogue.ts';
-import { config as schema } from './config.ts';
-import { loadConfig, sidecarOptions } from '../shared/config.ts';
-import { createLogger } from '../shared/log.ts';
-import { closeServer, listen, orStop, stopGracefully } from '../shared/run.ts';
-import { createMetrics } from '../shared/service.ts';
-import { createSidecar } from '../shared/sidecar.ts';
-import { startTracing } from '../shared/tracing.ts';
+import { config } from './config.ts';
 
-const SERVICE = 'inventory';
-const config = await orStop(process, () => loadConfig(schema, process.env));
-const log = createLogger(SERVICE, config.LOG_LEVEL);
-const stopTracing = startTracing(SERVICE, config);
-const sidecar = createSidecar(sidecarOptions(config));
-const catalogue = await orStop(process, () => readCatalogue(config.SEED_FILE));
-const app = createApp({
-  log,
-  sidecar,
-  metrics: createMetrics(),
-  appApiToken: config.APP_API_TOKEN,
-  catalogue,
-});
-const server = await listen(app, config.APP_PORT, config.APP_HOST);
-log.info({ port: config.APP_PORT }, 'listening');
-stopGracefully(process, [() => closeServer(server)], log, stopTracing, () => sidecar.close());
+await runService(process, 'inventory', config, async (deps, { SEED_FILE }) =>
+  createApp({ ...deps, catalogue: await readCatalogue(SEED_FILE) }),
+);

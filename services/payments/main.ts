@@ -1,23 +1,16 @@
+import { runService } from '../shared/run-service.ts';
 import { createApp } from './app.ts';
-import { config as schema } from './config.ts';
+import { config } from './config.ts';
 import { createSimulatedProvider } from './simulated-provider.ts';
-import { loadConfig, sidecarOptions } from '../shared/config.ts';
-import { createLogger } from '../shared/log.ts';
-import { closeServer, listen, orStop, stopGracefully } from '../shared/run.ts';
-import { createMetrics } from '../shared/service.ts';
-import { createSidecar } from '../shared/sidecar.ts';
-import { startTracing } from '../shared/tracing.ts';
 
-const SERVICE = 'payments';
-const config = await orStop(process, () => loadConfig(schema, process.env));
-const log = createLogger(SERVICE, config.LOG_LEVEL);
-const stopTracing = startTracing(SERVICE, config);
-const sidecar = createSidecar(sidecarOptions(config));
-const now = () => new Date();
-const provider = createSimulatedProvider({ state: sidecar.state, now, slowMs: config.SLOW_CARD_MS });
-const { PAYMENT_TIMEOUT_MS: timeoutMs, PAYMENT_MAX_ATTEMPTS: maxAttempts } = config;
-const deps = { log, sidecar, metrics: createMetrics(), appApiToken: config.APP_API_TOKEN };
-const app = createApp({ ...deps, provider, now, timeoutMs, maxAttempts });
-const server = await listen(app, config.APP_PORT, config.APP_HOST);
-log.info({ port: config.APP_PORT }, 'listening');
-stopGracefully(process, [() => closeServer(server)], log, stopTracing, () => sidecar.close());
+await runService(process, 'payments', config, (deps, settings) => {
+  const now = () => new Date();
+  const { state } = deps.sidecar;
+  return createApp({
+    ...deps,
+    provider: createSimulatedProvider({ state, now, slowMs: settings.SLOW_CARD_MS }),
+    now,
+    timeoutMs: settings.PAYMENT_TIMEOUT_MS,
+    maxAttempts: settings.PAYMENT_MAX_ATTEMPTS,
+  });
+});

@@ -1,29 +1,15 @@
+import { runService } from '../shared/run-service.ts';
 import { createApp } from './app.ts';
-import { config as schema } from './config.ts';
+import { config } from './config.ts';
 import { createPasswords } from './passwords.ts';
-import { loadConfig, sidecarOptions } from '../shared/config.ts';
-import { createLogger } from '../shared/log.ts';
-import { closeServer, listen, orStop, stopGracefully } from '../shared/run.ts';
-import { createMetrics } from '../shared/service.ts';
-import { createSidecar } from '../shared/sidecar.ts';
-import { startTracing } from '../shared/tracing.ts';
 
-const SERVICE = 'users';
-const config = await orStop(process, () => loadConfig(schema, process.env));
-const log = createLogger(SERVICE, config.LOG_LEVEL);
-const stopTracing = startTracing(SERVICE, config);
-const sidecar = createSidecar(sidecarOptions(config));
-const app = createApp({
-  log,
-  sidecar,
-  metrics: createMetrics(),
-  appApiToken: config.APP_API_TOKEN,
-  ...config.lifetimes,
-  admin: config.admin,
-  passwords: createPasswords(),
-  now: () => new Date(),
-  clock: () => performance.now(),
-});
-const server = await listen(app, config.APP_PORT, config.APP_HOST);
-log.info({ port: config.APP_PORT }, 'listening');
-stopGracefully(process, [() => closeServer(server)], log, stopTracing, () => sidecar.close());
+await runService(process, 'users', config, (deps, { lifetimes, admin }) =>
+  createApp({
+    ...deps,
+    ...lifetimes,
+    admin,
+    passwords: createPasswords(),
+    now: () => new Date(),
+    clock: () => performance.now(),
+  }),
+);
