@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
+import { bodyOf, createClient, type Client } from '../../services/gateway/client/client.ts';
 import { FINAL_STATUSES, type OrderStatus } from '../../services/orders/contract.ts';
 import { formatMoney } from '../../services/shared/money.ts';
 import { orStop } from '../../services/shared/run.ts';

@@ -3,16 +3,16 @@ import type { Express } from 'express';
 import { fileURLToPath } from 'node:url';
 import { unknownRoute } from '../shared/problem.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
-import { docsPage, documents } from './docs.ts';
-import { edge, targetLimit } from './edge.ts';
-import { createGate, type Gate } from './gate.ts';
-import { crossOrigin, dataHeaders } from './headers.ts';
+import { docsPage, documents } from './http/docs.ts';
+import { edge, targetLimit } from './http/edge.ts';
+import { createGate, type Gate } from './auth/gate.ts';
+import { crossOrigin, dataHeaders } from './http/headers.ts';
 import { createGrpcServer, type GrpcServer } from './grpc/server.ts';
-import { health } from './health.ts';
-import type { HitStore } from './hit-store.ts';
-import { liveUpdates } from './live-updates.ts';
-import type { Limits } from './limits.ts';
-import { orderStream } from './order-stream.ts';
+import { health } from './http/health.ts';
+import type { HitStore } from './limits/hit-store.ts';
+import { liveUpdates } from './order-updates/live-updates.ts';
+import type { Limits } from './limits/limits.ts';
+import { orderStream } from './order-updates/order-stream.ts';
 import { DESCRIPTIONS, routes } from './routes.ts';
 
 export interface GatewayDeps extends ServiceDeps {

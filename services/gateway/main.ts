@@ -2,10 +2,10 @@ import { prepareService } from '../shared/run-service.ts';
 import { closeServer, drainServer, listen, stopSignal } from '../shared/run.ts';
 import { createApp, createGrpc } from './app.ts';
 import { config as schema } from './config.ts';
-import { MAX_HEADER_BYTES } from './edge.ts';
-import { createGate } from './gate.ts';
-import { hitStore } from './hit-store.ts';
-import { createOperatorApp } from './operator.ts';
+import { MAX_HEADER_BYTES } from './http/edge.ts';
+import { createGate } from './auth/gate.ts';
+import { hitStore } from './limits/hit-store.ts';
+import { createOperatorApp } from './http/operator.ts';
 
 const { config, deps: own, onStop } = await prepareService(process, 'gateway', schema);
 const { log } = own;

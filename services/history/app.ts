@@ -2,12 +2,12 @@ import type { Express } from 'express';
 import { idempotency } from '../shared/idempotency.ts';
 import { createService, type ServiceDeps } from '../shared/service.ts';
 import { history as description } from './api.ts';
-import { deadLetterStore } from './dead-letter-store.ts';
+import { deadLetterStore } from './store/dead-letter-store.ts';
 import { reasonErasure } from './erase-reasons.ts';
 import { orders } from './orders.ts';
-import { readModelStore } from './read-model-store.ts';
+import { readModelStore } from './store/read-model-store.ts';
 import { historyRebuild } from './rebuild-history.ts';
-import { totalsRecounter } from './recount-totals.ts';
+import { totalsRecounter } from './store/recount-totals.ts';
 import { routes } from './routes.ts';
 import { accountSubscriptions, deadLetterSubscription, orderSubscriptions } from './subscriptions.ts';
 

@@ -1,7 +1,7 @@
 import { ERASED_REASON } from '../orders/contract.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import type { Orders } from './orders.ts';
-import type { ReadModelStore } from './read-model-store.ts';
+import type { ReadModelStore } from './store/read-model-store.ts';
 
 export interface ReasonErasure {
   /** A customer's account is gone: what the customer wrote is to be erased. Resolves when that will happen. */

@@ -7,10 +7,10 @@ import { ConflictError } from '../shared/sidecar-call.ts';
 import { retryOnConflict } from '../shared/state.ts';
 import { inSpan } from '../shared/tracing.ts';
 import type { Rebuild } from './contract.ts';
-import { isOpen } from './open-orders.ts';
+import { isOpen } from './domain/open-orders.ts';
 import type { Orders } from './orders.ts';
-import type { ReadModelStore } from './read-model-store.ts';
-import type { RecountTotals } from './recount-totals.ts';
+import type { ReadModelStore } from './store/read-model-store.ts';
+import type { RecountTotals } from './store/recount-totals.ts';
 
 export interface HistoryRebuild {
   /** Starts a rebuild, or joins the one that runs. */

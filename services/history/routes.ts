@@ -15,12 +15,12 @@ import {
   orderListQuery,
   type DeadLetter,
 } from './contract.ts';
-import type { DeadLetterStore } from './dead-letter-store.ts';
-import { redrivable, shown } from './dead-letter.ts';
+import type { DeadLetterStore } from './store/dead-letter-store.ts';
+import { redrivable, shown } from './domain/dead-letter.ts';
 import { ERASURE_JOB_PREFIX, type ReasonErasure } from './erase-reasons.ts';
-import type { ReadModelStore } from './read-model-store.ts';
+import type { ReadModelStore } from './store/read-model-store.ts';
 import { REBUILD_JOB, type HistoryRebuild } from './rebuild-history.ts';
-import { stuckPage } from './stuck-orders.ts';
+import { stuckPage } from './domain/stuck-orders.ts';
 
 export function routes(deps: {
   log: Logger;

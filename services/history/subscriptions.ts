@@ -6,10 +6,10 @@ import { on, subscriptions, UnprocessableEvent } from '../shared/events.ts';
 import type { Logger } from '../shared/log.ts';
 import { aboutOrder, BODY_LIMIT } from '../shared/service.ts';
 import { userEvents } from '../users/contract.ts';
-import type { DeadLetterStore } from './dead-letter-store.ts';
-import { deadLetterOf, withoutSecrets } from './dead-letter.ts';
+import type { DeadLetterStore } from './store/dead-letter-store.ts';
+import { deadLetterOf, withoutSecrets } from './domain/dead-letter.ts';
 import type { ReasonErasure } from './erase-reasons.ts';
-import type { ReadModelStore } from './read-model-store.ts';
+import type { ReadModelStore } from './store/read-model-store.ts';
 
 /** Every order event brings the whole order, so all of them are handled alike, in whatever order they come. */
 export function orderSubscriptions({ log, readModel }: { log: Logger; readModel: ReadModelStore }): Router {

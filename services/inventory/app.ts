@@ -5,8 +5,8 @@ import { createService, type ServiceDeps } from '../shared/service.ts';
 import { inventory as description } from './api.ts';
 import { seed } from './catalogue.ts';
 import { inventoryRoutes } from './routes.ts';
-import type { NewProduct } from './stock.ts';
-import { stockStore } from './stock-store.ts';
+import type { NewProduct } from './domain/stock.ts';
+import { stockStore } from './store/stock-store.ts';
 import { orderSubscriptions } from './subscriptions.ts';
 
 /** @param deps.catalogue what the shop starts with; products that exist already stay as they are */

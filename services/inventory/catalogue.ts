@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { money, pricingCurrency, productId } from '../shared/types.ts';
 import shopCatalogue from './catalogue.json' with { type: 'json' };
-import { DEFAULT_THRESHOLD, type NewProduct } from './stock.ts';
-import type { StockStore } from './stock-store.ts';
+import { DEFAULT_THRESHOLD, type NewProduct } from './domain/stock.ts';
+import type { StockStore } from './store/stock-store.ts';
 
 const catalogueSchema = z.array(
   z.strictObject({

@@ -7,8 +7,8 @@ import { notFound } from '../shared/problem.ts';
 import { productId } from '../shared/types.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
 import { productsQuery, putProductBody, restockBody } from './contract.ts';
-import { toProduct, type StockedProduct } from './stock.ts';
-import type { StockStore } from './stock-store.ts';
+import { toProduct, type StockedProduct } from './domain/stock.ts';
+import type { StockStore } from './store/stock-store.ts';
 
 export function inventoryRoutes(stock: StockStore, once: Once): Router {
   const router = Router();

@@ -6,8 +6,8 @@ import { cloudEvent, on, subscriptions } from '../shared/events.ts';
 import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
 import { inSpan } from '../shared/tracing.ts';
 import { inventoryEvents } from './contract.ts';
-import type { OrderCommand, Reservation } from './stock.ts';
-import type { StockStore } from './stock-store.ts';
+import type { OrderCommand, Reservation } from './domain/stock.ts';
+import type { StockStore } from './store/stock-store.ts';
 
 type OrderEvent = z.infer<typeof orderEventData>;
 

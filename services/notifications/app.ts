@@ -2,7 +2,7 @@ import type { Express } from 'express';
 import { createService, type ServiceDeps } from '../shared/service.ts';
 import { notifications as description } from './api.ts';
 import { mailer } from './mailer.ts';
-import { recipientStore } from './recipient-store.ts';
+import { recipientStore } from './store/recipient-store.ts';
 import { subscriptions } from './subscriptions.ts';
 
 export interface NotificationsDeps extends ServiceDeps {

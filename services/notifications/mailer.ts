@@ -4,9 +4,9 @@ import { Counter, type Registry } from 'prom-client';
 import { ConflictError } from '../shared/sidecar-call.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { inSpan } from '../shared/tracing.ts';
-import { isGone, type Addressee } from './recipient.ts';
-import type { RecipientStore } from './recipient-store.ts';
-import type { Mail } from './templates.ts';
+import { isGone, type Addressee } from './domain/recipient.ts';
+import type { RecipientStore } from './store/recipient-store.ts';
+import type { Mail } from './domain/templates.ts';
 
 /**
  * Sends one mail of a kind about a subject (an order, a user), and no second one. Who is gone gets none, unless the

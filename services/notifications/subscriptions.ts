@@ -6,9 +6,9 @@ import type { Logger } from '../shared/log.ts';
 import { aboutOrder } from '../shared/service.ts';
 import { userEvents, type User } from '../users/contract.ts';
 import type { MailOnce } from './mailer.ts';
-import type { Addressee } from './recipient.ts';
-import type { RecipientStore } from './recipient-store.ts';
-import * as templates from './templates.ts';
+import type { Addressee } from './domain/recipient.ts';
+import type { RecipientStore } from './store/recipient-store.ts';
+import * as templates from './domain/templates.ts';
 
 type UserEvent = z.infer<(typeof userEvents.data)['user.updated']>;
 

@@ -6,13 +6,13 @@ import { notFound, Problem } from '../shared/problem.ts';
 import { retryOnConflict, type Stored } from '../shared/state.ts';
 import type { User } from './contract.ts';
 import type { Counters } from './counters.ts';
-import type { LoginThrottle } from './login-throttle-store.ts';
+import type { LoginThrottle } from './store/login-throttle-store.ts';
 import { demandCurrentPassword, type CheckPassword } from './password-check.ts';
 import type { Passwords } from './passwords.ts';
 import type { Sessions } from './sessions.ts';
-import { changed, erased, isErased, registered, type Account } from './user.ts';
+import { changed, erased, isErased, registered, type Account } from './domain/user.ts';
 import type { UserJob } from './user-job.ts';
-import type { UserStore } from './user-store.ts';
+import type { UserStore } from './store/user-store.ts';
 
 export interface Accounts {
   /**

@@ -7,16 +7,16 @@ import { accounts as createAccounts } from './accounts.ts';
 import { users as description } from './api.ts';
 import { createCounters } from './counters.ts';
 import { logInWith } from './log-in.ts';
-import { loginThrottle } from './login-throttle-store.ts';
+import { loginThrottle } from './store/login-throttle-store.ts';
 import { passwordCheck } from './password-check.ts';
 import type { Passwords } from './passwords.ts';
 import { routes } from './routes.ts';
-import { sessionStore } from './session-store.ts';
+import { sessionStore } from './store/session-store.ts';
 import { sessions as createSessions } from './sessions.ts';
-import { signingKeys } from './signing-keys.ts';
+import { signingKeys } from './store/signing-keys.ts';
 import { tokenIssuer } from './tokens.ts';
 import { userJob } from './user-job.ts';
-import { userStore } from './user-store.ts';
+import { userStore } from './store/user-store.ts';
 
 export interface UsersDeps extends ServiceDeps {
   tokenTtlSeconds: number;

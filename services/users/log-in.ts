@@ -1,9 +1,9 @@
 import { NIL } from 'uuid';
 import { Problem } from '../shared/problem.ts';
 import type { CheckPassword } from './password-check.ts';
-import type { SessionStore } from './session-store.ts';
-import type { UserStore } from './user-store.ts';
-import { isErased, type Account } from './user.ts';
+import type { SessionStore } from './store/session-store.ts';
+import type { UserStore } from './store/user-store.ts';
+import { isErased, type Account } from './domain/user.ts';
 
 /**
  * The account that these credentials open, and the era of its tokens.

@@ -1,8 +1,8 @@
 import type { Logger } from '../shared/log.ts';
 import { Problem } from '../shared/problem.ts';
-import type { Attempt, LoginThrottle } from './login-throttle-store.ts';
+import type { Attempt, LoginThrottle } from './store/login-throttle-store.ts';
 import type { Passwords } from './passwords.ts';
-import type { Account } from './user.ts';
+import type { Account } from './domain/user.ts';
 
 /**
  * Whether the password is the account's; takes as long where there is no account. Failures are counted.

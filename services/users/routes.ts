@@ -19,12 +19,12 @@ import {
 } from './contract.ts';
 import type { Counters } from './counters.ts';
 import type { LogIn } from './log-in.ts';
-import type { SessionStore } from './session-store.ts';
+import type { SessionStore } from './store/session-store.ts';
 import type { Sessions } from './sessions.ts';
 import type { Tokens } from './tokens.ts';
-import { publicUser, type Account } from './user.ts';
+import { publicUser, type Account } from './domain/user.ts';
 import type { UserJob } from './user-job.ts';
-import type { UserStore } from './user-store.ts';
+import type { UserStore } from './store/user-store.ts';
 
 /** A job's name and data: whose version it is about, and how often it has looked for it. */
 const jobOfUser = z.object({

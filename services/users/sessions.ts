@@ -6,12 +6,12 @@ import { Problem } from '../shared/problem.ts';
 import { retryOnConflict } from '../shared/state.ts';
 import type { TokenAnswer } from './contract.ts';
 import type { Counters } from './counters.ts';
-import { isGenuine, parseRefreshToken, refreshTokenOf } from './refresh-token.ts';
-import { begun, decide, isOpen, rotated, secondsLeft, type Session } from './session.ts';
-import type { SessionStore } from './session-store.ts';
+import { isGenuine, parseRefreshToken, refreshTokenOf } from './domain/refresh-token.ts';
+import { begun, decide, isOpen, rotated, secondsLeft, type Session } from './domain/session.ts';
+import type { SessionStore } from './store/session-store.ts';
 import type { Tokens } from './tokens.ts';
-import type { UserStore } from './user-store.ts';
-import { isErased, type Account } from './user.ts';
+import type { UserStore } from './store/user-store.ts';
+import { isErased, type Account } from './domain/user.ts';
 
 export interface Sessions {
   /** The first tokens of a new session. @param era as `SessionStore.era` told before the account was read */

@@ -1,10 +1,10 @@
 import { importJWK, SignJWT, type JSONWebKeySet, type JWK } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER } from './contract.ts';
-import type { Session } from './session.ts';
-import { signerAt } from './signing-key.ts';
-import type { SigningKeys } from './signing-keys.ts';
-import type { Account } from './user.ts';
+import type { Session } from './domain/session.ts';
+import { signerAt } from './domain/signing-key.ts';
+import type { SigningKeys } from './store/signing-keys.ts';
+import type { Account } from './domain/user.ts';
 
 export interface Tokens {
   /**

@@ -2,9 +2,9 @@ import { cloudEvent } from '../shared/events.ts';
 import type { Logger } from '../shared/log.ts';
 import type { Sidecar } from '../shared/sidecar.ts';
 import { userEvents } from './contract.ts';
-import type { SessionStore } from './session-store.ts';
-import { messageOf, type UserDocument } from './user.ts';
-import type { UserStore } from './user-store.ts';
+import type { SessionStore } from './store/session-store.ts';
+import { messageOf, type UserDocument } from './domain/user.ts';
+import type { UserStore } from './store/user-store.ts';
 
 /**
  * A caller has no redelivery as a message has. So a job is set before anything is written; it does and says what the request does

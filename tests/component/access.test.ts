@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { readComponents } from '../../deploy/local/component-files.ts';
 import { ACCESS, DEAD_LETTERS, type Access } from '../../services/access.ts';
 import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
-import { redrivable } from '../../services/history/dead-letter.ts';
+import { redrivable } from '../../services/history/domain/dead-letter.ts';
 import { APPS, routesServedBy } from '../support/apps.ts';
 import { buildEvent } from '../support/events.ts';
 import { differences, resiliencyTargets } from '../support/granted.ts';
@@ -169,7 +169,7 @@ describe('the code of all services', () => {
     const files = NAMES.flatMap((service) =>
       filesOf(service).filter((file) => /sidecar\.invoke\((?!')/.test(readFileSync(file, 'utf8'))),
     );
-    expect(files.toSorted()).toEqual(['services/gateway/forward.ts', 'services/gateway/health.ts']);
+    expect(files.toSorted()).toEqual(['services/gateway/http/forward.ts', 'services/gateway/http/health.ts']);
   });
 });
 

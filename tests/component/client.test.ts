@@ -3,7 +3,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
-import { bodyOf, createClient, type Client, type ProblemDocument } from '../../services/gateway/client.ts';
+import {
+  bodyOf,
+  createClient,
+  type Client,
+  type ProblemDocument,
+} from '../../services/gateway/client/client.ts';
 import type { Order, OrderChange } from '../../services/orders/contract.ts';
 
 const ID = randomUUID();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clientAddress } from '../../services/gateway/client-address.ts';
+import { clientAddress } from '../../services/gateway/limits/client-address.ts';
 
 describe('the address that a request is counted by', () => {
   const addressOf = clientAddress(['loopback', '10.0.0.0/8', '2001:db8:ffff::/48']);

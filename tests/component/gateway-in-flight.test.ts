@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { inFlight, type InFlight } from '../../services/gateway/in-flight.ts';
+import { inFlight, type InFlight } from '../../services/gateway/limits/in-flight.ts';
 import { Overload } from '../../services/shared/problem.ts';
 
 const YOUNG = 64;

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/gateway/app.ts';
-import { redisHits } from '../../services/gateway/hit-store.ts';
+import { redisHits } from '../../services/gateway/limits/hit-store.ts';
 import { createLogger } from '../../services/shared/log.ts';
 import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { memoryHits } from '../../services/gateway/hit-store.ts';
-import { estimate, fits, wait, type Counts } from '../../services/gateway/sliding-window.ts';
+import { memoryHits } from '../../services/gateway/limits/hit-store.ts';
+import { estimate, fits, wait, type Counts } from '../../services/gateway/limits/sliding-window.ts';
 
 const window = { limit: 10, length: 60_000 };
 /** Seconds into a window. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deadLetterOf, redrivable, shown } from '../../services/history/dead-letter.ts';
+import { deadLetterOf, redrivable, shown } from '../../services/history/domain/dead-letter.ts';
 
 const NOW = new Date('2026-01-01T00:00:00Z');
 

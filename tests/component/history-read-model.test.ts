@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { CustomerTotals } from '../../services/history/contract.ts';
-import { newestOf, noTotals, project, totalsOf as counted } from '../../services/history/read-model.ts';
+import {
+  newestOf,
+  noTotals,
+  project,
+  totalsOf as counted,
+} from '../../services/history/domain/read-model.ts';
 import type { Order, OrderStatus } from '../../services/orders/contract.ts';
 
 const CUSTOMER = '0198a000-0000-7000-8000-00000000000a';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/history/app.ts';
 import type { CustomerTotals, Rebuild } from '../../services/history/contract.ts';
-import { OPEN_KEYS, openKeyOf } from '../../services/history/open-orders.ts';
+import { OPEN_KEYS, openKeyOf } from '../../services/history/domain/open-orders.ts';
 import { FINAL_STATUSES, type Order, type OrderStatus } from '../../services/orders/contract.ts';
 import { buildEvent } from '../support/events.ts';
 import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/history/app.ts';
-import { OPEN_KEYS, openKeyOf, settled } from '../../services/history/open-orders.ts';
+import { OPEN_KEYS, openKeyOf, settled } from '../../services/history/domain/open-orders.ts';
 import { FINAL_STATUSES, orderStatus, type Order, type OrderStatus } from '../../services/orders/contract.ts';
 import { buildEvent } from '../support/events.ts';
 import { buildOrder as buildAnOrder } from '../support/orders.ts';

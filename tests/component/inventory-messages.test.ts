@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/inventory/app.ts';
-import type { Reservation, StockedProduct } from '../../services/inventory/stock.ts';
+import type { Reservation, StockedProduct } from '../../services/inventory/domain/stock.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ORDER = '0197a000-0000-7000-8000-000000000001';

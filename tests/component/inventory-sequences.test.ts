@@ -5,7 +5,7 @@ import {
   type Reservation,
   type Restock,
   type StockedProduct,
-} from '../../services/inventory/stock.ts';
+} from '../../services/inventory/domain/stock.ts';
 
 const T1 = '2026-05-01T10:00:00.000Z';
 

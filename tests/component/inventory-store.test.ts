@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seed } from '../../services/inventory/catalogue.ts';
-import { stockStore, type StockStore } from '../../services/inventory/stock-store.ts';
-import type { StockedProduct } from '../../services/inventory/stock.ts';
+import { stockStore, type StockStore } from '../../services/inventory/store/stock-store.ts';
+import type { StockedProduct } from '../../services/inventory/domain/stock.ts';
 import type { Sidecar } from '../../services/shared/sidecar.ts';
 import type { StateStore } from '../../services/shared/state.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';

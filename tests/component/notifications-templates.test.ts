@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import * as templates from '../../services/notifications/templates.ts';
-import { html } from '../../services/notifications/html.ts';
-import { isNews } from '../../services/notifications/recipient.ts';
+import * as templates from '../../services/notifications/domain/templates.ts';
+import { html } from '../../services/notifications/domain/html.ts';
+import { isNews } from '../../services/notifications/domain/recipient.ts';
 import type { Order } from '../../services/orders/contract.ts';
 
 const ADA = { user_id: 'u1', email: 'ada@example.com', name: 'Ada', version: 1 };

@@ -11,7 +11,8 @@ const ORDER = '019b0000-0000-7000-8000-000000000001';
 const OTHER_ORDER = '019b0000-0000-7000-8000-000000000002';
 const CUSTOMER = '019b0000-0000-7000-8000-0000000000c1';
 const ADMIN = as('019b0000-0000-7000-8000-0000000000a1', 'admin');
-const TIMEOUT = 100;
+/** Long enough for an answer on a busy machine. Milliseconds. */
+const TIMEOUT = 400;
 
 let clock: number;
 let service: ServiceUnderTest;

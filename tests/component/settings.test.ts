@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createApp } from '../../services/gateway/app.ts';
-import { createGate } from '../../services/gateway/gate.ts';
+import { createGate } from '../../services/gateway/auth/gate.ts';
 import { loadConfig } from '../../services/shared/config.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService } from '../support/service-under-test.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { secondsToWait, waitAfter } from '../../services/users/login-throttle.ts';
+import { secondsToWait, waitAfter } from '../../services/users/domain/login-throttle.ts';
 
 const start = new Date('2026-03-01T00:00:00.000Z');
 const after = (seconds: number) => new Date(start.getTime() + seconds * 1000);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loginThrottle } from '../../services/users/login-throttle-store.ts';
+import { loginThrottle } from '../../services/users/store/login-throttle-store.ts';
 import { as, from, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { NIL } from 'uuid';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';

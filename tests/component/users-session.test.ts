@@ -7,10 +7,10 @@ import {
   untilWhen,
   withEndings,
   type Ending,
-} from '../../services/users/ended-sessions.ts';
-import { isGenuine, parseRefreshToken, refreshTokenOf } from '../../services/users/refresh-token.ts';
-import { begun, decide, isOpen, rotated, secondsLeft } from '../../services/users/session.ts';
-import { changed, registered } from '../../services/users/user.ts';
+} from '../../services/users/domain/ended-sessions.ts';
+import { isGenuine, parseRefreshToken, refreshTokenOf } from '../../services/users/domain/refresh-token.ts';
+import { begun, decide, isOpen, rotated, secondsLeft } from '../../services/users/domain/session.ts';
+import { changed, registered } from '../../services/users/domain/user.ts';
 
 const DAY = 86_400;
 const SID = '01940f8a-3c1d-7e02-b1a4-5d6e7f809102';

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { isNewKeyDue, signerAt, understood, withoutRetired } from '../../services/users/signing-key.ts';
+import {
+  isNewKeyDue,
+  signerAt,
+  understood,
+  withoutRetired,
+} from '../../services/users/domain/signing-key.ts';
 
 const start = new Date('2026-03-01T00:00:00.000Z');
 const after = (seconds: number) => new Date(start.getTime() + seconds * 1000);

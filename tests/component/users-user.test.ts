@@ -7,7 +7,7 @@ import {
   messageOf,
   publicUser,
   registered,
-} from '../../services/users/user.ts';
+} from '../../services/users/domain/user.ts';
 
 const ADA = registered(
   { user_id: 'u1', email: 'ada@example.com', name: 'Ada', role: 'customer', password_hash: 'hash' },

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { isUp } from '../../deploy/local/app-processes.ts';
-import { createClient } from '../../services/gateway/client.ts';
+import { createClient } from '../../services/gateway/client/client.ts';
 import { findEngine, projectOf, type Project } from '../support/compose.ts';
 import { mailsTo } from '../support/mails.ts';
 import { newCustomer, placeOrder, productOf, untilStatus, type Caller } from '../support/shop.ts';

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answer, Client } from '../../services/gateway/client.ts';
+import type { Answer, Client } from '../../services/gateway/client/client.ts';
 import { chance, zipf, type Chance } from './chance.ts';
 import { accept, count, type Journal, type Refund, type Restock, type Wanted } from './journal.ts';
 import type { People } from './people.ts';

@@ -1,7 +1,7 @@
 import type { Admin } from '../../deploy/local/infrastructure.ts';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient, type CallAddress, type Client } from '../../services/gateway/client.ts';
-import type { CallArguments } from '../../services/gateway/client-types.ts';
+import { createClient, type CallAddress, type Client } from '../../services/gateway/client/client.ts';
+import type { CallArguments } from '../../services/gateway/client/types.ts';
 import { login, register, type Caller } from '../support/shop.ts';
 import { until } from '../support/wait.ts';
 

@@ -1,5 +1,5 @@
 import type { RunningSystem } from '../../deploy/local/system.ts';
-import { createClient } from '../../services/gateway/client.ts';
+import { createClient } from '../../services/gateway/client/client.ts';
 import { login, register } from '../support/shop.ts';
 import { storeWaitingOrders } from './stored-orders.ts';
 

@@ -1,5 +1,5 @@
 import type { RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
+import { bodyOf, createClient, type Client } from '../../services/gateway/client/client.ts';
 import { register } from '../support/shop.ts';
 import { until } from '../support/wait.ts';
 import { CLIENTS, closedLoop, median, type Load, type Pace } from './closed-loop.ts';

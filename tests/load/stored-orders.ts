@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/domain/order.ts';
 import { createOrderStore } from '../../services/orders/store/order-store.ts';
-import { readModelStore } from '../../services/history/read-model-store.ts';
+import { readModelStore } from '../../services/history/store/read-model-store.ts';
 import { createPaymentStore } from '../../services/payments/store/payment-store.ts';
 import { captured, requested } from '../../services/payments/domain/payment.ts';
 import { createShipmentStore } from '../../services/fulfilment/store/shipment-store.ts';

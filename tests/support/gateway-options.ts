@@ -1,4 +1,4 @@
-import { memoryHits } from '../../services/gateway/hit-store.ts';
+import { memoryHits } from '../../services/gateway/limits/hit-store.ts';
 import type { GatewayDeps } from '../../services/gateway/app.ts';
 
 /** What a gateway needs beside the dependencies of every service; limits that no test reaches by the way. */

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf } from '../../services/gateway/client.ts';
+import { bodyOf } from '../../services/gateway/client/client.ts';
 import { mailsTo } from './mails.ts';
 import { newCustomer, paymentOf, placeOrder, untilStatus } from './shop.ts';
 import { until } from './wait.ts';

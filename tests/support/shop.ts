@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
+import { bodyOf, createClient, type Client } from '../../services/gateway/client/client.ts';
 import type { Order, OrderStatus } from '../../services/orders/contract.ts';
 import type { Product } from '../../services/inventory/contract.ts';
 import type { Payment } from '../../services/payments/contract.ts';

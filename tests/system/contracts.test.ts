@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { portsAt } from '../../deploy/local/ports.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf, createClient } from '../../services/gateway/client.ts';
+import { bodyOf, createClient } from '../../services/gateway/client/client.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { asyncApiCheck, openApiCheck } from '../support/json-schema.ts';
 import { OFFSETS } from '../support/offsets.ts';

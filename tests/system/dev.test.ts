@@ -74,7 +74,7 @@ const holders = (port: 'appPort' | 'daprHTTPPort') =>
 describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
   it('When code of a service changes, then that one starts anew, answers, and all sidecars stay', async () => {
     const [services, around] = [holders('appPort'), holders('daprHTTPPort')];
-    edit('services/gateway/docs.ts', '<title>Sidecart API</title>', '<title>Changed</title>');
+    edit('services/gateway/http/docs.ts', '<title>Sidecart API</title>', '<title>Changed</title>');
 
     await until('the new page is served', docs, (page) => page.includes('<title>Changed</title>'), 50_000);
     await until('all is reached', () => isUp(api, sidecars), Boolean, 30_000);
@@ -87,7 +87,7 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
   }, 90_000);
 
   it('When it does not compile, then what runs stays, and starts anew once it does', async () => {
-    edit('services/gateway/docs.ts', '<title>Changed</title>', '<title>${notThere}</title>');
+    edit('services/gateway/http/docs.ts', '<title>Changed</title>', '<title>${notThere}</title>');
     await until(
       'that is said',
       () => Promise.resolve(said(dev)),
@@ -95,7 +95,7 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
       50_000,
     );
     expect(await docs()).toContain('<title>Changed</title>');
-    edit('services/gateway/docs.ts', '<title>${notThere}</title>', '<title>Again</title>');
+    edit('services/gateway/http/docs.ts', '<title>${notThere}</title>', '<title>Again</title>');
     await until('the new page is served', docs, (page) => page.includes('<title>Again</title>'), 50_000);
   }, 110_000);
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf, createClient, type Client } from '../../services/gateway/client.ts';
+import { bodyOf, createClient, type Client } from '../../services/gateway/client/client.ts';
 import { operationOf, recordKey } from '../../services/shared/idempotency.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf } from '../../services/gateway/client.ts';
+import { bodyOf } from '../../services/gateway/client/client.ts';
 import {
   login,
   newCustomer,

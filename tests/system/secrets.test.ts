@@ -8,7 +8,7 @@ import { output } from '../../deploy/local/processes.ts';
 import { tokensOf } from '../../deploy/local/secrets.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
-import { bodyOf, createClient } from '../../services/gateway/client.ts';
+import { bodyOf, createClient } from '../../services/gateway/client/client.ts';
 import { routes } from '../../services/gateway/routes.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { OFFSETS } from '../support/offsets.ts';

@@ -3,8 +3,8 @@ import { once, type EventEmitter } from 'node:events';
 import type { Caller } from '../../shared/identity.ts';
 import type { Logger } from '../../shared/log.ts';
 import { Overload, problemOf } from '../../shared/problem.ts';
-import type { Freshness } from '../ended-sessions.ts';
-import type { Gate, OpenStream } from '../gate.ts';
+import type { Freshness } from '../auth/ended-sessions.ts';
+import type { Gate, OpenStream } from '../auth/gate.ts';
 import { failureOf, type Failure } from './failure.ts';
 import type { Protocol } from './protocol.ts';
 

@@ -3,7 +3,7 @@ import { context, SpanKind, SpanStatusCode, trace, type Span } from '@openteleme
 import { Histogram, type Registry } from 'prom-client';
 import { captureContext, requestIdFrom, runInContext, runInRequest } from '../../shared/context.ts';
 import type { Logger } from '../../shared/log.ts';
-import { traceResponse } from '../server-span.ts';
+import { traceResponse } from '../http/server-span.ts';
 import { textOf } from './guard.ts';
 
 /** Health and reflection: asked all the time by machines, and no news. */

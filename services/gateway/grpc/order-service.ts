@@ -7,7 +7,7 @@ import type { SidecarRequest } from '../../shared/sidecar-call.ts';
 import type { Sidecar } from '../../shared/sidecar.ts';
 import { id } from '../../shared/types.ts';
 import { parsePath } from '../../shared/validate.ts';
-import type { WatchOrder } from '../live-orders.ts';
+import type { WatchOrder } from '../order-updates/live-orders.ts';
 import { answeredError } from './failure.ts';
 import { textOf, type Asked, type Guard } from './guard.ts';
 import {

@@ -7,7 +7,7 @@ import type { Logger } from '../../shared/log.ts';
 import { unavailable } from '../../shared/problem.ts';
 import { BODY_LIMIT } from '../../shared/service.ts';
 import { failureOf } from './failure.ts';
-import type { Gate } from '../gate.ts';
+import type { Gate } from '../auth/gate.ts';
 import { guard, type GuardDeps } from './guard.ts';
 import { inRequest, measured } from './interceptors.ts';
 import { openCalls } from './open-calls.ts';

@@ -1,4 +1,4 @@
-import { bodyOf, type Client } from '../../../services/gateway/client.ts';
+import { bodyOf, type Client } from '../../../services/gateway/client/client.ts';
 import { allOf, type Check } from './check.ts';
 
 export const noDeadLetters: Check = {

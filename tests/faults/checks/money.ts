@@ -1,4 +1,4 @@
-import { bodyOf } from '../../../services/gateway/client.ts';
+import { bodyOf } from '../../../services/gateway/client/client.ts';
 import { each, type Check, type Scene, type Told } from './check.ts';
 
 export const moneyIsRight: Check = {

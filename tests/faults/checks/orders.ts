@@ -1,4 +1,4 @@
-import { bodyOf } from '../../../services/gateway/client.ts';
+import { bodyOf } from '../../../services/gateway/client/client.ts';
 import { FINAL_STATUSES, type OrderEventType } from '../../../services/orders/contract.ts';
 import { replay, type OrderEvent } from '../../../services/orders/domain/order.ts';
 import { statusAfter, TRANSITIONS } from '../../../services/orders/domain/state-machine.ts';

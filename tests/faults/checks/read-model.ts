@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { bodyOf } from '../../../services/gateway/client.ts';
+import { bodyOf } from '../../../services/gateway/client/client.ts';
 import type { Order } from '../../../services/orders/contract.ts';
 import { tally } from '../tally.ts';
 import { allOf, each, type Check, type Outcome, type Scene } from './check.ts';

@@ -1,4 +1,4 @@
-import { bodyOf } from '../../../services/gateway/client.ts';
+import { bodyOf } from '../../../services/gateway/client/client.ts';
 import { onHandAtFirst } from '../shelf.ts';
 import { allOf, type Check } from './check.ts';
 

@@ -1,0 +1,133 @@
+import { createLocalJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
+import { LRUCache } from 'lru-cache';
+import { hash } from 'node:crypto';
+import { z } from 'zod';
+import { outOfTrace } from '../../shared/context.ts';
+import type { Caller } from '../../shared/identity.ts';
+import type { Logger } from '../../shared/log.ts';
+import { Problem, unavailable } from '../../shared/problem.ts';
+import type { Sidecar } from '../../shared/sidecar.ts';
+import { id } from '../../shared/types.ts';
+import { parseAnswer } from '../../shared/validate.ts';
+import { jwksSchema, TOKEN_AUDIENCE, TOKEN_ISSUER, userRole } from '../../users/contract.ts';
+import { endedSessions, type Freshness } from './ended-sessions.ts';
+
+interface AuthDeps {
+  sidecar: Pick<Sidecar, 'invoke'>;
+  log: Logger;
+  now: () => Date;
+  /** Monotonic, in milliseconds: for ages, which a clock that is set must not change. */
+  clock: () => number;
+}
+
+/**
+ * Tells who calls, by the value of an `Authorization` header (RFC 6750). With `current`, a session that had ended when this
+ * was called is known to have.
+ *
+ * @throws Problem 401 for a token that is missing or not valid; 503 where that cannot be known now
+ */
+export type VerifyToken = (authorization: string | undefined, freshness: Freshness) => Promise<Caller>;
+
+const claims = z.object({
+  sub: id,
+  role: userRole,
+  exp: z.number(),
+  sid: id,
+  epoch: z.int(),
+  era: z.int().default(0),
+});
+type Claims = z.infer<typeof claims> & { kid: string };
+
+/** Verifying a signature costs more than all else that the gateway does, so what it said is kept for these many. */
+const KEPT_TOKENS = 10_000;
+
+/** Verifies access tokens by the public keys of users, and that their sessions have not ended. */
+export function accessTokens({ sidecar, log, now, clock }: AuthDeps): VerifyToken {
+  // By the token's hash: none is kept for longer than its request or its stream.
+  const verified = new LRUCache<string, Claims>({ max: KEPT_TOKENS });
+  const keys = publicKeys({ sidecar, clock });
+  const hasEnded = endedSessions({ sidecar, log, clock });
+
+  return async (authorization, freshness) => {
+    const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+    if (!token) throw unauthenticated('This needs an access token.', 'Bearer');
+    const key = hash('sha256', token, 'base64');
+    let known = verified.get(key);
+    if (!known || known.exp * 1000 <= now().getTime() || !keys.has(known.kid)) {
+      known = await verify(token);
+      verified.set(key, known);
+    }
+    if (await hasEnded(known, freshness)) throw invalidToken();
+    return { id: known.sub, role: known.role, session: known.sid };
+  };
+
+  async function verify(token: string): Promise<Claims> {
+    try {
+      const { payload, protectedHeader } = await jwtVerify(token, keys.find, {
+        algorithms: ['ES256', 'EdDSA'],
+        issuer: TOKEN_ISSUER,
+        audience: TOKEN_AUDIENCE,
+        currentDate: now(),
+      });
+      return { ...claims.parse(payload), kid: String(protectedHeader.kid) };
+    } catch (error) {
+      if (error instanceof errors.JOSEError || error instanceof z.ZodError) throw invalidToken();
+      throw error;
+    }
+  }
+}
+
+const unauthenticated = (detail: string, challenge: string) =>
+  new Problem(401, 'unauthenticated', detail, { headers: { 'www-authenticate': challenge } });
+
+const invalidToken = () => unauthenticated('The access token is not valid.', 'Bearer error="invalid_token"');
+
+/** A token may name a key that is newer than ours; whoever makes such names up does not get users asked more often. */
+const ASK_AGAIN_AFTER_MS = 5_000;
+/** As long as users says that its answer is good for. */
+const KEPT_FOR_MS = 60_000;
+
+interface PublicKeys {
+  find: JWTVerifyGetKey;
+  /** Whether there is still a key of this name. */
+  has: (kid: string) => boolean;
+}
+
+function publicKeys({ sidecar, clock }: Pick<AuthDeps, 'sidecar' | 'clock'>): PublicKeys {
+  let known: { find: JWTVerifyGetKey; kids: ReadonlySet<string> } | undefined;
+  let asking: Promise<void> | undefined;
+  /** By the monotonic clock: after a clock was set back, keys must not count as fresh for hours. */
+  let askedAt = -Infinity;
+
+  async function ask(): Promise<void> {
+    const response = await sidecar.invoke('users', { method: 'GET', path: '/.well-known/jwks.json' });
+    const jwks = parseAnswer(jwksSchema, response);
+    known = {
+      find: createLocalJWKSet(jwks),
+      kids: new Set(jwks.keys.map(({ kid }) => kid)),
+    };
+  }
+
+  /** All who need the keys meanwhile wait for the same answer; what is known stays until there is one. */
+  function askOnce(): Promise<void> {
+    if (asking) return asking;
+    askedAt = clock();
+    asking = ask().finally(() => (asking = undefined));
+    return asking;
+  }
+
+  return {
+    has(kid) {
+      // Nobody waits for this: a key that users has taken back is forgotten a moment later.
+      if (clock() - askedAt > KEPT_FOR_MS) outOfTrace(askOnce).catch(() => {});
+      return known?.kids.has(kid) ?? false;
+    },
+    async find(header, token) {
+      if (!known) await askOnce();
+      if (!known) throw unavailable();
+      const isNew = !known.kids.has(String(header.kid));
+      if (isNew && clock() - askedAt >= ASK_AGAIN_AFTER_MS) await askOnce();
+      return known.find(header, token);
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import type { RequestHandler } from 'express';
+import { z } from 'zod';
+import { outOfTrace } from '../../shared/context.ts';
+import { keptFor } from '../../shared/kept-for.ts';
+import { retryHeaders } from '../../shared/problem.ts';
+import type { Sidecar } from '../../shared/sidecar.ts';
+import type { Health } from '../api.ts';
+import { SERVICES, type Service } from '../routes.ts';
+
+/** Without these no order can be taken; without the others orders wait. */
+const NEEDED: ReadonlySet<Service> = new Set(['users', 'inventory', 'orders']);
+/** A service that is not ready by then counts as down. Milliseconds. */
+const ANSWER_WITHIN = 2_000;
+/** How long an answer is told again, so that no caller can make the gateway ask more often. Milliseconds. */
+const KEPT_FOR = 1_000;
+
+type ServiceHealth = Health['services'][string];
+
+const readinessSchema = z.object({ open_breakers: z.array(z.string()).optional() });
+
+/** `GET /health`: how all the services are. */
+export function health(sidecar: Pick<Sidecar, 'invoke'>): RequestHandler {
+  const current = keptFor(KEPT_FOR, askAll);
+
+  async function askAll(): Promise<Health> {
+    const answers = await Promise.all(SERVICES.map(async (name) => [name, await ask(name)] as const));
+    const down = answers.filter(([, { status }]) => status !== 'ok').map(([name]) => name);
+    const services = Object.fromEntries(answers);
+    if (down.some((name) => NEEDED.has(name))) return { status: 'unavailable', services };
+    const isDegraded = down.length > 0 || answers.some(([, { open_breakers }]) => open_breakers);
+    return { status: isDegraded ? 'degraded' : 'ok', services };
+  }
+
+  async function ask(service: Service): Promise<ServiceHealth> {
+    const started = performance.now();
+    const answer = await outOfTrace(() =>
+      sidecar.invoke(service, { method: 'GET', path: '/readyz', timeout: ANSWER_WITHIN }),
+    ).catch(() => undefined);
+    const latency_ms = Math.round(performance.now() - started);
+    const { open_breakers } = readinessOf(answer?.body);
+    return {
+      status: answer?.status === 200 ? 'ok' : 'unavailable',
+      latency_ms,
+      ...(open_breakers ? { open_breakers } : {}),
+    };
+  }
+
+  return async (_req, res) => {
+    const answer = await current();
+    const status = answer.status === 'unavailable' ? 503 : 200;
+    res
+      .status(status)
+      .set({ 'cache-control': 'no-store', ...retryHeaders(status) })
+      .json(answer);
+  };
+}
+
+function readinessOf(body: Buffer | undefined): z.infer<typeof readinessSchema> {
+  try {
+    return readinessSchema.parse(JSON.parse(String(body)));
+  } catch {
+    return {};
+  }
+}

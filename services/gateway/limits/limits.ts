@@ -1,0 +1,92 @@
+import type { Request, RequestHandler } from 'express';
+import { rateLimit } from 'express-rate-limit';
+import type { Caller } from '../../shared/identity.ts';
+import { Problem } from '../../shared/problem.ts';
+import type { ClientAddress } from './client-address.ts';
+import type { HitStore } from './hit-store.ts';
+import { estimate, wait, type Window } from './sliding-window.ts';
+
+/** Requests a minute of one caller, by what is asked for. */
+export interface Limits {
+  /** Everything that needs no token. */
+  default: number;
+  /** Whatever needs one. */
+  api: number;
+  /** What is worth guessing at: register and log in. */
+  auth: number;
+}
+
+export type LimitClass = keyof Limits;
+
+export interface RateLimits {
+  /** Counts a request; answers 429 with `Retry-After` where it is one too many, `RateLimit` headers always. */
+  handlers: Readonly<Record<LimitClass, RequestHandler>>;
+  /** The same for what is no Express request. @returns the problem to answer with, where it is one too many */
+  count: (name: LimitClass, key: string) => Promise<Problem | undefined>;
+}
+
+const MINUTE = 60_000;
+
+/**
+ * Rate limits over a sliding window, for callers by their token's subject, for others by their address
+ * (https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers).
+ */
+export function rateLimits(deps: {
+  limits: Limits;
+  hits: HitStore;
+  now: () => Date;
+  clientAddress: ClientAddress;
+}): RateLimits {
+  const { limits, hits, now, clientAddress } = deps;
+  const windowOf = (name: LimitClass): Window => ({ limit: limits[name], length: MINUTE });
+
+  async function hit(name: LimitClass, key: string) {
+    const at = now().getTime();
+    const window = windowOf(name);
+    const counted = await hits.hit(`${name}:${key}`, at, window);
+    const used = counted.allowed ? Math.ceil(estimate(counted, at, window)) : window.limit + 1;
+    const until = counted.allowed ? MINUTE - (at % MINUTE) : Math.max(1_000, wait(counted, at, window));
+    return { allowed: counted.allowed, used, until };
+  }
+
+  const handlerOf = (name: LimitClass) =>
+    rateLimit({
+      windowMs: MINUTE,
+      limit: limits[name],
+      identifier: name,
+      standardHeaders: 'draft-8',
+      legacyHeaders: false,
+      passOnStoreError: true,
+      keyGenerator: (req, res) =>
+        (name === 'api' ? callerOf(res.locals)?.id : undefined) ?? addressOf(req, clientAddress),
+      handler: (_req, res, next) => next(tooMany(Number(res.getHeader('retry-after') ?? 1))),
+      store: {
+        async increment(key) {
+          const { used, until } = await hit(name, key);
+          return { totalHits: used, resetTime: new Date(Date.now() + until) };
+        },
+        // Nothing is ever taken back.
+        decrement: () => {},
+        resetKey: () => {},
+      },
+    });
+
+  return {
+    handlers: { default: handlerOf('default'), api: handlerOf('api'), auth: handlerOf('auth') },
+    async count(name, key) {
+      const { allowed, until } = await hit(name, key);
+      return allowed ? undefined : tooMany(Math.ceil(until / 1000));
+    },
+  };
+}
+
+const callerOf = (locals: Record<string, unknown>) => locals['caller'] as Caller | undefined;
+
+export function addressOf(req: Request, clientAddress: ClientAddress): string {
+  return clientAddress(req.socket.remoteAddress, req.get('x-forwarded-for'));
+}
+
+const tooMany = (seconds: number) =>
+  new Problem(429, 'too-many-requests', 'Too many requests. Retry-After says when to try again.', {
+    headers: { 'retry-after': String(seconds) },
+  });

@@ -1,0 +1,121 @@
+import { PAID_STATUSES, type Order } from '../../orders/contract.ts';
+import type { CustomerTotals } from '../contract.ts';
+
+/** The fields of an order that count towards its customer's totals. */
+export type Counted = Pick<Order, 'status' | 'currency' | 'total' | 'refunded'>;
+
+/** Totals as they are kept. */
+export interface KeptTotals extends CustomerTotals {
+  /** The last rebuild that counted them anew. */
+  rebuild?: string;
+  /** While they are counted anew: who counts, and what has changed since that began, as it counts now. */
+  recount?: { by: string; changed: Record<string, Counted> };
+}
+
+/** What is known already: orders by their id, totals by the customer's. */
+export interface Known {
+  orders: ReadonlyMap<string, Order>;
+  totals: ReadonlyMap<string, KeptTotals>;
+}
+
+/** What the incoming versions change. */
+export interface Changes {
+  /** Orders that are new or newer. */
+  orders: Order[];
+  /** Those of them that were not known at all: they go into the lists. */
+  firstSeen: Order[];
+  totals: KeptTotals[];
+}
+
+/** Of several versions of an order only the newest counts, of equal ones the first: each has the whole order in it. */
+export function newestOf(orders: readonly Order[]): Order[] {
+  const newest = new Map<string, Order>();
+  for (const order of orders) {
+    const other = newest.get(order.order_id);
+    if (!other || other.version < order.version) newest.set(order.order_id, order);
+  }
+  return [...newest.values()];
+}
+
+/**
+ * Applies versions of different orders; one that is known, or older than what is known, changes nothing.
+ *
+ * @param replayed the orders that come from their streams: what is known of their versions is put right
+ */
+export function project(
+  known: Known,
+  incoming: readonly Order[],
+  replayed: ReadonlySet<string> = new Set(),
+): Changes {
+  const totals = new Map<string, KeptTotals>();
+  const orders = incoming.filter((order) => {
+    const before = known.orders.get(order.order_id);
+    if (before && !replaces(order, before, replayed.has(order.order_id))) return false;
+    const customer = order.customer_id;
+    const counted = totals.get(customer) ?? known.totals.get(customer) ?? noTotals(customer);
+    totals.set(customer, recount(counted, before, order));
+    return true;
+  });
+  return {
+    orders,
+    firstSeen: orders.filter(({ order_id }) => !known.orders.has(order_id)),
+    totals: [...totals.values()],
+  };
+}
+
+function replaces(order: Order, before: Order, isReplayed: boolean): boolean {
+  if (before.version !== order.version) return before.version < order.version;
+  return isReplayed && JSON.stringify(before) !== JSON.stringify(order);
+}
+
+/** The totals of a customer without orders. */
+export function noTotals(customerId: string): KeptTotals {
+  return { customer_id: customerId, orders: 0, by_status: {}, spent: {} };
+}
+
+/** The totals that follow from the orders of a customer alone. */
+export function totalsOf(customerId: string, orders: Iterable<Counted>): KeptTotals {
+  const totals = noTotals(customerId);
+  for (const order of orders) {
+    count(totals, order, 1);
+    totals.orders += 1;
+  }
+  return totals;
+}
+
+/** As an order is counted. */
+export function countedOf({ status, currency, total, refunded = 0 }: Order): Counted {
+  return { status, currency, total, refunded };
+}
+
+/** More orders of one customer do not change while they are counted; where they do, the count begins anew. */
+const MOST_CHANGED = 5_000;
+
+function recount(totals: KeptTotals, before: Order | undefined, after: Order): KeptTotals {
+  const { recount: running, ...rest } = totals;
+  const counted: KeptTotals = {
+    ...rest,
+    orders: totals.orders + (before ? 0 : 1),
+    by_status: { ...totals.by_status },
+    spent: { ...totals.spent },
+  };
+  if (before) count(counted, before, -1);
+  count(counted, after, 1);
+  if (!running) return counted;
+  const changed = { ...running.changed, [after.order_id]: countedOf(after) };
+  return Object.keys(changed).length > MOST_CHANGED
+    ? counted
+    : { ...counted, recount: { ...running, changed } };
+}
+
+function count({ by_status, spent }: CustomerTotals, order: Counted, sign: 1 | -1): void {
+  add(by_status, order.status, sign);
+  if (PAID_STATUSES.has(order.status))
+    add(spent, order.currency, sign * (order.total - (order.refunded ?? 0)));
+}
+
+function add(sums: Partial<Record<string, number>>, name: string, amount: number): void {
+  const sum = (sums[name] ?? 0) + amount;
+  if (sum === 0) delete sums[name];
+  else sums[name] = sum;
+}

@@ -1,0 +1,53 @@
+import type { Order } from '../../orders/contract.ts';
+import { foreignCursor } from '../../shared/paged-index.ts';
+import { isOpen } from './open-orders.ts';
+
+/** Where an order stands in the list: by the time of its last event (milliseconds since the epoch), among equals by its id. */
+interface Position {
+  lastEvent: number;
+  orderId: string;
+}
+
+const positionOf = ({ order_id, updated_at }: Order): Position => ({
+  lastEvent: Date.parse(updated_at),
+  orderId: order_id,
+});
+
+const compare = (a: Position, b: Position) =>
+  a.lastEvent - b.lastEvent || (a.orderId < b.orderId ? -1 : Number(a.orderId > b.orderId));
+
+/**
+ * A page of those orders to which something should have happened long ago, the longest idle first. An order whose last event
+ * lies as far in the future is among them: a clock that was ahead has written it, and nobody knows how long it is idle.
+ *
+ * @param idleMs a stuck order has been idle for longer than this
+ * @throws Problem 400 for a cursor that this list did not give
+ */
+export function stuckPage(
+  orders: readonly Order[],
+  idleMs: number,
+  now: Date,
+  { cursor, limit }: { cursor?: string | undefined; limit: number },
+): { items: Order[]; nextCursor: string | null } {
+  const after = cursor === undefined ? undefined : decode(cursor);
+  const left = orders
+    .filter((order) => isOpen(order) && Math.abs(now.getTime() - Date.parse(order.updated_at)) > idleMs)
+    .filter((order) => !after || compare(positionOf(order), after) > 0)
+    .toSorted((a, b) => compare(positionOf(a), positionOf(b)));
+  const items = left.slice(0, limit);
+  const last = items.at(-1);
+  return { items, nextCursor: last && left.length > limit ? encode(positionOf(last)) : null };
+}
+
+/** A cursor has 64 characters at most: so the id goes without its hyphens. */
+const encode = ({ lastEvent, orderId }: Position) =>
+  Buffer.from(`${lastEvent}:${orderId.replaceAll('-', '')}`).toString('base64url');
+
+function decode(cursor: string): Position {
+  const [, time, ...id] =
+    /^(\d{1,13}):([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/.exec(
+      Buffer.from(cursor, 'base64url').toString(),
+    ) ?? [];
+  if (time === undefined) throw foreignCursor();
+  return { lastEvent: Number(time), orderId: id.join('-') };
+}

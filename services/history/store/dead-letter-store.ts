@@ -1,0 +1,56 @@
+import { groupCommit } from '../../shared/group-commit.ts';
+import { pagedIndex } from '../../shared/paged-index.ts';
+import { retryOnConflict, type StateStore, type Write } from '../../shared/state.ts';
+import type { DeadLetter } from '../contract.ts';
+
+export interface DeadLetterStore {
+  /** Keeps a dead letter once. Resolves to whether it was new, when it is written. */
+  keep: (letter: DeadLetter) => Promise<boolean>;
+  load: (id: string) => Promise<DeadLetter | undefined>;
+  /** Newest first. */
+  list: (
+    cursor: string | undefined,
+    limit: number,
+  ) => Promise<{ items: DeadLetter[]; nextCursor: string | null }>;
+  /** Counts that it was sent again; gives it as it is then. */
+  countRedrive: (id: string) => Promise<DeadLetter | undefined>;
+}
+
+const letterKey = (id: string) => `dead-letter:${id}`;
+
+export function deadLetterStore(state: StateStore): DeadLetterStore {
+  const index = pagedIndex(state, 'dead-letters');
+
+  async function keepAll(letters: DeadLetter[]): Promise<boolean[]> {
+    const byKey = new Map(letters.map((letter) => [letterKey(letter.dead_letter_id), letter]));
+    const stored = await state.getMany<DeadLetter>([...byKey.keys()]);
+    const fresh = [...byKey].filter(([key]) => !stored.has(key));
+    if (fresh.length > 0)
+      await state.write(
+        ...fresh.map(([key, value]): Write => ({ op: 'put', key, value })),
+        ...(await index.append(fresh.map(([, { dead_letter_id }]) => dead_letter_id))),
+      );
+    const first = new Set(fresh.map(([, letter]) => letter));
+    return letters.map((letter) => first.has(letter));
+  }
+
+  return {
+    keep: groupCommit((letters) => retryOnConflict(() => keepAll(letters))),
+    async load(id) {
+      return (await state.get<DeadLetter>(letterKey(id)))?.value;
+    },
+    async list(cursor, limit) {
+      const { ids, nextCursor } = await index.page(cursor, limit);
+      const found = await state.getMany<DeadLetter>(ids.map(letterKey));
+      return { items: ids.flatMap((id) => found.get(letterKey(id))?.value ?? []), nextCursor };
+    },
+    countRedrive: (id) =>
+      retryOnConflict(async () => {
+        const stored = await state.get<DeadLetter>(letterKey(id));
+        if (!stored) return undefined;
+        const letter = { ...stored.value, redriven: stored.value.redriven + 1 };
+        await state.write({ op: 'put', key: letterKey(id), value: letter, etag: stored.etag });
+        return letter;
+      }),
+  };
+}

@@ -1,0 +1,221 @@
+import type { Product } from '../contract.ts';
+
+/**
+ * A product and its stock. Always `0 <= reserved <= on_hand`, and what was ever put in is somewhere:
+ * `stocked` = available + `reserved` + `sold`, where available = `on_hand` - `reserved`.
+ */
+export interface StockedProduct extends Omit<Product, 'available'> {
+  sold: number;
+  /** The initial stock and everything restocked since. */
+  stocked: number;
+  low_stock_threshold: number;
+  /** Grows by one with each change of the document. */
+  revision: number;
+}
+
+export interface Line {
+  product_id: string;
+  quantity: number;
+}
+
+/** What is known of an order here. It remembers what was said of it, so that it can be said again. */
+export interface Reservation {
+  order_id: string;
+  status: 'RESERVED' | 'REJECTED' | 'SOLD' | 'RELEASED';
+  /** What is set aside, one line a product; none where the order was refused. */
+  lines: Line[];
+  /** When it was decided whether the order gets its stock. */
+  time: string;
+  /** Why the order was refused; not there: its lines were reserved. */
+  reason?: string;
+  /** Stays when the order is cancelled after it was paid. */
+  sale?: { time: string; low: { product_id: string; available: number }[] };
+}
+
+/** What happened to an order; `lines` as the order has them, `at` is when it is decided here. */
+export interface OrderCommand {
+  kind: 'reserve' | 'sell' | 'release';
+  order_id: string;
+  lines: readonly Line[];
+  at: string;
+}
+
+/** A product of the catalogue; `on_hand` is its initial stock. */
+export type NewProduct = Omit<StockedProduct, 'reserved' | 'sold' | 'stocked' | 'revision'>;
+
+export type ProductCommand =
+  | (NewProduct & { kind: 'add' })
+  | { kind: 'put'; product_id: string; name: string; unit_price: number; currency?: string | undefined }
+  | { kind: 'restock'; product_id: string; quantity: number; operation?: string };
+
+/** What stays of a restock, so that it is done once. */
+export interface Restock {
+  operation: string;
+  product_id: string;
+  quantity: number;
+}
+
+export type Command = OrderCommand | ProductCommand;
+
+/** The documents that a command looks at, by id; one that is not there does not exist. */
+export interface Stock {
+  products: ReadonlyMap<string, StockedProduct>;
+  reservations: ReadonlyMap<string, Reservation>;
+  restocks: ReadonlyMap<string, Restock>;
+}
+
+/** The documents that a command changes, as they are after it. */
+export interface Changes {
+  products: StockedProduct[];
+  reservation?: Reservation;
+  restock?: Restock;
+}
+
+const UNCHANGED: Changes = { products: [] };
+export const DEFAULT_THRESHOLD = 5;
+
+/** What a command does to the stock: all of it or nothing. A command that was applied before changes nothing. */
+export function applyCommand(stock: Stock, command: Command): Changes {
+  switch (command.kind) {
+    case 'reserve':
+      return reserve(stock, command);
+    case 'sell':
+      return sell(stock, command);
+    case 'release':
+      return release(stock, command);
+    case 'add':
+    case 'put':
+    case 'restock':
+      return editProduct(stock, command);
+  }
+}
+
+/** The product as everyone sees it. */
+export function toProduct(stocked: StockedProduct): Product {
+  const { product_id, name, unit_price, currency, on_hand, reserved } = stocked;
+  return { product_id, name, unit_price, currency, on_hand, reserved, available: available(stocked) };
+}
+
+const available = (product: StockedProduct) => product.on_hand - product.reserved;
+
+function reserve({ products, reservations }: Stock, { order_id, lines, at }: OrderCommand): Changes {
+  if (reservations.has(order_id)) return UNCHANGED;
+  const wanted = onePerProduct(lines);
+  const short = wanted.flatMap(({ product_id, quantity }) => {
+    const product = products.get(product_id);
+    const left = product ? available(product) : 0;
+    return left < quantity ? [`${product_id} (${quantity} wanted, ${left} available)`] : [];
+  });
+  if (short.length > 0) return refuse('REJECTED', order_id, at, `out of stock: ${short.join(', ')}`);
+  return {
+    reservation: { order_id, status: 'RESERVED', lines: wanted, time: at },
+    products: move(products, wanted, (product, quantity) => ({ reserved: product.reserved + quantity })),
+  };
+}
+
+function sell({ products, reservations }: Stock, { order_id, at }: OrderCommand): Changes {
+  const reservation = reservations.get(order_id);
+  if (reservation?.status !== 'RESERVED') return UNCHANGED;
+  const after = move(products, reservation.lines, (product, quantity) => ({
+    on_hand: product.on_hand - quantity,
+    reserved: product.reserved - quantity,
+    sold: product.sold + quantity,
+  }));
+  // What is available does not change by a sale; what falls, once, is what is on hand.
+  const low = after.filter(({ product_id, on_hand, low_stock_threshold: threshold }) => {
+    const before = products.get(product_id)?.on_hand ?? 0;
+    return before > threshold && on_hand <= threshold;
+  });
+  const sale = {
+    time: at,
+    low: low.map((product) => ({ product_id: product.product_id, available: available(product) })),
+  };
+  return { reservation: { ...reservation, status: 'SOLD', sale }, products: after };
+}
+
+function release({ products, reservations }: Stock, { order_id, at }: OrderCommand): Changes {
+  const reservation = reservations.get(order_id);
+  // The end of the order came before its beginning, which must then find this and reserve nothing.
+  if (!reservation) return refuse('RELEASED', order_id, at, 'the order ended before its stock was reserved');
+  const released: Reservation = { ...reservation, status: 'RELEASED' };
+  switch (reservation.status) {
+    case 'RESERVED':
+      return {
+        reservation: released,
+        products: move(products, reservation.lines, (product, quantity) => ({
+          reserved: product.reserved - quantity,
+        })),
+      };
+    case 'SOLD':
+      return {
+        reservation: released,
+        products: move(products, reservation.lines, (product, quantity) => ({
+          on_hand: product.on_hand + quantity,
+          sold: product.sold - quantity,
+        })),
+      };
+    case 'REJECTED':
+    case 'RELEASED':
+      return UNCHANGED;
+  }
+}
+
+function editProduct({ products, restocks }: Stock, command: ProductCommand): Changes {
+  const product = products.get(command.product_id);
+  switch (command.kind) {
+    case 'add': {
+      if (product) return UNCHANGED;
+      const { kind: _, ...added } = command;
+      return { products: [{ ...added, reserved: 0, sold: 0, stocked: added.on_hand, revision: 1 }] };
+    }
+    case 'put': {
+      const { product_id, name, unit_price, currency } = command;
+      const nothing = { on_hand: 0, reserved: 0, sold: 0, stocked: 0, revision: 0 };
+      const kept = product ?? {
+        ...nothing,
+        product_id,
+        currency: 'EUR',
+        low_stock_threshold: DEFAULT_THRESHOLD,
+      };
+      return { products: [revised(kept, { name, unit_price, currency: currency ?? kept.currency })] };
+    }
+    case 'restock': {
+      const { operation, product_id, quantity } = command;
+      if (!product || (operation !== undefined && restocks.has(operation))) return UNCHANGED;
+      const { on_hand, stocked } = product;
+      return {
+        products: [revised(product, { on_hand: on_hand + quantity, stocked: stocked + quantity })],
+        ...(operation === undefined ? {} : { restock: { operation, product_id, quantity } }),
+      };
+    }
+  }
+}
+
+function revised<Kept extends { revision: number }, More>(product: Kept, changes: More): Kept & More {
+  return { ...product, ...changes, revision: product.revision + 1 };
+}
+
+function refuse(status: 'REJECTED' | 'RELEASED', order_id: string, time: string, reason: string): Changes {
+  return { reservation: { order_id, status, lines: [], time, reason }, products: [] };
+}
+
+/** An order may name a product twice; together its lines must not take more than there is. */
+function onePerProduct(lines: readonly Line[]): Line[] {
+  const quantities = new Map<string, number>();
+  for (const { product_id, quantity } of lines)
+    quantities.set(product_id, (quantities.get(product_id) ?? 0) + quantity);
+  return [...quantities].map(([product_id, quantity]) => ({ product_id, quantity }));
+}
+
+/** @throws Error for lines of a product that is not in the stock: the message is not of the order it names */
+function move(
+  products: Stock['products'],
+  lines: readonly Line[],
+  change: (product: StockedProduct, quantity: number) => Partial<StockedProduct>,
+): StockedProduct[] {
+  return lines.map(({ product_id, quantity }) => {
+    const product = products.get(product_id);
+    if (!product) throw new Error(`${product_id} is reserved, but not among the lines of the message`);
+    return revised(product, change(product, quantity));
+  });
+}

@@ -1,0 +1,175 @@
+import { groupCommit } from '../../shared/group-commit.ts';
+import { KEPT_SECONDS, keyReused } from '../../shared/idempotency.ts';
+import { pagedIndex } from '../../shared/paged-index.ts';
+import { retryOnConflict, type StateStore, type Stored, type Write } from '../../shared/state.ts';
+import type { Product } from '../contract.ts';
+import { applyCommand, toProduct } from '../domain/stock.ts';
+import type {
+  Command,
+  OrderCommand,
+  ProductCommand,
+  Reservation,
+  Restock,
+  StockedProduct,
+} from '../domain/stock.ts';
+
+/** The document that a command is about, before and after it. */
+export interface Step<One> {
+  before: One | undefined;
+  after: One | undefined;
+}
+
+export interface StockStore {
+  product: (id: string) => Promise<StockedProduct | undefined>;
+  /** Products in the order of `ids`, without those that do not exist. */
+  products: (ids: readonly string[]) => Promise<Product[]>;
+  /** The newest product first. @throws Problem 400 for a cursor that this list did not give */
+  list: (
+    cursor: string | undefined,
+    limit: number,
+  ) => Promise<{ items: Product[]; nextCursor: string | null }>;
+  /** @throws Error where the command cannot be applied; others that were committed with it are not touched by that */
+  applyToOrder: (command: OrderCommand) => Promise<Step<Reservation>>;
+  /** @param demand looks at the product that the command would change; what it throws, the caller gets, and nothing changes */
+  applyToProduct: (
+    command: ProductCommand,
+    demand?: (before: StockedProduct | undefined) => void,
+  ) => Promise<Step<StockedProduct>>;
+}
+
+type Outcome = Step<Reservation | StockedProduct> | { error: unknown };
+
+const productKey = (id: string) => `product:${id}`;
+const reservationKey = (orderId: string) => `reservation:${orderId}`;
+const restockKey = (operation: string) => `restock:${operation}`;
+
+interface Demanded {
+  command: Command;
+  demand?: ((before: StockedProduct | undefined) => void) | undefined;
+}
+
+type Document = StockedProduct | Reservation | Restock;
+
+export function stockStore(state: StateStore): StockStore {
+  const index = pagedIndex(state, 'products');
+  // Whatever changes stock goes through here: one read and one transaction for all that waits at the time.
+  const commit = groupCommit<Demanded, Outcome>((batch) => retryOnConflict(() => commitOnce(batch)));
+
+  async function commitOnce(batch: Demanded[]): Promise<Outcome[]> {
+    const read = await state.getMany<Document>([...new Set(batch.flatMap(({ command }) => keysOf(command)))]);
+    const products = new Map<string, StockedProduct>();
+    const reservations = new Map<string, Reservation>();
+    const restocks = new Map<string, Restock>();
+    for (const { value } of read.values())
+      if ('order_id' in value) reservations.set(value.order_id, value);
+      else if ('operation' in value) restocks.set(value.operation, value);
+      else products.set(value.product_id, counted(value));
+    const changed = new Map<string, unknown>();
+
+    /** One after the other, each on what those before it left. */
+    function applyNext({ command, demand }: Demanded): Outcome {
+      const documentOf = () =>
+        isOrderCommand(command) ? reservations.get(command.order_id) : products.get(command.product_id);
+      const before = documentOf();
+      if (demand && !isOrderCommand(command)) demand(products.get(command.product_id));
+      if (command.kind === 'restock' && command.operation !== undefined)
+        demandSame(command, restocks.get(command.operation));
+      const changes = applyCommand({ products, reservations, restocks }, command);
+      for (const product of changes.products) {
+        products.set(product.product_id, product);
+        changed.set(productKey(product.product_id), product);
+      }
+      if (changes.reservation) {
+        reservations.set(changes.reservation.order_id, changes.reservation);
+        changed.set(reservationKey(changes.reservation.order_id), changes.reservation);
+      }
+      if (changes.restock) {
+        restocks.set(changes.restock.operation, changes.restock);
+        changed.set(restockKey(changes.restock.operation), changes.restock);
+      }
+      return { before, after: documentOf() };
+    }
+
+    const outcomes = batch.map((one) => {
+      try {
+        return applyNext(one);
+      } catch (error) {
+        return { error };
+      }
+    });
+    await state.write(...(await writesOf(changed, read)));
+    return outcomes;
+  }
+
+  async function writesOf(
+    changed: ReadonlyMap<string, unknown>,
+    read: ReadonlyMap<string, Stored<unknown>>,
+  ): Promise<Write[]> {
+    const writes = [...changed].map(([key, value]) => ({
+      op: 'put' as const,
+      key,
+      value,
+      etag: read.get(key)?.etag,
+      // As long as its key: after that the same key is another restock.
+      ttlSeconds: key.startsWith(restockKey('')) ? KEPT_SECONDS : undefined,
+    }));
+    const created = writes.filter(({ key, etag }) => !etag && isProductKey(key));
+    if (created.length === 0) return writes;
+    const ids = created.map(({ key }) => key.slice(productKey('').length));
+    return [...writes, ...(await index.append(ids))];
+  }
+
+  async function readProducts(ids: readonly string[]): Promise<Product[]> {
+    const found = await state.getMany<StockedProduct>(ids.map(productKey));
+    return ids.flatMap((id) => {
+      const stored = found.get(productKey(id));
+      return stored ? [toProduct(stored.value)] : [];
+    });
+  }
+
+  async function apply<One>(demanded: Demanded): Promise<Step<One>> {
+    const outcome = await commit(demanded);
+    if ('error' in outcome) throw outcome.error;
+    return outcome as Step<One>;
+  }
+
+  return {
+    product: async (id) => {
+      const stored = await state.get<StockedProduct>(productKey(id));
+      return stored && counted(stored.value);
+    },
+    products: readProducts,
+    async list(cursor, limit) {
+      const { ids, nextCursor } = await index.page(cursor, limit);
+      return { items: await readProducts(ids), nextCursor };
+    },
+    applyToOrder: (command) => apply<Reservation>({ command }),
+    applyToProduct: (command, demand) => apply<StockedProduct>({ command, demand }),
+  };
+}
+
+/** Documents that were written before revisions were counted have none. */
+const counted = (product: StockedProduct): StockedProduct => ({
+  ...product,
+  revision: product.revision ?? 0,
+});
+
+/** @throws Problem 422 where the operation was another restock */
+function demandSame({ product_id, quantity }: Omit<Restock, 'operation'>, done: Restock | undefined): void {
+  if (done && (done.product_id !== product_id || done.quantity !== quantity)) throw keyReused();
+}
+
+const isOrderCommand = (command: Command): command is OrderCommand => 'order_id' in command;
+const isProductKey = (key: string) => key.startsWith(productKey(''));
+
+function keysOf(command: Command): string[] {
+  if (!isOrderCommand(command))
+    return [
+      productKey(command.product_id),
+      ...(command.kind === 'restock' && command.operation !== undefined
+        ? [restockKey(command.operation)]
+        : []),
+    ];
+  const { order_id, lines } = command;
+  return [reservationKey(order_id), ...lines.map(({ product_id }) => productKey(product_id))];
+}

@@ -1,0 +1,141 @@
+import type { Order } from '../../orders/contract.ts';
+import { formatMoney } from '../../shared/money.ts';
+import { html, type Html } from './html.ts';
+import type { Addressee } from './recipient.ts';
+
+export interface Mail {
+  /** Nothing that a customer wrote is ever in it: services/decisions/0024-addresses-and-names.md. */
+  subject: string;
+  /** A whole document. Plain headings, paragraphs and lists: a mail client's text version of it reads well. */
+  html: string;
+}
+
+export type OrderTemplate = (recipient: Addressee, order: Order) => Mail;
+
+export function welcome(recipient: Addressee): Mail {
+  return mail('Welcome', recipient, [
+    html`<p>Your account is ready. You sign in with ${recipient.email}.</p>`,
+  ]);
+}
+
+/** What became different: at least one of them. */
+export interface AccountChange {
+  email: boolean;
+  password: boolean;
+}
+
+/** @param isPrevious whether the address is the one that the account had before */
+export function accountChanged(recipient: Addressee, change: AccountChange, isPrevious: boolean): Mail {
+  return mail('Your account has changed', recipient, [
+    ...(change.email
+      ? [
+          html`<p>The e-mail address of your account was changed.</p>`,
+          isPrevious
+            ? html`<p>We do not write to this address any more.</p>`
+            : html`<p>From now on we write to this address, and you sign in with it.</p>`,
+        ]
+      : []),
+    ...(change.password
+      ? [html`<p>The password of your account was changed. All other sessions have ended.</p>`]
+      : []),
+    html`<p>If it was not you who did this, please tell us at once.</p>`,
+  ]);
+}
+
+export const orderConfirmation: OrderTemplate = (recipient, order) =>
+  mail('Your order is confirmed', recipient, [
+    html`<p>Thank you for your order. It is paid, and we are getting it ready.</p>`,
+    ...details(order),
+  ]);
+
+export const paymentFailed: OrderTemplate = (recipient, order) =>
+  mail('Your payment did not go through', recipient, [
+    html`<p>We could not take the payment for your order, so it is not going ahead. No money was kept.</p>`,
+    ...reason(order),
+    ...details(order),
+    html`<p>You are welcome to order again with another card.</p>`,
+  ]);
+
+export const shipped: OrderTemplate = (recipient, order) =>
+  mail('Your order is on its way', recipient, [
+    html`<p>Your parcel has left our warehouse.</p>`,
+    ...(order.tracking_number === undefined
+      ? []
+      : [html`<p>Tracking number: <strong>${order.tracking_number}</strong></p>`]),
+    ...details(order),
+  ]);
+
+export const cancelled: OrderTemplate = (recipient, order) =>
+  mail('Your order is cancelled', recipient, [
+    html`<p>Your order is cancelled. If it was paid, the whole amount goes back to your card.</p>`,
+    ...reason(order),
+    ...details(order),
+  ]);
+
+export const rejected: OrderTemplate = (recipient, order) =>
+  mail('We cannot fill your order', recipient, [
+    html`<p>We are sorry: we do not have everything you ordered. Your card was not charged.</p>`,
+    ...reason(order),
+    ...details(order),
+  ]);
+
+export const expired: OrderTemplate = (recipient, order) =>
+  mail('Your order has expired', recipient, [
+    html`<p>
+      Your order was not paid in time, so it is not going ahead. If your card was charged all the same, the
+      whole amount goes back to it.
+    </p>`,
+    ...details(order),
+  ]);
+
+export const refunded: OrderTemplate = (recipient, order) =>
+  mail('Your order is refunded', recipient, [
+    html`<p>
+      We have given <strong>${formatMoney(order.refunded ?? 0, order.currency)}</strong> back to your card. It
+      may take some days until your bank shows it.
+    </p>`,
+    ...details(order),
+  ]);
+
+function mail(title: string, recipient: Addressee, content: Html[]): Mail {
+  const document = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <title>${title}</title>
+      </head>
+      <body>
+        <h1>${title}</h1>
+        <p>Hello ${withoutLinks(recipient.name)},</p>
+        ${content}
+        <p>Your shop</p>
+      </body>
+    </html> `;
+  return { subject: title, html: document.html };
+}
+
+function reason(order: Order): Html[] {
+  return order.reason === undefined ? [] : [html`<p>Reason: ${withoutLinks(order.reason)}</p>`];
+}
+
+function details({ order_id, items, total, currency }: Order): Html[] {
+  const lines = items.map(
+    ({ quantity, name, unit_price }) =>
+      html`<li>${quantity} × ${name}: ${formatMoney(quantity * unit_price, currency)}</li>`,
+  );
+  return [
+    html`<p>Order ${order_id}</p>`,
+    html`<ul>
+      ${lines}
+    </ul>`,
+    html`<p>Total: <strong>${formatMoney(total, currency)}</strong></p>`,
+  ];
+}
+
+/**
+ * Mail programs make links of what looks like one. What a customer wrote may reach somebody else's address, so it gets
+ * spaces of no width where a link would go on.
+ */
+function withoutLinks(text: string): string {
+  return text.replaceAll(/[.:/@]/g, '$&\u200b');
+}

@@ -1,0 +1,23 @@
+import { retryOnConflict, type StateStore } from '../../shared/state.ts';
+import { isNews, type Recipient } from '../domain/recipient.ts';
+
+export interface RecipientStore {
+  load: (userId: string) => Promise<Recipient | undefined>;
+  /** Keeps what is told, unless something newer is known already. */
+  remember: (told: Recipient) => Promise<void>;
+}
+
+const key = (userId: string) => `recipient:${userId}`;
+
+/** The addresses of users, as this service has heard of them. */
+export function recipientStore(state: StateStore): RecipientStore {
+  return {
+    load: async (userId) => (await state.get<Recipient>(key(userId)))?.value,
+    remember: (told) =>
+      retryOnConflict(async () => {
+        const known = await state.get<Recipient>(key(told.user_id));
+        if (!isNews(known?.value, told)) return;
+        await state.write({ op: 'put', key: key(told.user_id), value: told, etag: known?.etag });
+      }),
+  };
+}

@@ -1,0 +1,83 @@
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
+import type { Logger } from '../../shared/log.ts';
+import { retryOnConflict, type StateStore } from '../../shared/state.ts';
+import { TOKEN_ALGORITHM } from '../contract.ts';
+import {
+  isNewKeyDue,
+  KNOWN_FOR,
+  PUBLIC_BEFORE,
+  understood,
+  withoutRetired,
+  type SigningKey,
+} from '../domain/signing-key.ts';
+
+/** The keys, newest last; never empty. */
+export type SigningKeys = () => Promise<readonly SigningKey[]>;
+
+const KEYS = 'signing-keys';
+/** Milliseconds between two tries to read the keys while the store is down. */
+const TRY_AGAIN_AFTER = 1_000;
+
+/**
+ * The private keys, the same in every replica. They take turns without a job: whoever reads them and finds the newest
+ * one too old adds the next.
+ *
+ * @param deps.clock monotonic, in milliseconds
+ * @param deps.rotationSeconds how long a key's turn to sign lasts
+ */
+export function signingKeys(deps: {
+  state: StateStore;
+  log: Logger;
+  now: () => Date;
+  clock: () => number;
+  rotationSeconds: number;
+  tokenTtlSeconds: number;
+}): SigningKeys {
+  const { state, log, now, clock, rotationSeconds, tokenTtlSeconds } = deps;
+  let known: readonly SigningKey[] | undefined;
+  let knownUntil = -Infinity;
+  let reading: Promise<readonly SigningKey[]> | undefined;
+
+  const turned = () =>
+    retryOnConflict(async () => {
+      const stored = await state.get<(SigningKey | JWK)[]>(KEYS);
+      const before = understood(stored?.value ?? []);
+      const time = now();
+      const kept = withoutRetired(before, time, tokenTtlSeconds);
+      const isDue = isNewKeyDue(kept, time, rotationSeconds);
+      if (!isDue && kept.length === before.length) return before;
+      const next = isDue
+        ? [...kept, await newKey(kept.length === 0 ? time : later(time, PUBLIC_BEFORE))]
+        : kept;
+      await state.write({ op: 'put', key: KEYS, value: next, etag: stored?.etag });
+      if (isDue) log.info({ kid: next.at(-1)?.jwk.kid }, 'there is a new signing key');
+      return next;
+    });
+
+  async function read(): Promise<readonly SigningKey[]> {
+    try {
+      known = await turned();
+      knownUntil = clock() + KNOWN_FOR * 1000;
+    } catch (err) {
+      if (!known) throw err;
+      log.warn({ err }, 'the signing keys could not be read: those known go on being used');
+      knownUntil = clock() + TRY_AGAIN_AFTER;
+    }
+    return known;
+  }
+
+  return async () => {
+    if (known && clock() < knownUntil) return known;
+    reading ??= read().finally(() => (reading = undefined));
+    return reading;
+  };
+}
+
+const later = (time: Date, seconds: number) => new Date(time.getTime() + seconds * 1000);
+
+async function newKey(signsFrom: Date): Promise<SigningKey> {
+  const { privateKey, publicKey } = await generateKeyPair(TOKEN_ALGORITHM, { extractable: true });
+  const kid = await calculateJwkThumbprint(await exportJWK(publicKey));
+  const jwk = { ...(await exportJWK(privateKey)), kid, alg: TOKEN_ALGORITHM, use: 'sig' };
+  return { jwk, signs_from: signsFrom.toISOString() };
+}

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { KEPT_SECONDS, recordKey } from '../../shared/idempotency.ts';
+import { pagedIndex } from '../../shared/paged-index.ts';
+import type { StateStore, Stored, Write } from '../../shared/state.ts';
+import { isErased, type Account, type UserDocument } from '../domain/user.ts';
+
+export interface UserStore {
+  /** Also what is left of an erased account. */
+  load: (userId: string) => Promise<Stored<UserDocument> | undefined>;
+  /** The id of the account with this address. */
+  ownerOf: (email: string) => Promise<string | undefined>;
+  /** The id of the account that this operation made within the last day. */
+  madeBy: (operation: string) => Promise<string | undefined>;
+  /** @throws ConflictError where the address was taken, the operation was done, or another account was added meanwhile */
+  add: (account: Account) => Promise<void>;
+  /**
+   * Puts the next version in the place of the one that was loaded; an address it no longer has is free again.
+   *
+   * @throws ConflictError where the account was changed or the address was taken meanwhile
+   */
+  replace: (loaded: Stored<Account>, next: UserDocument) => Promise<void>;
+  /** A page of accounts, newest first. Erased ones are left out, so it may be shorter than `limit`. */
+  list: (
+    cursor: string | undefined,
+    limit: number,
+  ) => Promise<{ accounts: Account[]; nextCursor: string | null }>;
+}
+
+const userKey = (userId: string) => `user:${userId}`;
+/** Addresses are hashed so that keys, which end up in logs and traces of the sidecar, tell nothing of people. */
+const emailKey = (email: string) => `email:${createHash('sha256').update(email).digest('hex')}`;
+
+const operationKey = (operation: string) => `registration:${operation}`;
+
+/** Names the account that an address, or an operation, belongs to. */
+interface Pointer {
+  user_id: string;
+}
+
+const claimEmail = (email: string, userId: string): Write => ({
+  op: 'put',
+  key: emailKey(email),
+  value: { user_id: userId } satisfies Pointer,
+});
+
+/** By it a second replica, or one after a crash, finds the account again. It ends with the key. */
+const remember = (operation: string, userId: string): Write => ({
+  op: 'put',
+  key: operationKey(operation),
+  value: { user_id: userId } satisfies Pointer,
+  ttlSeconds: KEPT_SECONDS,
+});
+
+/** Accounts, and beside them one document for each address, which makes addresses unique. */
+export function userStore(state: StateStore): UserStore {
+  const index = pagedIndex(state, 'users');
+
+  async function releaseEmail(email: string): Promise<Write[]> {
+    const found = await state.get<Pointer>(emailKey(email));
+    return found ? [{ op: 'delete', key: emailKey(email), etag: found.etag }] : [];
+  }
+
+  /** The answer to the registration tells of the person. */
+  async function forgetAnswer(operation: string): Promise<Write[]> {
+    const key = recordKey(operation);
+    const found = await state.get(key);
+    return found ? [{ op: 'delete', key, etag: found.etag }] : [];
+  }
+
+  return {
+    load: (userId) => state.get<UserDocument>(userKey(userId)),
+
+    ownerOf: async (email) => (await state.get<Pointer>(emailKey(email)))?.value.user_id,
+
+    madeBy: async (operation) => (await state.get<Pointer>(operationKey(operation)))?.value.user_id,
+
+    async add(account) {
+      await state.write(
+        { op: 'put', key: userKey(account.user_id), value: account },
+        claimEmail(account.email, account.user_id),
+        ...(account.operation === undefined ? [] : [remember(account.operation, account.user_id)]),
+        ...(await index.append([account.user_id])),
+      );
+    },
+
+    async replace({ value: { user_id, email: old, operation = user_id }, etag }, next) {
+      const email = isErased(next) ? undefined : next.email;
+      const writes: Write[] = [{ op: 'put', key: userKey(next.user_id), value: next, etag }];
+      if (email !== old) writes.push(...(await releaseEmail(old)));
+      // Accounts of earlier versions have the operation's id.
+      if (isErased(next)) writes.push(...(await forgetAnswer(operation)));
+      if (email !== undefined && email !== old) writes.push(claimEmail(email, next.user_id));
+      await state.write(...writes);
+    },
+
+    async list(cursor, limit) {
+      const { ids, nextCursor } = await index.page(cursor, limit);
+      const found = await state.getMany<UserDocument>(ids.map(userKey));
+      const accounts = ids.flatMap((id) => {
+        const document = found.get(userKey(id))?.value;
+        return document && !isErased(document) ? [document] : [];
+      });
+      return { accounts, nextCursor };
+    },
+  };
+}
