@@ -144,17 +144,6 @@ describe('The signing keys', () => {
     expect(await kidsOf(doors[1])).toEqual(kids);
   });
 
-  it('When the document is of the time before keys took turns, then its key goes on until the next one signs', async () => {
-    const [old] = await kidsOf();
-    const document = service.sidecar.documents.get('signing-keys')!;
-    document.value = (document.value as { jwk: unknown }[]).map(({ jwk }) => jwk);
-    pass(31);
-    expect(await kidsOf()).toEqual([old, expect.any(String)]);
-    expect(await signerOf()).toBe(old);
-    pass(120);
-    expect(await signerOf()).not.toBe(old);
-  });
-
   it('When the store is down, then the keys known go on being used, and a warning is logged', async () => {
     const before = await kidsOf();
     pass(ROTATION);

@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  isNewKeyDue,
-  signerAt,
-  understood,
-  withoutRetired,
-} from '../../services/users/domain/signing-key.ts';
+import { isNewKeyDue, signerAt, withoutRetired } from '../../services/users/domain/signing-key.ts';
 
 const start = new Date('2026-03-01T00:00:00.000Z');
 const after = (seconds: number) => new Date(start.getTime() + seconds * 1000);
@@ -48,9 +43,5 @@ describe('Signing keys', () => {
     [99_999, ['c']],
   ])('When it is second %i and tokens last sixty, then %j are left', (seconds, left) => {
     expect(kids(withoutRetired([a, b, c], after(seconds), 60))).toEqual(left);
-  });
-
-  it('When the document is of the time before keys took turns, then its keys have had theirs', () => {
-    expect(understood([a.jwk, b])).toEqual([{ jwk: a.jwk, signs_from: '1970-01-01T00:00:00.000Z' }, b]);
   });
 });

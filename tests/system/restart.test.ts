@@ -23,7 +23,8 @@ const start = () =>
     portOffset: OFFSETS.restart,
     env: {
       gateway: UNLIMITED,
-      orders: { ORDER_RECHECK_MS: '1000', ORDER_EXPIRE_MS: '6000' },
+      // Longer than a service takes to start on a busy machine: its orders must not expire meanwhile.
+      orders: { ORDER_RECHECK_MS: '1000', ORDER_EXPIRE_MS: '15000' },
       fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
     },
   });
@@ -58,7 +59,7 @@ describe('a service that is restarted', () => {
     const customer = await newCustomer(system.urls.api);
     await system.app('payments').service.stop('SIGKILL');
     const { orderId } = await placeOrder(customer);
-    const order = await untilStatus(customer, orderId, 'EXPIRED', 30_000);
+    const order = await untilStatus(customer, orderId, 'EXPIRED', 45_000);
     expect(order.reason).toBe('not paid in time');
     await system.app('payments').service.start();
     await until(

@@ -63,7 +63,7 @@ export function stockStore(state: StateStore): StockStore {
     for (const { value } of read.values())
       if ('order_id' in value) reservations.set(value.order_id, value);
       else if ('operation' in value) restocks.set(value.operation, value);
-      else products.set(value.product_id, counted(value));
+      else products.set(value.product_id, value);
     const changed = new Map<string, unknown>();
 
     /** One after the other, each on what those before it left. */
@@ -134,10 +134,7 @@ export function stockStore(state: StateStore): StockStore {
   }
 
   return {
-    product: async (id) => {
-      const stored = await state.get<StockedProduct>(productKey(id));
-      return stored && counted(stored.value);
-    },
+    product: async (id) => (await state.get<StockedProduct>(productKey(id)))?.value,
     products: readProducts,
     async list(cursor, limit) {
       const { ids, nextCursor } = await index.page(cursor, limit);
@@ -147,12 +144,6 @@ export function stockStore(state: StateStore): StockStore {
     applyToProduct: (command, demand) => apply<StockedProduct>({ command, demand }),
   };
 }
-
-/** Documents that were written before revisions were counted have none. */
-const counted = (product: StockedProduct): StockedProduct => ({
-  ...product,
-  revision: product.revision ?? 0,
-});
 
 /** @throws Problem 422 where the operation was another restock */
 function demandSame({ product_id, quantity }: Omit<Restock, 'operation'>, done: Restock | undefined): void {

@@ -12,13 +12,6 @@ export const KNOWN_FOR = 30;
 /** A new key is public this long before it signs: every replica and gateway knows it by then. Seconds. */
 export const PUBLIC_BEFORE = 120;
 
-/** The keys of a document, newest last. Keys did not take turns once: such a document is a list of bare JWKs. */
-export function understood(document: readonly (SigningKey | JWK)[]): SigningKey[] {
-  return document.map((one) =>
-    'signs_from' in one ? one : { jwk: one, signs_from: new Date(0).toISOString() },
-  );
-}
-
 /**
  * Whether it is time for a new key. A turn that begins later than any clock explains was set by one that was wrong: waiting for it
  * would end the taking of turns.

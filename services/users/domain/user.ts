@@ -32,8 +32,7 @@ export interface Account extends User {
 export interface ErasedAccount {
   user_id: string;
   erased: true;
-  /** Missing where the account was erased before there were sessions. */
-  sessions_ended?: SessionsEnded;
+  sessions_ended: SessionsEnded;
   version: number;
   changed_at: string;
 }

@@ -1,4 +1,4 @@
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import type { Logger } from '../../shared/log.ts';
 import { retryOnConflict, type StateStore } from '../../shared/state.ts';
 import { TOKEN_ALGORITHM } from '../contract.ts';
@@ -6,7 +6,6 @@ import {
   isNewKeyDue,
   KNOWN_FOR,
   PUBLIC_BEFORE,
-  understood,
   withoutRetired,
   type SigningKey,
 } from '../domain/signing-key.ts';
@@ -40,8 +39,8 @@ export function signingKeys(deps: {
 
   const turned = () =>
     retryOnConflict(async () => {
-      const stored = await state.get<(SigningKey | JWK)[]>(KEYS);
-      const before = understood(stored?.value ?? []);
+      const stored = await state.get<SigningKey[]>(KEYS);
+      const before = stored?.value ?? [];
       const time = now();
       const kept = withoutRetired(before, time, tokenTtlSeconds);
       const isDue = isNewKeyDue(kept, time, rotationSeconds);
