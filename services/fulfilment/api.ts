@@ -14,17 +14,17 @@ import { shipmentEvents, shipmentStoppedSchema, stopShipmentBody } from './contr
 export const fulfilmentApi = {
   'POST /shipments/:order_id/stop': {
     access: 'internal',
-    summary: 'Keep the parcel of an order here',
+    summary: 'Stop the shipment of an order',
     params: z.object({ order_id: id }),
     body: stopShipmentBody,
     answer: shipmentStoppedSchema,
-    problems: { 'already-dispatched': { status: 409, when: 'The parcel has left.' } },
+    problems: { 'already-dispatched': { status: 409, when: 'The parcel has left the warehouse.' } },
     examples: { 'A cancelled order': { reason: 'cancelled by the customer' } },
     answered: { status: 'STOPPED' },
   },
   'DELETE /shipments/:order_id/reason': {
     access: 'internal',
-    summary: 'Erase why the parcel of an order was stopped',
+    summary: 'Erase the reason of a stopped shipment',
     params: z.object({ order_id: id }),
     status: 204,
   },
@@ -35,7 +35,7 @@ const parcel = { order_id: EXAMPLE.order, tracking_number: EXAMPLE.tracking };
 /** The events that `fulfilment` publishes. */
 const events = describeEvents(shipmentEvents, {
   'shipment.dispatched': {
-    summary: 'The parcel has left: the order cannot be cancelled any more',
+    summary: 'The parcel has left the warehouse. The order can no longer be cancelled',
     example: parcel,
   },
   'shipment.delivered': {
@@ -43,14 +43,14 @@ const events = describeEvents(shipmentEvents, {
     example: parcel,
   },
   'shipment.stopped': {
-    summary: 'The parcel will not leave: the order may be cancelled',
+    summary: 'The parcel stays in the warehouse. The order can be cancelled',
     example: { order_id: EXAMPLE.order, reason: 'cancelled by the customer' },
   },
 });
 
 export const fulfilment: ServiceDescription = {
   name: 'fulfilment',
-  summary: 'Parcels',
+  summary: 'Shipments',
   api: fulfilmentApi,
   events: [events],
   calls: {},

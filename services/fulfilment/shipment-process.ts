@@ -49,7 +49,11 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
     const before = await store.load(orderId);
     const decision = decide(before?.value.status, trigger, before !== undefined && isDue(before.value));
     if (!decision)
-      throw new Problem(409, 'already-dispatched', 'The parcel has left; it cannot be stopped any more.');
+      throw new Problem(
+        409,
+        'already-dispatched',
+        'The parcel has left the warehouse. The shipment can no longer be stopped.',
+      );
     const { to: status, publish, job } = decision;
     if (!status) return { publish, job, shipment: before?.value };
     const shipment: Shipment = {

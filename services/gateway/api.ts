@@ -27,11 +27,12 @@ const document = z.record(z.string(), z.unknown());
 export const gatewayApi = {
   'GET /api/orders/:id/stream': {
     access: 'customer',
-    summary: 'An order, live: Server-Sent Events until it has ended',
+    summary: 'Stream the changes of an order as Server-Sent Events',
     params: z.object({ id }),
     headers: {
       'Last-Event-ID': {
-        description: 'The id (the version) of the last event that you have: it goes on after that one.',
+        description:
+          'The id of the last event that the client received. The stream resumes after that event.',
         pattern: '^\\d{0,9}$',
       },
     },
@@ -40,51 +41,53 @@ export const gatewayApi = {
     problems: {
       'invalid-last-event-id': {
         status: 400,
-        when: 'The Last-Event-ID is none of this stream, or beyond the order.',
+        when: 'The Last-Event-ID is malformed, or newer than the order.',
       },
-      'too-many-streams': { status: 429, when: 'The caller has too many streams open.' },
+      'too-many-streams': { status: 429, when: 'The caller has too many open streams.' },
     },
     answer: z.string(),
   },
   'GET /health': {
     access: 'public',
     limit: 'none',
-    summary: 'How every service is',
+    summary: 'Get the health of all services',
     answer: healthSchema,
     failures: { 503: healthSchema },
     answered: { status: 'ok', services: { orders: { status: 'ok', latency_ms: 2 } } },
   },
-  'GET /openapi.json': { access: 'public', summary: 'This document', answer: document },
+  'GET /openapi.json': { access: 'public', summary: 'Get this OpenAPI document', answer: document },
   'GET /asyncapi.json': {
     access: 'public',
-    summary: 'The events between the services, as an AsyncAPI document',
+    summary: 'Get the AsyncAPI document of all events',
     answer: document,
   },
 } satisfies ServiceApi;
 
 /** What stands at the top of the API's documentation, in Markdown. */
 export const ABOUT = `
-Orders, stock, payments and accounts of a shop.
+The API of a shop: orders, stock, payments and accounts.
 
-- **Sessions.** Register, log in, and send the access token as \`Authorization: Bearer\`. A refresh token is good for one
-  exchange; used twice, it ends its session.
-- **Repeating.** A POST with an \`Idempotency-Key\` may be sent again for a day: the same answer, marked
-  \`Idempotent-Replayed: true\`, and nothing done twice. The key with another request is a 422, while the first one is under
-  way a 409.
-- **Reading again.** What has an \`ETag\` answers \`If-None-Match\` with 304 where nothing changed, and a PUT with an
-  \`If-Match\` of something older with 412. Lists have \`Link: rel="next"\`.
-- **Live.** \`/api/orders/{id}/stream\` is Server-Sent Events, resumed by \`Last-Event-ID\`.
-- **Limits.** \`RateLimit\` and \`RateLimit-Policy\` tell what is left; beyond the limit it is 429 with \`Retry-After\`.
-- **Errors** are problem documents (RFC 9457). Their \`type\` tells which; each route lists its own.
-- **Tracing.** \`traceresponse\` and \`X-Request-Id\` name the request in Zipkin and in the logs; \`traceparent\` and
-  \`X-Request-Id\` are taken over.
-- **gRPC**: \`sidecart.v1.OrderService\` on a port of its own (50051), with reflection and health.
-- **Events**: [/asyncapi.json](/asyncapi.json).
+- **Sessions.** Register, log in, and send the access token as \`Authorization: Bearer\`. A refresh token can be exchanged
+  once. Using a refresh token twice ends the session.
+- **Retries.** A POST with an \`Idempotency-Key\` can be retried for a day. The retry gets the same response with
+  \`Idempotent-Replayed: true\`, and nothing is done twice. The same key with a different request gets 422. While the first
+  request is in progress, the key gets 409.
+- **Conditional requests.** A resource with an \`ETag\` answers \`If-None-Match\` with 304 if it has not changed. A PUT with
+  an outdated \`If-Match\` gets 412.
+- **Pages.** A list has a \`next_cursor\` and a \`Link: rel="next"\` if more items follow.
+- **Live updates.** \`/api/orders/{id}/stream\` sends Server-Sent Events. A client resumes the stream with \`Last-Event-ID\`.
+- **Rate limits.** \`RateLimit\` and \`RateLimit-Policy\` state the remaining requests. A request beyond the limit gets 429 with
+  \`Retry-After\`.
+- **Errors.** Every error is a problem document (RFC 9457). Each route lists the \`type\` of its problems.
+- **Tracing.** \`traceresponse\` and \`X-Request-Id\` identify the request in Zipkin and in the logs. The gateway uses the
+  \`traceparent\` and the \`X-Request-Id\` of the client.
+- **gRPC.** \`sidecart.v1.OrderService\` has its own port (50051), with reflection and health checks.
+- **Events.** [/asyncapi.json](/asyncapi.json) describes the events.
 `.trim();
 
 export const gateway: ServiceDescription = {
   name: 'gateway',
-  summary: 'The edge',
+  summary: 'Gateway',
   api: gatewayApi,
   events: [],
   calls: {

@@ -23,9 +23,9 @@ function isProxy(text: string): boolean {
 
 function redisProblem({ pathname, search, username, password }: URL): string | undefined {
   if (!/^\/?\d*$/.test(pathname) || search !== '')
-    return 'must end after the port, or with the number of a database, such as /0';
+    return 'must end after the port or with a database number such as /0';
   if (isDecodable(username) && isDecodable(password)) return undefined;
-  return 'must have a % in its user or password written as %25';
+  return 'must encode a % in the user or password as %25';
 }
 
 function isDecodable(text: string): boolean {

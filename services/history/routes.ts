@@ -90,7 +90,12 @@ export function routes(deps: {
     const letter = await load(req.params.id);
     parseBody(noBody, req.body);
     const event = redrivable(letter);
-    if (!event) throw new Problem(409, 'not-redrivable', 'This message is not an event of a known type.');
+    if (!event)
+      throw new Problem(
+        409,
+        'not-redrivable',
+        'The dead letter is not an event of a known type. It cannot be redriven.',
+      );
     const { dead_letter_id, type, event_id } = letter;
     await once(req, res, { what: 'redrive', request: { dead_letter_id } }, async () => {
       await inSpan('redrive dead letter', { dead_letter_id, type }, () =>

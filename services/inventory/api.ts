@@ -35,14 +35,14 @@ const product: Product = {
 export const inventoryApi = {
   'GET /api/inventory': {
     access: 'customer',
-    summary: 'The catalogue',
+    summary: 'List products',
     query: pageQuery,
     answer: productListSchema,
     answered: { items: [product], next_cursor: null },
   },
   'GET /api/inventory/:product_id': {
     access: 'customer',
-    summary: 'A product',
+    summary: 'Get a product',
     params,
     tagged: true,
     answer: productSchema,
@@ -50,7 +50,7 @@ export const inventoryApi = {
   },
   'PUT /api/inventory/:product_id': {
     access: 'admin',
-    summary: 'Make a product, or name and price it anew',
+    summary: 'Create or update a product',
     params,
     creates: true,
     tagged: true,
@@ -61,7 +61,7 @@ export const inventoryApi = {
   },
   'POST /api/inventory/:product_id/restock': {
     access: 'admin',
-    summary: 'Add to the stock of a product',
+    summary: 'Restock a product',
     params,
     idempotent: true,
     body: restockBody,
@@ -71,7 +71,7 @@ export const inventoryApi = {
   },
   'GET /products': {
     access: 'internal',
-    summary: 'Some products, those that exist',
+    summary: 'Get products by their ids',
     query: productsQuery,
     answer: productsSchema,
   },
@@ -80,15 +80,15 @@ export const inventoryApi = {
 /** What inventory publishes. */
 const events = describeEvents(inventoryEvents, {
   'inventory.reserved': {
-    summary: 'All lines of an order are set aside',
+    summary: 'All lines of an order are reserved',
     example: { order_id: EXAMPLE.order },
   },
   'inventory.rejected': {
-    summary: 'Nothing is set aside for an order: there is not enough of something',
-    example: { order_id: EXAMPLE.order, reason: 'not enough of mug-blue' },
+    summary: 'No line of an order is reserved, because stock is missing',
+    example: { order_id: EXAMPLE.order, reason: 'not enough stock of mug-blue' },
   },
   'stock.low': {
-    summary: 'A sale took the stock of a product to its threshold or below',
+    summary: 'A sale reduced the stock of a product to its threshold or below',
     example: { product_id: EXAMPLE.product, available: 5 },
   },
 });

@@ -54,7 +54,7 @@ function example(status: OrderStatus, version: number, more: Partial<Order> = {}
 export const ordersApi = {
   'GET /api/orders/:id': {
     access: 'customer',
-    summary: 'An order',
+    summary: 'Get an order',
     params,
     tagged: true,
     answer: orderSchema,
@@ -68,10 +68,10 @@ export const ordersApi = {
     status: 201,
     answer: orderAcceptedSchema,
     problems: {
-      'price-differs': { status: 409, when: 'A price, the amount or the currency is not that of the shop.' },
-      'unknown-product': { status: 422, when: 'The shop has no such product.' },
+      'price-differs': { status: 409, when: 'A price, the amount or the currency has changed.' },
+      'unknown-product': { status: 422, when: 'A product does not exist.' },
       'mixed-currencies': { status: 422, when: 'The products have different currencies.' },
-      'unknown-customer': { status: 422, when: 'There is no such customer.' },
+      'unknown-customer': { status: 422, when: 'The customer does not exist.' },
     },
     examples: {
       'A cart': { items: [{ product_id: EXAMPLE.product, quantity: 2 }], payment },
@@ -80,14 +80,14 @@ export const ordersApi = {
     answered: {
       order_id: EXAMPLE.order,
       status: 'PENDING',
-      message: 'The order is accepted. Its status tells how it goes on.',
+      message: 'Order accepted. Poll or stream its status for progress.',
       total: 2580,
       currency: 'EUR',
     },
   },
   'GET /api/orders/:id/events': {
     access: 'customer',
-    summary: 'What happened to an order',
+    summary: 'List the events of an order',
     params,
     answer: orderEventListSchema,
     answered: {
@@ -110,14 +110,14 @@ export const ordersApi = {
     body: cancelBody.optional(),
     answer: orderSchema,
     problems: {
-      'not-cancellable': { status: 409, when: 'The order has been shipped, or has ended otherwise.' },
+      'not-cancellable': { status: 409, when: 'The order is already shipped or final.' },
     },
     examples: { 'With a reason': { reason: 'Found it at home' } },
     answered: example('CANCELLED', 4, { reason: 'Found it at home' }),
   },
   'PUT /api/orders/:id/status': {
     access: 'admin',
-    summary: 'Bring an order into a status by hand',
+    summary: "Set an order's status",
     params,
     tagged: true,
     body: putStatusBody,
@@ -125,42 +125,42 @@ export const ordersApi = {
     problems: {
       'illegal-transition': {
         status: 409,
-        when: 'The order cannot come into this status from the one it is in.',
+        when: 'The order cannot change from its current status to this status.',
       },
-      'not-cancellable': { status: 409, when: 'The order has been shipped, or has ended otherwise.' },
+      'not-cancellable': { status: 409, when: 'The order is already shipped or final.' },
     },
     examples: { 'Ship it': { status: 'SHIPPED' } },
     answered: example('SHIPPED', 4),
   },
   'GET /orders/:id/payment-method': {
     access: 'internal',
-    summary: 'How an order is to be paid, for payments only',
+    summary: 'Get the payment method of an order',
     params,
     answer: paymentMethodSchema,
     answered: payment,
     problems: {
-      forbidden: { status: 403, when: 'The caller is not payments.' },
-      'card-erased': { status: 410, when: 'The payment is decided, or the order has ended.' },
+      forbidden: { status: 403, when: 'The caller is not `payments`.' },
+      'card-erased': { status: 410, when: 'The payment is decided, or the order is final.' },
     },
   },
   'DELETE /orders/:id/reason': {
     access: 'internal',
-    summary: 'Erase what somebody wrote as the reason of a cancellation',
+    summary: 'Erase the reason of a cancelled order',
     params,
     answer: orderSchema,
     answered: example('CANCELLED', 4, { reason: ERASED_REASON }),
   },
   'GET /orders/:id/changes': {
     access: 'internal',
-    summary: 'What an order became by each of its events',
+    summary: 'List the changes of an order after a version',
     params,
     query: orderChangesQuery,
-    problems: { 'no-such-version': { status: 400, when: 'The order has not come to this version.' } },
+    problems: { 'no-such-version': { status: 400, when: 'The order has not reached this version.' } },
     answer: orderChangesSchema,
   },
   'GET /orders': {
     access: 'internal',
-    summary: 'Orders off their streams: those that are final, oldest first, or some by their ids',
+    summary: 'List final orders, oldest first, or get orders by their ids',
     query: ordersQuery,
     answer: orderListSchema,
     answered: { items: [example('DELIVERED', 5)], next_cursor: '100' },
@@ -178,20 +178,20 @@ const events = describeEvents(orderEvents, {
     example: { order: example('PENDING', 1) },
   },
   'payment.requested': {
-    summary: 'The stock of the order is reserved: it is to be paid',
+    summary: 'The stock of the order is reserved, and the payment is due',
     example: { order: example('RESERVED', 2) },
   },
   'order.paid': {
-    summary: 'The order is paid: its stock is sold, it is to be shipped',
+    summary: 'The order is paid, and can be shipped',
     example: { order: example('PAID', 3) },
   },
   'order.payment_failed': {
-    summary: 'The order ended: it could not be paid',
+    summary: 'The payment of the order failed',
     ...ended('PAYMENT_FAILED', 3, 'card declined'),
   },
   'order.rejected': {
-    summary: 'The order ended: there is not enough stock',
-    ...ended('REJECTED', 2, 'not enough of mug-blue'),
+    summary: 'The order is rejected, because stock is missing',
+    ...ended('REJECTED', 2, 'not enough stock of mug-blue'),
   },
   'order.shipped': {
     summary: 'The order has left the warehouse',
@@ -202,29 +202,29 @@ const events = describeEvents(orderEvents, {
     example: { order: example('DELIVERED', 5, { tracking_number: EXAMPLE.tracking }) },
   },
   'order.cancelled': {
-    summary: 'The order ended: it was cancelled. What was paid is refunded',
+    summary: 'The order is cancelled. A captured payment is refunded',
     ...ended('CANCELLED', 4, 'cancelled by the customer'),
   },
   'order.expired': {
-    summary: 'The order ended: it was not paid in time',
+    summary: 'The order has expired, because it was not paid in time',
     ...ended('EXPIRED', 3, 'not paid in time'),
   },
   'order.refunded': {
-    summary: 'What was paid for the order was given back after it was shipped. Its status stays',
+    summary: 'A shipped or delivered order is refunded. Its status does not change',
     example: { order: example('DELIVERED', 6, { tracking_number: EXAMPLE.tracking, refunded: 2580 }) },
   },
 });
 
 const broadcasts = describeEvents(orderBroadcasts, {
   'orders.changed': {
-    summary: 'Some orders have changed: said to every gateway, for live updates',
+    summary: 'Orders have changed. Every gateway replica receives the event, for live updates',
     example: { changed: [{ order_id: EXAMPLE.order, version: 3 }] },
   },
 });
 
 export const orders: ServiceDescription = {
   name: 'orders',
-  summary: 'Orders and how they go',
+  summary: 'Orders and their lifecycle',
   api: ordersApi,
   events: [broadcasts, events],
   calls: {

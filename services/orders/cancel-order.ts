@@ -46,5 +46,5 @@ function cancelledOr409(order: Order): Order {
 }
 
 function tooLate(status: string): Problem {
-  return new Problem(409, 'not-cancellable', `An order that is ${status} cannot be cancelled.`);
+  return new Problem(409, 'not-cancellable', `An order with status ${status} cannot be cancelled.`);
 }

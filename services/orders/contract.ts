@@ -118,10 +118,7 @@ export const paymentMethodSchema = z.strictObject({
   method: z.literal('card'),
   card_token: z
     .string()
-    .regex(
-      /^(?!(?:[_-]*[0-9]){12,19}[_-]*$)[A-Za-z0-9_-]{1,64}$/,
-      'must be a card token, never the number of a card',
-    ),
+    .regex(/^(?!(?:[_-]*[0-9]){12,19}[_-]*$)[A-Za-z0-9_-]{1,64}$/, 'must be a card token, not a card number'),
 });
 export type PaymentMethod = z.infer<typeof paymentMethodSchema>;
 

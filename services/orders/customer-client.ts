@@ -20,7 +20,7 @@ export function createCustomerClient(sidecar: Pick<Sidecar, 'invoke'>): Customer
         headers: headersOf(caller),
       });
       if (status === 404)
-        throw new Problem(422, 'unknown-customer', 'There is no such customer.', {
+        throw new Problem(422, 'unknown-customer', 'Customer not found.', {
           errors: [{ field: 'customer_id', message: 'is not a customer of this shop' }],
         });
       if (status !== 200) throw unavailable();

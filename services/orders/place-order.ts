@@ -117,7 +117,7 @@ export function createPlaceOrder(deps: {
     const seconds = admission.retryAfterSeconds(at);
     if (seconds !== undefined) {
       shed.inc();
-      throw new Overload('Too many orders are waiting. Retry-After says when to try again.', seconds);
+      throw new Overload('Too many orders are waiting. Try again after the time in Retry-After.', seconds);
     }
     admission.onAccepted(at);
     try {

@@ -48,13 +48,13 @@ export function createRoutes(deps: {
     const caller = callerOf(req);
     const { draft, payment, customer_id } = parseOrder(req.body);
     const customerId = customer_id ?? caller.id;
-    if (!mayRead(caller, customerId)) throw forbidden('customer_id must be your own.');
+    if (!mayRead(caller, customerId)) throw forbidden('`customer_id` must be the id of the caller.');
     if (customerId !== caller.id) await assertCustomerExists(caller, customerId);
     const place = async (orderId: string, hasIdempotencyKey: boolean) => {
       const request = { orderId, hasIdempotencyKey, customerId, draft, payment };
       const { order, replayed } = await placeOrder(request);
       const { order_id, total, currency } = order;
-      const message = 'The order is accepted. Its status tells how it goes on.';
+      const message = 'Order accepted. Poll or stream its status for progress.';
       return {
         status: 201,
         headers: { location: `/api/orders/${order_id}` },
@@ -102,13 +102,18 @@ export function createRoutes(deps: {
 
   router.get('/orders/:id/payment-method', async (req, res) => {
     // The caller's sidecar sets this header. No caller can set it.
-    if (req.get('dapr-caller-app-id') !== 'payments') throw forbidden('This is for payments only.');
+    if (req.get('dapr-caller-app-id') !== 'payments') throw forbidden('Only `payments` can call this route.');
     const orderId = parsePath(orderIdSchema, req.params.id, 'order');
     aboutOrder(orderId);
     const found = await store.load(orderId);
     if (!found) throw notFound('order');
     const { payment } = found.value;
-    if (!payment) throw new Problem(410, 'card-erased', 'Nothing is to be paid for this order any more.');
+    if (!payment)
+      throw new Problem(
+        410,
+        'card-erased',
+        'The payment is decided or the order is final. The payment method was erased.',
+      );
     res.set('cache-control', 'no-store').json(payment);
   });
 
@@ -123,7 +128,7 @@ export function createRoutes(deps: {
     const { order_id, events } = await loadVisibleOrder(callerOf(req), req.params.id);
     const { after } = parseQuery(orderChangesQuery, req.query);
     if (after > events.length)
-      throw new Problem(400, 'no-such-version', 'The order has not come to this version.');
+      throw new Problem(400, 'no-such-version', 'The order has not reached this version.');
     const items = events.slice(after).map(({ type, version }) => ({
       type,
       order: replay(order_id, events.slice(0, version)),
@@ -165,7 +170,11 @@ export function createRoutes(deps: {
     const order = type ? (await applyTrigger(order_id, { type }, precondition))?.order : current;
     if (!order) throw notFound('order');
     if (order.status === status) return order;
-    throw new Problem(409, 'illegal-transition', `An order that is ${order.status} cannot become ${status}.`);
+    throw new Problem(
+      409,
+      'illegal-transition',
+      `An order with status ${order.status} cannot change to ${status}.`,
+    );
   }
 
   return router;

@@ -31,14 +31,14 @@ const payment: Payment = {
 export const paymentsApi = {
   'GET /api/payments': {
     access: 'customer',
-    summary: 'The payment of an order',
+    summary: 'Get the payment of an order',
     query: paymentListQuery,
     answer: paymentListSchema,
     answered: { items: [payment], next_cursor: null },
   },
   'GET /api/payments/ledger/:order_id': {
     access: 'admin',
-    summary: 'What the provider booked for an order',
+    summary: 'Get the ledger of the payment provider for an order',
     params,
     answer: ledgerSchema,
     answered: {
@@ -51,16 +51,16 @@ export const paymentsApi = {
   },
   'POST /api/payments/:order_id/refund': {
     access: 'admin',
-    summary: 'Give the money of an order back that was shipped or delivered',
+    summary: 'Refund a shipped or delivered order',
     params,
     idempotent: true,
     body: noBody.optional(),
     answer: paymentSchema,
     problems: {
-      'nothing-captured': { status: 409, when: 'Nothing was captured that could be refunded.' },
+      'nothing-captured': { status: 409, when: 'The order has no captured payment.' },
       'order-not-delivered': {
         status: 409,
-        when: 'The order is not shipped yet: cancelling it refunds it.',
+        when: 'The order is not shipped yet. Cancel the order instead.',
       },
     },
     answered: { ...payment, status: 'REFUNDED', refunded: 2580 },
@@ -70,22 +70,22 @@ export const paymentsApi = {
 /** The events that `payments` publishes. */
 const events = describeEvents(paymentEvents, {
   'payment.processed': {
-    summary: 'The money of an order is captured',
+    summary: 'The payment of an order is captured',
     example: { order_id: EXAMPLE.order, payment_id: EXAMPLE.payment },
   },
   'payment.failed': {
-    summary: 'No money is kept for an order',
+    summary: 'The payment of an order failed. No money is kept',
     example: { order_id: EXAMPLE.order, reason: 'card declined' },
   },
   'payment.refunded': {
-    summary: 'Money was given back for an order',
+    summary: 'The payment of an order is refunded',
     example: { order_id: EXAMPLE.order, payment_id: EXAMPLE.payment, refunded: 2580, currency: 'EUR' },
   },
 });
 
 export const payments: ServiceDescription = {
   name: 'payments',
-  summary: 'Charges and refunds',
+  summary: 'Payments and refunds',
   api: paymentsApi,
   events: [events],
   calls: { orders: ['GET /orders', 'GET /orders/:id/payment-method'] },

@@ -150,7 +150,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
         if (nextStep(before.value, 'refund', maxAttempts) === 'reverse')
           return reverse(before, 'refunded by the shop');
         if (before.value.status === 'REFUNDED') return before.value;
-        throw new Problem(409, 'nothing-captured', 'Nothing was captured that could be refunded.');
+        throw new Problem(409, 'nothing-captured', 'The order has no captured payment to refund.');
       });
     },
   };

@@ -50,7 +50,7 @@ export class ProviderError extends Problem {
   readonly reason: 'provider timeout' | 'provider unreachable';
 
   constructor(reason: ProviderError['reason']) {
-    super(503, 'unavailable', 'The payment provider does not answer right now. Please try again.');
+    super(503, 'unavailable', 'The payment provider is unavailable. Try again later.');
     this.reason = reason;
   }
 }

@@ -43,7 +43,7 @@ export function createRefundPayment(deps: {
     throw new Problem(
       409,
       'order-not-delivered',
-      'Only an order that was shipped or delivered is refunded here. Cancel this order instead: that refunds it.',
+      'The order is not shipped yet. Cancel the order instead, which refunds the payment.',
     );
   }
 

@@ -17,7 +17,10 @@ export type Access = 'public' | 'customer' | 'admin' | 'internal';
 
 export interface Operation {
   access: Access;
+  /** A few words in the imperative: `Place an order`. */
   summary: string;
+  /** Sentences for what the summary leaves out. */
+  description?: string;
   /** The variables of the path. What does not match them does not exist: 404. */
   params?: z.ZodObject;
   query?: z.ZodObject;

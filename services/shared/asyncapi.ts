@@ -36,7 +36,7 @@ export function asyncApi(services: readonly ServiceDescription[]): Json {
     info: {
       title: 'Sidecart events',
       version: '1',
-      description: 'What happens to orders, stock, payments, parcels and accounts, as CloudEvents 1.0.',
+      description: 'Events of orders, stock, payments, shipments and accounts, as CloudEvents 1.0.',
       license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
       tags: speakers.map(({ name }) => tagOf(name)),
     },
@@ -68,10 +68,10 @@ function message({ published, descriptions }: DescribedEvents, type: string): Js
         summary,
         payload: {
           specversion: '1.0',
-          id: 'an-id-that-is-the-same-when-it-is-said-again',
+          id: 'the-same-id-when-the-event-is-republished',
           source,
           type,
-          subject: 'what-it-happened-to',
+          subject: 'the-id-of-the-order-product-or-user',
           time: '2026-01-05T09:30:00.000Z',
           datacontenttype: 'application/json',
           data: example,

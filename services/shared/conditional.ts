@@ -19,11 +19,11 @@ export const withoutCodings = (tags: string): string => tags.replaceAll(CODING, 
  */
 export function demandMatch(req: Request, etag: string | undefined): void {
   if (req.get('if-none-match')?.trim() === '*' && etag !== undefined)
-    throw preconditionFailed('It exists already.');
+    throw preconditionFailed('The resource already exists.');
   const expected = req.get('if-match');
   if (expected === undefined || (expected.trim() === '*' && etag !== undefined)) return;
   const tags = expected.split(',').map((tag) => tag.trim());
-  if (etag === undefined) throw preconditionFailed('It does not exist.');
+  if (etag === undefined) throw preconditionFailed('The resource does not exist.');
   // The comparison is the strong one: what a proxy has changed is no proof that the caller has seen this version.
   if (!tags.includes(etag)) throw preconditionFailed(whyNoneMatches(tags, etag));
 }
@@ -32,7 +32,8 @@ const preconditionFailed = (detail: string) => new Problem(412, 'precondition-fa
 
 function whyNoneMatches(tags: readonly string[], etag: string): string {
   if (tags.some((tag) => withoutCodings(tag).replace(/^W\//, '') === etag))
-    return 'The entity tag was changed by a proxy that compresses. Read it again with "Accept-Encoding: identity".';
-  if (tags.includes(etag.slice(1, -1))) return 'An entity tag in If-Match stands in quotes, as ETag has it.';
-  return 'It has changed since you read it. Read it again.';
+    return 'A compressing proxy changed the entity tag. Fetch the resource again with "Accept-Encoding: identity".';
+  if (tags.includes(etag.slice(1, -1)))
+    return 'An entity tag in If-Match must be in quotes, as in the ETag header.';
+  return 'The resource has changed. Fetch it again and retry.';
 }

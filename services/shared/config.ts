@@ -29,7 +29,7 @@ export const baseConfig = z.object({
 
 /** Spans go to exactly this URL, and what Zipkin answers to a wrong one reaches nobody. */
 function zipkinProblem(parsed: URL): string | undefined {
-  if (hasCredentials(parsed)) return 'must have no user and no password: the spans are sent without';
+  if (hasCredentials(parsed)) return 'must have no user and no password: spans are sent without credentials';
   return parsed.pathname === '/' ? 'must have the path to which spans are sent' : undefined;
 }
 

@@ -68,4 +68,4 @@ export function groupCommit<Item, Result>(
     });
 }
 
-const tooMany = () => new Overload('Too many requests are waiting.');
+const tooMany = () => new Overload('Too many requests are waiting. Try again later.');

@@ -25,14 +25,14 @@ export interface HttpOptions {
 type Refusal = [status: number, slug: string, detail: string];
 
 const CLIENT_ERRORS: Record<string, Refusal> = {
-  HPE_HEADER_OVERFLOW: [431, 'headers-too-large', 'The target and the headers are too large.'],
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'too-large', 'The extensions of a chunk are too large.'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request-timeout', 'The request did not come in time.'],
+  HPE_HEADER_OVERFLOW: [431, 'headers-too-large', 'The URL and the headers are too large. Shorten them.'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'too-large', 'The chunk extensions are too large.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request-timeout', 'The request did not arrive in time. Send it again.'],
 };
-const NOT_HTTP: Refusal = [400, 'bad-request', 'This is not an HTTP request.'];
+const NOT_HTTP: Refusal = [400, 'bad-request', 'The request is not valid HTTP.'];
 const NO_HOST: Refusal = [400, 'bad-request', 'The Host header is missing.'];
-const NOT_EXPECTED: Refusal = [417, 'expectation-failed', 'Expect may be nothing but 100-continue.'];
-const NO_TUNNEL: Refusal = [501, 'not-implemented', 'This is no proxy: there is no CONNECT.'];
+const NOT_EXPECTED: Refusal = [417, 'expectation-failed', 'The Expect header must be 100-continue.'];
+const NO_TUNNEL: Refusal = [501, 'not-implemented', 'The CONNECT method is not supported.'];
 
 /** A problem document about a request that does not reach the app. */
 function answerTo([status, slug, detail]: Refusal) {

@@ -97,7 +97,7 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
       throw new Problem(
         409,
         'idempotency-key-in-use',
-        'The first request with this key is being worked on.',
+        'The first request with this Idempotency-Key is in progress. Try again later.',
         {
           headers: { 'retry-after': '1' },
         },
@@ -116,7 +116,7 @@ export const keyReused = () =>
   new Problem(
     422,
     'idempotency-key-reused',
-    'This Idempotency-Key was used for another request within the last day. Use a new one, such as a UUID, for each request.',
+    'This Idempotency-Key was used for a different request. Use a new key, such as a UUID, for each request.',
   );
 
 function send(res: Response, { status, headers = {}, body, isRepeated }: Reply): void {
@@ -148,7 +148,7 @@ function idempotencyKeyOf(req: Request): string | undefined {
     throw new Problem(
       400,
       'invalid-idempotency-key',
-      'The Idempotency-Key must be 1 to 255 visible characters.',
+      'The Idempotency-Key must have 1 to 255 visible ASCII characters.',
     );
   return key;
 }

@@ -39,14 +39,14 @@ export function callerOf(req: Request): Caller {
     role: req.get(CALLER_ROLE),
     session: req.get(CALLER_SESSION),
   });
-  if (!parsed.success) throw new Problem(401, 'unauthenticated', 'This needs an access token.');
+  if (!parsed.success) throw new Problem(401, 'unauthenticated', 'An access token is required.');
   return parsed.data;
 }
 
 /** @throws Problem 401 or 403 */
 export function requireAdmin(req: Request): Caller {
   const caller = callerOf(req);
-  if (caller.role !== 'admin') throw forbidden('This is for administrators.');
+  if (caller.role !== 'admin') throw forbidden('Only administrators can call this route.');
   return caller;
 }
 

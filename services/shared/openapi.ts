@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { parted, type Operation, type ServiceDescription } from './api.ts';
 import { linksOf, type Described } from './openapi-links.ts';
@@ -67,10 +68,11 @@ function describe(
   named: Record<string, z.ZodType>,
 ): Json {
   const { operation } = described;
-  const { access, summary, body, examples } = operation;
+  const { access, summary, description, body, examples } = operation;
   const parameters = parametersOf(operation, audience);
   return {
     summary: access === 'admin' ? `${summary} (administrators)` : summary,
+    ...(description === undefined ? {} : { description }),
     security: audience === 'sidecar' ? [{ sidecar: [] }] : access === 'public' ? [] : [{ token: [] }],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body
@@ -98,7 +100,7 @@ const toExamples = (examples: Readonly<Record<string, unknown>>) =>
     ]),
   );
 
-const SAME_AGAIN = 'The same key again gives the same answer, and nothing is done twice.';
+const SAME_AGAIN = 'A retry with the same key gets the same response, and nothing is done twice.';
 const VISIBLE = { type: 'string', pattern: '^[!-~]{1,255}$' };
 
 function parametersOf(
@@ -118,19 +120,21 @@ function parametersOf(
     ...(query ? propertiesOf('query', query) : []),
     ...(idempotent ? [header('Idempotency-Key', SAME_AGAIN, false, VISIBLE)] : []),
     ...(tagged && !body
-      ? [header('If-None-Match', 'An ETag: answered with 304 while it is still that one.')]
+      ? [header('If-None-Match', 'An ETag. The response is 304 if the resource still has this ETag.')]
       : []),
     ...(tagged && body
-      ? [header('If-Match', 'An ETag: answered with 412 where it is not that one any more.')]
+      ? [header('If-Match', 'An ETag. The response is 412 if the resource has another ETag.')]
       : []),
-    ...(creates ? [header('If-None-Match', '`*`: answered with 412 where there is one already.')] : []),
+    ...(creates ? [header('If-None-Match', '`*`: the response is 412 if the resource already exists.')] : []),
     ...Object.entries(headers ?? {}).map(([name, { description, pattern }]) =>
       header(name, description, false, { type: 'string', pattern }),
     ),
     ...(to === 'sidecar' && (access === 'customer' || access === 'admin')
       ? [
-          header('x-caller-id', 'Who calls, as the gateway established it.', true),
-          header('x-caller-role', 'What the caller may do.', true, { enum: ['customer', 'admin'] }),
+          header('x-caller-id', 'The id of the caller, set by the gateway.', true),
+          header('x-caller-role', 'The role of the caller, set by the gateway.', true, {
+            enum: ['customer', 'admin'],
+          }),
         ]
       : []),
   ];
@@ -166,7 +170,7 @@ function responsesOf(
     failures = {},
   } = operation;
   const success: Json = {
-    description: status === 201 ? 'Made' : status === 202 ? 'Accepted' : 'Done',
+    description: STATUS_CODES[status] ?? '',
     ...(tagged ? { headers: { ETag: { schema: { type: 'string' } } } } : {}),
     ...(answer
       ? {
@@ -182,15 +186,15 @@ function responsesOf(
   };
   return {
     [status]: success,
-    ...(operation.mayBeEmpty ? { 204: { description: 'There is nothing left to tell' } } : {}),
-    ...(creates ? { 201: { ...success, description: 'Made' } } : {}),
-    ...(tagged && !body ? { 304: { description: 'It is still the one that you have' } } : {}),
+    ...(operation.mayBeEmpty ? { 204: { description: 'No more events' } } : {}),
+    ...(creates ? { 201: { ...success, description: 'Created' } } : {}),
+    ...(tagged && !body ? { 304: { description: 'Not modified' } } : {}),
     ...problemsOf(operation, audience),
     ...Object.fromEntries(
       Object.entries(failures).map(([failure, schema]) => [
         failure,
         {
-          description: 'It cannot be done right now.',
+          description: 'The service is unavailable.',
           content: { 'application/json': { schema: reference(named, schema) ?? toSchema(schema, 'output') } },
         },
       ]),

@@ -94,7 +94,7 @@ function decode(cursor: string): number {
 
 /** The cursor is none that this list gave. */
 export const foreignCursor = () =>
-  new Problem(400, 'invalid-query', 'The cursor is not one of this list.', {
+  new Problem(400, 'invalid-query', 'The cursor does not belong to this list.', {
     errors: [{ field: 'cursor', message: 'must be a next_cursor of this list' }],
   });
 

@@ -62,17 +62,22 @@ export class Overload extends Problem {
   }
 }
 
-export const notFound = (what: string) => new Problem(404, 'not-found', `There is no such ${what}.`);
+export const notFound = (what: string) =>
+  new Problem(404, 'not-found', `${what.charAt(0).toUpperCase()}${what.slice(1)} not found.`);
 export const forbidden = (detail: string) => new Problem(403, 'forbidden', detail);
-export const unavailable = (detail = 'The service cannot answer right now. Please try again.') =>
+export const unavailable = (detail = 'The service is temporarily unavailable. Try again later.') =>
   new Problem(503, 'unavailable', detail);
 
 /** The same for the errors of Express's own body parser: https://github.com/expressjs/body-parser#errors. */
 const BODY_ERRORS: Record<string, Problem> = {
   'entity.parse.failed': new Problem(400, 'malformed-json', 'The body is not valid JSON.'),
   'entity.too.large': new Problem(413, 'too-large', 'The body is larger than 100 KB.'),
-  'encoding.unsupported': new Problem(415, 'unsupported-encoding', 'The content encoding is not supported.'),
-  'charset.unsupported': new Problem(415, 'unsupported-charset', 'The charset is not supported; use UTF-8.'),
+  'encoding.unsupported': new Problem(
+    415,
+    'unsupported-encoding',
+    'The content encoding is not supported. Use gzip, deflate, br or identity.',
+  ),
+  'charset.unsupported': new Problem(415, 'unsupported-charset', 'The charset is not supported. Use UTF-8.'),
 };
 
 /** What may be told of an error; nothing of what is inside. */
@@ -83,8 +88,12 @@ export function problemOf(error: unknown): Problem {
   const known = type ? BODY_ERRORS[type] : undefined;
   if (known) return known;
   if (status && status >= 400 && status < 500)
-    return new Problem(status, 'bad-request', 'The request could not be read.');
-  return new Problem(500, 'internal-error', 'Something went wrong on our side.');
+    return new Problem(status, 'bad-request', 'The request is malformed.');
+  return new Problem(
+    500,
+    'internal-error',
+    'An internal error occurred. Report the `request_id` if the error persists.',
+  );
 }
 
 /** Sends a problem document (`application/problem+json`), with members of its own if `more` has any. */
@@ -119,5 +128,5 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
 
 /** Stands after all routes. */
 export const unknownRoute: RequestHandler = () => {
-  throw new Problem(404, 'not-found', 'There is nothing at this address.');
+  throw new Problem(404, 'not-found', 'No route matches this URL.');
 };

@@ -91,7 +91,7 @@ export function probes(
     const [hasSidecar, breakers] = await Promise.all([sidecar.isReady(), openBreakers()]);
     const more = breakers.length > 0 ? { open_breakers: breakers } : {};
     if (isReady() && hasSidecar) res.json({ status: 'ready', ...more });
-    else sendProblem(res, unavailable('The service is starting, or its sidecar is out.'), more);
+    else sendProblem(res, unavailable('The service is starting, or its sidecar is unavailable.'), more);
   });
   router.get(
     '/metrics',

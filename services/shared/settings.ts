@@ -130,10 +130,10 @@ export const origin = z.string().transform((text, context) => {
 });
 
 function originProblem(parsed: URL | undefined): string | undefined {
-  if (!parsed) return 'must be http:// or https://, a host, and a port where it is not the usual one';
+  if (!parsed) return 'must be http:// or https://, a host, and a port unless it is the default port';
   const { pathname, search, hash, hostname } = parsed;
-  if (hostname.includes('*')) return 'must name one host: a * is not replaced';
-  if (!/^([a-z\d._-]+|\[[a-f\d:.]+\])$/.test(hostname)) return 'must have a host name that browsers know';
+  if (hostname.includes('*')) return 'must name one host: wildcards are not supported';
+  if (!/^([a-z\d._-]+|\[[a-f\d:.]+\])$/.test(hostname)) return 'must have a host name that browsers accept';
   if (hasCredentials(parsed)) return 'must have no user and no password: an origin has none';
   if (pathname !== '/' || search !== '' || hash !== '')
     return 'must end after the host or port: an origin has no path, no query and no fragment';

@@ -7,15 +7,17 @@ export const money = z
   .int()
   .min(0)
   .max(Number.MAX_SAFE_INTEGER)
-  .describe('In the minor unit of its currency by ISO 4217: 1290 is EUR 12.90, JPY 1290 or KWD 1.290.');
+  .describe('Amount in the minor unit of its ISO 4217 currency: 1290 is EUR 12.90, JPY 1290 or KWD 1.290.');
 /** What has the form of an ISO 4217 code; so old documents and events stay readable when the list changes. */
 export const currency = z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as EUR');
 /** A currency in which something can be priced from now on. */
-export const pricingCurrency = z.enum(CURRENCIES, { error: 'must be a currency of ISO 4217 such as EUR' });
+export const pricingCurrency = z.enum(CURRENCIES, { error: 'must be an ISO 4217 currency such as EUR' });
 /** RFC 3339 in UTC. */
 export const timestamp = z.iso.datetime();
 /** Ids of products are the shop's own words, such as `mug-blue`. Case matters: services/decisions/0050-one-spelling.md. */
-export const productId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1 to 64 of A-Z a-z 0-9 _ -');
+export const productId = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must have 1 to 64 characters of A-Z a-z 0-9 _ -');
 /** The body of a request that needs none. */
 export const noBody = z.strictObject({});
 /**
@@ -41,11 +43,11 @@ export const freeText = (maxLength: number) =>
     .regex(/^[^\u0000-\u001f\u007f-\u009f]*$/, 'must have no control characters')
     .refine(
       (text) => text === '' || (!HIDDEN.test(text) && VISIBLE.test(text)),
-      'must be well-formed Unicode that can be seen, without invisible characters',
+      'must be visible, well-formed Unicode without invisible characters',
     );
 
 const ADDRESS_HINT =
-  "must be an address such as ada@example.com: before the @ letters and digits of ASCII and .!#$%&'*+/=?^_`{|}~-, at most 64";
+  "must be an address such as ada@example.com, with at most 64 ASCII letters, digits or .!#$%&'*+/=?^_`{|}~- before the @";
 /**
  * RFC 5321 (4.1.2) without quoted local parts and address literals, which mail programs take for several addresses, and with
  * the top-level domains of RFC 5890: services/decisions/0024-addresses-and-names.md.

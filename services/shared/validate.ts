@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { fieldMessage } from './field-message.ts';
 import { notFound, Problem, unavailable, type FieldError } from './problem.ts';
 import type { SidecarResponse } from './sidecar-call.ts';
 
@@ -16,9 +17,9 @@ function fieldErrors(error: z.ZodError): FieldError[] {
  * @throws Problem 422 that names every wrong field
  */
 export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.infer<Schema> {
-  const result = schema.safeParse(body ?? {});
+  const result = schema.safeParse(body ?? {}, { error: fieldMessage });
   if (result.success) return result.data;
-  throw new Problem(422, 'invalid-input', 'The body has fields that are not valid.', {
+  throw new Problem(422, 'invalid-input', 'The body has invalid fields. See `errors`.', {
     errors: fieldErrors(result.error),
   });
 }
@@ -29,9 +30,9 @@ export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknow
  * @throws Problem 400 that names every wrong parameter
  */
 export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: unknown): z.infer<Schema> {
-  const result = schema.safeParse(query);
+  const result = schema.safeParse(query, { error: fieldMessage });
   if (result.success) return result.data;
-  throw new Problem(400, 'invalid-query', 'The query has parameters that are not valid.', {
+  throw new Problem(400, 'invalid-query', 'The query has invalid parameters. See `errors`.', {
     errors: fieldErrors(result.error),
   });
 }

@@ -49,7 +49,8 @@ export interface Accounts {
   ensureAdmin: (admin: { email: string; password: string }) => Promise<void>;
 }
 
-const emailTaken = () => new Problem(409, 'email-taken', 'There is an account with this e-mail address.');
+const emailTaken = () =>
+  new Problem(409, 'email-taken', 'An account with this e-mail address already exists. Use another address.');
 
 export function accounts(deps: {
   store: UserStore;

@@ -18,7 +18,7 @@ import {
 } from './contract.ts';
 
 const params = z.object({ id });
-const EMAIL_TAKEN = { status: 409, when: 'There is an account with this e-mail address.' };
+const EMAIL_TAKEN = { status: 409, when: 'An account with this e-mail address already exists.' };
 const password = 'correct horse';
 const user: User = {
   user_id: EXAMPLE.customer,
@@ -39,7 +39,7 @@ export const usersApi = {
   'POST /api/users/register': {
     access: 'public',
     limit: 'auth',
-    summary: 'Make an account',
+    summary: 'Register a user',
     idempotent: true,
     body: registerBody,
     status: 201,
@@ -51,11 +51,11 @@ export const usersApi = {
   'POST /api/users/login': {
     access: 'public',
     limit: 'auth',
-    summary: 'Begin a session: get an access token and a refresh token',
+    summary: 'Log in',
     body: loginBody,
     problems: {
-      'wrong-credentials': { status: 401, when: 'The address or the password is wrong.' },
-      'too-many-attempts': { status: 429, when: 'Logging in has failed too often.' },
+      'wrong-credentials': { status: 401, when: 'The e-mail address or the password is wrong.' },
+      'too-many-attempts': { status: 429, when: 'Too many logins have failed.' },
     },
     answer: tokenSchema,
     examples: { Ada: { email: user.email, password } },
@@ -63,7 +63,7 @@ export const usersApi = {
   },
   'POST /api/users/token': {
     access: 'public',
-    summary: 'Get new tokens for a refresh token, which is used up by it',
+    summary: 'Exchange a refresh token for new tokens',
     body: refreshBody,
     problems: { 'invalid-token': { status: 401, when: 'The refresh token is not valid.' } },
     answer: tokenSchema,
@@ -72,13 +72,13 @@ export const usersApi = {
   },
   'POST /api/users/logout': {
     access: 'customer',
-    summary: 'End the session: its tokens are refused from now on',
+    summary: 'Log out',
     body: logoutBody.optional(),
     status: 204,
   },
   'GET /.well-known/jwks.json': {
     access: 'public',
-    summary: 'The keys to verify access tokens with',
+    summary: 'Get the public keys that verify access tokens',
     answer: jwksSchema,
     answered: {
       keys: [
@@ -96,14 +96,14 @@ export const usersApi = {
   },
   'GET /api/users': {
     access: 'admin',
-    summary: 'All accounts',
+    summary: 'List users',
     query: pageQuery,
     answer: userListSchema,
     answered: { items: [user], next_cursor: null },
   },
   'GET /api/users/:id': {
     access: 'customer',
-    summary: 'An account',
+    summary: 'Get a user',
     params,
     tagged: true,
     answer: userSchema,
@@ -111,8 +111,9 @@ export const usersApi = {
   },
   'PUT /api/users/:id': {
     access: 'customer',
-    summary:
-      'Change an account. Its owner needs the current password for another e-mail address or password. A new password ends the other sessions',
+    summary: 'Update a user',
+    description:
+      'The owner needs `current_password` to change the e-mail address or the password. A new password ends all other sessions.',
     params,
     tagged: true,
     body: putUserBody,
@@ -120,7 +121,7 @@ export const usersApi = {
     problems: {
       'wrong-password': { status: 403, when: 'The current password is wrong.' },
       'email-taken': EMAIL_TAKEN,
-      'too-many-attempts': { status: 429, when: 'A wrong password was given too often.' },
+      'too-many-attempts': { status: 429, when: 'The current password was wrong too often.' },
     },
     examples: {
       'A new name': { name: 'Ada L.' },
@@ -130,13 +131,13 @@ export const usersApi = {
   },
   'DELETE /api/users/:id': {
     access: 'customer',
-    summary: 'Delete an account, and end its sessions',
+    summary: 'Delete a user',
     params,
     status: 204,
   },
   'GET /sessions/ended': {
     access: 'internal',
-    summary: 'The sessions whose access tokens are to be refused though they have not expired',
+    summary: 'List ended sessions whose access tokens have not expired',
     answer: endedSessionsSchema,
   },
 } satisfies ServiceApi;
@@ -144,7 +145,7 @@ export const usersApi = {
 /** What users publishes. */
 const events = describeEvents(userEvents, {
   'user.registered': {
-    summary: 'Somebody has an account',
+    summary: 'A user has registered',
     example: { user, version: 1 },
   },
   'user.updated': {
@@ -152,7 +153,7 @@ const events = describeEvents(userEvents, {
     example: { user: { ...user, name: 'Ada L.' }, version: 2 },
   },
   'user.deleted': {
-    summary: 'An account is gone: what is known of the person is to be erased',
+    summary: 'An account is deleted. The personal data of the user must be erased',
     example: { user_id: EXAMPLE.customer, version: 3 },
   },
 });

@@ -59,7 +59,7 @@ export function createApp(deps: UsersDeps): Express {
     isReady: () => isReady,
     routers: [
       (_req, _res, next) => {
-        if (!isReady) throw unavailable('The service is starting. Please try again.');
+        if (!isReady) throw unavailable('The service is starting. Try again later.');
         next();
       },
       routes({ accounts, store, sessions, ended: endable.ended, tokens, logIn, job, once, counters }),

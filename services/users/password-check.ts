@@ -57,8 +57,8 @@ export async function demandCurrentPassword(
 ): Promise<void> {
   const field = 'current_password';
   if (currentPassword === undefined)
-    throw new Problem(422, 'invalid-input', 'The body has fields that are not valid.', {
-      errors: [{ field, message: 'is needed to change the e-mail address or the password' }],
+    throw new Problem(422, 'invalid-input', 'The body has invalid fields. See `errors`.', {
+      errors: [{ field, message: 'is required to change the e-mail address or the password' }],
     });
   const { email, user_id: userId } = account;
   if (!(await check({ email, userId, network }, account, currentPassword)))

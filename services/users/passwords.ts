@@ -34,7 +34,8 @@ export function createPasswords(strength = STRENGTH): Passwords {
   const limit = pLimit(AT_ONCE);
 
   async function inTurn<T>(step: string, work: () => Promise<T>): Promise<T> {
-    if (limit.pendingCount >= MAX_WAITING) throw unavailable('Too many people sign in right now.');
+    if (limit.pendingCount >= MAX_WAITING)
+      throw unavailable('Too many logins are in progress. Try again later.');
     return inSpan(step, {}, () => limit(work));
   }
 

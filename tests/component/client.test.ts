@@ -27,7 +27,7 @@ const PROBLEM: ProblemDocument = {
   type: 'urn:sidecart:problem:not-found',
   title: 'Not Found',
   status: 404,
-  detail: 'There is no such order.',
+  detail: 'Order not found.',
   instance: `/api/orders/${ID}`,
   request_id: 'r1',
 };
@@ -173,7 +173,7 @@ describe('an answer that is no success', () => {
     answering = (_, res) => answer(res, 404, { ...PROBLEM, errors });
     const given = await getOrder(client);
     expect(given).toMatchObject({ ok: false, status: 404, body: PROBLEM });
-    expect(() => bodyOf(given)).toThrow('The API answered 404: There is no such order. items: is missing.');
+    expect(() => bodyOf(given)).toThrow('The API answered 404: Order not found. items: is missing.');
   });
 
   it.each([
@@ -416,7 +416,7 @@ describe('an order that is watched', () => {
 
   it('When there is no such order, then it throws and does not ask again', async () => {
     answering = (_, res) => answer(res, 404, PROBLEM);
-    await expect(watch()).rejects.toThrow('The order cannot be watched: 404 There is no such order.');
+    await expect(watch()).rejects.toThrow('Watching the order failed: 404 Order not found.');
     expect(asked).toHaveLength(1);
   });
 
@@ -425,7 +425,7 @@ describe('an order that is watched', () => {
       stream(res);
       res.end();
     };
-    await expect(watch()).rejects.toThrow('The order cannot be watched: the server ended the stream');
+    await expect(watch()).rejects.toThrow('Watching the order failed: the server closed the stream');
     expect(asked).toHaveLength(10);
   });
 

@@ -77,7 +77,7 @@ beforeEach(async () => {
     freshness.push(asked);
     return authorization === token
       ? Promise.resolve(ADA)
-      : Promise.reject(new Problem(401, 'unauthenticated', 'This needs an access token.'));
+      : Promise.reject(new Problem(401, 'unauthenticated', 'An access token is required.'));
   };
   service = await startService((shared) => {
     const gate = createGate({ ...shared, ...gatewayOptions() }, verify);
@@ -599,7 +599,7 @@ describe('errors', () => {
     const outcome = await ask('GetOrder', { order_id: ORDER });
     expect([outcome.code, outcome.error?.details]).toEqual([
       status.UNAVAILABLE,
-      'The service cannot answer right now. Please try again.',
+      'The service is temporarily unavailable. Try again later.',
     ]);
     expect(detailsOf(outcome)).toMatchObject({
       ErrorInfo: { reason: 'UNAVAILABLE' },
@@ -612,7 +612,7 @@ describe('errors', () => {
     const outcome = await ask('GetOrder', { order_id: ORDER });
     expect([outcome.code, outcome.error?.details]).toEqual([
       status.INTERNAL,
-      'Something went wrong on our side.',
+      'An internal error occurred. Report the `request_id` if the error persists.',
     ]);
     expect(service.logs.filter(({ msg }) => msg === 'request failed')).toHaveLength(1);
   });

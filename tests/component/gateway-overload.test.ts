@@ -38,7 +38,7 @@ beforeEach(async () => {
       verified += 1;
       if (!knowsTokens) return Promise.reject(unavailable());
       if (authorization === 'Bearer ada') return Promise.resolve(ADA);
-      return Promise.reject(new Problem(401, 'unauthenticated', 'This needs an access token.'));
+      return Promise.reject(new Problem(401, 'unauthenticated', 'An access token is required.'));
     };
     // Young for longer than a test takes.
     gate = createGate(options, verify, inFlight(60_000));

@@ -151,7 +151,7 @@ describe('a service that makes things', () => {
     expect([first.body, elsewhere.body, again.body]).toEqual([{ number: 1 }, { number: 2 }, { number: 1 }]);
     const another = await anyone('192.0.2.1', 2);
     expect([another.status, slugOf(another)]).toEqual([422, 'idempotency-key-reused']);
-    expect((another.body as { detail: string }).detail).toContain('Use a new one');
+    expect((another.body as { detail: string }).detail).toContain('Use a new key');
     expect(JSON.stringify([...service.sidecar.documents])).not.toContain('192.0.2.1');
   });
 

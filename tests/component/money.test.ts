@@ -55,7 +55,7 @@ describe('the currencies', () => {
     'When a price is in %j, then it is refused',
     (code) => {
       expect(pricingCurrency.safeParse(code).error?.issues).toMatchObject([
-        { message: 'must be a currency of ISO 4217 such as EUR' },
+        { message: 'must be an ISO 4217 currency such as EUR' },
       ]);
     },
   );

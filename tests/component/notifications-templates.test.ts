@@ -46,7 +46,7 @@ const accountChanged = (recipient: typeof ADA) =>
 describe('The mails', () => {
   it('When an order is confirmed, then its text names lines and total', () => {
     expect(textOf(templates.orderConfirmation(ADA, buildOrder()))).toBe(
-      'Your order is confirmed Hello Ada, Thank you for your order. It is paid, and we are getting it ready. ' +
+      'Your order is confirmed Hello Ada, Thank you for your order. Your payment was successful, and we are preparing your parcel. ' +
         'Order o1 2 × Blue mug: €25.00 1 × Tea: €4.99 Total: €29.99 Your shop',
     );
   });
@@ -65,7 +65,9 @@ describe('The mails', () => {
   });
 
   it('When an order is refunded, then its text names the amount', () => {
-    expect(textOf(templates.refunded(ADA, buildOrder({ refunded: 2999 })))).toContain('given €29.99 back');
+    expect(textOf(templates.refunded(ADA, buildOrder({ refunded: 2999 })))).toContain(
+      'refunded €29.99 to your card',
+    );
   });
 
   it('When there is no tracking number or reason, then nothing stands in its place', () => {
@@ -122,10 +124,10 @@ describe('The mails', () => {
   );
 
   it.each([
-    [{ email: true, password: false }, true, 'e-mail address of your account was changed. We do not write'],
-    [{ email: true, password: false }, false, 'e-mail address of your account was changed. From now on we'],
+    [{ email: true, password: false }, true, 'e-mail address of your account was changed. We no longer'],
+    [{ email: true, password: false }, false, 'e-mail address of your account was changed. We now send'],
     [{ email: false, password: true }, false, 'password of your account was changed. All other sessions'],
-    [{ email: true, password: true }, true, 'write to this address any more. The password of your account'],
+    [{ email: true, password: true }, true, 'e-mails to this address. The password of your account'],
   ])(
     'When %j has changed, for the previous address %s, then the mail says so',
     (change, isPrevious, text) => {

@@ -137,9 +137,7 @@ describe('the card of an order', () => {
       const response = await post(body);
       expect(response.status).toBe(422);
       expect(response.body).toMatchObject({
-        errors: [
-          { field: 'payment.card_token', message: 'must be a card token, never the number of a card' },
-        ],
+        errors: [{ field: 'payment.card_token', message: 'must be a card token, not a card number' }],
       });
       expect(JSON.stringify([response.body, service.logs, kept()])).not.toContain(card_token);
     }

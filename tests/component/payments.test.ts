@@ -682,7 +682,7 @@ describe('a refund is an event', () => {
         0,
       ]);
       expect([refunds(), service.sidecar.jobs.size]).toEqual([[], 0]);
-      expect((response.body as { detail: string }).detail).toContain('Cancel this order instead');
+      expect((response.body as { detail: string }).detail).toContain('Cancel the order instead');
     },
   );
 

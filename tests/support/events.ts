@@ -23,7 +23,7 @@ export function buildEvent(type: string, data: unknown, more: Partial<CloudEvent
     id: 'event-1',
     source: PUBLISHED.find(({ types }) => types.includes(type))?.source ?? 'unknown',
     type,
-    subject: 'what-it-happened-to',
+    subject: 'the-id-of-the-order-product-or-user',
     time: '2026-01-01T00:00:00.000Z',
     datacontenttype: 'application/json',
     data,

@@ -50,7 +50,11 @@ export function accessTokens({ sidecar, log, now, clock }: AuthDeps): VerifyToke
 
   return async (authorization, freshness) => {
     const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-    if (!token) throw unauthenticated('This needs an access token.', 'Bearer');
+    if (!token)
+      throw unauthenticated(
+        'An access token is required. Send it as "Authorization: Bearer <token>".',
+        'Bearer',
+      );
     const key = hash('sha256', token, 'base64');
     let known = verified.get(key);
     if (!known || known.exp * 1000 <= now().getTime() || !keys.has(known.kid)) {
@@ -80,7 +84,11 @@ export function accessTokens({ sidecar, log, now, clock }: AuthDeps): VerifyToke
 const unauthenticated = (detail: string, challenge: string) =>
   new Problem(401, 'unauthenticated', detail, { headers: { 'www-authenticate': challenge } });
 
-const invalidToken = () => unauthenticated('The access token is not valid.', 'Bearer error="invalid_token"');
+const invalidToken = () =>
+  unauthenticated(
+    'The access token is not valid. Refresh the token or log in again.',
+    'Bearer error="invalid_token"',
+  );
 
 /** A token may name a key that is newer than ours; whoever makes such names up does not get users asked more often. */
 const ASK_AGAIN_AFTER_MS = 5_000;

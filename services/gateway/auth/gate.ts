@@ -85,9 +85,13 @@ export function createGate(
 
     enterStream({ id }, authorization) {
       const count = ofCaller.get(id) ?? 0;
-      if (open.size >= MAX_STREAMS) throw new Overload('Too many streams are open.');
+      if (open.size >= MAX_STREAMS) throw new Overload('Too many streams are open. Try again later.');
       if (count >= MAX_OF_CALLER)
-        throw new Problem(429, 'too-many-streams', `You have ${MAX_OF_CALLER} streams open. Close one.`);
+        throw new Problem(
+          429,
+          'too-many-streams',
+          `The caller has ${MAX_OF_CALLER} open streams. Close a stream and try again.`,
+        );
       const stream = { authorization, refused: new AbortController() };
       open.add(stream);
       ofCaller.set(id, count + 1);

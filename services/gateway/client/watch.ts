@@ -42,7 +42,7 @@ export async function* watchOrder(
   for (let connections = 0; lost < MAX_LOST; connections++) {
     if (connections > 0) await delay(retry, undefined, { signal }).catch(() => {});
     lost += 1;
-    cause = 'the server ended the stream';
+    cause = 'the server closed the stream';
     const answer = await open(String(seen), signal).catch((error: unknown) => void (cause = error));
     if (answer?.ok) {
       if (!answer.body) return;
@@ -65,7 +65,7 @@ export async function* watchOrder(
       if (answer.status < 500 && answer.status !== 429) break;
     }
   }
-  throw new Error(`The order cannot be watched: ${String(cause)}`, { cause });
+  throw new Error(`Watching the order failed: ${String(cause)}`, { cause });
 }
 
 /** The events of one connection. @throws Error where it breaks */

@@ -54,7 +54,10 @@ export function openCalls(refusal: () => Failure): OpenCalls {
           });
           if (!hasRoomFor(state)) return end(call, state, refusal());
           open.set(call, state);
-          const late = { code: status.DEADLINE_EXCEEDED, details: 'There came no message.' };
+          const late = {
+            code: status.DEADLINE_EXCEEDED,
+            details: 'The request message did not arrive in time.',
+          };
           silence = setTimeout(() => end(call, state, late), MESSAGE_WITHIN).unref();
         },
         sendMessage(message, next) {

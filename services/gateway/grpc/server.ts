@@ -52,7 +52,7 @@ const LOOK_EVERY = 5_000;
 export function createGrpcServer(deps: GrpcDeps): GrpcServer {
   const { log, metrics, isReady, protoDir } = deps;
   const { orderService: definition, encode, definitions } = loadProtocol(protoDir);
-  const calls = openCalls(() => failureOf(unavailable('Too many calls are open.'), encode));
+  const calls = openCalls(() => failureOf(unavailable('Too many calls are open. Try again later.'), encode));
   const server = new Server({
     ...OPTIONS,
     // From the wire to the handler.
@@ -89,7 +89,7 @@ export function createGrpcServer(deps: GrpcDeps): GrpcServer {
       isStopping = true;
       clearInterval(looking);
       tell('NOT_SERVING');
-      calls.endStreams(failureOf(unavailable('The server is stopping. Please call again.'), encode));
+      calls.endStreams(failureOf(unavailable('The server is stopping. Reconnect and try again.'), encode));
       const stopped = promisify(server.tryShutdown.bind(server))();
       await Promise.race([stopped, delay(STOP_TIMEOUT, undefined, { ref: false })]);
       server.forceShutdown();

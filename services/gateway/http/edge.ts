@@ -33,7 +33,7 @@ const MAX_TARGET_BYTES = 8 * 1024;
 /** @throws Problem 414 */
 export const targetLimit: RequestHandler = (req, _res, next) => {
   if (req.originalUrl.length > MAX_TARGET_BYTES)
-    throw new Problem(414, 'uri-too-long', 'The target is longer than 8 KB.');
+    throw new Problem(414, 'uri-too-long', 'The URL is longer than 8 KB. Shorten the URL.');
   next();
 };
 
@@ -75,7 +75,7 @@ function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHand
 function handlerOf({ method, path, service }: Route, own: EdgeDeps['own']): RequestHandler | undefined {
   if (service !== 'gateway') return undefined;
   const handler = own[`${method} ${path}`];
-  if (!handler) throw new Error(`nothing answers ${method} ${path}`);
+  if (!handler) throw new Error(`no handler for ${method} ${path}`);
   return handler as RequestHandler;
 }
 
@@ -92,7 +92,8 @@ const RAW_BODY: RequestHandler = express.raw(JSON_OR_NONE);
 
 /** A sidecar passes no body on as an empty one, which a service could not tell from an empty object. */
 const BODY_NEEDED: RequestHandler = (req, _res, next) => {
-  if (bodyOf(req) === undefined) throw new Problem(422, 'invalid-input', 'This needs a body.');
+  if (bodyOf(req) === undefined)
+    throw new Problem(422, 'invalid-input', 'The request body is missing. Send a JSON body.');
   next();
 };
 
@@ -102,7 +103,7 @@ const BODY_NEEDED: RequestHandler = (req, _res, next) => {
  */
 function matching(params: z.ZodType): RequestHandler {
   return (req, _res, next) => {
-    parsePath(params, req.params, 'thing');
+    parsePath(params, req.params, 'resource');
     next();
   };
 }
@@ -130,7 +131,7 @@ function roomNeeded({ inFlight }: Pick<Gate, 'inFlight'>): RequestHandler {
 }
 
 const ADMINS_ONLY: RequestHandler = (_req, res, next) => {
-  if (res.locals['caller'].role !== 'admin') throw forbidden('This is for administrators.');
+  if (res.locals['caller'].role !== 'admin') throw forbidden('Only administrators can call this route.');
   next();
 };
 
@@ -145,6 +146,6 @@ export function allowOnly(
   if (limit) address.all(limit);
   address.options((_req, res) => void res.status(204).set('allow', allow).end());
   address.all(() => {
-    throw new Problem(405, 'method-not-allowed', `This address takes ${allow}.`, { headers: { allow } });
+    throw new Problem(405, 'method-not-allowed', `Allowed methods: ${allow}.`, { headers: { allow } });
   });
 }

@@ -25,7 +25,7 @@ export function inFlight(youngFor = YOUNG_FOR): InFlight {
 
   function demandRoom(): void {
     if (all >= MAX_IN_FLIGHT || young >= MAX_YOUNG)
-      throw new Overload('Too many requests are under way. Please try again.');
+      throw new Overload('Too many requests are in progress. Try again later.');
   }
 
   return {

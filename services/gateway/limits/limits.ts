@@ -87,6 +87,6 @@ export function addressOf(req: Request, clientAddress: ClientAddress): string {
 }
 
 const tooMany = (seconds: number) =>
-  new Problem(429, 'too-many-requests', 'Too many requests. Retry-After says when to try again.', {
+  new Problem(429, 'too-many-requests', 'Too many requests. Try again after the time in Retry-After.', {
     headers: { 'retry-after': String(seconds) },
   });

@@ -62,7 +62,7 @@ export function liveOrders(sidecar: Pick<Sidecar, 'invoke'>): LiveOrders {
       throw new Problem(
         400,
         'invalid-last-event-id',
-        `The order has not come to version ${after}. Begin with a version that you have seen, or with none.`,
+        `The order has no version ${after} yet. Start after a version that you received, or from the beginning.`,
       );
     return parseAnswer(orderChangesSchema, response);
   }

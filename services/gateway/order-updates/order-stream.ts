@@ -95,5 +95,9 @@ const send = (res: Response, text: string): boolean => res.writableEnded || res.
 function lastEventId(req: Request): number {
   const given = req.get('last-event-id') ?? '';
   if (/^\d{0,9}$/.test(given)) return Number(given);
-  throw new Problem(400, 'invalid-last-event-id', 'The Last-Event-ID is not one of this stream.');
+  throw new Problem(
+    400,
+    'invalid-last-event-id',
+    'The Last-Event-ID is malformed. Send the id of an event from this stream.',
+  );
 }

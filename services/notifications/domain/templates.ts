@@ -13,9 +13,7 @@ export interface Mail {
 export type OrderTemplate = (recipient: Addressee, order: Order) => Mail;
 
 export function welcome(recipient: Addressee): Mail {
-  return mail('Welcome', recipient, [
-    html`<p>Your account is ready. You sign in with ${recipient.email}.</p>`,
-  ]);
+  return mail('Welcome', recipient, [html`<p>Your account is ready. Log in with ${recipient.email}.</p>`]);
 }
 
 /** What became different: at least one of them. */
@@ -31,29 +29,29 @@ export function accountChanged(recipient: Addressee, change: AccountChange, isPr
       ? [
           html`<p>The e-mail address of your account was changed.</p>`,
           isPrevious
-            ? html`<p>We do not write to this address any more.</p>`
-            : html`<p>From now on we write to this address, and you sign in with it.</p>`,
+            ? html`<p>We no longer send e-mails to this address.</p>`
+            : html`<p>We now send e-mails to this address. Use it to log in.</p>`,
         ]
       : []),
     ...(change.password
       ? [html`<p>The password of your account was changed. All other sessions have ended.</p>`]
       : []),
-    html`<p>If it was not you who did this, please tell us at once.</p>`,
+    html`<p>If you did not make this change, contact us immediately.</p>`,
   ]);
 }
 
 export const orderConfirmation: OrderTemplate = (recipient, order) =>
   mail('Your order is confirmed', recipient, [
-    html`<p>Thank you for your order. It is paid, and we are getting it ready.</p>`,
+    html`<p>Thank you for your order. Your payment was successful, and we are preparing your parcel.</p>`,
     ...details(order),
   ]);
 
 export const paymentFailed: OrderTemplate = (recipient, order) =>
   mail('Your payment did not go through', recipient, [
-    html`<p>We could not take the payment for your order, so it is not going ahead. No money was kept.</p>`,
+    html`<p>We could not charge your card, so we cannot ship your order. No money was kept.</p>`,
     ...reason(order),
     ...details(order),
-    html`<p>You are welcome to order again with another card.</p>`,
+    html`<p>You can order again with another card.</p>`,
   ]);
 
 export const shipped: OrderTemplate = (recipient, order) =>
@@ -67,14 +65,14 @@ export const shipped: OrderTemplate = (recipient, order) =>
 
 export const cancelled: OrderTemplate = (recipient, order) =>
   mail('Your order is cancelled', recipient, [
-    html`<p>Your order is cancelled. If it was paid, the whole amount goes back to your card.</p>`,
+    html`<p>Your order is cancelled. If you have paid, we refund the whole amount to your card.</p>`,
     ...reason(order),
     ...details(order),
   ]);
 
 export const rejected: OrderTemplate = (recipient, order) =>
   mail('We cannot fill your order', recipient, [
-    html`<p>We are sorry: we do not have everything you ordered. Your card was not charged.</p>`,
+    html`<p>We are sorry. Some products of your order are out of stock. Your card was not charged.</p>`,
     ...reason(order),
     ...details(order),
   ]);
@@ -82,8 +80,8 @@ export const rejected: OrderTemplate = (recipient, order) =>
 export const expired: OrderTemplate = (recipient, order) =>
   mail('Your order has expired', recipient, [
     html`<p>
-      Your order was not paid in time, so it is not going ahead. If your card was charged all the same, the
-      whole amount goes back to it.
+      Your order was not paid in time, so it has expired. If your card was charged, we refund the whole amount
+      to your card.
     </p>`,
     ...details(order),
   ]);
@@ -91,8 +89,8 @@ export const expired: OrderTemplate = (recipient, order) =>
 export const refunded: OrderTemplate = (recipient, order) =>
   mail('Your order is refunded', recipient, [
     html`<p>
-      We have given <strong>${formatMoney(order.refunded ?? 0, order.currency)}</strong> back to your card. It
-      may take some days until your bank shows it.
+      We have refunded <strong>${formatMoney(order.refunded ?? 0, order.currency)}</strong> to your card. Your
+      bank may take a few days to show the refund.
     </p>`,
     ...details(order),
   ]);

@@ -30,7 +30,10 @@ export function priceOrder(
       continue;
     }
     if (unit_price !== undefined && unit_price !== product.unit_price)
-      priceMismatches.push({ field: `${field}unit_price`, message: `is ${product.unit_price} now` });
+      priceMismatches.push({
+        field: `${field}unit_price`,
+        message: `must be the current price, ${product.unit_price}`,
+      });
     items.set(product_id, {
       product_id,
       name: product.name,
@@ -39,7 +42,7 @@ export function priceOrder(
     });
   }
   if (unknownProducts.length > 0)
-    throw new Problem(422, 'unknown-product', 'The order has products that do not exist.', {
+    throw new Problem(422, 'unknown-product', 'The order contains unknown products. Remove them.', {
       errors: unknownProducts,
     });
 
@@ -49,10 +52,12 @@ export function priceOrder(
     throw new Problem(422, 'mixed-currencies', 'The products of an order must have the same currency.');
   const total = [...items.values()].reduce((sum, line) => sum + line.quantity * line.unit_price, 0);
   if (draft.currency !== undefined && draft.currency !== currency)
-    priceMismatches.push({ field: 'currency', message: `is ${currency}` });
+    priceMismatches.push({ field: 'currency', message: `must be ${currency}` });
   if (draft.amount !== undefined && draft.amount !== total)
-    priceMismatches.push({ field: 'amount', message: `is ${total} now` });
+    priceMismatches.push({ field: 'amount', message: `must be the current total, ${total}` });
   if (priceMismatches.length > 0)
-    throw new Problem(409, 'price-differs', 'The shop has another price.', { errors: priceMismatches });
+    throw new Problem(409, 'price-differs', 'The price has changed. See `errors` for the current values.', {
+      errors: priceMismatches,
+    });
   return { items: [...items.values()], total, currency };
 }

@@ -36,9 +36,14 @@ const FORGOTTEN_AFTER_SECONDS = 3_600;
 const KNOWN_FOR_SECONDS = 90 * 24 * 3_600;
 
 const tooManyAttempts = (seconds: number) =>
-  new Problem(429, 'too-many-attempts', 'Logging in has failed too often. Please wait.', {
-    headers: { 'retry-after': String(seconds) },
-  });
+  new Problem(
+    429,
+    'too-many-attempts',
+    'Too many logins have failed. Try again after the time in Retry-After.',
+    {
+      headers: { 'retry-after': String(seconds) },
+    },
+  );
 
 const hashOf = (...parts: (string | undefined)[]) =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex');
