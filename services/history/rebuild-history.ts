@@ -57,7 +57,7 @@ export function historyRebuild(deps: {
   const { state } = sidecar;
   const replayed = new Counter({
     name: 'orders_replayed_total',
-    help: 'Orders that a rebuild has taken from their streams',
+    help: 'Orders replayed by rebuilds',
     registers: [deps.metrics],
   });
   const load = () => state.get<KeptRebuild>(KEY);
@@ -72,7 +72,7 @@ export function historyRebuild(deps: {
         stage === 'replaying' ? replayPage(loaded.value) : countPage(loaded.value),
       );
       await state.write({ op: 'put', key: KEY, value, etag: loaded.etag });
-      if (value.status === 'done') log.info({ orders: value.orders }, 'the read model is rebuilt');
+      if (value.status === 'done') log.info({ orders: value.orders }, 'read model rebuilt');
     } while (performance.now() < until);
   }
 
@@ -154,7 +154,7 @@ export function historyRebuild(deps: {
     goOn: () =>
       work().catch((error: unknown) => {
         if (!(error instanceof ConflictError)) throw error;
-        log.debug({ err: error }, 'another tick is at the rebuild');
+        log.debug({ err: error }, 'rebuild already in progress on another replica');
       }),
   };
 }

@@ -119,7 +119,7 @@ export function routes(deps: {
     parseBody(noBody, req.body);
     await once(req, res, { what: 'rebuild history', request: {} }, async () => {
       const { rebuild: body, isNew } = await rebuild.start();
-      log.info({ audit: 'rebuild', caller_id, joined: !isNew }, 'rebuild of the read model asked for');
+      log.info({ audit: 'rebuild', caller_id, joined: !isNew }, 'rebuild of the read model requested');
       return { status: 202, body };
     });
   });

@@ -39,7 +39,7 @@ export function deadLetterSubscription(deps: {
   const { log, metrics, deadLetters, now } = deps;
   const kept = new Counter({
     name: 'dead_letters_total',
-    help: 'Messages that ended in the dead letters, by the type of the event',
+    help: 'Dead letters stored, by event type',
     labelNames: ['type'],
     registers: [metrics],
   });
@@ -54,7 +54,7 @@ export function deadLetterSubscription(deps: {
           if (!(await deadLetters.keep(letter))) return;
           const { dead_letter_id, type, event_id } = letter;
           kept.inc({ type });
-          log.warn({ dead_letter_id, type, event_id }, 'dead letter');
+          log.warn({ dead_letter_id, type, event_id }, 'dead letter stored');
         },
       },
     ]),
@@ -73,7 +73,7 @@ const rawMessage = z.object({ data_base64: z.string() });
 
 function messageIn(body: unknown): unknown {
   const raw = rawMessage.safeParse(body);
-  if (!raw.success) throw new UnprocessableEvent('this is no raw message', { cause: raw.error });
+  if (!raw.success) throw new UnprocessableEvent('not a raw message', { cause: raw.error });
   return parseAny(Buffer.from(raw.data.data_base64, 'base64').toString());
 }
 

@@ -85,7 +85,7 @@ const events = describeEvents(inventoryEvents, {
   },
   'inventory.rejected': {
     summary: 'No line of an order is reserved, because stock is missing',
-    example: { order_id: EXAMPLE.order, reason: 'not enough stock of mug-blue' },
+    example: { order_id: EXAMPLE.order, reason: 'out of stock: mug-blue' },
   },
   'stock.low': {
     summary: 'A sale reduced the stock of a product to its threshold or below',

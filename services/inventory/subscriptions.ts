@@ -14,7 +14,7 @@ type OrderEvent = z.infer<typeof orderEventData>;
 export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock: StockStore): Router {
   const reservations = new Counter({
     name: 'inventory_reservations_total',
-    help: 'Orders whose reservation came to this outcome',
+    help: 'Reservations, by outcome',
     labelNames: ['outcome'],
     registers: [metrics],
   });
@@ -26,7 +26,7 @@ export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock
     const { before, after } = await inSpan(`${kind} stock`, { order_id }, () =>
       stock.applyToOrder({ kind, order_id, lines, at }),
     );
-    if (!after) throw new Error('nothing is reserved for this order yet');
+    if (!after) throw new Error('no reservation of this order yet');
     if (after.status !== before?.status) reservations.inc({ outcome: after.status.toLowerCase() });
     return after;
   }
@@ -54,7 +54,7 @@ export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock
   async function sell(event: OrderEvent): Promise<void> {
     const { order_id, status, sale } = await apply('sell', event);
     // An order that ended before it was paid: orders sees to the money, the stock is free already.
-    if (!sale) return log.warn({ status }, 'paid, but its stock is not reserved');
+    if (!sale) return log.warn({ status }, 'order.paid ignored: no reservation');
     for (const { product_id, available } of sale.low)
       await sidecar.publish(
         cloudEvent(inventoryEvents, {

@@ -45,7 +45,7 @@ export function mailer(deps: {
   const { sidecar, recipients, metrics, bindings } = deps;
   const sent = new Counter({
     name: 'mails_sent_total',
-    help: 'Mails handed over to the mail server, by the event they tell of',
+    help: 'E-mails handed to the mail server, by event type',
     labelNames: ['kind'],
     registers: [metrics],
   });
@@ -72,7 +72,7 @@ export function mailer(deps: {
 
   async function withBinding(send: (binding: string) => Promise<void>): Promise<void> {
     const binding = free.pop();
-    if (binding === undefined) throw new Error('more mails are being sent than there are bindings');
+    if (binding === undefined) throw new Error('more e-mails in progress than SMTP bindings');
     await send(binding).finally(() => free.push(binding));
   }
 

@@ -191,7 +191,7 @@ const events = describeEvents(orderEvents, {
   },
   'order.rejected': {
     summary: 'The order is rejected, because stock is missing',
-    ...ended('REJECTED', 2, 'not enough stock of mug-blue'),
+    ...ended('REJECTED', 2, 'out of stock: mug-blue'),
   },
   'order.shipped': {
     summary: 'The order has left the warehouse',

@@ -56,7 +56,7 @@ export function createPlaceOrder(deps: {
   const { store, sidecar, publishEvent, watchdogJob, admission, log, watchdogIntervalMs, now } = deps;
   const shed = new Counter({
     name: 'orders_refused_total',
-    help: 'New orders refused because those before them wait too long',
+    help: 'New orders shed, because accepted orders wait too long',
     registers: [deps.metrics],
   });
 

@@ -13,7 +13,7 @@ export function createSubscriptions(deps: { log: Logger; applyTrigger: ApplyTrig
   async function apply(orderId: string, trigger: Trigger): Promise<void> {
     aboutOrder(orderId);
     const result = await deps.applyTrigger(orderId, trigger);
-    if (!result) throw new UnprocessableEvent(`there is no order ${orderId}`);
+    if (!result) throw new UnprocessableEvent(`order ${orderId} does not exist`);
   }
 
   return subscriptions(deps.log, [

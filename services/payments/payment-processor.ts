@@ -41,7 +41,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
   const { store, provider, cardOf, now, maxAttempts, log } = deps;
   const transitions = new Counter({
     name: 'payments_total',
-    help: 'Payments that reached a status',
+    help: 'Payments that reached a status, by status',
     labelNames: ['status'],
     registers: [deps.metrics],
   });

@@ -49,11 +49,13 @@ export function on<Data extends DataSchemas, Type extends keyof Data & string>(
     handle: async (body) => {
       const event = schema.safeParse(body);
       if (!event.success)
-        throw new UnprocessableEvent(`this is no ${type} of ${events.source}`, { cause: event.error });
+        throw new UnprocessableEvent(`not a valid ${type} event of ${events.source}`, { cause: event.error });
       await handler(event.data.data as z.output<Data[Type]>);
     },
   };
 }
+
+const OUTCOMES = { DROP: 'event rejected', RETRY: 'event failed; the sidecar will redeliver' } as const;
 
 /**
  * Routes for events: `POST /events/<type>`, as the Subscription resources name them. Answers as
@@ -72,7 +74,7 @@ export function subscriptions(log: Logger, handlers: Subscription[]): Router {
         res.json({ status: 'SUCCESS' });
       } catch (error) {
         const status = error instanceof UnprocessableEvent ? 'DROP' : 'RETRY';
-        log.warn({ err: error, event_type: type }, `event not handled: ${status}`);
+        log.warn({ err: error, event_type: type, outcome: status }, OUTCOMES[status]);
         res.json({ status });
       }
     });

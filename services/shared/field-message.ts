@@ -11,21 +11,14 @@ const NOUNS: Readonly<Record<string, string>> = {
 
 /** States what a field must be, for the checks that come with Zod. A message of the schema itself takes precedence. */
 export const fieldMessage: z.core.$ZodErrorMap = (issue) => {
-  switch (issue.code) {
-    case 'invalid_type':
-      if (issue.input === undefined) return 'is required';
-      return `must be ${NOUNS[issue.expected] ?? `of the type ${issue.expected}`}`;
-    case 'invalid_value':
-      return issue.input === undefined ? 'is required' : `must be ${issue.values.map(String).join(' or ')}`;
-    case 'invalid_format':
-      return issue.format === 'uuid' ? 'must be a UUID' : undefined;
-    case 'too_small':
-      return bound('at least', Number(issue.minimum), issue.origin);
-    case 'too_big':
-      return bound('at most', Number(issue.maximum), issue.origin);
-    default:
-      return undefined;
-  }
+  const { code, input } = issue;
+  if (code === 'too_small') return bound('at least', Number(issue.minimum), issue.origin);
+  if (code === 'too_big') return bound('at most', Number(issue.maximum), issue.origin);
+  if (code === 'invalid_format') return issue.format === 'uuid' ? 'must be a UUID' : undefined;
+  if (code !== 'invalid_type' && code !== 'invalid_value') return undefined;
+  if (input === undefined) return 'is required';
+  if (code === 'invalid_value') return `must be ${issue.values.map(String).join(' or ')}`;
+  return `must be ${NOUNS[issue.expected] ?? `of the type ${issue.expected}`}`;
 };
 
 const COUNTED: Readonly<Record<string, string>> = { array: 'item', string: 'character' };

@@ -75,7 +75,7 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
     } catch (error) {
       if (error instanceof ConflictError) return (await keptReply(operation, fingerprint)) ?? reply;
       // It is done, and done once whatever comes: only the same words cannot be promised.
-      log.warn({ err: error }, 'the answer could not be kept for its Idempotency-Key');
+      log.warn({ err: error }, 'storing the idempotent response failed');
     }
     return reply;
   }

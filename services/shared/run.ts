@@ -143,7 +143,8 @@ export function stopGracefully(
     log.info({ signal }, 'stopping');
     setTimeout(() => process.exit(1), STOP_TIMEOUT).unref();
     await Promise.all(doors.map((close) => close()));
-    for (const close of closers) await close().catch((err: unknown) => log.warn({ err }, 'closing failed'));
+    for (const close of closers)
+      await close().catch((err: unknown) => log.warn({ err }, 'closing a resource failed'));
     process.exit(0);
   };
   process.on('SIGTERM', (signal) => void stop(signal));
@@ -159,7 +160,7 @@ export async function untilDone(what: string, log: Logger, attempt: () => Promis
     try {
       return await attempt();
     } catch (error) {
-      log.info({ reason: String(error) }, `${what}: not yet`);
+      log.info({ reason: String(error) }, `${what} failed; retrying in 1 s`);
       await delay(1_000);
     }
   }

@@ -126,7 +126,7 @@ export function documentMadeOnce(make: () => unknown): RequestHandler {
 function inRequest(log: Logger, metrics: Registry): RequestHandler {
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'Time from the request to the end of its answer',
+    help: 'Duration of HTTP requests in seconds',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
     registers: [metrics],
@@ -145,7 +145,7 @@ function inRequest(log: Logger, metrics: Registry): RequestHandler {
         const path = req.originalUrl.split('?')[0];
         const ms = Math.round(seconds * 10_000) / 10;
         const left = res.writableFinished ? {} : { left: true };
-        log.info({ method: req.method, path, status: res.statusCode, ms, ...left }, 'request');
+        log.info({ method: req.method, path, status: res.statusCode, ms, ...left }, 'request completed');
       });
       next();
     });

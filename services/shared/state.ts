@@ -118,7 +118,7 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
     if (!first) return;
     const response = await request(writes.length === 1 ? toRequest(first) : toTransaction(writes));
     if (response.status < 300) return;
-    if (isConflict(response)) throw new ConflictError(`another writer was first at ${first.key}`);
+    if (isConflict(response)) throw new ConflictError(`another writer saved ${first.key} first`);
     throw sidecarError('write state', response);
   }
 
@@ -136,7 +136,7 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
 /** What became of a write: nothing to tell, or the conflict in which it lost. */
 type Outcome = { conflict: ConflictError } | undefined;
 
-const LOST = { conflict: new ConflictError('another writer was first') };
+const LOST = { conflict: new ConflictError('another writer saved the document first') };
 
 async function conflictOf(writing: Promise<void>): Promise<Outcome> {
   return writing.then(

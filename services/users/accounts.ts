@@ -121,7 +121,7 @@ export function accounts(deps: {
       if (meanwhile) return meanwhile;
       await job.write(account, () => store.add(account));
       await throttle.know({ userId, network }).catch((err: unknown) => {
-        log.warn({ err }, 'the network of a new account could not be remembered');
+        log.warn({ err }, 'storing the network of a new account failed');
       });
       return account;
     });
@@ -178,11 +178,11 @@ export function accounts(deps: {
       const owner = await store.ownerOf(email);
       if (owner === undefined) {
         await register({ email, password, name: 'Administrator', role: 'admin' });
-        return log.info('the first administrator is made');
+        return log.info('first administrator created');
       }
       // Whoever registered that address first must not become an administrator by it.
       if ((await loadAccount(owner)).value.role !== 'admin')
-        log.warn('ADMIN_EMAIL names the account of a customer, which stays one: there is no administrator');
+        log.warn('no administrator created: ADMIN_EMAIL belongs to a customer');
     },
   };
 }

@@ -48,7 +48,7 @@ export function createApp(deps: UsersDeps): Express {
   const once = idempotency({ state, log });
   let isReady = false;
 
-  void untilDone('signing key and first administrator', log, async () => {
+  void untilDone('creating the signing key and the first administrator', log, async () => {
     await keys();
     if (admin) await accounts.ensureAdmin(admin);
     isReady = true;

@@ -12,18 +12,18 @@ export function createCounters(metrics: Registry): Counters {
   return {
     registrations: new Counter({
       name: 'users_registered_total',
-      help: 'Accounts that were made through the API',
+      help: 'Users registered through the API',
       registers,
     }),
-    logins: new Counter({ name: 'users_logins_total', help: 'Sessions that were begun', registers }),
+    logins: new Counter({ name: 'users_logins_total', help: 'Sessions started', registers }),
     refreshes: new Counter({
       name: 'users_tokens_refreshed_total',
-      help: 'Refresh tokens that were used up for new tokens',
+      help: 'Refresh tokens exchanged for new tokens',
       registers,
     }),
     sessionsEnded: new Counter({
       name: 'users_sessions_ended_total',
-      help: 'Ends of sessions: logout, reuse, password, deleted. The last two count once for all that they end',
+      help: 'Sessions ended, by reason. The reasons password and deleted count once per user',
       labelNames: ['reason'],
       registers,
     }),

@@ -26,7 +26,7 @@ export function passwordCheck(deps: {
     const seconds = await throttle.countFailure(attempt);
     if (seconds === 0 || !account) return;
     const fields = { audit: 'login-throttled', user_id: account.user_id, seconds };
-    log.warn(fields, 'logging in has failed so often that the next attempt has to wait');
+    log.warn(fields, 'login throttled');
   }
 
   return async (attempt, account, password) => {

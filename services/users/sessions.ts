@@ -65,7 +65,10 @@ export function sessions(deps: {
   async function endReused({ session_id, user_id }: Session): Promise<void> {
     if (!(await store.end(session_id))) return;
     counters.sessionsEnded.inc({ reason: 'reuse' });
-    log.warn({ audit: 'refresh-token-reuse', user_id, session_id }, 'a used refresh token ended its session');
+    log.warn(
+      { audit: 'refresh-token-reuse', user_id, session_id },
+      'session ended: refresh token used twice',
+    );
   }
 
   async function ownerOf(refreshToken: string): Promise<Session | undefined> {

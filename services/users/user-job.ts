@@ -54,7 +54,7 @@ export function userJob(deps: {
 
   async function orLeaveIt(work: () => Promise<void>): Promise<void> {
     await work().catch((err: unknown) => {
-      log.error({ err }, 'a message is late: the job of this user will say it');
+      log.error({ err }, 'publishing the user event failed; the job will retry');
     });
   }
 

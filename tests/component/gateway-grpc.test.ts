@@ -216,7 +216,7 @@ function detailsOf({ error }: Outcome): Record<string, unknown> {
 }
 
 const lastCall = () => service.sidecar.calls.at(-1)!;
-const lines = () => service.logs.filter(({ msg }) => msg === 'grpc request');
+const lines = () => service.logs.filter(({ msg }) => msg === 'grpc request completed');
 
 /**
  * A sidecar that does not answer by itself: `asked` gives the answer to make to the first call, `abandoned` resolves when

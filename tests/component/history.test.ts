@@ -368,7 +368,7 @@ describe('dead letters', () => {
   it('When one is new, then the log tells of it without its content, and a metric counts it', async () => {
     await keptEvent();
     await keptEvent();
-    const told = service.logs.filter(({ msg }) => msg === 'dead letter');
+    const told = service.logs.filter(({ msg }) => msg === 'dead letter stored');
     expect(told).toMatchObject([{ level: 'warn', type: 'payment.requested', event_id: 'order-1:2' }]);
     expect(JSON.stringify(service.logs)).not.toContain('tok_4711');
     expect((await service.door.get('/metrics')).text).toContain(

@@ -276,7 +276,7 @@ describe('Mails about an order', () => {
   it('When a mail is sent, then the log lines name the order', async () => {
     const order = buildOrder();
     await told('order.paid', order);
-    expect(service.logs.at(-1)).toMatchObject({ order_id: order.order_id, msg: 'request' });
+    expect(service.logs.at(-1)).toMatchObject({ order_id: order.order_id, msg: 'request completed' });
   });
 });
 

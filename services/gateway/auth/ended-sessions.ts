@@ -73,7 +73,7 @@ export function endedSessions(deps: {
     asking = ask()
       .catch((err: unknown) => {
         failedAt = clock();
-        log.warn({ err }, 'ended sessions could not be asked for');
+        log.warn({ err }, 'fetching ended sessions failed');
       })
       .finally(() => (asking = undefined));
     return asking;

@@ -40,7 +40,7 @@ export function inRequest(log: Logger): ServerInterceptor {
         span?.setAttribute('rpc.grpc.status_code', code).end();
         if (isProbe(method)) return;
         const ms = Math.round((performance.now() - started) * 10) / 10;
-        log.info({ method, code: status[code], ms }, 'grpc request');
+        log.info({ method, code: status[code], ms }, 'grpc request completed');
       }),
     );
 
@@ -87,7 +87,7 @@ export function inRequest(log: Logger): ServerInterceptor {
 export function measured(metrics: Registry): ServerInterceptor {
   const duration = new Histogram({
     name: 'grpc_server_handling_seconds',
-    help: 'Time from the call to its end',
+    help: 'Duration of gRPC calls in seconds',
     labelNames: ['method', 'code'],
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
     registers: [metrics],

@@ -74,7 +74,7 @@ export function redisHits(url: string, log: Logger): HitStore {
 
   function fail(err: unknown): void {
     if (performance.now() > silentUntil)
-      log.warn({ err }, 'rate limits are counted by this replica alone: Redis does not answer');
+      log.warn({ err }, 'rate limiter fell back to local counters: Redis unavailable');
     silentUntil = performance.now() + ASK_AGAIN_AFTER;
   }
   client.on('error', fail);

@@ -44,7 +44,7 @@ export function totalsRecounter(state: StateStore): RecountTotals {
       await write({ ...totalsOf(customerId, Object.values(now)), rebuild }, stored);
       return true;
     }, TRIES);
-    if (!isDone) throw new ConflictError(`others count the totals of ${customerId}`);
+    if (!isDone) throw new ConflictError(`another writer is counting the totals of ${customerId}`);
   };
 
   async function ordersOf(customerId: string): Promise<Record<string, Counted>> {

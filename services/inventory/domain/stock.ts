@@ -215,7 +215,7 @@ function move(
 ): StockedProduct[] {
   return lines.map(({ product_id, quantity }) => {
     const product = products.get(product_id);
-    if (!product) throw new Error(`${product_id} is reserved, but not among the lines of the message`);
+    if (!product) throw new Error(`${product_id} is reserved, but missing in the order`);
     return revised(product, change(product, quantity));
   });
 }

@@ -32,7 +32,8 @@ export function isFinal({ status }: Pick<Order, 'status'>): boolean {
  */
 export function replay(orderId: string, events: readonly OrderEvent[]): Order {
   const [created, ...rest] = events;
-  if (created?.type !== 'order.created') throw new Error(`the stream of order ${orderId} has no beginning`);
+  if (created?.type !== 'order.created')
+    throw new Error(`the stream of order ${orderId} does not begin with order.created`);
   const first: Order = {
     order_id: orderId,
     ...created.data,

@@ -94,7 +94,7 @@ export function sessionStore({
       if (next.era !== before.era)
         log.warn(
           { audit: 'token-era', era: next.era },
-          'too many sessions have ended: tokens must be renewed',
+          'too many ended sessions: all access tokens must be refreshed',
         );
       // Of two that end the same session at once, one has ended it.
       return endings.map((ending) => 'session_id' in ending && found.delete(sessionKey(ending.session_id)));

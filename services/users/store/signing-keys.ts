@@ -49,7 +49,7 @@ export function signingKeys(deps: {
         ? [...kept, await newKey(kept.length === 0 ? time : later(time, PUBLIC_BEFORE))]
         : kept;
       await state.write({ op: 'put', key: KEYS, value: next, etag: stored?.etag });
-      if (isDue) log.info({ kid: next.at(-1)?.jwk.kid }, 'there is a new signing key');
+      if (isDue) log.info({ kid: next.at(-1)?.jwk.kid }, 'signing key created');
       return next;
     });
 
@@ -59,7 +59,7 @@ export function signingKeys(deps: {
       knownUntil = clock() + KNOWN_FOR * 1000;
     } catch (err) {
       if (!known) throw err;
-      log.warn({ err }, 'the signing keys could not be read: those known go on being used');
+      log.warn({ err }, 'reading signing keys failed; using cached keys');
       knownUntil = clock() + TRY_AGAIN_AFTER;
     }
     return known;
