@@ -121,7 +121,7 @@ export function appProcesses(options: AppOptions): RunningApp {
       const [program = '', ...args] = [...(host?.enter ?? []), ...command];
       const running = start(title, program, args, { logDir, cwd: root, env: environment, niceness });
       keep(running);
-      await waitFor(`${name} is ready`, isReady, { process: running });
+      await waitFor(name, isReady, { process: running });
     });
 
   const command = app.command.map((part) => part.replace(/^dist(?=\/)/, dist));

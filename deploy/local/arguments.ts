@@ -14,7 +14,7 @@ export function argumentsOf<const Options extends NonNullable<ParseArgsConfig['o
   const kept = Object.keys(options).find((name) => env[`npm_config_${name}`] !== undefined);
   if (kept !== undefined)
     throw new Error(
-      `npm has kept --${kept} for itself. Put -- before the arguments: npm start -- --${kept} ...`,
+      `npm consumed the option --${kept}. Put -- before the options: npm start -- --${kept} ...`,
     );
   return parseArgs({ options, args }).values;
 }
@@ -22,5 +22,5 @@ export function argumentsOf<const Options extends NonNullable<ParseArgsConfig['o
 /** @throws Error naming the option where its value is no number above 0 */
 export function amount(option: string, text: string): number {
   if (/^\d+(\.\d+)?$/.test(text) && Number(text) > 0) return Number(text);
-  throw new Error(`${option} must be a number above 0, in digits. For example: ${option} 2`);
+  throw new Error(`${option} must be a number greater than 0. For example: ${option} 2`);
 }

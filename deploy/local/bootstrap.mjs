@@ -11,7 +11,7 @@ process.chdir(root);
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
-  console.error(`Sidecart needs Node.js 20.19 or newer; this is ${process.versions.node}.`);
+  console.error(`Sidecart needs Node.js 20.19 or newer, but this is ${process.versions.node}.`);
   process.exit(1);
 }
 
@@ -22,7 +22,7 @@ const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 if (modified('node_modules/.package-lock.json') < modified('package-lock.json')) {
   // The tools that compile and start are among the development packages: NODE_ENV=production must not leave them out.
-  const hint = 'Packages come over the network: check it, and the proxy (HTTPS_PROXY). Then start again.';
+  const hint = 'Check the network and the proxy (HTTPS_PROXY), and start again.';
   step('Installing packages (npm ci)', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund'], hint);
   dropPinnedNodeThatFails();
 }
@@ -51,7 +51,7 @@ function dropPinnedNodeThatFails() {
   if (!existsSync(pinned) || spawnSync(pinned, ['--version']).status === 0) return;
   rmSync(pinned);
   console.log(
-    `The pinned Node.js does not run on this machine: using ${process.version} (${process.execPath}).`,
+    `The pinned Node.js does not run on this machine. Using ${process.version} (${process.execPath}).`,
   );
 }
 
@@ -60,7 +60,7 @@ function step(what, program, programArgs, hint) {
   const started = performance.now();
   const { status } = spawnSync(program, programArgs, { stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0) {
-    console.error(`${what}: failed; the reason is above. ${hint}`);
+    console.error(`${what}: failed, see the output above. ${hint}`);
     process.exit(1);
   }
   console.log(`${what}: done in ${Math.round((performance.now() - started) / 1000)} s`);

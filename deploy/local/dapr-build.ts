@@ -61,7 +61,7 @@ async function buildWithComponents(options: {
   const toolchain = moduleFolder('runtime');
   await run('go', ['mod', 'download', DAPR], { logFile, cwd: toolchain });
   const source = output('go', '-C', toolchain, 'list', '-m', '-f', '{{.Dir}}', DAPR)?.trim();
-  if (!source) throw new Error(`Go does not say where ${DAPR} is; see ${logFile}`);
+  if (!source) throw new Error(`Go did not print the folder of ${DAPR}; see ${logFile}`);
   await inScratch(dirname(program), async (module) => {
     for (const name of ['go.mod', 'go.sum']) copyFileSync(join(toolchain, name), join(module, name));
     writeDaprd({ source, types, module: 'toolchain-runtime', into: module });

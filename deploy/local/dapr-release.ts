@@ -82,8 +82,8 @@ export async function downloadDapr(options: {
       const received = hash.digest('hex');
       if (received !== published)
         throw new Error(
-          `${url} is not what was published: its SHA-256 is ${received}, and ${basename(url)}.sha256 has ${published}. ` +
-            'Nothing of it is kept or run. Look at who serves it (DAPR_RELEASES, a proxy), or install Dapr yourself.',
+          `${url} has the wrong checksum: its SHA-256 is ${received}, but ${basename(url)}.sha256 says ${published}. ` +
+            'The download was deleted. Check the mirror (DAPR_RELEASES) and the proxy, or install Dapr yourself.',
         );
       await run('tar', ['-xzf', archive, '-o', '-C', scratch], { logFile });
       chmodSync(join(scratch, name), 0o755);
@@ -100,7 +100,7 @@ async function checksumAt(url: string, dispatcher: Dispatcher, limits: typeof LI
   const chunks: Uint8Array[] = [];
   await receive(url, dispatcher, { ...limits, bytes: 10_000 }, (chunk) => void chunks.push(chunk));
   const sum = /^([\da-f]{64})\s/.exec(Buffer.concat(chunks).toString())?.[1];
-  if (!sum) throw new Error(`there is no checksum in ${basename(url)}`);
+  if (!sum) throw new Error(`${basename(url)} contains no checksum`);
   return sum;
 }
 
@@ -118,7 +118,7 @@ async function receive(
   let idle = 0;
   // Counted in steps: what keeps this process busy for long is one of them, and not the server's fault.
   const watchdog = setInterval(() => {
-    if (++idle === STEPS) stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`));
+    if (++idle === STEPS) stalled.abort(new Error(`no data for ${stallMs / 1000} s`));
   }, stallMs / STEPS);
   const signal = AbortSignal.any([stalled.signal, AbortSignal.timeout(totalMs)]);
   let left = bytes;
@@ -128,11 +128,11 @@ async function receive(
       request(url, { dispatcher, signal }),
       rejectionOf(signal),
     ]);
-    if (statusCode !== 200) throw new Error(`answered with ${statusCode}`);
+    if (statusCode !== 200) throw new Error(`status ${statusCode}`);
     body.on('data', (chunk: Uint8Array) => {
       idle = 0;
       left -= chunk.length;
-      if (left < 0) body.destroy(new Error(`has more than ${bytes} bytes`));
+      if (left < 0) body.destroy(new Error(`more than ${bytes} bytes`));
       else take(chunk);
     });
     await finished(body);

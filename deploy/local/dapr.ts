@@ -101,13 +101,13 @@ async function downloadOrBuild(missing: DaprProgram[], tell: (what: string) => v
   const rest = tried.filter(({ problem }) => problem).map(({ name }) => name);
   if (output('go', 'version') === undefined)
     throw new Error(
-      `Neither Dapr's ${rest.join(', ')} nor Go is on this machine, and the release could not be downloaded:\n` +
+      `Dapr (${rest.join(', ')}) is not installed, and the release could not be downloaded:\n` +
         `  ${problems.join('\n  ')}\n` +
-        'Install the Dapr CLI and run `dapr init --slim` (https://docs.dapr.io/getting-started/); or name a proxy ' +
-        '(HTTPS_PROXY) or a mirror (DAPR_RELEASES); or install Go, with which Sidecart builds it.',
+        'Install the Dapr CLI and run `dapr init --slim` (https://docs.dapr.io/getting-started/). Or set a proxy ' +
+        '(HTTPS_PROXY) or a mirror (DAPR_RELEASES). Or install Go, so that Sidecart can build Dapr.',
     );
   tell(
-    `building ${rest.join(', ')} with Go (once; up to ten minutes), as the release was not to be had: ` +
+    `building ${rest.join(', ')} with Go (once; up to ten minutes), because the download failed: ` +
       `${problems[0] ?? ''}; log: ${logFile}`,
   );
   if (SMALL) folder(SMALL, '.dapr', 'bin');

@@ -39,8 +39,8 @@ function demandAlive(who: string, file: string): void {
   const end = endOf(text);
   if (end === undefined) return;
   throw new Error(
-    `${who} ended at its start (${end}): ${lastWords(text) || 'it said nothing'}\n` +
-      `Its log: ${relative(root, join(daprLogs, file))}`,
+    `${who} exited during startup (${end}): ${lastWords(text) || 'no output'}\n` +
+      `Log: ${relative(root, join(daprLogs, file))}`,
   );
 }
 

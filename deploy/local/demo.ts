@@ -34,7 +34,7 @@ try {
   // The API answers with an Error of ours; those of the network have a code.
   const unreachable = error instanceof Error && 'code' in error;
   console.error(
-    unreachable ? `Nothing answers at ${api}. Start the system first: npm start` : (error as Error).message,
+    unreachable ? `No response from ${api}. Start the system first: npm start` : (error as Error).message,
   );
   process.exit(1);
 }
@@ -45,12 +45,12 @@ async function main(): Promise<void> {
   const plenty = items.find(({ available }) => available >= 10);
   const scarce = items.toSorted((one, other) => one.available - other.available)[0];
   if (!plenty || !scarce)
-    throw new Error('The shop has nothing left to sell: delete .sidecart and start anew.');
+    throw new Error('Not enough products are in stock. Delete .sidecart and start the system again.');
 
   const order = { product: plenty.product_id, quantity: 1, card: 'tok_visa' };
   const wishes: Wish[] = [
-    { ...order, title: 'An order that ships', quantity: 2, ends: 'DELIVERED' },
-    { ...order, title: 'A declined card', card: 'tok_chargeDeclined', ends: 'PAYMENT_FAILED' },
+    { ...order, title: 'Delivered order', quantity: 2, ends: 'DELIVERED' },
+    { ...order, title: 'Declined card', card: 'tok_chargeDeclined', ends: 'PAYMENT_FAILED' },
     {
       ...order,
       title: 'Out of stock',
@@ -58,10 +58,10 @@ async function main(): Promise<void> {
       quantity: scarce.available + 1,
       ends: 'REJECTED',
     },
-    { ...order, title: 'Cancelled after payment, before it ships', cancelWhen: 'PAID', ends: 'CANCELLED' },
+    { ...order, title: 'Cancelled after payment', cancelWhen: 'PAID', ends: 'CANCELLED' },
   ];
   for (const wish of wishes) await tell(customer, wish);
-  say(`\nThe mails of all this: http://localhost:${portsAt(offset).mailWeb}`);
+  say(`\nE-mails to the customer: http://localhost:${portsAt(offset).mailWeb}`);
   await customer.close();
 }
 
@@ -100,9 +100,9 @@ async function tell(customer: Client, wish: Wish): Promise<void> {
   }
   if (!seen || !FINAL_STATUSES.has(seen))
     throw new Error(
-      `The order is ${seen ?? 'nowhere'} and does not go on. GET ${api}/health tells which service is out.`,
+      `The order makes no progress (status: ${seen ?? 'unknown'}). See GET ${api}/health for unavailable services.`,
     );
-  if (seen !== ends) throw new Error(`That was not to be expected: ${ends} was.`);
+  if (seen !== ends) throw new Error(`The order ended as ${seen}, but ${ends} was expected.`);
 }
 
 function say(line: string): void {

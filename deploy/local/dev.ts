@@ -82,18 +82,22 @@ function followChanges({ names, app }: RunningSystem): void {
     changed.clear();
     const { restart, needsNewStart } = consequenceOf(root, files, names);
     for (const file of needsNewStart)
-      console.log(`${file} has changed, and is read only at the start. To have it: Ctrl-C, npm run dev.`);
+      console.log(
+        `${file} has changed, but is read at start only. To apply the change, press Ctrl-C and run npm run dev.`,
+      );
     for (const name of restart) waiting.add(name);
     if (waiting.size === 0 || stopping) return;
     const begun = performance.now();
     if (!(await compiles())) {
-      console.log(`It does not compile. What runs stays as it was: ${[...waiting].join(', ')}.`);
+      console.log(
+        `The code does not compile. The services keep running the old code: ${[...waiting].join(', ')}.`,
+      );
       return;
     }
     const anew = [...waiting];
     waiting.clear();
     await Promise.all(anew.map(startAnew));
-    console.log(`${anew.join(', ')}: done in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+    console.log(`Restarted ${anew.join(', ')} in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   }
 
   async function startAnew(name: string): Promise<void> {
@@ -103,9 +107,9 @@ function followChanges({ names, app }: RunningSystem): void {
     if (stopping) return;
     try {
       await service.start();
-      console.log(`${name} runs the new code (process ${before} before, ${service.pid()} now)`);
+      console.log(`${name} runs the new code (process ${before} replaced by ${service.pid()})`);
     } catch (error) {
-      console.error(`${name} does not start: ${explained(error)}`);
+      console.error(`${name} failed to start: ${explained(error)}`);
     }
   }
 }

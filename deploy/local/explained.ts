@@ -3,7 +3,7 @@ import { cacheDir } from './paths.ts';
 
 const fromSystem = z.object({ code: z.string(), path: z.string().optional() });
 
-const CACHE = `The cache cannot be written: ${cacheDir}. Name a folder that can be: SIDECART_CACHE=./cache npm start`;
+const CACHE = `The cache folder is not writable: ${cacheDir}. Use another folder: SIDECART_CACHE=./cache npm start`;
 
 /** An error as one may read it: where the system refused something, what to do about it. */
 export function explained(error: unknown): string {
@@ -17,12 +17,12 @@ export function explained(error: unknown): string {
   switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return `The disk is full: ${path} cannot be written. Free some space there, and start again.`;
+      return `The disk is full: ${path} cannot be written. Free some space and start again.`;
     case 'EROFS':
     case 'EACCES':
     case 'EPERM':
     case 'ENOTDIR':
-      return isInCache ? CACHE : `${path} cannot be used (${code}). This user must be able to write there.`;
+      return isInCache ? CACHE : `${path} is not writable (${code}). Give this user write access.`;
     default:
       return message;
   }

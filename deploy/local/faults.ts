@@ -49,9 +49,10 @@ function asked() {
     },
   });
   const { short = false } = values;
-  if (short && process.argv.length > 3) throw new Error('--short takes no mode and no other option');
+  if (short && process.argv.length > 3)
+    throw new Error('--short cannot be combined with a mode or another option');
   const [name = 'faults', ...more] = positionals;
-  if (more.length > 0) throw new Error(`there is one mode at a time, not also ${more.join(', ')}`);
+  if (more.length > 0) throw new Error(`only one mode can run at a time; remove ${more.join(', ')}`);
   const { rest } = values;
   return {
     options: values,
@@ -65,6 +66,6 @@ function asked() {
 
 function modeOf(name: string): Mode {
   const found = MODES.find((one) => one === name);
-  if (!found) throw new Error(`there is no mode "${name}", but ${MODES.join(', ')}`);
+  if (!found) throw new Error(`unknown mode "${name}"; use one of ${MODES.join(', ')}`);
   return found;
 }

@@ -30,7 +30,7 @@ export async function findOrBuild(wanted: GoProgram, tell: (what: string) => voi
   if (existsSync(program)) return program;
   if (output('go', 'version') === undefined)
     throw new Error(
-      `Neither ${command} ${oldest.join('.')} or newer nor Go is on this machine. Install one of them: ${site}, https://go.dev.`,
+      `${command} ${oldest.join('.')} or newer is missing, and so is Go to build it. Install one of them: ${site}, https://go.dev.`,
     );
   const logFile = join(folder(cacheDir, 'logs'), `${module}-build.log`);
   tell(`building ${command} with Go (once; up to ${takes}), log: ${logFile}`);

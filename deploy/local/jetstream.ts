@@ -41,7 +41,7 @@ type Reply = z.infer<typeof reply>;
  */
 export async function jetStream(port: number): Promise<JetStream> {
   const socket = connect({ port, host: '127.0.0.1' });
-  socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('NATS gave no answer')));
+  socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('NATS did not respond')));
   // The messages that we get are JSON in one line, so that a message is two lines as well.
   const lines = createInterface({ input: socket, crlfDelay: Infinity })[Symbol.asyncIterator]();
   const failed = once(socket, 'error').then(([error]: unknown[]) => {
@@ -56,7 +56,7 @@ export async function jetStream(port: number): Promise<JetStream> {
       const line = done ? '-ERR closed' : value;
       if (line.startsWith(begins)) return line;
       if (line === 'PING') socket.write('PONG\r\n');
-      if (line.startsWith('-ERR')) throw new Error(`NATS answered ${line}`);
+      if (line.startsWith('-ERR')) throw new Error(`NATS responded with ${line}`);
     }
   }
 
@@ -69,11 +69,11 @@ export async function jetStream(port: number): Promise<JetStream> {
 
   async function demand(what: string, subject: string, body: unknown): Promise<void> {
     const { error } = await ask(subject, body);
-    if (error) throw new Error(`JetStream refuses ${what}: ${error.description}`);
+    if (error) throw new Error(`JetStream rejected ${what}: ${error.description}`);
   }
 
   const info = await lineThat('INFO');
-  if (!info.includes('"jetstream":true')) throw new Error(`the NATS on port ${port} has no JetStream`);
+  if (!info.includes('"jetstream":true')) throw new Error(`the NATS server on port ${port} has no JetStream`);
   socket.write(`CONNECT {"verbose":false}\r\nSUB ${inbox} 1\r\n`);
 
   return {
@@ -81,7 +81,7 @@ export async function jetStream(port: number): Promise<JetStream> {
       const { error } = await ask(`STREAM.CREATE.${config.name}`, config);
       if (error?.err_code === STREAM_EXISTS)
         await demand(`the stream ${config.name}`, `STREAM.UPDATE.${config.name}`, config);
-      else if (error) throw new Error(`JetStream refuses the stream ${config.name}: ${error.description}`);
+      else if (error) throw new Error(`JetStream rejected the stream ${config.name}: ${error.description}`);
     },
     async putConsumer(stream, config) {
       const { durable_name: name, filter_subject: filter } = config;

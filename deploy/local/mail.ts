@@ -14,6 +14,6 @@ export async function startMailCatcher(options: { ports: Ports; logDir: string }
     logDir,
   });
   const listens = async () => (await isTaken(ports.smtp)) && (await isTaken(ports.mailWeb));
-  await waitFor('mail catcher', listens, { process: running });
+  await waitFor('the mail catcher', listens, { process: running });
   return running;
 }

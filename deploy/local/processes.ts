@@ -168,9 +168,12 @@ export async function waitFor(
   while (!(await isSo())) {
     if (awaited?.hasEnded()) {
       const words = lastWords(readFileSync(awaited.logFile, 'utf8'));
-      throw new Error(`${what}: ${awaited.name} ended${words && `: ${words}`}; see ${awaited.logFile}`);
+      throw new Error(
+        `waiting for ${what}: ${awaited.name} exited${words && `: ${words}`}; see ${awaited.logFile}`,
+      );
     }
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${deadlineMs / 1000} s`);
+    if (performance.now() > deadline)
+      throw new Error(`waiting for ${what}: timed out after ${deadlineMs / 1000} s`);
     await delay(100);
   }
 }

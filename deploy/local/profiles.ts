@@ -30,7 +30,5 @@ export function profileOf(name: string | undefined): Profile | undefined {
   const found = PROFILES.find((profile) => profile.name === name);
   if (found) return found;
   const known = PROFILES.map((profile) => profile.name).join(', ');
-  throw new Error(
-    `There is no profile "${name}". There is: ${known}; and without --profile, Redis, SQLite and a file of names.`,
-  );
+  throw new Error(`Unknown profile "${name}". Use ${known}, or omit --profile for Redis and SQLite.`);
 }

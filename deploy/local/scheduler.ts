@@ -31,7 +31,7 @@ export async function startScheduler(options: {
   const { dapr, ports, dataDir, logDir, listenAddress } = options;
   if (!existsSync(dapr.scheduler))
     throw new Error(
-      `Dapr's scheduler neither runs on port ${ports.scheduler} nor is there one to start: run \`dapr init\` again.`,
+      `No Dapr scheduler runs on port ${ports.scheduler}, and none is installed. Run \`dapr init\` again.`,
     );
   const own = [
     ports.schedulerHealth,
@@ -55,7 +55,7 @@ export async function startScheduler(options: {
   };
   const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
   const running = start('scheduler', dapr.scheduler, args, { logDir });
-  await waitFor('Dapr scheduler', () => isHealthy(ports.schedulerHealth), { process: running });
+  await waitFor('the Dapr scheduler', () => isHealthy(ports.schedulerHealth), { process: running });
   return running;
 }
 

@@ -21,7 +21,7 @@ export async function findOrInstallSchemathesis(): Promise<string> {
   const complete = join(home, '.complete');
   if (existsSync(complete)) return program;
   if (output('python3', '--version') === undefined)
-    throw new Error('Fuzzing needs Python 3.10 or newer (https://www.python.org), with its venv module.');
+    throw new Error('Fuzzing needs Python 3.10 or newer with the venv module (https://www.python.org).');
   const logFile = join(folder(cacheDir, 'logs'), 'schemathesis-install.log');
   console.log(`Installing schemathesis (once), log: ${logFile}`);
   // What an interrupted installation left is no good.

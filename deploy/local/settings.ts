@@ -43,12 +43,12 @@ export const settingsSchema = z
   .check(...bothOrNone);
 
 function releasesProblem(parsed: URL): string | undefined {
-  if (hasCredentials(parsed)) return 'must have no user and no password: they are not sent';
-  return parsed.search === '' ? undefined : 'must have no query: the paths of the releases follow';
+  if (hasCredentials(parsed)) return 'must have no user and no password: credentials are not sent';
+  return parsed.search === '' ? undefined : 'must have no query, because release paths are appended';
 }
 
 const NO_HOME =
-  'HOME: is missing, and this user has no entry in /etc/passwd; Go, npm and Dapr keep files there. For example: HOME=/tmp/home';
+  'HOME: is missing, and this user has no entry in /etc/passwd. Go, npm and Dapr need a home folder. For example: HOME=/tmp/home';
 
 const SERVICES: Readonly<Record<string, z.ZodType>> = {
   fulfilment,

@@ -102,7 +102,7 @@ async function startServices(dapr: Dapr): Promise<void> {
     demandAllAlive();
     return isUp(api, sidecars);
   };
-  await waitFor('the services are ready', areUp, { process: run, deadlineMs: 120_000 });
+  await waitFor('the services', areUp, { process: run, deadlineMs: 120_000 });
 }
 
 /** Notes what was started; once we are stopping, it is stopped at once. */
@@ -114,7 +114,7 @@ function keep(one: Running): void {
 
 async function tellOfEnd({ ended, name, logFile }: Running): Promise<void> {
   if (!(await ended))
-    console.error(`\n${name} has ended; see ${logFile}. To have it back: Ctrl-C, npm start.`);
+    console.error(`\n${name} has exited; see ${logFile}. To start it again, press Ctrl-C and run npm start.`);
 }
 
 function stop(code: number): Promise<void> {

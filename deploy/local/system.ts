@@ -126,7 +126,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     await whole([...apps.values()].flatMap((app) => [app.service.start(), app.sidecar.start()]));
     const here = [...apps].filter(([name]) => !options.network?.hosts[name]);
     const sidecars = here.map(([, { daprHttpPort }]) => daprHttpPort);
-    await waitFor('the services are reached', () => isUp(api, sidecars));
+    await waitFor('the services', () => isUp(api, sidecars));
   } catch (error) {
     await stop();
     throw error;
@@ -156,6 +156,6 @@ async function whole(starting: Promise<void>[]): Promise<void> {
 
 function named<T>(all: ReadonlyMap<string, T>, name: string): T {
   const found = all.get(name);
-  if (!found) throw new Error(`no ${name} runs here`);
+  if (!found) throw new Error(`no ${name} in this system`);
   return found;
 }

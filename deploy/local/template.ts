@@ -121,7 +121,7 @@ function rewriter(replacements: readonly (readonly [from: string, to: string])[]
     /** @throws Error where a value to be replaced is nowhere: the files have changed, and this has to follow */
     demandAllUsed: (): void => {
       if (unused.size > 0)
-        throw new Error(`dapr.yaml and components/ have nowhere: ${[...unused].join(', ')}`);
+        throw new Error(`dapr.yaml and components/ do not contain ${[...unused].join(', ')}`);
     },
   };
 }

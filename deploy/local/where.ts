@@ -21,9 +21,9 @@ export function sayWhere(options: {
   Docs     ${api}/docs
   gRPC     localhost:${ports.grpc}
   Traces   ${traces}
-  Mails    http://localhost:${ports.mailWeb}${page ? `\n  ${page.title.padEnd(8)} ${page.where}` : ''}
-  Admin    ${email}  ${isMadeUp ? password : '(with the password of ADMIN_PASSWORD)'}
+  E-mails  http://localhost:${ports.mailWeb}${page ? `\n  ${page.title.padEnd(8)} ${page.where}` : ''}
+  Admin    ${email}  ${isMadeUp ? password : '(password: see ADMIN_PASSWORD)'}
 
-  Try it: npm run demo        Stop: Ctrl-C
+  Try the demo: npm run demo        Stop: Ctrl-C
 `);
 }

@@ -12,21 +12,21 @@ export async function findOrFetchZipkin(
 ): Promise<{ jar: string } | { missing: string }> {
   const jar = join(folder(cacheDir, `zipkin-${ZIPKIN}`), 'zipkin.jar');
   const java = /version "(\d+)/.exec(output('java', '-version') ?? '')?.[1];
-  if (java === undefined) return { missing: 'there is no Java, so traces are not kept' };
+  if (java === undefined) return { missing: 'not started, because Java is not installed' };
   if (Number(java) < OLDEST_JAVA)
-    return { missing: `Java ${java} is too old for Zipkin (${OLDEST_JAVA}), so traces are not kept` };
+    return { missing: `not started, because Zipkin needs Java ${OLDEST_JAVA} or newer (found ${java})` };
   if (existsSync(jar)) return { jar };
   if (output('mvn', '--version') === undefined)
-    return { missing: 'there is no Maven to fetch Zipkin with, so traces are not kept' };
+    return { missing: 'not started, because Maven is not installed and cannot download Zipkin' };
   const logFile = join(folder(cacheDir, 'logs'), 'zipkin-fetch.log');
-  tell(`fetching Zipkin with Maven, log: ${logFile}`);
+  tell(`downloading Zipkin with Maven, log: ${logFile}`);
   const artifact = `io.zipkin:zipkin-server:${ZIPKIN}:jar:exec`;
   const repository = join(cacheDir, 'maven');
   const options = [`-Dartifact=${artifact}`, '-Dtransitive=false', `-Dmaven.repo.local=${repository}`];
   try {
     await run('mvn', ['-B', 'dependency:get', ...options], { logFile });
   } catch {
-    return { missing: `Zipkin could not be fetched, so traces are not kept; see ${logFile}` };
+    return { missing: `not started, because the download of Zipkin failed; see ${logFile}` };
   }
   const fetched = join(repository, 'io/zipkin/zipkin-server', ZIPKIN, `zipkin-server-${ZIPKIN}-exec.jar`);
   const part = `${jar}.${process.pid}`;

@@ -71,7 +71,7 @@ describe('the Node.js that the packages bring', { timeout: 30_000 }, () => {
     const { lines, outcome } = await npmRunDemo();
 
     expect(outcome).toMatch(/node$/);
-    expect(lines[0]).toMatch(/^The pinned Node.js does not run on this machine: using v\d+\S+ \(.+node\)\.$/);
+    expect(lines[0]).toMatch(/^The pinned Node.js does not run on this machine. Using v\d+\S+ \(.+node\)\.$/);
     expect(existsSync(join(checkout, PINNED))).toBe(false);
     expect((await npmRunDemo()).lines).toHaveLength(1);
   });

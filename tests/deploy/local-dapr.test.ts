@@ -126,14 +126,16 @@ describe('the first start on a machine without Dapr', { timeout: 60_000 }, () =>
   it('When what comes is not what was published, then it ends with an error and nothing is built', async () => {
     withGo();
     releases.answers.set(pathOf('scheduler'), (_, response) => void response.end('something else'));
-    await expect(findOrBuild()).rejects.toThrow(`${pathOf('scheduler')} is not what was published`);
+    await expect(findOrBuild()).rejects.toThrow(`${pathOf('scheduler')} has the wrong checksum`);
     expect(calls()).not.toContain('build');
   });
 
   it('When there is neither a release nor Go, then it is said what to do', async () => {
     withdraw('daprd');
     await expect(findOrBuild()).rejects.toThrow(
-      new RegExp(`daprd nor Go [^]*${pathOf('daprd')}: answered with 404[^]*dapr init[^]*DAPR_RELEASES`),
+      new RegExp(
+        `Dapr \\(daprd\\) is not installed[^]*${pathOf('daprd')}: status 404[^]*dapr init[^]*DAPR_RELEASES`,
+      ),
     );
   });
 });

@@ -31,7 +31,7 @@ it('When a service or a sidecar of this start ends, then it is named with its la
 
   log(`${appID}_app_20260105095000.log`, `== APP - ${appID} == Error: no room: here\n${failed('App')}`);
   expect(demandAllAlive).toThrow(
-    `${appID} ended at its start (exit status 1): Error: no room: here\nIts log: .dapr/logs/${appID}_app_20260105095000.log`,
+    `${appID} exited during startup (exit status 1): Error: no room: here\nLog: .dapr/logs/${appID}_app_20260105095000.log`,
   );
 
   log(`${appID}_app_20260105095000.log`, '');
@@ -39,5 +39,5 @@ it('When a service or a sidecar of this start ends, then it is named with its la
     `${appID}_daprd_20260105095000.log`,
     `${head(mine)}time="x" level=fatal msg="no store"\n${failed('daprd')}`,
   );
-  expect(demandAllAlive).toThrow(`${appID}'s sidecar ended at its start (exit status 1): no store`);
+  expect(demandAllAlive).toThrow(`${appID}'s sidecar exited during startup (exit status 1): no store`);
 });

@@ -105,7 +105,7 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
 
   it('When it is not what was published, then that is an error which names it, and nothing is kept', async () => {
     answer(ARCHIVE, (_, response) => void response.end('something else'));
-    await expect(download()).rejects.toThrow(`${releases.url}${ARCHIVE} is not what was published`);
+    await expect(download()).rejects.toThrow(`${releases.url}${ARCHIVE} has the wrong checksum`);
     expect(readdirSync(cache)).toEqual([]);
   });
 
@@ -126,7 +126,12 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
       },
       /closed|aborted|terminated/,
     ],
-    ['it is far too large', ARCHIVE, (_, response) => void response.end(Buffer.alloc(1_000_001)), /has more/],
+    [
+      'it is far too large',
+      ARCHIVE,
+      (_, response) => void response.end(Buffer.alloc(1_000_001)),
+      /more than/,
+    ],
     [
       'it leads in a circle',
       ARCHIVE,
@@ -147,7 +152,7 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
     ['it stops coming', ARCHIVE, half],
   ])('When %s, then it is given up soon and nothing is kept', async (_, path, answers) => {
     answer(path, answers);
-    expect(await download(IMPATIENT)).toMatch(/nothing came for 0.3 s/);
+    expect(await download(IMPATIENT)).toMatch(/no data for 0.3 s/);
     expect(readdirSync(cache)).toEqual([]);
   });
 
@@ -209,7 +214,7 @@ describe('behind a proxy', { timeout: 60_000 }, () => {
     const proxy = createServer(() => {});
     proxy.on('connect', () => {});
     await useProxy(proxy);
-    expect(await download(IMPATIENT, BEHIND)).toMatch(/nothing came for 0.3 s/);
+    expect(await download(IMPATIENT, BEHIND)).toMatch(/no data for 0.3 s/);
     expect(readdirSync(cache)).toEqual([]);
   });
 

@@ -106,7 +106,7 @@ describe('the arguments of a command', () => {
   });
 
   it.each(['', '-1', '0', '1e3', 'two', '0x10', ' 1'])('When an amount is %j, then it is none', (text) => {
-    expect(() => amount('--hours', text)).toThrow('--hours must be a number above 0');
+    expect(() => amount('--hours', text)).toThrow('--hours must be a number greater than 0');
   });
 
   it('When an amount has a fraction, then it is taken', () => {
@@ -127,13 +127,13 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
   };
 
   it.each([
-    ['start', ['--profile', 'nowhere'], 'There is no profile "nowhere". There is: nats-postgres'],
+    ['start', ['--profile', 'nowhere'], 'Unknown profile "nowhere". Use nats-postgres'],
     ['start', ['--prfile', 'x'], "Unknown option '--prfile'"],
     ['demo', ['now'], "Unexpected argument 'now'"],
     ['bench', ['--quik'], "Unknown option '--quik'"],
-    ['soak', ['--hours', 'eight'], '--hours must be a number above 0'],
-    ['faults', ['chaos'], 'there is no mode "chaos"'],
-    ['faults', ['--minutes', '10m'], '--minutes must be a number above 0'],
+    ['soak', ['--hours', 'eight'], '--hours must be a number greater than 0'],
+    ['faults', ['chaos'], 'unknown mode "chaos"'],
+    ['faults', ['--minutes', '10m'], '--minutes must be a number greater than 0'],
   ])('When npm run %s gets %j, then it says why in a line, and ends with 1', (program, args, message) => {
     const { status, stdout, stderr } = run(program, args);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });

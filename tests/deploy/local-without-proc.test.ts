@@ -54,7 +54,7 @@ describe.runIf(runsTypeScript)('without /proc', () => {
       holder: null,
       closing: false,
       own: null,
-      message: expect.stringContaining('is taken by another program. Stop that') as string,
+      message: expect.stringContaining('is in use by another program. Stop that') as string,
     });
   });
 

@@ -76,7 +76,7 @@ describe('the ports of a system', () => {
     expect(refused.size).toBeGreaterThan(100);
     for (const [offset, { next = -1, message }] of refused) {
       expect(ALL_OFFSETS.slice(offset).find((other) => !refused.has(other))).toBe(next);
-      expect(message).toContain(`the next offset that works is ${next}`);
+      expect(message).toContain(`use ${next} instead`);
     }
   });
 
@@ -110,10 +110,7 @@ describe('PORT_OFFSET', () => {
   };
 
   it.each([
-    [
-      '2000',
-      'gateway would get port 10080, which fetch and browsers refuse; the next offset that works is 2002',
-    ],
+    ['2000', 'gateway would get port 10080, which fetch and browsers block; use 2002 instead'],
     ['669', 'zipkin would get port 10080'],
     ['44', 'schedulerHealth would get port 4045'],
     ['1999', 'schedulerHealth would get port 6000'],
@@ -155,7 +152,7 @@ describe('a port that has to be free', () => {
     const holder = existsSync('/proc/net/tcp')
       ? `(process ${process.pid}, in ${process.cwd()})`
       : 'another program';
-    await expect(demandFree(port, 'a part', 200)).rejects.toThrow(`Port ${port} (a part) is taken by `);
+    await expect(demandFree(port, 'a part', 200)).rejects.toThrow(`Port ${port} (a part) is in use by `);
     await expect(demandFree(port, 'a part', 200)).rejects.toThrow(holder);
   });
 
@@ -164,7 +161,7 @@ describe('a port that has to be free', () => {
     const socket = connect(theirs, '127.0.0.1');
     await once(socket, 'connect');
     onTestFinished(() => void socket.resetAndDestroy());
-    await expect(demandFree(socket.localPort ?? 0, 'a part', 200)).rejects.toThrow('is taken by');
+    await expect(demandFree(socket.localPort ?? 0, 'a part', 200)).rejects.toThrow('is in use by');
   });
 
   it.runIf(existsSync('/proc/net/tcp'))(

@@ -48,6 +48,8 @@ describe('a process that is started', () => {
       vi.setSystemTime(Date.now() - 60_000);
       return false;
     };
-    await expect(waitFor('it', isSo, { deadlineMs: 200 })).rejects.toThrow('it: not within 0.2 s');
+    await expect(waitFor('it', isSo, { deadlineMs: 200 })).rejects.toThrow(
+      'waiting for it: timed out after 0.2 s',
+    );
   });
 });

@@ -27,7 +27,7 @@ export async function bench({ quick, portOffset, signal }: BenchOptions): Promis
   let shop: ShopFloor | undefined;
   let baselines: Baselines | undefined;
   try {
-    console.log(`Starting a system at port ${8080 + portOffset} and the baselines beside it ...`);
+    console.log(`Starting a system at port ${8080 + portOffset} and the baselines ...`);
     const seedFile = join(dataDir, 'catalogue.json');
     writeFileSync(seedFile, JSON.stringify(catalogue()));
     const env = { gateway: UNLIMITED, inventory: { SEED_FILE: seedFile } };

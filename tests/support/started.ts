@@ -96,7 +96,7 @@ async function up(options: {
   const last = roots.at(-1);
   const sidecars = readTemplate().apps.map(({ daprHTTPPort }) => daprHTTPPort + offset);
   try {
-    await waitFor('the services are reached', () => isUp(api, sidecars), {
+    await waitFor('the services', () => isUp(api, sidecars), {
       deadlineMs: UP_WITHIN_MS,
       ...(last ? { process: last } : {}),
     });

@@ -74,7 +74,7 @@ describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000
 
       const outcome = await start();
 
-      expectRefusal(outcome, `Port ${port} (${name}) is taken by`, 'PORT_OFFSET=1000 npm start');
+      expectRefusal(outcome, `Port ${port} (${name}) is in use by`, 'PORT_OFFSET=1000 npm start');
       const who = existsSync('/proc') ? `(process ${process.pid}, in ${process.cwd()})` : 'another program';
       expect(outcome.said).toContain(who);
       expect(readdirSync(join(dataDir, 'logs'))).toEqual([]);
@@ -89,7 +89,7 @@ describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000
     const note = join(dataDir, 'start.pid');
     writeFileSync(note, String(first.pid));
 
-    expectRefusal(await start(), `A system runs already in`, `offset-${OFFSET} (process ${first.pid})`);
+    expectRefusal(await start(), `A system is already running in`, `offset-${OFFSET} (process ${first.pid})`);
 
     expect(first.exitCode).toBeNull();
     expect(existsSync(note)).toBe(true);
@@ -103,7 +103,7 @@ describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000
 
     const outcome = await start({ SIDECART_CACHE: cache, PATH: '' });
 
-    expectRefusal(outcome, 'The cache cannot be written', 'SIDECART_CACHE=./cache npm start');
+    expectRefusal(outcome, 'The cache folder is not writable', 'SIDECART_CACHE=./cache npm start');
     expect(readdirSync(cache)).toEqual([]);
   });
 
@@ -115,7 +115,7 @@ describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000
       // As much as fits.
       spawnSync('dd', ['if=/dev/zero', `of=${join(dataDir, 'filler')}`, 'bs=4k']);
 
-      expectRefusal(await start(), 'The disk is full', 'Free some space there');
+      expectRefusal(await start(), 'The disk is full', 'Free some space');
 
       const left = readdirSync(dataDir, { withFileTypes: true, recursive: true });
       expect(left.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual(['filler']);
@@ -152,7 +152,11 @@ describe('a start before anything is there', { timeout: 180_000 }, () => {
     async (_, env) => {
       const checkout = fresh();
       const outcome = await bootstrap(checkout, { ...impatient(scratch()), ...env });
-      expectRefusal(outcome, 'Installing packages (npm ci): failed', 'check it, and the proxy (HTTPS_PROXY)');
+      expectRefusal(
+        outcome,
+        'Installing packages (npm ci): failed',
+        'Check the network and the proxy (HTTPS_PROXY)',
+      );
       expect(existsSync(join(checkout, 'node_modules/.package-lock.json'))).toBe(false);
     },
   );
@@ -166,7 +170,7 @@ describe('a start before anything is there', { timeout: 180_000 }, () => {
       '--import',
       `data:text/javascript,${encodeURIComponent(old)}`,
     );
-    expectRefusal(outcome, 'Sidecart needs Node.js 20.19 or newer; this is 20.18.3.');
+    expectRefusal(outcome, 'Sidecart needs Node.js 20.19 or newer, but this is 20.18.3.');
     expect(readdirSync(checkout).toSorted()).toEqual(['deploy', 'package-lock.json', 'package.json']);
   });
 });

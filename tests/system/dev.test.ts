@@ -52,7 +52,7 @@ beforeAll(async () => {
     cpSync(join(root, name), join(checkout, name), { recursive: true, preserveTimestamps: true });
   symlinkSync(realpathSync(join(root, 'node_modules')), join(checkout, 'node_modules'));
   dev = npm('dev');
-  await waitFor('npm run dev watches', () => Promise.resolve(said(dev).includes('Watching services')), {
+  await waitFor('npm run dev', () => Promise.resolve(said(dev).includes('Watching services')), {
     deadlineMs: 170_000,
     process: dev,
   });
@@ -91,7 +91,7 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
     await until(
       'that is said',
       () => Promise.resolve(said(dev)),
-      (text) => text.includes('It does not compile'),
+      (text) => text.includes('The code does not compile'),
       50_000,
     );
     expect(await docs()).toContain('<title>Changed</title>');
@@ -113,7 +113,7 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
   it('When a second one is started, then it names the first, ends with 1, and the first goes on', async () => {
     const second = npm('start');
     await second.ended;
-    expect(said(second)).toMatch(/A system runs already in \S+ \(process \d+\)/);
+    expect(said(second)).toMatch(/A system is already running in \S+ \(process \d+\)/);
     expect(await isUp(api, sidecars)).toBe(true);
   });
 });

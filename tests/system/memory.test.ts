@@ -45,7 +45,7 @@ it.each(BOUNDS)(
     onTestFinished(() => running.stop());
     const readyz = `http://127.0.0.1:${service === 'gateway' ? operatorPort : appPort}/readyz`;
     const isReady = async () => (await fetch(readyz).catch(() => undefined))?.status === 200;
-    await waitFor(`${service} is ready`, isReady, { process: running, deadlineMs: 40_000 });
+    await waitFor(service, isReady, { process: running, deadlineMs: 40_000 });
     for (let call = 0; call < CALLS; call++) expect(await isReady()).toBe(true);
 
     // V8 and the C library give back by and by what the calls have left.
