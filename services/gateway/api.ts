@@ -5,16 +5,16 @@ import { id } from '../shared/types.ts';
 
 const readiness = z.enum(['ok', 'unavailable']);
 
-/** How the system is, as `GET /health` tells it. Latencies in milliseconds. */
+/** The body of `GET /health`. Latencies are in milliseconds. */
 export const healthSchema = z.object({
-  /** `degraded`: orders are taken, but wait for something; `unavailable`: none can be taken. */
+  /** `degraded`: orders are accepted, but wait for a service. `unavailable`: no order is accepted. */
   status: z.enum(['ok', 'degraded', 'unavailable']),
   services: z.record(
     z.string(),
     z.object({
       status: readiness,
       latency_ms: z.int().min(0),
-      /** The circuit breakers of its sidecar that are open, by what they guard. */
+      /** The targets of the open circuit breakers of its sidecar. */
       open_breakers: z.array(z.string()).optional(),
     }),
   ),
@@ -23,7 +23,7 @@ export type Health = z.infer<typeof healthSchema>;
 
 const document = z.record(z.string(), z.unknown());
 
-/** What the gateway answers itself. */
+/** The routes that the gateway does not forward. */
 export const gatewayApi = {
   'GET /api/orders/:id/stream': {
     access: 'customer',
@@ -63,7 +63,7 @@ export const gatewayApi = {
   },
 } satisfies ServiceApi;
 
-/** What stands at the top of the API's documentation, in Markdown. */
+/** The introduction of the API's documentation, in Markdown. */
 export const ABOUT = `
 The API of a shop: orders, stock, payments and accounts.
 

@@ -17,15 +17,15 @@ import { DESCRIPTIONS, routes } from './routes.ts';
 
 export interface GatewayDeps extends ServiceDeps {
   now: () => Date;
-  /** Monotonic, in milliseconds: for ages and durations. */
+  /** Monotonic milliseconds, for ages and durations. */
   clock: () => number;
   hits: HitStore;
   limits: Limits;
-  /** Origins of web pages that may call; none: only those that the gateway serves itself. */
+  /** Origins of web pages that may call the API. Pages of the gateway itself always may. */
   corsOrigins: readonly string[];
-  /** Addresses of proxies whose `X-Forwarded-For` is believed, as https://expressjs.com/en/guide/behind-proxies.html has them. */
+  /** Proxies whose `X-Forwarded-For` is trusted, in the syntax of https://expressjs.com/en/guide/behind-proxies.html. */
   trustedProxies: readonly string[];
-  /** Aborted: streams end, so that the process can. */
+  /** Ends all streams when the process stops. */
   stopping: AbortSignal;
 }
 
@@ -39,7 +39,7 @@ export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Exp
       dataHeaders(),
       crossOrigin(deps.corsOrigins),
       targetLimit,
-      // Leaves alone what says `no-transform`: streams, and whatever has an entity tag.
+      // Skips responses with `no-transform`: streams, and responses with an entity tag.
       compression(),
       edge(routes, {
         sidecar,
@@ -58,7 +58,7 @@ export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Exp
   });
 }
 
-/** The other door. */
+/** Creates the gRPC server of the gateway. */
 export function createGrpc(deps: GatewayDeps, gate: Gate): GrpcServer {
   return createGrpcServer({
     ...deps,

@@ -5,10 +5,10 @@ import { host, integer, list, origin, port, url } from '../shared/settings.ts';
 
 const aMinute = (usual: number) => integer({ min: 1, max: 1_000_000_000, example: usual }).default(usual);
 
-/** Names of networks that the `proxy-addr` package knows, on which `trust proxy` of Express relies. */
+/** The network names of the `proxy-addr` package, which implements `trust proxy` of Express. */
 const NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
 
-/** `proxy-addr` takes more: to it, 1 is the address 0.0.0.1, and not the number of proxies that Express means by it. */
+/** A trusted proxy. The schema is stricter than `proxy-addr`, which reads 1 as 0.0.0.1 instead of as a number of proxies. */
 const proxy = z
   .string()
   .refine(isProxy, `must be an IP address, a network such as 10.0.0.0/8, or one of ${NETWORKS.join(', ')}`);
@@ -40,24 +40,24 @@ function isDecodable(text: string): boolean {
 export const config = baseConfig
   .extend({
     GRPC_PORT: port(50051).default(50051),
-    /** Where /readyz and /metrics are: not at the port that is open to the world. */
+    /** The port of /readyz and /metrics, which are not on the public port. */
     OPERATOR_PORT: port(8079).default(8079),
     OPERATOR_HOST: host('127.0.0.1').default('127.0.0.1'),
-    /** Requests of one caller a minute: without a token, with one, and to register or log in. */
+    /** Requests per minute and caller: without a token, with a token, and to register or log in. */
     RATE_LIMIT_DEFAULT: aMinute(100),
     RATE_LIMIT_API: aMinute(1_000),
     RATE_LIMIT_AUTH: aMinute(10),
-    /** Where replicas count together; not set: each counts alone. */
+    /** The Redis in which replicas count together. Without it, each replica counts alone. */
     RATE_LIMIT_REDIS_URL: url({
       example: 'redis://localhost:6379',
       schemes: ['redis', 'rediss'],
       problem: redisProblem,
     }).optional(),
-    /** Longer than a balancer in front keeps its connections idle: Google's and Amazon's may keep them for 600 s and more. */
+    /** It must exceed the idle timeout of a load balancer in front, which may be 600 s or more. */
     KEEP_ALIVE_TIMEOUT_SECONDS: integer({ min: 1, max: 86_400, example: 620 }).default(75),
-    /** Origins whose pages may call the API, separated by commas. */
+    /** Origins of web pages that may call the API, separated by commas. */
     CORS_ORIGINS: list('https://shop.example,http://localhost:3000', origin).default([]),
-    /** Proxies whose X-Forwarded-For is believed: addresses, networks (10.0.0.0/8), `loopback`; separated by commas. */
+    /** Proxies whose X-Forwarded-For is trusted: addresses, networks (10.0.0.0/8) or `loopback`, separated by commas. */
     TRUSTED_PROXIES: list('loopback,10.0.0.0/8', proxy).default([]),
   })
   .transform((env) => ({

@@ -20,7 +20,7 @@ export const SERVICES = [
 ] as const;
 export type Service = (typeof SERVICES)[number];
 
-/** All that the documents of the API tell of. */
+/** The services in the documents of the API. */
 export const DESCRIPTIONS: readonly ServiceDescription[] = [
   orders,
   inventory,
@@ -32,14 +32,14 @@ export const DESCRIPTIONS: readonly ServiceDescription[] = [
   notifications,
 ];
 
-/** An address of the API, and the service that has the same address. */
+/** A route of the API, and the service that implements it. */
 export interface Route extends Operation {
   method: Method;
   path: string;
   service: string;
 }
 
-/** The API: whatever a service offers that is not internal. */
+/** The routes of the API: all routes of the services that are not internal. */
 export const routes: readonly Route[] = DESCRIPTIONS.flatMap(({ name, api }) =>
   Object.entries(api)
     .filter(([, { access }]) => access !== 'internal')

@@ -1,17 +1,17 @@
 import type { z } from 'zod';
 import type { DataSchemas, PublishedEvents, TypedEvents } from './published-events.ts';
 
-/** What a service offers, described once: routes at the gateway, OpenAPI documents and the typed client follow from it. */
+/** The routes of a service. The routes of the gateway, the OpenAPI documents and the typed client are derived from this table. */
 export type ServiceApi = Readonly<Record<Address, Operation>>;
 
-/** Method and path, as Express has it: `GET /api/orders/:id`. */
+/** Method and path in the syntax of Express: `GET /api/orders/:id`. */
 export type Address = `${Method} /${string}`;
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /**
- * `public`: everyone; `customer`: everyone with an access token, and whose things these are is for the service to judge;
- * `admin`: administrators; `internal`: other services and sidecars, the gateway has no such address.
+ * Who may call a route. `public`: everyone. `customer`: every caller with an access token; the service checks the owner.
+ * `admin`: administrators. `internal`: other services and sidecars; the gateway does not offer these routes.
  */
 export type Access = 'public' | 'customer' | 'admin' | 'internal';
 
@@ -21,38 +21,38 @@ export interface Operation {
   summary: string;
   /** Sentences for what the summary leaves out. */
   description?: string;
-  /** The variables of the path. What does not match them does not exist: 404. */
+  /** The variables of the path. A path that does not match them gets 404. */
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodType;
-  /** The status of success; 200 where none is named. */
+  /** The status of a success. The default is 200. */
   status?: 200 | 201 | 202 | 204;
-  /** The body of a success; none: there is no body. */
+  /** The body of a success. Without a schema, the response has no body. */
   answer?: z.ZodType;
-  /** The answer's media type; `application/json` where none is named. */
+  /** The media type of a success. The default is `application/json`. */
   mediaType?: 'application/json' | 'text/event-stream';
   /**
-   * How often a caller may ask: `auth` for what is worth guessing at; `none` for probes. Without it everyone with a token
-   * has the limit of the API, all others the default one.
+   * The rate limit of the route: `auth` for routes that attackers could use to guess secrets, `none` for probes. By default,
+   * callers with a token have the limit of the API, and all others have the default limit.
    */
   limit?: 'auth' | 'none';
-  /** Statuses of failures whose body is no problem document. */
+  /** Statuses of failures whose body is not a problem document. */
   failures?: Readonly<Record<number, z.ZodType>>;
-  /** Takes an `Idempotency-Key`. */
+  /** The route accepts an `Idempotency-Key`. */
   idempotent?: true;
-  /** Answers 204 where there is nothing to tell. */
+  /** The route answers 204 if it has no content. */
   mayBeEmpty?: true;
-  /** Answers 201 where it made what it answers. */
+  /** The route answers 201 if it created the resource. */
   creates?: true;
-  /** Has an `ETag`: a GET answers 304 to `If-None-Match`, a PUT 412 to an `If-Match` that is out of date. */
+  /** The resource has an `ETag`: a GET evaluates `If-None-Match` (304), a PUT evaluates `If-Match` (412). */
   tagged?: true;
-  /** More request headers, and what they do. */
+  /** Further request headers. */
   headers?: Readonly<Record<string, { description: string; pattern: string }>>;
-  /** What can go wrong beside what follows from the rest, by the last part of the problem's type. */
+  /** Problems of this route by their slugs, in addition to those that `problemsOf` derives. */
   problems?: Readonly<Record<string, PossibleProblem>>;
-  /** Bodies to try, by what they show. */
+  /** Example request bodies by their titles. */
   examples?: Readonly<Record<string, unknown>>;
-  /** What is answered to the first of them. */
+  /** The response to the first example. */
   answered?: unknown;
 }
 
@@ -62,7 +62,7 @@ export interface PossibleProblem {
   when: string;
 }
 
-/** The events that a service publishes, and what its documents say about each. */
+/** The events that a service publishes, with the texts of its documents. */
 export interface DescribedEvents {
   published: PublishedEvents;
   descriptions: Readonly<Record<string, EventDescription>>;
@@ -70,7 +70,7 @@ export interface DescribedEvents {
 
 interface EventDescription<Data = unknown> {
   summary: string;
-  /** Of the data. */
+  /** An example of the event's data. */
   example: Data;
 }
 
@@ -82,13 +82,13 @@ export function describeEvents<Data extends DataSchemas>(
   return { published, descriptions };
 }
 
-/** Events of another service's contract that a service subscribes to. */
+/** Events of another service that a service subscribes to. */
 export interface SubscribedEvents {
   published: PublishedEvents;
   types: readonly string[];
 }
 
-/** Names events of a contract as those that a service subscribes to. */
+/** Declares the events of a contract that a service subscribes to. */
 export function subscribedTo<Data extends DataSchemas>(
   published: TypedEvents<Data>,
   ...types: readonly (keyof Data & string)[]
@@ -96,21 +96,21 @@ export function subscribedTo<Data extends DataSchemas>(
   return { published, types };
 }
 
-/** A service as its documents describe it, and what it needs of others: `services/access.ts` puts that into one table. */
+/** A service and the access that it needs. `services/access.ts` collects the access of all services in one table. */
 export interface ServiceDescription {
   /** The app id. */
   name: string;
   summary: string;
   api: ServiceApi;
   events: readonly DescribedEvents[];
-  /** The addresses of other services that it calls, by their app ids. The gateway also forwards its routes. */
+  /** The routes of other services that this service calls, by app id. The gateway also calls all routes that it forwards. */
   calls: Readonly<Record<string, readonly Address[]>>;
   subscribes: readonly SubscribedEvents[];
-  /** What it uses of its sidecar beside calls and events, as Dapr names its APIs. */
+  /** The APIs of the sidecar that this service uses besides invocation and publishing, by Dapr's names. */
   uses: readonly ('state' | 'jobs' | 'bindings')[];
-  /** It subscribes to the dead letters, and may publish each event of the broker again. */
+  /** The service subscribes to the dead letters, and may publish every event again. */
   keepsDeadLetters?: true;
-  /** The schemas that have a name in the documents; all others stand where they are used. */
+  /** The schemas that have a name in the documents. All others are inlined. */
   schemas: Readonly<Record<string, z.ZodType>>;
 }
 
@@ -120,7 +120,7 @@ export function parted(address: string): { method: Method; path: string } {
   return { method, path };
 }
 
-/** Ids that the examples of all services share, so that they read as one story. */
+/** Ids that the examples of all services share, so that all examples are about the same order. */
 export const EXAMPLE = {
   order: '01940f8e-5b1c-7c3e-9d41-2b8a6e0f4c11',
   customer: '01940f8a-11d2-7a54-8c0e-6f1b2d3c4e5f',

@@ -6,8 +6,8 @@ import { eventSchema } from './published-events.ts';
 const SPECIFICATION = 'https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md';
 
 /**
- * What these services say, as an AsyncAPI 3 document (https://www.asyncapi.com/docs/reference/specification/v3.0.0): a
- * channel for each topic, with the JSON Schema of its CloudEvent.
+ * Generates an AsyncAPI 3 document (https://www.asyncapi.com/docs/reference/specification/v3.0.0) of the events that these
+ * services publish. Each topic is a channel with the JSON Schema of its CloudEvent.
  */
 export function asyncApi(services: readonly ServiceDescription[]): Json {
   const channels: Json = {};

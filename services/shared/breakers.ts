@@ -1,6 +1,6 @@
 /**
- * The targets of the circuit breakers that are open, as a sidecar's metrics (in Prometheus' text format) tell it. A
- * breaker is said to be open until it is tried again.
+ * The targets of open circuit breakers, parsed from the metrics of a sidecar in Prometheus' text format. The metrics report a
+ * breaker as open until its next trial call.
  */
 export function openBreakersIn(metrics: string): string[] {
   const open = metrics

@@ -1,21 +1,21 @@
 import type { Request } from 'express';
 import { Problem } from './problem.ts';
 
-/** The entity tag of a document that counts its versions (RFC 9110, 8.8.3). */
+/** The entity tag of a document with a version number (RFC 9110, 8.8.3). */
 export const versionTag = (version: number): string => `"${version}"`;
 
-/** What a proxy that compresses adds to the entity tag of a document, as Apache does. */
+/** The suffix that a compressing proxy, such as Apache, adds to an entity tag. */
 const CODING = /-(?:gzip|br|deflate|zstd)(?=")/g;
 
-/** The entity tags of an `If-None-Match` without what proxies have added; weak ones match all the same (RFC 9110, 13.1.2). */
+/** Removes the suffixes of proxies from the entity tags of an `If-None-Match`. Weak tags match too (RFC 9110, 13.1.2). */
 export const withoutCodings = (tags: string): string => tags.replaceAll(CODING, '');
 
 /**
- * Stands where a change is decided, against what it would replace (RFC 9110, 13.1.1 and 13.1.2): `If-Match`, and
- * `If-None-Match: *` for what must not exist yet. Without them everything goes.
+ * Evaluates `If-Match` and `If-None-Match: *` of a change against the current resource (RFC 9110, 13.1.1 and 13.1.2). Requests
+ * without these headers pass.
  *
- * @param etag undefined: there is nothing yet
- * @throws Problem 412 where the caller has seen another version, or none
+ * @param etag the entity tag of the resource; undefined if the resource does not exist
+ * @throws Problem 412 if the precondition fails
  */
 export function demandMatch(req: Request, etag: string | undefined): void {
   if (req.get('if-none-match')?.trim() === '*' && etag !== undefined)
@@ -24,7 +24,7 @@ export function demandMatch(req: Request, etag: string | undefined): void {
   if (expected === undefined || (expected.trim() === '*' && etag !== undefined)) return;
   const tags = expected.split(',').map((tag) => tag.trim());
   if (etag === undefined) throw preconditionFailed('The resource does not exist.');
-  // The comparison is the strong one: what a proxy has changed is no proof that the caller has seen this version.
+  // Strong comparison: a tag that a proxy changed does not prove that the caller has seen this version.
   if (!tags.includes(etag)) throw preconditionFailed(whyNoneMatches(tags, etag));
 }
 

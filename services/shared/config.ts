@@ -1,33 +1,33 @@
 import { z } from 'zod';
 import { hasCredentials, host, integer, port, setting, token, url } from './settings.ts';
 
-/** What every service reads from its environment. A service extends it with its own variables. */
+/** The environment variables of every service. A service adds its own variables. */
 export const baseConfig = z.object({
-  /** The port this service listens on; only the gateway is meant to be reached from outside. */
+  /** The port that this service listens on. Only the gateway is reached from outside. */
   APP_PORT: port(8080),
-  /** The address to bind; sidecar and service share a host, so the loopback is enough for all but the gateway. */
+  /** The address to bind. Sidecar and service share a host, so only the gateway needs another address than loopback. */
   APP_HOST: host('127.0.0.1').default('127.0.0.1'),
   DAPR_HTTP_PORT: port(3500).default(3500),
-  /** Where the sidecar tells its metrics. */
+  /** The metrics port of the sidecar. */
   DAPR_METRICS_PORT: port(9090).default(9090),
-  /** This service sends it to its sidecar (https://docs.dapr.io/operations/security/api-token/). */
+  /** The token that this service sends to its sidecar (https://docs.dapr.io/operations/security/api-token/). */
   DAPR_API_TOKEN: token,
-  /** The sidecar sends it with every call (https://docs.dapr.io/operations/security/app-api-token/). */
+  /** The token that the sidecar sends with every call (https://docs.dapr.io/operations/security/app-api-token/). */
   APP_API_TOKEN: token,
   LOG_LEVEL: setting('info', z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])).default(
     'info',
   ),
-  /** Where the service's own spans go; not set: only the sidecars trace. */
+  /** The URL for the spans of this service. Without it, only the sidecars export spans. */
   ZIPKIN_ENDPOINT: url({
     example: 'http://localhost:9411/api/v2/spans',
     schemes: ['http', 'https'],
     problem: zipkinProblem,
   }).optional(),
-  /** Traces that begin in this process per second, at most: services/decisions/0127-traces-per-second.md. */
+  /** The maximum of traces that start in this process per second (services/decisions/0127-traces-per-second.md). */
   TRACES_PER_SECOND: integer({ min: 0, max: 1_000_000, example: 10 }).default(10),
 });
 
-/** Spans go to exactly this URL, and what Zipkin answers to a wrong one reaches nobody. */
+/** Checks the URL, because the exporter does not report Zipkin's error responses. */
 function zipkinProblem(parsed: URL): string | undefined {
   if (hasCredentials(parsed)) return 'must have no user and no password: spans are sent without credentials';
   return parsed.pathname === '/' ? 'must have the path to which spans are sent' : undefined;
@@ -35,7 +35,7 @@ function zipkinProblem(parsed: URL): string | undefined {
 
 export type BaseConfig = z.infer<typeof baseConfig>;
 
-/** Where the sidecar is, and what it wants to hear. */
+/** The options of `createSidecar`. */
 export function sidecarOptions(config: BaseConfig) {
   return {
     port: config.DAPR_HTTP_PORT,
@@ -45,10 +45,10 @@ export function sidecarOptions(config: BaseConfig) {
 }
 
 /**
- * Reads the environment once, at start.
+ * Parses the environment at start.
  *
- * @throws Error naming every variable that is missing or wrong, what is wrong with it and a right value. The value that was
- *   given is not in it: it may be a secret.
+ * @throws Error with a line per missing or invalid variable, and a valid example. It never contains the given value, which may
+ *   be a secret.
  */
 export function loadConfig<Schema extends z.ZodType>(
   schema: Schema,
@@ -59,7 +59,7 @@ export function loadConfig<Schema extends z.ZodType>(
   throw wrongEnvironment(result.error.issues.map(lineOf));
 }
 
-/** What is wrong with these variables, a line for each problem; none where `loadConfig` would take them. */
+/** A line per problem of these variables; empty if `loadConfig` accepts them. */
 export function problemsOf(schema: z.ZodType, env: Record<string, string | undefined>): string[] {
   return schema.safeParse(withoutEmpty(env)).error?.issues.map(lineOf) ?? [];
 }
@@ -67,7 +67,7 @@ export function problemsOf(schema: z.ZodType, env: Record<string, string | undef
 export const wrongEnvironment = (problems: readonly string[]) =>
   new Error(['The environment variables are wrong:', ...problems].join('\n  '));
 
-/** An empty variable means "not set": shells and YAML templates cannot say it otherwise. */
+/** Removes empty variables. Shells and YAML templates cannot unset a variable, so empty means unset. */
 const withoutEmpty = (env: Record<string, string | undefined>) =>
   Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
 

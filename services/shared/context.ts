@@ -10,7 +10,7 @@ import {
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 
-/** What is known of the request in hand; every log line of the request carries it. */
+/** Fields of the current request. Every log line of the request contains them. */
 export interface RequestFields {
   request_id: string;
   [field: string]: string;
@@ -19,8 +19,8 @@ export interface RequestFields {
 const FIELDS = createContextKey('sidecart request fields');
 
 /**
- * Runs `fn` as part of the request that these headers belong to: W3C trace context
- * (https://www.w3.org/TR/trace-context/) is taken over from them, log lines get `fields`.
+ * Runs `fn` in the context of a request. The trace continues from the W3C trace context (https://www.w3.org/TR/trace-context/)
+ * of the headers, and log lines contain `fields`.
  */
 export function runInRequest<T>(
   headers: Record<string, string | string[] | undefined>,
@@ -31,23 +31,23 @@ export function runInRequest<T>(
   return context.with(incoming.setValue(FIELDS, fields), fn);
 }
 
-/** Runs `fn` as part of the trace that these headers carry, still in the request in hand. */
+/** Runs `fn` in the trace of these headers, and in the current request. */
 export function resumeTrace<T>(headers: Record<string, string>, fn: () => T): T {
   return context.with(propagation.extract(context.active(), headers), fn);
 }
 
-/** The id of a request: the caller's own where it is one that can stand in a log, else a new one. */
+/** The id of a request: the id that the caller sent if it is safe for logs, or a new id. */
 export function requestIdFrom(given: string | undefined): string {
   return given !== undefined && /^[\w.-]{1,64}$/.test(given) ? given : uuidv7();
 }
 
-/** Adds fields, such as the order's id, to all further log lines of this request. */
+/** Adds fields, such as the order's id, to all further log lines of the current request. */
 export function addRequestFields(fields: Record<string, string>): void {
   const known = context.active().getValue(FIELDS) as RequestFields | undefined;
   if (known) Object.assign(known, fields);
 }
 
-/** The fields for a log line: those of the request and the id of its trace. */
+/** The fields of a log line: the fields of the request and its trace id. */
 export function requestFields(): Record<string, string> {
   const active = context.active();
   const fields = active.getValue(FIELDS) as RequestFields | undefined;
@@ -55,12 +55,12 @@ export function requestFields(): Record<string, string> {
   return { ...fields, ...(traceId ? { trace_id: traceId } : {}) };
 }
 
-/** The id of the request in hand, for problem documents and outgoing calls. */
+/** The id of the current request, for problem documents and outgoing calls. */
 export function requestId(): string | undefined {
   return (context.active().getValue(FIELDS) as RequestFields | undefined)?.request_id;
 }
 
-/** The headers which carry the trace and the request id on to the next hop. */
+/** The headers that pass the trace and the request id to the next service. */
 export function outgoingHeaders(): Record<string, string> {
   const headers: Record<string, string> = {};
   propagation.inject(context.active(), headers);
@@ -69,19 +69,18 @@ export function outgoingHeaders(): Record<string, string> {
   return headers;
 }
 
-/** Remembers the context of now, so that work done later for this caller stays in the caller's trace. */
+/** Captures the current context, so that later work for this caller stays in the caller's trace. */
 export function captureContext(): Context {
   return context.active();
 }
 
-/** Runs `fn` in a context kept by `captureContext`. */
+/** Runs `fn` in a context of `captureContext`. */
 export function runInContext<T>(captured: Context, fn: () => T): T {
   return context.with(captured, fn);
 }
 
 /**
- * Runs `fn` in a trace that nobody keeps: for what belongs to no request, and would otherwise be a trace of its own at
- * every sidecar on its way.
+ * Runs `fn` in an unsampled trace. Periodic calls use it, because each call would otherwise start a trace at every sidecar.
  */
 export function outOfTrace<T>(fn: () => T): T {
   const span = {

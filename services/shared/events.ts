@@ -7,20 +7,20 @@ import { eventSchema, type DataSchemas, type TypedEvents } from './published-eve
 /** A CloudEvent 1.0 in structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md. */
 export interface CloudEvent<Data = unknown> {
   specversion: '1.0';
-  /** Derived from what it tells of (`<order id>:<version>`), so that saying it twice gives the same id. */
+  /** Derived from the subject (`<order id>:<version>`), so that a republished event has the same id. */
   id: string;
   /** The app id of the service that publishes it. */
   source: string;
-  /** What happened; also the name of the topic. */
+  /** The type of the event, which is also the name of the topic. */
   type: string;
-  /** The id of what it happened to. */
+  /** The id of the order, product or user of the event. */
   subject: string;
   time: string;
   datacontenttype: 'application/json';
   data: Data;
 }
 
-/** Builds an event that a contract declares. `time` is when it happened, not when it is published. */
+/** Builds an event that a contract declares. `time` is the time of the change, not of the publishing. */
 export function cloudEvent<Data extends DataSchemas, Type extends keyof Data & string>(
   { source }: TypedEvents<Data>,
   event: { id: string; type: Type; subject: string; time: string; data: z.input<Data[Type]> },
@@ -28,16 +28,16 @@ export function cloudEvent<Data extends DataSchemas, Type extends keyof Data & s
   return { specversion: '1.0', datacontenttype: 'application/json', source, ...event };
 }
 
-/** Thrown by a handler for an event that no later try can process: it goes to the dead letters at once. */
+/** A handler throws this for an event that no retry can process. The event becomes a dead letter at once. */
 export class UnprocessableEvent extends Error {}
 
-/** A handler of one type of event. It returns when all is done; what it throws will be delivered again. */
+/** The handler of one event type. If it throws, the broker redelivers the event. */
 export interface Subscription {
   type: string;
   handle: (body: unknown) => Promise<void>;
 }
 
-/** Subscribes to one type of the events that another service's contract declares. Only that form of it is accepted. */
+/** Subscribes to one event type of another service's contract. Only the declared form is accepted. */
 export function on<Data extends DataSchemas, Type extends keyof Data & string>(
   events: TypedEvents<Data>,
   type: Type,
@@ -58,9 +58,9 @@ export function on<Data extends DataSchemas, Type extends keyof Data & string>(
 const OUTCOMES = { DROP: 'event rejected', RETRY: 'event failed; the sidecar will redeliver' } as const;
 
 /**
- * Routes for events: `POST /events/<type>`, as the Subscription resources name them. Answers as
- * https://docs.dapr.io/reference/api/pubsub_api/#expected-http-response asks: SUCCESS when done, DROP (to the dead
- * letters) for what has another form or source than its contract says, RETRY for everything else.
+ * The routes `POST /events/<type>` that the Subscription resources name. They answer SUCCESS, DROP for an unprocessable event
+ * (it becomes a dead letter), and RETRY for every other error
+ * (https://docs.dapr.io/reference/api/pubsub_api/#expected-http-response).
  */
 export function subscriptions(log: Logger, handlers: Subscription[]): Router {
   const router = Router();

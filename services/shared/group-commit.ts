@@ -16,11 +16,11 @@ interface Waiting<Item, Result> {
  * Batches items: while one batch is in progress, new items queue up and form the next batch. So do items of one tick
  * (services/decisions/0129-batched-calls.md).
  *
- * @param commit processes a batch and returns one result per item, in their order. Every waiter of the batch gets what it
- *   throws.
+ * @param commit processes a batch and returns one result per item, in their order. If it throws, every item of the batch
+ *   fails with that error.
  * @param options.gatherMs how long each batch waits for more items
- * @throws Overload at once when `maxWaiting` items wait already, and after `maxWait` milliseconds without a turn: nothing
- *   of the item has been done then
+ * @throws Overload if `maxWaiting` items are waiting, and after an item has waited `maxWait` milliseconds; the item was not
+ *   processed
  */
 export function groupCommit<Item, Result>(
   commit: (items: Item[]) => Promise<Result[]>,

@@ -2,14 +2,14 @@ import { createRequire } from 'node:module';
 import type { Pool } from 'undici';
 
 /**
- * Undici's pool, without the rest of undici: its index loads fetch, caches, mocks and WebSockets, which nothing here uses and
- * which cost each process 8 MB (services/decisions/0112-memory-at-rest.md).
+ * Loads undici's pool only. The index of undici also loads fetch, caches, mocks and WebSockets, which need memory
+ * (services/decisions/0112-memory-at-rest.md).
  */
 const load = createRequire(import.meta.url);
 const { prototype } = load('undici/lib/dispatcher/dispatcher.js') as { prototype: object };
-// As the index does: a dispatcher by itself only dispatches.
+// The index of undici adds these methods to a dispatcher as well.
 Object.assign(prototype, load('undici/lib/api/index.js'));
 const PoolClass = load('undici/lib/dispatcher/pool.js') as typeof Pool;
 
-/** Connections to one origin, which are made when they are needed. */
+/** A pool of connections to one origin. Connections are opened on demand. */
 export const createPool = (origin: string, options: Pool.Options): Pool => new PoolClass(origin, options);

@@ -9,16 +9,16 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PROBLEM_TYPE } from './problem.ts';
 
-/** How long a client may take for its headers and for its whole request. */
+/** The time limits for the headers and for the whole request of a client. */
 const SLOW_CLIENTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000 };
 
 export interface HttpOptions {
   /**
-   * How long a connection may be idle. Longer than whoever is in front keeps it, so that it is never us who closes first:
-   * a sidecar drops one after 60 s.
+   * How long a connection may be idle. It must be longer than the timeout of the client, so that the client closes first. A
+   * sidecar closes idle connections after 60 s.
    */
   keepAliveTimeoutMs?: number;
-  /** Of target and headers together. As long as a sidecar's `readBufferSize` in dapr.yaml, for all but the gateway. */
+  /** The limit of URL and headers together. The default is the `readBufferSize` of the sidecars in dapr.yaml. */
   maxHeaderBytes?: number;
 }
 
@@ -34,7 +34,7 @@ const NO_HOST: Refusal = [400, 'bad-request', 'The Host header is missing.'];
 const NOT_EXPECTED: Refusal = [417, 'expectation-failed', 'The Expect header must be 100-continue.'];
 const NO_TUNNEL: Refusal = [501, 'not-implemented', 'The CONNECT method is not supported.'];
 
-/** A problem document about a request that does not reach the app. */
+/** The response to a request that does not reach the app: a problem document. */
 function answerTo([status, slug, detail]: Refusal) {
   const title = STATUS_CODES[status] ?? 'Error';
   const type = `${PROBLEM_TYPE}${slug}`;
@@ -52,22 +52,22 @@ function refuse(res: ServerResponse, refusal: Refusal): void {
   res.writeHead(status, headers).end(body);
 }
 
-/** The same where there is no response to answer with. */
+/** Sends the refusal on the socket, if Node.js has no response object. */
 function refuseAt(socket: Duplex, refusal: Refusal): void {
   const { status, title, headers, body } = answerTo(refusal);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.write(`HTTP/1.1 ${status} ${title}\r\n${lines.join('')}\r\n${body}`);
-  // An end alone would leave the connection to a client that never ends its own half.
+  // `end` would leave the connection open until the client closes its half.
   (socket as Socket).destroySoon();
 }
 
-/** Node.js refuses some requests by itself, without a word: here they get a problem document. */
+/** Creates a server that sends problem documents for requests that Node.js itself refuses. */
 export function createHttpServer(app: RequestListener, options: HttpOptions): Server {
   const { keepAliveTimeoutMs = 75_000, maxHeaderBytes = 32 * 1024 } = options;
   const limits = { ...SLOW_CLIENTS, keepAliveTimeout: keepAliveTimeoutMs, maxHeaderSize: maxHeaderBytes };
   const latest = new WeakMap<Duplex, ServerResponse>();
 
-  /** What is no HTTP request. */
+  /** Refuses a request that is not valid HTTP. */
   function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
     const answer = latest.get(socket);
     const isInAnswer = answer?.headersSent && !answer.writableFinished;
@@ -86,7 +86,7 @@ export function createHttpServer(app: RequestListener, options: HttpOptions): Se
     .on('clientError', refuseBroken);
 }
 
-/** The target as routes know it. A client may name all of the address, as for a proxy (RFC 9112, 3.2.2). */
+/** Converts an absolute URL, as clients send it to proxies, into a path (RFC 9112, 3.2.2). */
 function originForm(target: string): string {
   const rest = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1];
   if (rest === undefined) return target;

@@ -7,32 +7,31 @@ import { Problem } from './problem.ts';
 import { ConflictError } from './sidecar-call.ts';
 import type { StateStore } from './state.ts';
 
-/** An answer that can be kept and given again. */
+/** A response that can be stored and replayed. */
 export interface Reply {
   status: number;
-  /** It was given before. */
+  /** Whether this is a replay. */
   isRepeated?: boolean;
   headers?: Record<string, string>;
   body?: unknown;
 }
 
 /**
- * Carries out `act` and answers with what it gives; for a request that repeats an `Idempotency-Key`, answers what was
- * answered then, with `Idempotent-Replayed: true`
- * (https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header-07).
+ * Executes `act` and sends its reply. A request that repeats an `Idempotency-Key` gets the stored reply with
+ * `Idempotent-Replayed: true` (https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header-07).
  *
- * `act` gets the id of the operation: the same for the same caller, key and `what` (and whether there is a key at all). Callers
- * without a token are told apart by their network. A key is good for a day: what `act` remembers beside its own work, it
- * remembers for as long, or asks `nextOperation` (services/decisions/0020-idempotency-keys.md).
+ * `act` receives the id of the operation, which depends on the caller, the key and `what`, and whether the request has a key.
+ * Callers without a token are distinguished by their network. A key is valid for a day. `act` must remember its own results
+ * for as long, or use `nextOperation` (services/decisions/0020-idempotency-keys.md).
  *
- * Whatever it does must be done once for an id, because a crash between its last write and the keeping of the answer, or a
- * second replica, makes it run again. What it throws is not kept: the key may be tried again.
+ * `act` must be idempotent per id, because a crash before the reply is stored, or a second replica, executes it again. Errors
+ * are not stored, so the client may retry with the same key.
  *
- * @param asked.what the kind of operation, so that a key used for another kind is another key
- * @param asked.request all that the caller wants, as the schemas have parsed it: two spellings of one request are one
- * @param keep `false` where `act` itself knows what it has answered, and tells by `isRepeated`: nothing is kept then
- * @throws Problem 400 for a malformed key, 409 while the first request is being carried out, 422 where the key came with
- *   another request
+ * @param asked.what the kind of operation; the same key with another kind is a different key
+ * @param asked.request the parsed request, so that two spellings of one request are equal
+ * @param keep `false` if `act` recognizes replays itself and sets `isRepeated`; then no reply is stored
+ * @throws Problem 400 for a malformed key, 409 while the first request is in progress, 422 if the key was used for a different
+ *   request
  */
 export type Once = (
   req: Request,
@@ -43,23 +42,23 @@ export type Once = (
 ) => Promise<void>;
 
 interface Kept extends Reply {
-  /** Of the request, by its key: without the key nobody can try out what a body (with a password in it) may have been. */
+  /** HMAC of the request with the key. Without the key, nobody can guess the body, which may contain a password. */
   fingerprint: string;
 }
 
 export const KEPT_SECONDS = 24 * 3600;
 
-/** The namespace (RFC 9562, UUIDv5) of operations that derive from a caller's key. */
+/** The UUIDv5 namespace (RFC 9562) of operation ids. */
 const OPERATIONS = 'c1f9a5c7-0d0e-5b1d-8a4f-2f6f0f4c7b1e';
 
-/** The id of the operation that a caller's key stands for. */
+/** The operation id of a caller's key. */
 export const operationOf = (callerId: string, what: string, key: string): string =>
   uuidv5(`${callerId} ${what} ${key}`, OPERATIONS);
 
-/** The id of the operation that a key stands for when that of `operation` was more than a day ago. */
+/** The operation id of a key that is used again after `operation` has expired. */
 export const nextOperation = (operation: string): string => uuidv5(operation, OPERATIONS);
 
-/** Where the answer is kept. */
+/** The state key of the stored reply. */
 export const recordKey = (operation: string): string => `idempotency:${operation}`;
 
 export function idempotency({ state, log }: { state: StateStore; log: Logger }): Once {
@@ -74,7 +73,7 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
       await state.write({ op: 'put', key: recordKey(operation), value, ttlSeconds: KEPT_SECONDS });
     } catch (error) {
       if (error instanceof ConflictError) return (await keptReply(operation, fingerprint)) ?? reply;
-      // It is done, and done once whatever comes: only the same words cannot be promised.
+      // The operation is done. Only the replay of its reply may differ.
       log.warn({ err: error }, 'storing the idempotent response failed');
     }
     return reply;
@@ -111,7 +110,7 @@ export function idempotency({ state, log }: { state: StateStore; log: Logger }):
   };
 }
 
-/** The key came with another request before. */
+/** The key was used for a different request before. */
 export const keyReused = () =>
   new Problem(
     422,
@@ -130,7 +129,7 @@ function fingerprintOf(request: object, key: string): string {
   return createHmac('sha256', key).update(canonical(request)).digest('base64url');
 }
 
-/** JSON that does not depend on the order in which members were written. */
+/** JSON with sorted members. */
 function canonical(value: object): string {
   return JSON.stringify(value, (_, part: unknown) =>
     typeof part === 'object' && part !== null && !Array.isArray(part)
@@ -139,7 +138,7 @@ function canonical(value: object): string {
   );
 }
 
-/** A quoted string in the draft, a bare one in common use: both are taken. */
+/** The key of a request, with or without quotes. The draft requires quotes, most clients send none. */
 function idempotencyKeyOf(req: Request): string | undefined {
   const given = req.get('idempotency-key');
   if (given === undefined) return undefined;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { forbidden, Problem } from './problem.ts';
 import { id as anyId } from './types.ts';
 
-/** Who asks, as the gateway established it from the access token. */
+/** The caller of a request. The gateway reads it from the access token. */
 export interface Caller {
   id: string;
   role: 'customer' | 'admin';
@@ -12,27 +12,27 @@ export interface Caller {
 }
 
 /**
- * The headers in which the gateway names the caller and the client's network. It never takes them over from outside, and a
- * service answers only its sidecar, which sends APP_API_TOKEN.
+ * The headers in which the gateway passes the caller and the client's network. The gateway never forwards these headers from
+ * clients. A service answers only its sidecar, which sends APP_API_TOKEN.
  */
 export const CALLER_ID = 'x-caller-id';
 export const CALLER_ROLE = 'x-caller-role';
 export const CALLER_SESSION = 'x-caller-session';
 
-/** Where the request comes from: an address, or the network of one (IPv6). Not there for requests that began inside. */
+/** The client's IPv4 address or IPv6 network. Requests that start inside the system do not have this header. */
 export const CLIENT_NETWORK = 'x-client-network';
 
-/** The network that the client called the gateway from. To be kept as a hash only. */
+/** The network of the client. Services may store it as a hash only. */
 export const networkOf = (req: Request): string | undefined => req.get(CLIENT_NETWORK);
 
-/** The headers that name `caller` to a service. */
+/** The headers that pass `caller` to a service. */
 export function headersOf({ id, role, session }: Caller): Record<string, string> {
   return { [CALLER_ID]: id, [CALLER_ROLE]: role, ...(session ? { [CALLER_SESSION]: session } : {}) };
 }
 
 const callerSchema = z.object({ id: anyId, role: z.enum(['customer', 'admin']), session: anyId.optional() });
 
-/** @throws Problem 401 where nobody is named */
+/** @throws Problem 401 if the request has no caller */
 export function callerOf(req: Request): Caller {
   const parsed = callerSchema.safeParse({
     id: req.get(CALLER_ID),
@@ -50,7 +50,7 @@ export function requireAdmin(req: Request): Caller {
   return caller;
 }
 
-/** Whether the caller may see what belongs to `ownerId`. */
+/** Whether the caller may read a resource of `ownerId`. */
 export function mayRead(caller: Caller, ownerId: string): boolean {
   return caller.role === 'admin' || caller.id === ownerId;
 }

@@ -3,12 +3,12 @@ import { requestFields } from './context.ts';
 
 export type { Logger } from 'pino';
 
-/** Names whose values never reach a log line, wherever they stand in what is logged. */
+/** Fields whose values are redacted, at any of the first three levels. */
 const SECRET = ['password', 'token', 'access_token', 'refresh_token', 'card_token', 'authorization'];
 
 /**
- * A JSON logger on standard output. Every line has `service` and what is known of the request in hand
- * (`request_id`, `trace_id`, `order_id`, ...); secrets are replaced by `[redacted]`.
+ * A JSON logger on standard output. Every line contains `service` and the fields of the current request (`request_id`,
+ * `trace_id`, `order_id`, ...). Secrets are replaced by `[redacted]`.
  */
 export function createLogger(service: string, level: string, destination?: DestinationStream): Logger {
   const options = {

@@ -1,6 +1,6 @@
 /**
- * The currencies of ISO 4217 (list one, January 2026) by the digits of their minor unit. Those that have none, such as gold
- * and the code for tests, are left out. Intl has other digits for some: services/decisions/0052-minor-units.md.
+ * The currencies of ISO 4217 (list one, January 2026) by the digits of their minor unit. Codes without a minor unit, such as
+ * gold, are omitted. `Intl` has other digits for some currencies (services/decisions/0052-minor-units.md).
  */
 const BY_DIGITS: Readonly<Record<number, string>> = {
   0: 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF',
@@ -19,14 +19,14 @@ const DIGITS = new Map(
   ),
 );
 
-/** All currencies that a price can have. */
+/** All currencies that new prices may have. */
 export const CURRENCIES: readonly string[] = [...DIGITS.keys()].toSorted();
 
-/** How a currency that is not in the list is shown: it was stored when any three capitals were accepted. */
+/** The digits of a stored currency that is not in the list. */
 const DEFAULT_DIGITS = 2;
 
 /**
- * Money as a customer reads it: 1290 EUR is `€12.90`, 1290 JPY `¥1,290`.
+ * Formats an amount of money for customers: 1290 EUR is `€12.90`, 1290 JPY is `¥1,290`.
  *
  * @param amount in the currency's minor unit
  */

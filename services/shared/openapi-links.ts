@@ -5,15 +5,15 @@ import type { Json } from './openapi-problems.ts';
 /** An operation of a document. */
 export interface Described {
   id: string;
-  /** As Express has it. */
+  /** In the syntax of Express. */
   path: string;
   operation: Operation;
 }
 
 /**
- * The links (https://spec.openapis.org/oas/v3.1.1.html#link-object) of an operation's success: each id in the answer leads
- * to the operations that take it in their path or must have it in their query, and a cursor leads to the next page. An id
- * that the caller has sent leads nowhere.
+ * Generates the links (https://spec.openapis.org/oas/v3.1.1.html#link-object) of a successful response. Each id in the
+ * response links to the operations that require it in their path or query. A cursor links to the next page. Ids of the
+ * request have no links.
  */
 export function linksOf(source: Described, all: readonly Described[]): Json {
   const { answer, query } = source.operation;
@@ -36,8 +36,8 @@ const linkTo = (operationId: string, parameter: string, place: string): Json => 
 });
 
 /**
- * The ids that an operation needs, by the names that answers have for them: `id` in `/api/orders/:id` is an `order_id`,
- * an `order_id` in a path or a query is itself.
+ * Maps the id parameters of an operation to the field names of responses. `id` in `/api/orders/:id` maps to `order_id`; an
+ * `order_id` in a path or query maps to itself.
  */
 function idsTakenBy({ path, operation: { query } }: Described): Record<string, string> {
   const taken: Record<string, string> = {};
@@ -48,7 +48,7 @@ function idsTakenBy({ path, operation: { query } }: Described): Record<string, s
   return taken;
 }
 
-/** Where the fields of an answer, or those of the first item in its list, stand, as JSON pointers (RFC 6901). */
+/** JSON pointers (RFC 6901) of the fields of a response, or of the first item in its list. */
 function placesOf(answer: z.ZodType): Map<string, string> {
   if (!(answer instanceof z.ZodObject)) return new Map();
   const { items, ...fields } = answer.shape as Record<string, z.ZodType>;

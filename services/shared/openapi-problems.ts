@@ -3,10 +3,10 @@ import { PROBLEM_TYPE } from './problem.ts';
 
 export type Json = Record<string, unknown>;
 
-/** Who the document is for: the callers of the gateway, or the sidecar of a service. */
+/** The readers of the document: `world` for clients of the gateway, `sidecar` for the sidecar of a service. */
 export type Audience = 'world' | 'sidecar';
 
-/** Every problem that an operation can bring, by status: what follows from its parts, and what it names itself. */
+/** Every problem that an operation can return, by status: those that follow from its parts, and those that it declares. */
 export function problemsOf(operation: Operation, audience: Audience): Json {
   const { access, limit, params, query, body, idempotent, tagged, problems = {} } = operation;
   const isForWorld = audience === 'world';

@@ -6,8 +6,8 @@ import { problemsOf, type Audience, type Json } from './openapi-problems.ts';
 import { problemSchema } from './problem.ts';
 
 /**
- * The routes of these services as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1.html), made of the
- * schemas that validate. For the world, routes that only services call are left out.
+ * Generates an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1.html) from the schemas that validate the requests.
+ * The public document omits internal routes.
  */
 export function openApi(
   services: readonly ServiceDescription[],
@@ -202,7 +202,7 @@ function responsesOf(
   };
 }
 
-/** Whether a body may be left out. */
+/** Whether a request may omit the body. */
 export const isOptional = (body: z.ZodType): boolean => body.safeParse(undefined).success;
 
 /** `GET /api/orders/:id/events` is `getOrdersByIdEvents`. */
@@ -233,7 +233,7 @@ function toSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
   return bare(z.toJSONSchema(schema, { io }));
 }
 
-/** A part of a document names neither its dialect nor itself. */
+/** Removes `$schema` and `$id` from a schema that is part of a document. */
 function bare(schema: Json): Json {
   return Object.fromEntries(Object.entries(schema).filter(([name]) => name !== '$schema' && name !== '$id'));
 }

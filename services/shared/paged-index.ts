@@ -5,19 +5,19 @@ import type { StateStore, Write } from './state.ts';
 import { inDigits } from './types.ts';
 
 /**
- * An append-only list of ids, kept as numbered pages: what a key-value store needs to list things. Appending costs two
- * small documents however long the list is; reading goes from the newest back.
+ * An append-only list of ids in a key-value store, stored as numbered pages. Appending writes two small documents,
+ * independent of the length of the list.
  */
 export interface PagedIndex {
-  /** The writes that append these ids; to go into the same transaction as the documents they name. */
+  /** The writes that append these ids. They belong in the transaction that saves the listed documents. */
   append: (ids: readonly string[]) => Promise<Write[]>;
   /**
-   * Up to `limit` ids before `cursor`, newest first, and the cursor of the next page (null: no more).
+   * Up to `limit` ids before `cursor`, newest first, and the cursor of the next page, or null.
    *
-   * @throws Problem 400 for a cursor that this list did not give
+   * @throws Problem 400 for a cursor that does not belong to this list
    */
   page: (cursor: string | undefined, limit: number) => Promise<{ ids: string[]; nextCursor: string | null }>;
-  /** Up to `limit` ids from `position` on (0: the first), oldest first, and where to go on (null: there are no more). */
+  /** Up to `limit` ids from `position` on, oldest first, and the next position, or null. The first position is 0. */
   from: (position: number, limit: number) => Promise<{ ids: string[]; next: number | null }>;
 }
 
@@ -27,7 +27,7 @@ interface Head {
 
 const PAGE_SIZE = 100;
 
-/** @param name the list's name among this service's keys */
+/** @param name the name of the list in the state keys of this service */
 export function pagedIndex(state: StateStore, name: string): PagedIndex {
   const headKey = `index:${name}`;
   const pageKey = (page: number) => `index:${name}:${page}`;
@@ -92,7 +92,7 @@ function decode(cursor: string): number {
   return Number(position);
 }
 
-/** The cursor is none that this list gave. */
+/** The cursor does not belong to the list. */
 export const foreignCursor = () =>
   new Problem(400, 'invalid-query', 'The cursor does not belong to this list.', {
     errors: [{ field: 'cursor', message: 'must be a next_cursor of this list' }],
@@ -105,7 +105,7 @@ export const pageQuery = z.object({
 });
 
 /**
- * Answers with a page of a list: `{ items, next_cursor }`, and a `Link` to the next page where there is one (RFC 8288).
+ * Sends a page of a list: `{ items, next_cursor }`, and a `Link` to the next page if there is one (RFC 8288).
  */
 export function sendPage(
   req: Request,

@@ -5,10 +5,10 @@ import { requestId } from './context.ts';
 import type { Logger } from './log.ts';
 import { ConflictError, SidecarError } from './sidecar-call.ts';
 
-/** What every problem's type begins with; its last part tells which it is. */
+/** The prefix of every problem type. The slug of the problem follows. */
 export const PROBLEM_TYPE = 'urn:sidecart:problem:';
 
-/** RFC 9457 problem details, as every error of Sidecart is answered. */
+/** The body of every error response: RFC 9457 problem details. */
 export const problemSchema = z.object({
   type: z.string(),
   title: z.string(),
@@ -20,12 +20,12 @@ export const problemSchema = z.object({
 });
 
 export interface FieldError {
-  /** Path into the input, dots between the steps: `items.0.quantity`. */
+  /** The path of the field with dots: `items.0.quantity`. */
   field: string;
   message: string;
 }
 
-/** An answer that is not a success. Throw it anywhere below a route; the error handler sends it. */
+/** An error response. Route handlers and the functions they call throw it; the error handler sends it. */
 export class Problem extends Error {
   readonly status: number;
   readonly slug: string;
@@ -34,8 +34,8 @@ export class Problem extends Error {
 
   /**
    * @param status HTTP status
-   * @param slug last part of the problem's `type`; stable, clients may match on it
-   * @param detail what the caller can do about it; no internals
+   * @param slug last part of the problem's `type`; clients may match on it, so it never changes
+   * @param detail what is wrong and what the caller can do; no internals
    */
   constructor(
     status: number,
@@ -51,11 +51,11 @@ export class Problem extends Error {
   }
 }
 
-/** For an answer that may soon be another one: `Retry-After` in seconds (RFC 9110, 10.2.3; RFC 6585, 4). */
+/** `Retry-After` in seconds for 429 and 503 (RFC 9110, 10.2.3; RFC 6585, 4). */
 export const retryHeaders = (status: number): Record<string, string> =>
   status === 429 || status === 503 ? { 'retry-after': '1' } : {};
 
-/** Refused because there is too much to do: nothing is broken, and nothing was done. */
+/** A request is shed because of overload. Nothing of the request was executed. */
 export class Overload extends Problem {
   constructor(detail: string, retryAfterSeconds = 1) {
     super(503, 'unavailable', detail, { headers: { 'retry-after': String(retryAfterSeconds) } });
@@ -68,7 +68,7 @@ export const forbidden = (detail: string) => new Problem(403, 'forbidden', detai
 export const unavailable = (detail = 'The service is temporarily unavailable. Try again later.') =>
   new Problem(503, 'unavailable', detail);
 
-/** The same for the errors of Express's own body parser: https://github.com/expressjs/body-parser#errors. */
+/** Problems for the errors of Express's body parser: https://github.com/expressjs/body-parser#errors. */
 const BODY_ERRORS: Record<string, Problem> = {
   'entity.parse.failed': new Problem(400, 'malformed-json', 'The body is not valid JSON.'),
   'entity.too.large': new Problem(413, 'too-large', 'The body is larger than 100 KB.'),
@@ -80,7 +80,7 @@ const BODY_ERRORS: Record<string, Problem> = {
   'charset.unsupported': new Problem(415, 'unsupported-charset', 'The charset is not supported. Use UTF-8.'),
 };
 
-/** What may be told of an error; nothing of what is inside. */
+/** The problem to send for an error. It contains no internals. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof SidecarError || error instanceof ConflictError) return unavailable();
@@ -96,7 +96,7 @@ export function problemOf(error: unknown): Problem {
   );
 }
 
-/** Sends a problem document (`application/problem+json`), with members of its own if `more` has any. */
+/** Sends a problem document (`application/problem+json`). `more` adds members to it. */
 export function sendProblem(res: Response, problem: Problem, more: Record<string, unknown> = {}): void {
   res
     .status(problem.status)
@@ -116,7 +116,7 @@ export function sendProblem(res: Response, problem: Problem, more: Record<string
     );
 }
 
-/** The one error handler; it stands last. Only what is answered with a 5xx is logged as an error, and no refusal. */
+/** The error handler of every app; it is the last handler. It logs errors with a 5xx status, except shed requests. */
 export function errorHandler(log: Logger): ErrorRequestHandler {
   return (error, _req, res, next) => {
     const problem = problemOf(error);
@@ -126,7 +126,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
   };
 }
 
-/** Stands after all routes. */
+/** The handler after all routes: 404. */
 export const unknownRoute: RequestHandler = () => {
   throw new Problem(404, 'not-found', 'No route matches this URL.');
 };

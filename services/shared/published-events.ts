@@ -2,20 +2,20 @@ import { z } from 'zod';
 
 export type DataSchemas = Readonly<Record<string, z.ZodType>>;
 
-/** The Dapr component of events: `pubsub` gives each to one replica of a subscriber, `broadcast` to all that run. */
+/** The Dapr component of events: `pubsub` delivers an event to one replica per subscriber, `broadcast` to every running replica. */
 export type EventComponent = 'pubsub' | 'broadcast';
 
 /** The events that one service publishes, as its contract declares them. */
 export interface PublishedEvents {
   component: EventComponent;
-  /** The app id of the service: the `source` of each of these events. */
+  /** The app id of the service, which is the `source` of its events. */
   source: string;
-  /** The schema of the data, by the type of the event. The type is also the name of the topic. */
+  /** The schemas of the data by event type. The event type is also the name of the topic. */
   data: DataSchemas;
   types: readonly string[];
 }
 
-/** The same with the types known to the compiler. */
+/** `PublishedEvents` with the event types known to the compiler. */
 export interface TypedEvents<Data extends DataSchemas> extends PublishedEvents {
   data: Data;
   types: readonly (keyof Data & string)[];
@@ -31,9 +31,9 @@ export function defineEvents<const Data extends DataSchemas>(
 }
 
 /**
- * The only form in which a service accepts an event: CloudEvents 1.0 in structured mode
- * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md). Other members are allowed, because sidecars add
- * some, such as the trace.
+ * The schema of an event: CloudEvents 1.0 in structured mode
+ * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md). Services accept no other form. Further members are
+ * allowed, because sidecars add some, such as the trace.
  */
 export function eventSchema({ source, data }: PublishedEvents, type: string) {
   return z.looseObject({

@@ -6,16 +6,16 @@ import { sidecarError, SidecarError, type SidecarRequest, type SidecarResponse }
 
 interface Outgoing {
   event: CloudEvent;
-  /** W3C trace context of who says it; each event of a bulk has its own. */
+  /** The W3C trace context of the caller. Each event of a bulk has its own. */
   traceparent: string | undefined;
 }
 
 type Outcome = 'published' | 'failed';
 
-/** @param options.again publishes the event even where the broker has just received it: somebody wants a second one */
+/** @param options.again publishes the event even if this process has just published it, for example for a redrive */
 export type Publish = (event: CloudEvent, options?: { again?: boolean }) => Promise<void>;
 
-/** Of so many events it is remembered that the broker has them. */
+/** The maximum of remembered events. */
 const REMEMBERED = 10_000;
 
 /**
@@ -25,8 +25,8 @@ const REMEMBERED = 10_000;
  * An event that this process has just published is not published again. A handler republishes on every redelivery, and
  * without this window each duplicate would multiply along the saga (services/decisions/0120-no-transactional-outbox.md).
  *
- * @param quietMs how long an event (by its id and type) is not published again; 0: always. Shorter than the watchdog's
- *   interval
+ * @param quietMs how long an event (by its id and type) is not published again. It must be shorter than the watchdog's
+ *   interval. 0 disables the window.
  */
 export function publisher(
   request: (call: SidecarRequest) => Promise<SidecarResponse>,
@@ -50,7 +50,7 @@ export function publisher(
   async function publishMany(topic: string, outgoing: readonly Outgoing[]): Promise<Outcome[]> {
     const entries = outgoing.map(({ event, traceparent }, position) => ({
       entryId: String(position),
-      // Without `traceid` the sidecar would put its own, the same for all.
+      // Without `traceid`, the sidecar sets the same trace for all events.
       event: traceparent === undefined ? event : { ...event, traceparent, traceid: traceparent },
       contentType: CLOUD_EVENT,
     }));

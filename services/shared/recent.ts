@@ -1,8 +1,7 @@
 /**
- * Whether something happened within the last `withinMs` milliseconds. By the clock of another process, one that is ahead, it
- * may have happened in the future: that is not recent, or it would be for as long as that clock is ahead.
+ * Whether `at` lies within the last `withinMs` milliseconds. A future time from a replica with a fast clock is not recent.
  *
- * @param at when it happened, RFC 3339
+ * @param at RFC 3339
  */
 export function isRecent(at: string, withinMs: number, now: Date): boolean {
   const age = now.getTime() - Date.parse(at);

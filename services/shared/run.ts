@@ -14,13 +14,13 @@ const BACKLOG = 4_096;
  */
 const LISTENERS = 16;
 
-/** The listeners of a server beside its own. */
+/** The additional listeners of a server. */
 const others = new WeakMap<Server, NetServer[]>();
 
 /**
- * Listens; resolves when connections are taken. What the start has left behind is given back before.
+ * Starts a server, and resolves when it accepts connections. It first releases the memory that loading has left.
  *
- * @throws Error EADDRINUSE where another program has the port
+ * @throws Error EADDRINUSE if another program uses the port
  */
 export async function listen(
   app: RequestListener,
@@ -35,27 +35,27 @@ export async function listen(
     () => true,
     () => false,
   );
-  // Where ports cannot be shared (macOS, Windows, old kernels), one listener has to do.
+  // macOS, Windows and old kernels cannot share ports, so they get one listener.
   if (!isShared) await take(server, taken, host, false);
   const more = Array.from({ length: isShared ? LISTENERS - 1 : 0 }, () =>
-    // As an HTTP server treats its own: https://nodejs.org/api/http.html#event-connection.
+    // The options of Node's HTTP server: https://nodejs.org/api/http.html#event-connection.
     createNetServer({ noDelay: true, allowHalfOpen: true }, (socket) => server.emit('connection', socket)),
   );
-  // Node.js before 22.12 takes the option and does nothing: there, too, the first one has to do.
+  // Node.js before 22.12 ignores `reusePort`, so the additional listeners fail.
   await Promise.all(more.map((one) => take(one, taken, host, true).catch(() => {})));
   others.set(server, more);
   return server;
 }
 
 /**
- * Loading modules makes V8's heap grow to twice what a service needs at rest, and V8 itself keeps that for minutes. `--expose-gc` in
- * dapr.yaml gives us the function; without it nothing happens. See services/decisions/0112-memory-at-rest.md.
+ * Collects the garbage that loading modules has left, which V8 would keep for minutes
+ * (services/decisions/0112-memory-at-rest.md). Without `--expose-gc` (see dapr.yaml), it does nothing.
  */
 function giveMemoryBack(): void {
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
-/** The port, or one that is free for 0. Two programs whose listeners share their ports would share one without an error. */
+/** Checks that the port is free, and resolves 0 to a free port. Without the check, two programs could share the port. */
 async function freePort(port: number, host: string): Promise<number> {
   const alone = createNetServer();
   await take(alone, port, host, false);
@@ -72,8 +72,8 @@ function take(server: NetServer, port: number, host: string, reusePort: boolean)
 }
 
 /**
- * What `read` gives. Where it fails, its message goes to standard error, without a stack trace, and the process ends with 1: for
- * what is read at start, and what only the one who starts the process can put right.
+ * Returns the result of `read`. If it throws, the process prints the message without a stack trace and exits with 1. Commands
+ * use it for their environment and arguments, which only the user can correct.
  */
 export async function orStop<T>(process: NodeJS.Process, read: () => T | Promise<T>): Promise<T> {
   try {
@@ -84,22 +84,22 @@ export async function orStop<T>(process: NodeJS.Process, read: () => T | Promise
   }
 }
 
-/** Aborted on SIGTERM and SIGINT: for what would never end by itself, such as a stream. Comes before `stopGracefully`. */
+/** A signal that aborts on SIGTERM and SIGINT, for work without an end, such as streams. Call it before `stopGracefully`. */
 export function stopSignal(process: NodeJS.Process): AbortSignal {
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort());
   return stopping.signal;
 }
 
-/** How often a server that is closing looks for connections that have become idle. Milliseconds. */
+/** The interval, in milliseconds, at which a closing server closes idle connections. */
 const LOOK_FOR_IDLE = 50;
 
-/** How long callers have to leave a server that is about to close. Milliseconds. */
+/** How long a closing server waits for callers to close their connections. Milliseconds. */
 export const LEAVE_WITHIN = 2_000;
 
 /**
- * Asks callers to come back on another connection (`Connection: close`, RFC 9112, 9.6), and closes the server when they have left, or
- * after two seconds. A caller that sends a request on a connection while the server closes it gets no answer.
+ * Sends `Connection: close` (RFC 9112, 9.6) with every response, and closes the server when all callers have left, or after two
+ * seconds. Otherwise a request that arrives while the server closes its connection would get no response.
  */
 export async function drainServer(server: Server): Promise<void> {
   server.prependListener('request', (_req, res: ServerResponse) => void res.setHeader('connection', 'close'));
@@ -114,21 +114,21 @@ async function connectionsOf(server: Server): Promise<number> {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-/** Takes no new connections, and resolves when what is in flight is answered. */
+/** Stops accepting connections, and resolves when all requests in progress are answered. */
 export async function closeServer(server: Server): Promise<void> {
-  // Kept connections do not end by themselves, and those in use now become idle later.
+  // Keep-alive connections stay open when their requests are answered.
   const looking = setInterval(() => server.closeIdleConnections(), LOOK_FOR_IDLE);
   for (const one of others.get(server) ?? []) one.close();
   await new Promise((resolve) => void server.close(resolve));
   clearInterval(looking);
 }
 
-/** What is under way may take this long to end after SIGTERM. Milliseconds. */
+/** How long requests in progress may take after SIGTERM. Milliseconds. */
 export const STOP_TIMEOUT = 10_000;
 
 /**
- * On SIGTERM or SIGINT: closes all `doors` at once, so that nothing new comes in and what is in flight can finish, then
- * runs `closers` in their order. Exits 0; 1 where that took longer than ten seconds.
+ * On SIGTERM or SIGINT, closes all `doors` at once, which lets requests in progress finish, and then runs `closers` in order.
+ * The process exits with 0, or with 1 after ten seconds.
  */
 export function stopGracefully(
   process: NodeJS.Process,
@@ -152,8 +152,8 @@ export function stopGracefully(
 }
 
 /**
- * Tries until it works, once a second: for what a service sets up at its first start and cannot work without. The
- * service answers `/readyz` with 503 meanwhile.
+ * Repeats `attempt` once a second until it succeeds. Services use it for data that they create at their first start. Until then
+ * `/readyz` answers 503.
  */
 export async function untilDone(what: string, log: Logger, attempt: () => Promise<void>): Promise<void> {
   for (;;) {

@@ -11,20 +11,20 @@ import { openApi } from './openapi.ts';
 import { errorHandler, Problem, sendProblem, unavailable, unknownRoute } from './problem.ts';
 import type { Sidecar } from './sidecar.ts';
 
-/** What every service is made of; each adds its own collaborators. */
+/** The dependencies of every service. A service adds its own. */
 export interface ServiceDeps {
   log: Logger;
   sidecar: Sidecar;
-  /** The sidecar sends it with every call: https://docs.dapr.io/operations/security/app-api-token/. */
+  /** The token that the sidecar sends with every call: https://docs.dapr.io/operations/security/app-api-token/. */
   appApiToken: string;
-  /** Where this service's metrics are counted; `GET /metrics` shows them. */
+  /** The registry of this service's metrics, for `GET /metrics`. */
   metrics: Registry;
 }
 
-/** The event loop is asked so often how late it is. By default every 10 ms: most of what an idle service did. Milliseconds. */
+/** The interval, in milliseconds, at which the event loop lag is measured. The default of 10 ms keeps an idle service busy. */
 const LAG_EVERY = 100;
 
-/** A registry with the process's own metrics in it; its percentiles of `nodejs_eventloop_lag` are 0.1 s where nothing is late. */
+/** Creates a registry with the metrics of the process. On an idle process, the percentiles of `nodejs_eventloop_lag` are 0.1 s. */
 export function createMetrics(): Registry {
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics, eventLoopMonitoringPrecision: LAG_EVERY });
@@ -32,25 +32,25 @@ export function createMetrics(): Registry {
 }
 
 export interface ServiceParts {
-  /** Where there is one, `/openapi.json` and `/asyncapi.json` tell it. */
+  /** The description that `/openapi.json` and `/asyncapi.json` document. */
   description?: ServiceDescription;
   routers: (Router | RequestHandler)[];
-  /** Those that read the body themselves; they come before the one that takes JSON only. */
+  /** Routers that read the body themselves. They precede the JSON parser. */
   unparsed?: (Router | RequestHandler)[];
   isReady?: () => boolean;
-  /** The port is open to the world: not only the sidecar may call, and `/readyz` and `/metrics` are elsewhere. */
+  /** Whether clients call this port directly. Then every caller is allowed, and `/readyz` and `/metrics` have another port. */
   isPublic?: true;
 }
 
 /**
- * A service's Express app: what all of them share around `routers`, which come in their order.
+ * Creates the Express app of a service: the shared parts around `routers`, which are mounted in their order.
  *
- * - request id (taken over from `X-Request-Id` or made) and trace context for all that follows
- * - one log line and one metric a request
- * - `/healthz` (the process lives), `/readyz` (it can work: the sidecar and `isReady`), `/metrics`
- * - `/openapi.json` and `/asyncapi.json`: what it offers and what it says
- * - calls only from the sidecar, by `APP_API_TOKEN`, for all routers; unless the service is public
- * - JSON bodies up to 100 KB for `routers`; problem documents for everything that goes wrong
+ * - request id (from `X-Request-Id`, or generated) and trace context
+ * - one log line and one metric per request
+ * - `/healthz` (the process is alive), `/readyz` (the sidecar and `isReady`), `/metrics`
+ * - `/openapi.json` and `/asyncapi.json`
+ * - only the sidecar may call `routers`, checked by `APP_API_TOKEN`, unless the service is public
+ * - JSON bodies up to 100 KB, and problem documents for all errors
  */
 export function createService(
   deps: ServiceDeps,
@@ -66,7 +66,7 @@ export function createService(
   if (description) app.use(documents(description));
   if (!isPublic) app.use(onlyFromSidecar(deps.appApiToken));
   for (const router of unparsed) app.use(router);
-  // Subscriptions are declared in components/, so that they show without the code.
+  // Subscriptions are declared in components/, where operators can read them.
   app.get('/dapr/subscribe', (_req, res) => void res.json([]));
   app.use(express.json(JSON_OR_NONE));
   app.use('/job', inTraceOfJob);
@@ -78,13 +78,13 @@ export function createService(
 
 const isAlive: RequestHandler = (_req, res) => void res.json({ status: 'ok' });
 
-/** What asks how a service is: `/healthz`, `/readyz` and `/metrics`. */
+/** The routes `/healthz`, `/readyz` and `/metrics`. */
 export function probes(
   { sidecar, metrics }: Pick<ServiceDeps, 'sidecar' | 'metrics'>,
   isReady: () => boolean = () => true,
 ): Router {
   const router = express.Router();
-  // A sidecar's metrics are a long page.
+  // Cached, because the metrics of a sidecar are a long page.
   const openBreakers = keptFor(1_000, sidecar.openBreakers);
   router.get('/healthz', isAlive);
   router.get('/readyz', async (_req, res) => {
@@ -113,7 +113,7 @@ function documents(description: ServiceDescription): Router {
   return router;
 }
 
-/** Answers with a JSON document that is made when it is first asked for: nobody should pay for it at every start. */
+/** Sends a JSON document that is generated at the first request, so that it does not slow down every start. */
 export function documentMadeOnce(make: () => unknown): RequestHandler {
   let made: string | undefined;
   return (_req, res) => {
@@ -122,7 +122,7 @@ export function documentMadeOnce(make: () => unknown): RequestHandler {
   };
 }
 
-/** Puts each request into a context of its own, and tells of it when it ends. */
+/** Runs each request in its own context, and logs and measures it at its end. */
 function inRequest(log: Logger, metrics: Registry): RequestHandler {
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
@@ -136,7 +136,7 @@ function inRequest(log: Logger, metrics: Registry): RequestHandler {
     const requestId = requestIdFrom(req.get('x-request-id'));
     res.set('x-request-id', requestId);
     runInRequest(req.headers, { request_id: requestId }, () => {
-      // Also where the caller left before the end.
+      // `close` also follows if the caller disconnects.
       res.once('close', () => {
         const seconds = (performance.now() - started) / 1000;
         const route = routeOf(req);
@@ -152,7 +152,7 @@ function inRequest(log: Logger, metrics: Registry): RequestHandler {
   };
 }
 
-/** A job that fires goes on with the trace in which it was set: `Sidecar.schedule` has put it into the body. */
+/** Continues the trace in which a job was scheduled. `Sidecar.schedule` puts the trace into the job's body. */
 const inTraceOfJob: RequestHandler = (req, _res, next) => {
   const { traceparent } = (req.body ?? {}) as { traceparent?: unknown };
   if (typeof traceparent === 'string') resumeTrace({ traceparent }, next);
@@ -161,13 +161,13 @@ const inTraceOfJob: RequestHandler = (req, _res, next) => {
 
 const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
 
-/** The route's pattern, not its address: addresses have no bound, and each would be a metric of its own. */
+/** The pattern of the route. A metric per URL would be unbounded. */
 function routeOf(req: Request): string {
   const path: unknown = (req.route as { path?: unknown } | undefined)?.path;
   return typeof path === 'string' ? path : 'none';
 }
 
-/** Dapr sends the token that app and sidecar were started with; nobody else has it. */
+/** Rejects calls without the token that the service shares with its sidecar. */
 export function onlyFromSidecar(token: string): RequestHandler {
   const expected = Buffer.from(token);
   return (req, _res, next) => {
@@ -181,8 +181,8 @@ export function onlyFromSidecar(token: string): RequestHandler {
 export const BODY_LIMIT = 100 * 1024;
 
 /**
- * How Express's parsers take a body: JSON or none. Only its bytes tell whether there is one: a client may name a type for
- * nothing, and a sidecar passes nothing on as chunked.
+ * Options of Express's parsers: a JSON body or no body. Only the bytes show whether there is a body. A client may send a content
+ * type without a body, and a sidecar forwards an empty body as chunked.
  */
 export const JSON_OR_NONE = {
   type: () => true,
@@ -194,7 +194,7 @@ export const JSON_OR_NONE = {
   },
 };
 
-/** Names the order in all further log lines of this request. */
+/** Adds the order's id to all further log lines of the current request. */
 export function aboutOrder(orderId: string): void {
   addRequestFields({ order_id: orderId });
 }

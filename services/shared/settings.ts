@@ -2,14 +2,14 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 
 /**
- * Schemas of environment variables. Each reads text strictly and has an example. What they say about a wrong value never
- * contains the value, which may be a secret. The rules and why they are strict: services/decisions/0040-strict-settings.md.
+ * Schemas of environment variables. Each schema parses strictly and has an example. Messages never contain the value, which
+ * may be a secret (services/decisions/0040-strict-settings.md).
  */
 
 /**
- * A variable whose text `schema` reads.
+ * A variable that `schema` parses.
  *
- * @param example a value that `schema` accepts; `loadConfig` shows it beside the problem
+ * @param example a valid value; `loadConfig` shows it with the problem
  */
 export function setting<Output>(example: string, schema: z.ZodType<Output, string>) {
   return z.unknown().transform((text, context): Output => {
@@ -22,12 +22,12 @@ export function setting<Output>(example: string, schema: z.ZodType<Output, strin
   });
 }
 
-/** In a list, the position says which entry is meant. */
+/** The message of an issue. In a list, it names the position of the entry. */
 function problemOf({ path: [position], message }: z.core.$ZodIssue): string {
   return typeof position === 'number' ? `entry ${position + 1} ${message}` : message;
 }
 
-/** A whole number within bounds, both included: decimal digits and nothing else. */
+/** An integer from `min` to `max` in decimal digits. */
 export function integer({ min, max, example }: { min: number; max: number; example: number }) {
   const rule = `must be a whole number from ${min} to ${max}, in digits without a unit`;
   return setting(
@@ -43,7 +43,7 @@ export function integer({ min, max, example }: { min: number; max: number; examp
 /** A port to listen on or to connect to. */
 export const port = (example: number) => integer({ min: 1, max: 65_535, example });
 
-/** A list, separated by commas. Blanks around an entry do not count, and an entry that is there twice counts once. */
+/** A list with commas. Blanks around an entry are ignored, and duplicates are removed. */
 export function list<Item>(example: string, item: z.ZodType<Item, string>) {
   const split = (text: string) =>
     text
@@ -60,7 +60,7 @@ export function list<Item>(example: string, item: z.ZodType<Item, string>) {
   );
 }
 
-/** A token that travels in a header: visible ASCII, since `fetch` and Node.js refuse anything else at each call. */
+/** A token for a header: visible ASCII characters, because `fetch` and Node.js reject all others at each call. */
 export const token = setting(
   'the-output-of-openssl-rand-hex-24',
   z
@@ -71,7 +71,7 @@ export const token = setting(
 const HOST_NAME =
   /^(?=.{1,253}$)([a-z\d]([a-z\d-]{0,61}[a-z\d])?\.)*(?!\d+$)[a-z\d]([a-z\d-]{0,61}[a-z\d])?$/i;
 
-/** An address or a name to listen at. */
+/** An IP address or a host name to listen on. */
 export const host = (example: string) =>
   setting(
     example,
@@ -86,8 +86,8 @@ export const host = (example: string) =>
 /**
  * A URL with a host and without a fragment.
  *
- * @param options.schemes those allowed, such as `http`
- * @param options.problem says what else is wrong with one
+ * @param options.schemes the allowed schemes, such as `http`
+ * @param options.problem returns what else is wrong with a URL
  */
 export function url(options: {
   example: string;
@@ -107,7 +107,7 @@ export function url(options: {
   );
 }
 
-/** Without a scheme, `localhost:3000` would be a URL as well, of the scheme `localhost`. */
+/** Parses a URL with one of the schemes. Without this check, `localhost:3000` would be a URL of the scheme `localhost`. */
 function parsedUrl(text: string, schemes: readonly string[]): URL | undefined {
   const begins = schemes.some((scheme) => text.toLowerCase().startsWith(`${scheme}://`));
   if (!begins || /\s/.test(text) || !URL.canParse(text)) return undefined;
@@ -119,8 +119,8 @@ const fragmentProblem = ({ hash }: URL) =>
   hash === '' ? undefined : 'must have no fragment; a # in a password is written as %23';
 
 /**
- * An origin as browsers send it (https://fetch.spec.whatwg.org/#origin-header): a scheme, a host and, unless it is the usual
- * one, a port. What can mean only one origin is put into that form: capitals, the usual port, a slash at the end.
+ * An origin in the form of the `Origin` header (https://fetch.spec.whatwg.org/#origin-header): a scheme, a host, and a port
+ * unless it is the default port. Capital letters, a default port and a slash at the end are normalized.
  */
 export const origin = z.string().transform((text, context) => {
   const parsed = parsedUrl(text, ['http', 'https']);

@@ -1,7 +1,7 @@
-/** Another writer was first: the document is not (or no longer) as it was read. Load it again and decide anew. */
+/** Another writer saved the document first. The caller loads the document again and decides again. */
 export class ConflictError extends Error {}
 
-/** The sidecar could not do what was asked: it, or what stands behind it, is out of reach or over its limits. */
+/** A call of the sidecar failed, because the sidecar or a component is unavailable or overloaded. */
 export class SidecarError extends Error {
   readonly status: number;
   /** Dapr's own error code, such as `ERR_PUBSUB_PUBLISH_MESSAGE`. */
@@ -27,19 +27,18 @@ export interface SidecarRequest {
   body?: string | Buffer;
   /** Milliseconds. */
   timeout?: number;
-  /** Aborted: nobody waits for the answer any more. */
+  /** Aborts the call when nobody waits for its response. */
   signal?: AbortSignal;
 }
 
-/** Services answer errors as problem documents; anything else comes from the sidecars between, and may tell of what is inside. */
+/** Whether a service sent this error. Errors without a problem document come from a sidecar, and may contain internals. */
 export function isProblem({ headers }: SidecarResponse): boolean {
   return String(headers['content-type']).startsWith('application/problem+json');
 }
 
 /**
- * Whether a service's answer is all there. Where a service or its sidecar ends in the middle of its answer, the caller's
- * sidecar (daprd 1.18) has passed on the status, and ends the body as if that were all; of some calls to a service that is
- * just ending it makes a 200 with nothing in it, not even a type.
+ * Whether the response of a service is complete. If a service or its sidecar stops during a response, the caller's sidecar (daprd
+ * 1.18) ends the body as if it were complete. For some calls to a stopping service it returns an empty 200 without a content type.
  */
 export function isWhole({ status, headers, body }: SidecarResponse): boolean {
   const type = headers['content-type'];
@@ -53,7 +52,7 @@ export function isWhole({ status, headers, body }: SidecarResponse): boolean {
   }
 }
 
-/** The error for an answer that is not a success. Only Dapr's error code is kept: messages may quote data. */
+/** The error for a failed response. It contains only Dapr's error code, because messages may quote data. */
 export function sidecarError(what: string, response: SidecarResponse): SidecarError {
   return new SidecarError(what, response.status, errorCode(response.body));
 }

@@ -16,52 +16,52 @@ import { stateStore, type StateStore } from './state.ts';
 
 /** A job in Dapr's scheduler: https://docs.dapr.io/reference/api/jobs_api/. */
 export interface Job {
-  /** When it fires first: a duration (`30s`) or an RFC 3339 time. */
+  /** The first run: a duration (`30s`) or an RFC 3339 time. */
   dueTime: string;
-  /** How often after that (`@every 30s`), until it is removed. One that fails is not tried again before its next time. */
+  /** The interval after that (`@every 30s`), until the job is deleted. A failed run is not repeated before the next one. */
   schedule: string;
-  /** Comes back in the body when it fires, beside the trace context. */
+  /** The data that each run receives in its body, with the trace context. */
   data?: Record<string, string>;
 }
 
-/** All that a service asks of its sidecar. Trace context and request id go along with every call. */
+/** The sidecar of a service. Every call passes the trace context and the request id. */
 export interface Sidecar {
   state: StateStore;
   /**
-   * Publishes to the topic named as the event's type. Resolves when the broker has it; at once where it was told the same
-   * event by this process in the last five seconds, unless it is wanted again.
+   * Publishes to the topic that is named like the event's type, and resolves when the broker has confirmed the event. It does
+   * nothing if this process published the same event in the last five seconds, unless `again` is set.
    */
   publish: Publish;
-  /** The same to every replica of those who listen, and to those that listen now: what it says may get lost. */
+  /** Publishes to every running replica of the subscribers. The event may be lost. */
   broadcast: (event: CloudEvent) => Promise<void>;
-  /** Calls another service. Every answer of that service is a result; @throws SidecarError where none came. */
+  /** Calls another service. Every response of that service is a result. @throws SidecarError without a response */
   invoke: (appId: string, request: SidecarRequest) => Promise<SidecarResponse>;
-  /** Sets a job, replacing one of the same name; it comes back as `POST /job/<name>`. */
+  /** Schedules a job, replacing a job of the same name. Each run is a `POST /job/<name>`. */
   schedule: (name: string, job: Job) => Promise<void>;
-  /** Removes a job; one that is not there is no error. */
+  /** Deletes a job. Deleting a missing job succeeds. */
   unschedule: (name: string) => Promise<void>;
-  /** Invokes an output binding's `create`. */
+  /** Invokes the `create` operation of an output binding. */
   send: (binding: string, data: string, metadata: Record<string, string>) => Promise<void>;
-  /** Whether the sidecar has its components ready: https://docs.dapr.io/reference/api/health_api/. */
+  /** Whether the components of the sidecar are ready: https://docs.dapr.io/reference/api/health_api/. */
   isReady: () => Promise<boolean>;
-  /** What the circuit breakers that are open guard, by the names of components and apps; none where that is not known. */
+  /** The components and apps whose circuit breakers are open; empty if unknown. */
   openBreakers: () => Promise<string[]>;
   close: () => Promise<void>;
 }
 
 const CONNECTIONS = 256;
-/** Calls under way, those that wait for a connection included; more fail at once, so that what waits has a bound. */
+/** The maximum of calls in progress, including those that wait for a connection. Further calls fail at once. */
 const MAX_CALLS = 2_048;
-/** No answer in time, or no connection. */
+/** The code of an error without a response: timeout or no connection. */
 const UNREACHABLE = 'SIDECAR_UNREACHABLE';
-/** No call takes longer than this, for a free connection, its answer and the last byte of it. Milliseconds. */
+/** The timeout of a call, from waiting for a connection to the last byte of the response. Milliseconds. */
 const CALL_TIMEOUT = 15_000;
 const METRICS_TIMEOUT = 1_000;
-/** What the broker has just been told is not said again for this time; an order's job repeats it later. Milliseconds. */
+/** How long a published event is not republished. The watchdog of an order republishes events later. Milliseconds. */
 export const QUIET = 5_000;
-/** The jobs API has no resiliency policy, and waits half a minute for a scheduler that is away. Milliseconds. */
+/** The timeout of the jobs API, in milliseconds. It has no resiliency policy, and waits 30 s for an unavailable scheduler. */
 const SCHEDULER_TIMEOUT = 1_000;
-/** After one call has waited so long, others fail at once for this time. Milliseconds. */
+/** How long calls of the jobs API fail at once after a timeout. Milliseconds. */
 const SCHEDULER_AWAY = 1_000;
 
 /**
@@ -71,15 +71,15 @@ const SCHEDULER_AWAY = 1_000;
 export function createSidecar(options: {
   port: number;
   metricsPort?: number;
-  /** The sidecar answers nobody without it: https://docs.dapr.io/operations/security/api-token/. */
+  /** The token that the sidecar requires: https://docs.dapr.io/operations/security/api-token/. */
   apiToken: string;
-  /** Not given: 5 s. See `publisher`. */
+  /** The default is 5 s. See `publisher`. */
   quietMs?: number;
 }): Sidecar {
   const pool = createPool(`http://127.0.0.1:${options.port}`, {
     connections: CONNECTIONS,
     connectTimeout: 3_000,
-    // The sidecar drops an idle connection after 60 s: it must be us who closes first.
+    // Shorter than the sidecar's timeout of 60 s, so that the client closes first.
     keepAliveTimeout: 45_000,
   });
   const { metricsPort } = options;
@@ -127,7 +127,7 @@ export function createSidecar(options: {
     }
   }
 
-  /** For calls where every answer but a success is a failure of the sidecar. */
+  /** Calls the sidecar. @throws SidecarError for any response but a success */
   async function demand(what: string, call: SidecarRequest): Promise<SidecarResponse> {
     const response = await request(call);
     if (response.status >= 300) throw sidecarError(what, response);
@@ -160,8 +160,8 @@ export function createSidecar(options: {
         method: 'POST',
         path: `/v1.0/jobs/${name}`,
         headers: { 'content-type': 'application/json' },
-        // Without data daprd 1.18 never calls the service: "none of the oneof fields is set".
-        // The scheduler keeps no trace context, so the job carries the trace in which it was set.
+        // Without data, daprd 1.18 never calls the service: "none of the oneof fields is set".
+        // The scheduler stores no trace context, so the job's data contains it.
         body: JSON.stringify({
           ...job,
           data: { ...outgoingHeaders(), ...job.data },

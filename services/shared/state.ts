@@ -2,20 +2,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { groupCommit } from './group-commit.ts';
 import { ConflictError, sidecarError, type SidecarRequest, type SidecarResponse } from './sidecar-call.ts';
 
-/** A document and the version of it that was read. */
+/** A document and the ETag of the loaded version. */
 export interface Stored<T> {
   value: T;
   etag: string;
 }
 
-/** One write. With `etag`: the document must still be that version; without: it must not exist yet. */
+/** A write. With `etag`, the document must have that version. Without `etag`, the document must not exist. */
 export type Write =
   | {
       op: 'put';
       key: string;
       value: unknown;
       etag?: string | undefined;
-      /** After this time the document is gone: https://docs.dapr.io/developing-applications/building-blocks/state-management/state-store-ttl/. */
+      /** The document expires after this time: https://docs.dapr.io/developing-applications/building-blocks/state-management/state-store-ttl/. */
       ttlSeconds?: number | undefined;
     }
   | { op: 'delete'; key: string; etag: string };
@@ -26,9 +26,9 @@ export type Write =
  */
 export interface StateStore {
   get: <T>(key: string) => Promise<Stored<T> | undefined>;
-  /** Several documents at once, not a snapshot: each has its own ETag. Missing keys are missing in the map. */
+  /** Loads several documents, not as a snapshot. The map omits documents that do not exist. */
   getMany: <T>(keys: readonly string[]) => Promise<Map<string, Stored<T>>>;
-  /** All writes or none. @throws ConflictError where a document is not the version named. */
+  /** Saves all documents or none. @throws ConflictError if a document does not have the expected version */
   write: (...writes: Write[]) => Promise<void>;
 }
 
@@ -46,17 +46,17 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
 
   const commit = groupCommit(writeGroups);
 
-  /** Each of them fails by itself: where one has lost a race, a read tells which, and the others are written without it. */
+  /** Saves groups of writes, each of which may fail alone. After a conflict, a read finds the losers, and the others are saved. */
   async function writeGroups(groups: Write[][]): Promise<Outcome[]> {
     const writes = groups.flat();
     const keys = [...new Set(writes.map(({ key }) => key))];
-    // Of two writes to one document, one has lost: they must not meet in a transaction, whatever a store makes of it.
+    // Two writes to one document must not be in one transaction, because one of them has lost.
     const areApart = keys.length === writes.length;
     const conflict = areApart || groups.length === 1 ? await conflictOf(writeAll(writes)) : LOST;
     if (!conflict) return groups.map(() => undefined);
     if (groups.length === 1) return [conflict];
 
-    // Where this does not have a document that is there, its writer is told of a race, and reads it again.
+    // If this read misses a document, its writer gets a conflict, and loads the document again.
     const now = await readBulk(keys);
     const taken = new Set<string>();
     const hasLost = groups.map((group) => {
@@ -64,7 +64,7 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
       if (!lost) for (const { key } of group) taken.add(key);
       return lost;
     });
-    // The store may have had another reason to refuse; then each is written alone.
+    // Without a loser, the store had another reason to refuse. Then each group is saved alone.
     const parts = hasLost.includes(true)
       ? [groups.filter((_, position) => !hasLost[position])]
       : groups.map((group) => [group]);
@@ -80,8 +80,8 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
   }
 
   /**
-   * What a bulk read does not have is asked for alone: where its connection to PostgreSQL breaks, daprd 1.18 answers one as
-   * if there were no documents, and nobody may decide anything by that.
+   * Loads several documents. Documents that the bulk read omits are loaded one by one, because daprd 1.18 answers a bulk read
+   * without documents if its connection to PostgreSQL breaks.
    */
   async function readMany(keys: readonly string[]): Promise<Map<string, Stored<unknown>>> {
     const found = await readBulk(keys);
@@ -104,7 +104,7 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
     if (response.status === 204) return new Map();
     if (response.status !== 200) throw sidecarError('read state', response);
     const rows = JSON.parse(response.body.toString()) as BulkRow[];
-    // A row that could not be read must not pass for a document that does not exist.
+    // A row with an error must not count as a document that does not exist.
     if (rows.some((row) => row.error)) throw sidecarError('read state', { ...response, status: 500 });
     return new Map(
       rows.flatMap(({ key, data, etag }): [string, Stored<unknown>][] =>
@@ -133,7 +133,7 @@ export function stateStore(request: (call: SidecarRequest) => Promise<SidecarRes
   };
 }
 
-/** What became of a write: nothing to tell, or the conflict in which it lost. */
+/** The result of a write: undefined for success, or the conflict. */
 type Outcome = { conflict: ConflictError } | undefined;
 
 const LOST = { conflict: new ConflictError('another writer saved the document first') };
@@ -193,8 +193,8 @@ function toOperation(write: Write): Record<string, unknown> {
 }
 
 /**
- * A single write answers 409. A transaction has only the words of a 500 to tell it by, and so has PostgreSQL for a document
- * that exists already.
+ * Whether a response reports a conflict. A single write answers 409. A transaction answers 500, and so does PostgreSQL for an
+ * existing document; then only the text shows the conflict.
  */
 function isConflict(response: SidecarResponse): boolean {
   const lost = /etag|no item was updated/i;
@@ -202,9 +202,9 @@ function isConflict(response: SidecarResponse): boolean {
 }
 
 /**
- * Load, decide, write, with another try where a writer came between. Bounded; waits a little longer each time.
+ * Repeats `attempt` (load, decide, save) after a conflict, with growing random pauses.
  *
- * @throws ConflictError after the last try
+ * @throws ConflictError after the last attempt
  */
 export async function retryOnConflict<T>(attempt: () => Promise<T>, tries = 10): Promise<T> {
   for (let left = tries - 1; ; left--) {

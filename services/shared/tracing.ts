@@ -15,12 +15,11 @@ import {
 type TracingConfig = Pick<BaseConfig, 'ZIPKIN_ENDPOINT' | 'TRACES_PER_SECOND'>;
 
 /**
- * Installs OpenTelemetry for this process: context that follows async calls, W3C headers, and, where
- * `ZIPKIN_ENDPOINT` (a v2 spans URL) is given, export of the service's own spans. The hops between services
- * are traced by the sidecars; a service adds only what it alone knows.
+ * Installs OpenTelemetry for this process: context across async calls, W3C headers, and the export of spans to
+ * `ZIPKIN_ENDPOINT`. The sidecars trace the calls between services. A service adds only spans of its own steps.
  *
- * @param config.TRACES_PER_SECOND traces that begin here per second, at most
- * @returns a function that sends what is left and stops.
+ * @param config.TRACES_PER_SECOND the maximum of traces that start in this process per second
+ * @returns a function that exports the remaining spans and stops
  */
 export function startTracing(service: string, config: TracingConfig): () => Promise<void> {
   const { ZIPKIN_ENDPOINT: url, TRACES_PER_SECOND: perSecond } = config;
@@ -37,10 +36,10 @@ export function startTracing(service: string, config: TracingConfig): () => Prom
 }
 
 /**
- * Keeps at most `perSecond` traces per second, of those that begin here. The sidecars follow its decision
+ * Samples at most `perSecond` traces per second of those that start in this process. The sidecars follow this decision
  * (services/decisions/0127-traces-per-second.md).
  *
- * @param now milliseconds of a clock that nobody sets
+ * @param now monotonic milliseconds
  */
 export function reservoirSampler(perSecond: number, now: () => number): Sampler {
   let second = 0;
@@ -57,7 +56,7 @@ export function reservoirSampler(perSecond: number, now: () => number): Sampler 
   };
 }
 
-/** Runs `fn` in a span named by the business step that it is, such as `reserve stock`. Errors mark the span. */
+/** Runs `fn` in a span that is named after the business step, such as `reserve stock`. An error marks the span. */
 export async function inSpan<T>(
   name: string,
   attributes: Attributes,

@@ -12,9 +12,9 @@ function fieldErrors(error: z.ZodError): FieldError[] {
 }
 
 /**
- * A request body as its schema has it.
+ * Parses a request body.
  *
- * @throws Problem 422 that names every wrong field
+ * @throws Problem 422 with every invalid field
  */
 export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknown): z.infer<Schema> {
   const result = schema.safeParse(body ?? {}, { error: fieldMessage });
@@ -25,9 +25,9 @@ export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknow
 }
 
 /**
- * A query string as its schema has it.
+ * Parses a query string.
  *
- * @throws Problem 400 that names every wrong parameter
+ * @throws Problem 400 with every invalid parameter
  */
 export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: unknown): z.infer<Schema> {
   const result = schema.safeParse(query, { error: fieldMessage });
@@ -38,10 +38,10 @@ export function parseQuery<Schema extends z.ZodType>(schema: Schema, query: unkn
 }
 
 /**
- * A variable of the path as its schema has it, or all of them.
+ * Parses one or all variables of a path.
  *
- * @param what what the variable names, for the problem's detail
- * @throws Problem 404 where nothing can have this name, so that it never becomes part of a state key
+ * @param what the noun in the problem's detail
+ * @throws Problem 404 for an invalid value, which therefore never becomes part of a state key
  */
 export function parsePath<Schema extends z.ZodType>(
   schema: Schema,
@@ -54,9 +54,9 @@ export function parsePath<Schema extends z.ZodType>(
 }
 
 /**
- * What another service answered, as its schema has it.
+ * Parses the response of another service.
  *
- * @throws Problem 503 where it is no 200
+ * @throws Problem 503 for any status but 200
  */
 export function parseAnswer<Schema extends z.ZodType>(
   schema: Schema,

@@ -16,15 +16,15 @@ interface AuthDeps {
   sidecar: Pick<Sidecar, 'invoke'>;
   log: Logger;
   now: () => Date;
-  /** Monotonic, in milliseconds: for ages, which a clock that is set must not change. */
+  /** Monotonic milliseconds, for ages that must not depend on clock changes. */
   clock: () => number;
 }
 
 /**
- * Tells who calls, by the value of an `Authorization` header (RFC 6750). With `current`, a session that had ended when this
- * was called is known to have.
+ * Returns the caller of an `Authorization` header (RFC 6750). With the freshness `current`, it recognizes every session that
+ * ended before the call.
  *
- * @throws Problem 401 for a token that is missing or not valid; 503 where that cannot be known now
+ * @throws Problem 401 for a missing or invalid token; 503 if the token cannot be verified
  */
 export type VerifyToken = (authorization: string | undefined, freshness: Freshness) => Promise<Caller>;
 
@@ -38,12 +38,12 @@ const claims = z.object({
 });
 type Claims = z.infer<typeof claims> & { kid: string };
 
-/** Verifying a signature costs more than all else that the gateway does, so what it said is kept for these many. */
+/** The maximum of cached verified tokens. Verifying a signature is the most expensive step of the gateway. */
 const KEPT_TOKENS = 10_000;
 
-/** Verifies access tokens by the public keys of users, and that their sessions have not ended. */
+/** Verifies access tokens with the public keys of `users`, and rejects tokens of ended sessions. */
 export function accessTokens({ sidecar, log, now, clock }: AuthDeps): VerifyToken {
-  // By the token's hash: none is kept for longer than its request or its stream.
+  // The key is a hash, so that no token stays in memory after its request.
   const verified = new LRUCache<string, Claims>({ max: KEPT_TOKENS });
   const keys = publicKeys({ sidecar, clock });
   const hasEnded = endedSessions({ sidecar, log, clock });
@@ -90,21 +90,21 @@ const invalidToken = () =>
     'Bearer error="invalid_token"',
   );
 
-/** A token may name a key that is newer than ours; whoever makes such names up does not get users asked more often. */
+/** The minimum interval of requests for new keys. Tokens with invented key ids cannot cause more. */
 const ASK_AGAIN_AFTER_MS = 5_000;
-/** As long as users says that its answer is good for. */
+/** The lifetime of the keys, which is also the `max-age` that `users` sends. */
 const KEPT_FOR_MS = 60_000;
 
 interface PublicKeys {
   find: JWTVerifyGetKey;
-  /** Whether there is still a key of this name. */
+  /** Whether a key with this id exists. */
   has: (kid: string) => boolean;
 }
 
 function publicKeys({ sidecar, clock }: Pick<AuthDeps, 'sidecar' | 'clock'>): PublicKeys {
   let known: { find: JWTVerifyGetKey; kids: ReadonlySet<string> } | undefined;
   let asking: Promise<void> | undefined;
-  /** By the monotonic clock: after a clock was set back, keys must not count as fresh for hours. */
+  /** Monotonic, so that keys do not stay fresh for hours after a clock change. */
   let askedAt = -Infinity;
 
   async function ask(): Promise<void> {
@@ -116,7 +116,7 @@ function publicKeys({ sidecar, clock }: Pick<AuthDeps, 'sidecar' | 'clock'>): Pu
     };
   }
 
-  /** All who need the keys meanwhile wait for the same answer; what is known stays until there is one. */
+  /** Fetches the keys. Concurrent callers share one request. The known keys stay valid until it succeeds. */
   function askOnce(): Promise<void> {
     if (asking) return asking;
     askedAt = clock();
@@ -126,7 +126,7 @@ function publicKeys({ sidecar, clock }: Pick<AuthDeps, 'sidecar' | 'clock'>): Pu
 
   return {
     has(kid) {
-      // Nobody waits for this: a key that users has taken back is forgotten a moment later.
+      // In the background: a revoked key is removed a moment later.
       if (clock() - askedAt > KEPT_FOR_MS) outOfTrace(askOnce).catch(() => {});
       return known?.kids.has(kid) ?? false;
     },

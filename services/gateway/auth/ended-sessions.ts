@@ -5,7 +5,7 @@ import type { Sidecar } from '../../shared/sidecar.ts';
 import { parseAnswer } from '../../shared/validate.ts';
 import { endedSessionsSchema } from '../../users/contract.ts';
 
-/** What an access token says of its session. */
+/** The claims of an access token about its session. */
 export interface SessionClaims {
   sub: string;
   sid: string;
@@ -13,10 +13,10 @@ export interface SessionClaims {
   era: number;
 }
 
-/** How old what is known of ended sessions may be: some seconds, or as of this moment. */
+/** How fresh the list of ended sessions must be: a few seconds old, or fetched after the call. */
 export type Freshness = 'recent' | 'current';
 
-/** Whether the session of a token has ended. @throws Problem 503 where that was never known */
+/** Whether the session of a token has ended. @throws Problem 503 if no list was ever fetched */
 export type HasEnded = (claims: SessionClaims, freshness: Freshness) => Promise<boolean>;
 
 interface Ended {
@@ -25,24 +25,24 @@ interface Ended {
   era: number;
 }
 
-/** A list of this age is asked for anew, while it is still used. Milliseconds. */
+/** The age after which the list is fetched again in the background. Milliseconds. */
 const FRESH_FOR = 1_000;
-/** A list of this age is not used any more, if there is a newer one to be had. Milliseconds. */
+/** The age after which a request waits for a new list, unless `users` is unavailable. Milliseconds. */
 const USED_FOR = 4_000;
-/** Milliseconds to wait for it, and after a failure until the next try. */
+/** The timeout of a fetch, and the pause after a failure. Milliseconds. */
 const ANSWER_WITHIN = 1_000;
 const ASK_AGAIN_AFTER = 2_000;
 
 /**
- * Asks users which sessions have ended, when there are requests and no more than once a second: a token is refused five
- * seconds after its session has ended, at every replica. Who asks for what is `current` waits for a list that was asked for
- * after that, together with all others who do: see services/decisions/0012-no-order-for-an-account-that-is-gone.md. While
- * users is out of reach, what was known last goes on to count, and nobody waits for it.
+ * Fetches the ended sessions from `users`, on demand and at most once per second. Every replica rejects a token within five
+ * seconds after its session has ended. A caller with the freshness `current` waits for a list that is fetched after its call
+ * (services/decisions/0012-no-order-for-an-account-that-is-gone.md). Concurrent callers share one fetch. While `users` is
+ * unavailable, the last list stays valid.
  */
 export function endedSessions(deps: {
   sidecar: Pick<Sidecar, 'invoke'>;
   log: Logger;
-  /** Monotonic, in milliseconds. */
+  /** Monotonic milliseconds. */
   clock: () => number;
 }): HasEnded {
   const { sidecar, log, clock } = deps;
@@ -79,7 +79,7 @@ export function endedSessions(deps: {
     return asking;
   }
 
-  /** What is being asked for may have been answered already, and so be too old. */
+  /** Waits for a list that is fetched after this call. The fetch in progress may be too old. */
   function askAfterThis(): Promise<void> {
     if (!asking) return askOnce();
     askingNext ??= asking.then(() => {

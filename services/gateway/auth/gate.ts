@@ -10,13 +10,13 @@ import { inFlight, type InFlight } from '../limits/in-flight.ts';
 import { rateLimits, type Limits, type RateLimits } from '../limits/limits.ts';
 import { liveOrders, type LiveOrders } from '../order-updates/live-orders.ts';
 
-/** What both doors of the gateway, HTTP and gRPC, ask before they let anyone in. */
+/** The checks that HTTP and gRPC share. */
 export interface Gate {
   /**
-   * Who calls. Who fails is counted by the address: there is no caller to count by. What changes something has to be
-   * `current`.
+   * Identifies the caller. Failures are counted by address, because no caller is known. Requests that change something need the
+   * freshness `current`.
    *
-   * @throws Problem 401; 429 where the address has failed too often
+   * @throws Problem 401; 429 if the address has failed too often
    */
   identify: (authorization: string | undefined, address: string, freshness: Freshness) => Promise<Caller>;
   clientAddress: ClientAddress;
@@ -24,23 +24,23 @@ export interface Gate {
   inFlight: InFlight;
   live: LiveOrders;
   /**
-   * Lets a stream of this caller be open until it is left, or its token is refused.
+   * Registers an open stream of this caller, until the caller leaves or the token becomes invalid.
    *
-   * @throws Problem 429 where the caller has too many, 503 where this replica has
+   * @throws Problem 429 if the caller has too many streams, 503 if this replica has
    */
   enterStream: (caller: Caller, authorization: string | undefined) => OpenStream;
 }
 
 export interface OpenStream {
-  /** Aborted, with the Problem 401 as the reason, when the token has expired or its session has ended. */
+  /** Aborts with a Problem 401 when the token expires or its session ends. */
   refused: AbortSignal;
   leave: () => void;
 }
 
-/** Streams of one caller, and of this replica: each takes some 20 KB of a heap of 96 MB. */
+/** The maximum of open streams per caller and per replica, which bounds their memory. */
 const MAX_OF_CALLER = 100;
 const MAX_STREAMS = 1_500;
-/** How often the tokens of open streams are checked, in milliseconds. */
+/** The interval at which the tokens of open streams are verified. Milliseconds. */
 const VERIFY_EVERY = 5_000;
 
 export function createGate(

@@ -8,50 +8,50 @@ import { watchOrder, type WatchOptions } from './watch.ts';
 
 export type { Answer, CallAddress, ProblemDocument } from './types.ts';
 
-/** What a login gives; without the refresh token, a session ends with its access token. */
+/** The tokens of a session. Without a refresh token, the session ends with its access token. */
 export type Tokens = Pick<z.output<typeof tokenSchema>, 'access_token'> &
   Partial<Pick<z.output<typeof tokenSchema>, 'refresh_token'>>;
 
 /**
- * A caller's way into the API, in the name of whoever logged in, or of nobody. An answer is an answer whatever its status:
- * only where none comes within 20 s is an Error thrown. An access token that is refused is renewed once, and the request
- * sent again; where that fails, the answer is the 401.
+ * A client of the API, anonymous or with a session. Every response is a result; only a missing response within 20 s throws. If
+ * the server rejects the access token, the client refreshes it once and repeats the request. If the refresh fails, the result is
+ * the 401.
  */
 export interface Client {
   /** `client('GET /api/orders/:id', { params: { id } })` */
   <A extends CallAddress>(address: A, ...given: CallArguments<A>): Promise<Answer<CallBody<A>>>;
-  /** For what the types of the API forbid. */
+  /** Sends a request that the types of the API do not allow. */
   raw: (
     method: Method,
     path: `/${string}`,
     given?: CallHeaders & { body?: unknown },
   ) => Promise<Answer<unknown>>;
   /**
-   * The changes of an order after version `after`, as they happen, until it has ended. A lost connection is made anew.
+   * Iterates over the changes of an order after version `after`, until the order is final. It reconnects after a lost connection.
    *
-   * @throws Error, while it is iterated, where the server refuses (404) or is lost ten times in a row
+   * @throws Error during the iteration, if the server refuses (404), or after ten consecutive failures
    */
   watch: (orderId: string, options?: WatchOptions) => AsyncIterable<OrderChange>;
   /**
-   * A client with a session of its own, over the connections of this one.
+   * Returns a client with its own session, which shares the connections of this client.
    *
-   * @throws Error where the login is refused
+   * @throws Error if the login fails
    */
   logIn: (credentials: z.input<typeof loginBody>) => Promise<Client>;
-  /** Ends the session; the client is nobody's from then on. */
+  /** Ends the session. The client is anonymous afterwards. */
   logOut: () => Promise<Answer<undefined>>;
-  /** The tokens as they are now: whoever keeps them can go on with the session later. */
+  /** The current tokens. A later client can continue the session with them. */
   tokens: () => Tokens | undefined;
-  /** Closes the connections, those of all sessions too that were begun here. */
+  /** Closes the connections, which all clients of `logIn` share. */
   close: () => Promise<void>;
 }
 
 const STREAM = '/api/orders/:id/stream';
 
 /**
- * @param tokens of a session to go on with; this client renews them from now on, and nobody else may: a refresh token that
- * is used twice ends its session
- * @param options `connections`: the most at a time, of which each `watch` holds one
+ * @param tokens the tokens of a session to continue; only this client may refresh them, because using a refresh token twice ends
+ * the session
+ * @param options `connections`: the maximum of connections; each `watch` holds one
  */
 export function createClient(
   baseUrl: string,
@@ -78,12 +78,12 @@ function clientOf(transport: Transport, begun: Tokens | undefined): Client {
     const answer = await send(headersOf(used, given));
     if (!used || !isTokenRefused(answer)) return answer;
     const isRenewed = () => tokens !== undefined && tokens.access_token !== used.access_token;
-    // Another request may have done it while this one was under way.
+    // Another request may have refreshed the token meanwhile.
     if (!isRenewed()) await (renewal ??= renew().finally(() => (renewal = undefined)));
     return isRenewed() ? send(headersOf(tokens, given)) : answer;
   }
 
-  /** Where it fails, all stays as it is; a refresh token that is refused is never good again. */
+  /** Refreshes the tokens. If that fails, they stay, except a refresh token that the server rejects. */
   async function renew(): Promise<void> {
     if (!tokens?.refresh_token) return;
     const { refresh_token, ...rest } = tokens;
@@ -129,7 +129,7 @@ function clientOf(transport: Transport, begun: Tokens | undefined): Client {
   return call;
 }
 
-/** The body of an answer that has to be a success. @throws Error with the problem where it is none */
+/** Returns the body of a success. @throws Error with the problem of a failure */
 export function bodyOf<Body>(answer: Answer<Body>): Body {
   if (answer.ok) return answer.body;
   const { detail, errors = [] } = answer.body;
@@ -141,19 +141,19 @@ function headersOf(tokens: Tokens | undefined, given: Record<string, string> = {
   return tokens ? { authorization: `Bearer ${tokens.access_token}`, ...given } : given;
 }
 
-/** RFC 6750, 3.1: other reasons for a 401, such as a wrong password, are not mended by another token. */
+/** Whether the server rejected the access token (RFC 6750, 3.1). A refresh does not help against any other 401. */
 function isTokenRefused({ status, headers }: Answer<unknown>): boolean {
   return status === 401 && (headers['www-authenticate'] ?? '').includes('invalid_token');
 }
 
-/** What an operation can be given, whichever it is. */
+/** The input of any operation. */
 interface Parts extends CallHeaders {
   params?: Record<string, string>;
   query?: Record<string, string | number | undefined>;
   body?: unknown;
 }
 
-/** The path of an address with its variables and the query filled in. */
+/** The path of an address with variables and query. */
 function pathOf(path: string, { params = {}, query }: Parts = {}): string {
   const filled = path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
   if (!query) return filled;

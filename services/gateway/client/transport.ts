@@ -5,43 +5,43 @@ import { Pool, type Dispatcher } from 'undici';
 import type { Method } from '../../shared/api.ts';
 import type { Answer, ProblemDocument } from './types.ts';
 
-/** How long an answer may take, the last byte of it included. Milliseconds. */
+/** The timeout of a response, including its last byte. Milliseconds. */
 const ANSWER_WITHIN = 20_000;
-/** Three of the gateway's heartbeats: a stream that is silent for longer is dead. Milliseconds. */
+/** The timeout of a silent stream: three heartbeats of the gateway. Milliseconds. */
 const SILENT_FOR = 45_000;
-/** Of a text that is no problem document; it may be a whole page. */
+/** The maximum length of a detail from a response without a problem document, which may be a whole page. */
 const MAX_DETAIL = 1_000;
 
 export interface Request {
   method: Method;
-  /** With the query. */
+  /** The path with the query. */
   path: string;
   headers: Record<string, string>;
-  /** JSON */
+  /** A JSON text. */
   body?: string | undefined;
 }
 
-/** One server over connections that are kept. Whatever is wrong with an answer, it is one: only where there is none is thrown. */
+/** HTTP calls to one server over a connection pool. Every response is a result; only a missing response throws. */
 export interface Transport {
-  /** @throws Error where no answer comes within 20 s */
+  /** @throws Error if no response arrives within 20 s */
   call: (request: Request) => Promise<Answer<unknown>>;
   /**
-   * A 200 as the stream that it is, to be read or destroyed; any other success without a body.
+   * Returns the body of a 200 as a stream, which the caller reads or destroys. Any other success has no body.
    *
-   * @throws Error where no answer begins within 20 s, or `signal` is aborted; the stream's errors are its own
+   * @throws Error if no response starts within 20 s, or `signal` aborts
    */
   open: (request: Request, signal: AbortSignal | undefined) => Promise<Answer<Readable | undefined>>;
-  /** Resolves when what is under way has ended. */
+  /** Resolves when all calls in progress have ended. */
   close: () => Promise<void>;
 }
 
-/** @param connections the most that are open at a time; further requests wait for one, and an open stream holds one */
+/** @param connections the maximum of open connections; further requests wait, and an open stream holds one */
 export function openTransport(baseUrl: string, connections: number): Transport {
   const { origin, pathname } = new URL(baseUrl);
   const base = pathname.replace(/\/$/, '');
   const pool = new Pool(origin, { connections, bodyTimeout: SILENT_FOR });
 
-  /** Asks, and gives what `read` makes of the answer before the time is over. */
+  /** Sends a request and returns the result of `read`, within the timeout. */
   async function ask<T>(
     { method, path, headers, body }: Request,
     { signal, end }: Ending,
@@ -78,13 +78,13 @@ export function openTransport(baseUrl: string, connections: number): Transport {
   };
 }
 
-/** What ends a request before it is answered. */
+/** Aborts a request before its response. */
 interface Ending {
   signal: AbortSignal | EventEmitter;
   end: (reason: Error) => void;
 }
 
-/** Undici takes an EventEmitter too; an AbortController would make a call cost half as much again. */
+/** Undici also accepts an EventEmitter, which costs less than an AbortController (services/decisions/0122-a-thin-client-of-the-sidecar.md). */
 function endingAlone(): Ending {
   const signal = Object.assign(new EventEmitter(), { reason: undefined as Error | undefined });
   const end = (reason: Error) => {
@@ -125,7 +125,7 @@ async function answerOf(
   return { ok: false, status, headers, body: problem };
 }
 
-/** Undefined where it is no JSON after all. */
+/** Parses JSON; undefined for any other text. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);

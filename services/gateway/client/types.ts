@@ -10,7 +10,7 @@ import type { problemSchema } from '../../shared/problem.ts';
 import type { usersApi } from '../../users/api.ts';
 import type { gatewayApi } from '../api.ts';
 
-/** The tables that the gateway's routes and the OpenAPI document are made of, as types: nothing is left of them at run time. */
+/** The route tables of all services as types, which do not exist at run time. */
 type Tables = typeof gatewayApi &
   typeof ordersApi &
   typeof inventoryApi &
@@ -19,16 +19,16 @@ type Tables = typeof gatewayApi &
   typeof historyApi &
   typeof fulfilmentApi;
 
-/** What the gateway does not have, and what is no answer but a stream of them. */
+/** Routes that the client does not offer: internal routes and streams. */
 type NotCalled = { access: 'internal' } | { mediaType: 'text/event-stream' };
 
-/** Every operation that a caller can call, by its address. */
+/** Every operation of the client, by its address. */
 export type Api = { [A in keyof Tables as Tables[A] extends NotCalled ? never : A]: Tables[A] };
 
 /** `GET /api/orders/:id` */
 export type CallAddress = keyof Api;
 
-/** What a caller writes; where the server reads a number from text, that number. */
+/** The input of a schema. If the server parses a number from text, the input is that number. */
 type Given<Schema extends z.ZodType> = {
   [Name in keyof z.input<Schema>]: unknown extends z.input<Schema>[Name]
     ? z.output<Schema>[Name & keyof z.output<Schema>]
@@ -56,11 +56,11 @@ export interface CallHeaders {
 /** The variables of the path, the query and the body of an operation. */
 export type CallInput<O extends Operation> = CallHeaders & WithParams<O> & WithQuery<O> & WithBody<O>;
 
-/** What follows the address: may be left out where the operation needs nothing. */
+/** The arguments after the address. They are optional if the operation requires no input. */
 export type CallArguments<A extends CallAddress> =
   object extends CallInput<Api[A]> ? [input?: CallInput<Api[A]>] : [input: CallInput<Api[A]>];
 
-/** What an operation answers with success. */
+/** The body of a successful response. */
 export type CallBody<A extends CallAddress> = Api[A] extends { answer: infer S extends z.ZodType }
   ? z.output<S>
   : undefined;
@@ -68,24 +68,24 @@ export type CallBody<A extends CallAddress> = Api[A] extends { answer: infer S e
 /** RFC 9457 */
 export type ProblemDocument = z.output<typeof problemSchema>;
 
-/** An answer of the API, whatever its status. */
+/** A response of the API with any status. */
 export type Answer<Body> = Success<Body> | Failure;
 
 export interface Success<Body> {
   ok: true;
   /** 2xx */
   status: number;
-  /** Names in lower case. */
+  /** The names are in lower case. */
   headers: IncomingHttpHeaders;
-  /** Parsed where it is JSON, text otherwise, undefined where there is none. As the server says: it is not checked. */
+  /** Parsed JSON, or text, or undefined without a body. The client does not validate it. */
   body: Body;
 }
 
 export interface Failure {
   ok: false;
-  /** Any other: also 304, which has nothing to give. */
+  /** Any status but 2xx, including 304. */
   status: number;
   headers: IncomingHttpHeaders;
-  /** The problem as the API tells it; one made up around the text where whoever answers tells none. */
+  /** The problem document of the API. For any other response, the client builds one from its text. */
   body: ProblemDocument;
 }

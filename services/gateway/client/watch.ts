@@ -4,28 +4,28 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FINAL_STATUSES, type Order, type OrderChange, type OrderEventType } from '../../orders/contract.ts';
 import type { Answer } from './types.ts';
 
-/** Times in a row that a stream may be lost, or not be had, without a sign of life in between. */
+/** The maximum of consecutive failed connections without a message in between. */
 const MAX_LOST = 10;
-/** Until the server says how long to wait before coming again; and the longest that it can say. Milliseconds. */
+/** The default and the maximum of the pause before a reconnect, which the server may set. Milliseconds. */
 const RETRY = 2_000;
 const MAX_RETRY = 30_000;
-/** Characters of an event that is not complete. */
+/** The maximum length of an incomplete event, in characters. */
 const MAX_EVENT = 1_000_000;
 
 export interface WatchOptions {
-  /** The version of the order that is known; only what came after it is told. */
+  /** The version of the order after which the changes start. */
   after?: number | undefined;
-  /** Aborted: the watching ends, without an error. */
+  /** Ends the iteration without an error. */
   signal?: AbortSignal | undefined;
 }
 
-/** Opens the stream after the event with this id; a success without a body: there are no more. */
+/** Opens the stream after the event with this id. A success without a body means that no events follow. */
 type Open = (lastEventId: string, signal: AbortSignal | undefined) => Promise<Answer<Readable | undefined>>;
 
 /**
- * The changes of an order, each once, until it has ended. A lost connection is made anew, and goes on where it was.
+ * Iterates over the changes of an order until it is final, each change once. After a lost connection, it reconnects and resumes.
  *
- * @throws Error where the server refuses, or the stream is lost too often in a row
+ * @throws Error if the server refuses, or after too many consecutive failures
  */
 export async function* watchOrder(
   open: Open,
@@ -68,7 +68,7 @@ export async function* watchOrder(
   throw new Error(`Watching the order failed: ${String(cause)}`, { cause });
 }
 
-/** The events of one connection. @throws Error where it breaks */
+/** Iterates over the events of one connection. @throws Error if the connection breaks */
 async function* changesOf(
   stream: Readable,
   more: { onComment: () => void; onRetry: (ms: number) => void },

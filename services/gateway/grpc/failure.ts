@@ -4,19 +4,19 @@ import { Problem, problemSchema } from '../../shared/problem.ts';
 import { isProblem, sidecarError, type SidecarResponse } from '../../shared/sidecar-call.ts';
 import type { Protocol } from './protocol.ts';
 
-/** How a call fails, as grpc-js takes it. */
+/** The error of a call in the form of grpc-js. */
 export interface Failure {
   code: status;
   details: string;
   metadata: Metadata;
 }
 
-/** Clients take some 8 KB of metadata. */
+/** The maximum of violations, because clients accept about 8 KB of metadata. */
 const MOST_VIOLATIONS = 20;
 
 /**
- * Says a problem as gRPC does: its detail is the message, all else is in the `google.rpc.Status` of
- * `grpc-status-details-bin` (https://cloud.google.com/apis/design/errors#error_model).
+ * Converts a problem into a gRPC error. Its detail is the message; `grpc-status-details-bin` contains a `google.rpc.Status` with
+ * the rest (https://cloud.google.com/apis/design/errors#error_model).
  */
 export function failureOf(problem: Problem, encode: Protocol['encode']): Failure {
   const code = codeOf(problem);
@@ -53,12 +53,12 @@ const CODES: Readonly<Record<number, status>> = {
 };
 
 function codeOf({ status: http, slug }: Problem): status {
-  // The one conflict that is gone when the same call is made again.
+  // The only conflict that a retry resolves.
   if (slug === 'idempotency-key-in-use') return status.ABORTED;
   return CODES[http] ?? status.INTERNAL;
 }
 
-/** `items.0.quantity` is `items[0].quantity` in gRPC. */
+/** Converts field errors. `items.0.quantity` is `items[0].quantity` in gRPC. */
 function violations(errors: NonNullable<Problem['errors']>): { field: string; description: string }[] {
   return errors.slice(0, MOST_VIOLATIONS).map(({ field, message }) => ({
     field: field.replaceAll(/\.(\d+)(?=\.|$)/g, '[$1]'),
@@ -66,7 +66,7 @@ function violations(errors: NonNullable<Problem['errors']>): { field: string; de
   }));
 }
 
-/** The error that a service has answered, or, where it was not the service that answered, that of the sidecar. */
+/** The error of a response: the problem of the service, or the error of the sidecar. */
 export function answeredError(service: string, response: SidecarResponse): Error {
   const { headers, body } = response;
   if (!isProblem(response)) return sidecarError(`invoke ${service}`, response);

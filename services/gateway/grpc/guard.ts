@@ -8,12 +8,12 @@ import type { Gate, OpenStream } from '../auth/gate.ts';
 import { failureOf, type Failure } from './failure.ts';
 import type { Protocol } from './protocol.ts';
 
-/** A call of somebody who may make it. */
+/** An authorized call. */
 export interface Asked<Request> {
   request: Request;
   caller: Caller;
   metadata: Metadata;
-  /** Aborted when nobody waits any more: the call was cancelled, or its deadline has passed, or a stream's token. */
+  /** Aborts when the call is cancelled, its deadline passes, or the token of a stream becomes invalid. */
   signal: AbortSignal;
 }
 
@@ -24,7 +24,7 @@ export interface GuardDeps {
 }
 
 export interface Guard {
-  /** @param freshness `current` for what changes something */
+  /** @param freshness `current` for methods that change something */
   unary: <Request, Response>(
     freshness: Freshness,
     answer: (asked: Asked<Request>) => Promise<{ message: Response; metadata?: Metadata }>,
@@ -35,8 +35,8 @@ export interface Guard {
 }
 
 /**
- * The only way to make a handler, so that there is none for those without an access token; whose things these are is for the
- * service behind to judge. A method of the .proto that has no handler is UNIMPLEMENTED. What handlers throw becomes a status here.
+ * Creates the handlers of the service, so that every handler requires an access token. The service behind checks the owner. Errors
+ * of handlers become a status. A method of the .proto without a handler is UNIMPLEMENTED.
  */
 export function guard({ gate, log, encode }: GuardDeps): Guard {
   const { identify, clientAddress, limits, inFlight, enterStream } = gate;
@@ -52,7 +52,7 @@ export function guard({ gate, log, encode }: GuardDeps): Guard {
 
   function failure(error: unknown, signal: AbortSignal): Failure {
     const problem = problemOf(error);
-    // What ends because nobody waits for it has not failed.
+    // An error after the caller has left is not a failure.
     const isFault = problem.status >= 500 && !(problem instanceof Overload);
     if (isFault && !signal.aborted) log.error({ err: error }, 'request failed');
     return failureOf(problem, encode);
@@ -89,7 +89,7 @@ export function guard({ gate, log, encode }: GuardDeps): Guard {
         call.end();
       } catch (error) {
         const reason: unknown = stream?.refused.aborted ? stream.refused.reason : error;
-        // The library's way to end a stream with a status.
+        // grpc-js ends a stream with a status by this event.
         if (!cancelled.aborted) call.emit('error', failure(reason, cancelled));
       } finally {
         stream?.leave();
@@ -109,7 +109,7 @@ function signalOf(call: Pick<EventEmitter, 'once'>): AbortSignal {
   return controller.signal;
 }
 
-/** A value of the metadata; several are a list, as in HTTP. */
+/** A metadata value. Several values are joined with commas, as in HTTP. */
 export function textOf(metadata: Metadata, key: string): string | undefined {
   const values = metadata.get(key);
   return values.length === 0 ? undefined : values.join(', ');

@@ -6,11 +6,11 @@ import type { Logger } from '../../shared/log.ts';
 import { traceResponse } from '../http/server-span.ts';
 import { textOf } from './guard.ts';
 
-/** Health and reflection: asked all the time by machines, and no news. */
+/** Whether a method is a health check or reflection, which are not logged. */
 const isProbe = (method: string) => method.startsWith('grpc.');
 const nameOf = ({ path }: { path: string }) => path.slice(1);
 
-/** Ends that are a fault of ours (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). */
+/** Statuses that are server errors (https://opentelemetry.io/docs/specs/semconv/rpc/grpc/). */
 const FAULTS: ReadonlySet<status> = new Set([
   status.UNKNOWN,
   status.DEADLINE_EXCEEDED,
@@ -21,9 +21,8 @@ const FAULTS: ReadonlySet<status> = new Set([
 ]);
 
 /**
- * Puts each call into a context of its own, within a span, and tells of it when it ends. An interceptor does not wrap the
- * handler, but the library calls the handler synchronously from one of the events that pass through here: each is passed
- * on within the context.
+ * Runs each call in its own context and span, and logs it at its end. An interceptor does not wrap the handler. But grpc-js calls
+ * the handler synchronously from one of these events, so each event is forwarded within the context.
  */
 export function inRequest(log: Logger): ServerInterceptor {
   return (definition, call) => {
@@ -83,7 +82,7 @@ export function inRequest(log: Logger): ServerInterceptor {
   };
 }
 
-/** Counts and times all calls. */
+/** Measures the duration of all calls. */
 export function measured(metrics: Registry): ServerInterceptor {
   const duration = new Histogram({
     name: 'grpc_server_handling_seconds',
@@ -108,18 +107,18 @@ export function measured(metrics: Registry): ServerInterceptor {
 type Call = Parameters<ServerInterceptor>[1];
 
 /**
- * A caller tells how much time is left, which counts from the call's arrival here: at its own deadline it hangs up before ours.
- * Milliseconds.
+ * The tolerance for deadlines, in milliseconds. A caller cancels at its own deadline, which is earlier than the deadline here by
+ * the time that the call has travelled.
  */
 const ON_THE_WAY = 100;
 
 /**
- * Tells the end of a call once. What the library ends by itself (a deadline, a message that it cannot read) no interceptor
- * is told but as a cancellation: that of a deadline can be known by the clock.
+ * Calls `tell` once, at the end of a call. grpc-js reports calls that it ends itself, such as at a deadline, as cancelled. The
+ * clock shows whether it was the deadline.
  */
 function end(call: Call, tell: (code: status) => void): (code: status | undefined) => void {
   let isOpen = true;
-  // The library makes a time of day of the time that is left; a clock that is set meanwhile must not count.
+  // The deadline is a time of day, so a clock change would falsify a later comparison.
   const timeLeft = Number(call.getDeadline()) - Date.now();
   const started = performance.now();
   return (code) => {

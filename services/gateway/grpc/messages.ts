@@ -1,6 +1,6 @@
 import type { Order, OrderLine, OrderStatus } from '../../orders/contract.ts';
 
-/** The messages of order_service.proto, as `protocol.ts` loads them. */
+/** The messages of order_service.proto in the form of `protocol.ts`. */
 
 export interface CreateOrderRequest {
   items: { product_id: string; quantity: number; unit_price?: number }[];

@@ -3,17 +3,17 @@ import type { Failure } from './failure.ts';
 
 type Call = Parameters<ServerInterceptor>[1];
 
-/** The calls that are open: how many there may be, and how a server that stops ends its streams. */
+/** Limits the open calls, and ends the streams of a stopping server. */
 export interface OpenCalls {
   interceptor: ServerInterceptor;
-  /** Ends all streams; what their handlers still say is not sent. */
+  /** Ends all streams. Later messages of their handlers are not sent. */
   endStreams: (failure: Failure) => void;
 }
 
-/** In all, and of health and reflection, which strangers may call: each call takes some kilobytes. */
+/** The maximum of open calls, and of those for health and reflection, which need no token. */
 const MAX_CALLS = 2_000;
 const MAX_PUBLIC_CALLS = 100;
-/** A call that has not brought its message by then is ended, whoever makes it: nobody has looked at its token yet. Milliseconds. */
+/** The timeout for the message of a call, because the token is not checked before. Milliseconds. */
 const MESSAGE_WITHIN = 10_000;
 
 interface OpenCall {

@@ -27,12 +27,12 @@ export interface OrderServiceDeps {
   watch: WatchOrder;
 }
 
-/** The methods of `sidecart.v1.OrderService`: orders is asked as the REST API asks it. */
+/** The methods of `sidecart.v1.OrderService`. They call the same routes of `orders` as the REST API. */
 export function orderService(
   { unary, stream }: Guard,
   { sidecar, watch }: OrderServiceDeps,
 ): UntypedServiceImplementation {
-  /** Nothing but what is given here passes; request id and trace context go along by themselves. */
+  /** Calls `orders` with these headers only. The sidecar client adds the request id and the trace context. */
   async function ask<Schema extends z.ZodType>(
     { caller, metadata, signal }: Asked<unknown>,
     target: Pick<SidecarRequest, 'method' | 'path'>,
@@ -44,12 +44,12 @@ export function orderService(
       ...target,
       headers: {
         ...(body ? { 'content-type': 'application/json' } : {}),
-        // What is longer than any key is shortened: orders refuses it, where a sidecar could not even pass it on.
+        // A key that is too long is cut, so that it passes the sidecar and `orders` rejects it.
         ...(key === undefined ? {} : { 'idempotency-key': key.slice(0, 1_024) }),
         ...headersOf(caller),
       },
       ...(body ? { body: JSON.stringify(body) } : {}),
-      // Also when the deadline passes: the library cancels the call then.
+      // grpc-js also cancels the call at its deadline.
       signal,
     });
     if (response.status >= 400) throw answeredError('orders', response);
@@ -62,7 +62,7 @@ export function orderService(
   return {
     CreateOrder: unary<CreateOrderRequest, CreateOrderResponse>('current', async (asked) => {
       const target = { method: 'POST', path: '/api/orders' } as const;
-      // The message is the body, field by field; orders says what is wrong with it.
+      // The message has the fields of the REST body. `orders` validates it.
       const { answer, metadata } = await ask(asked, target, orderAcceptedSchema, asked.request);
       return { message: { ...answer, status: statusName(answer.status) }, metadata };
     }),
@@ -88,7 +88,7 @@ export function orderService(
   };
 }
 
-/** Checked before it becomes part of a path. @throws Problem 404 */
+/** The validated id, which becomes part of a path. @throws Problem 404 */
 function orderIdOf({ request }: Asked<{ order_id: string }>): string {
   const orderId = parsePath(id, request.order_id, 'order');
   aboutOrder(orderId);

@@ -8,20 +8,20 @@ import { protoPath as healthProto } from 'grpc-health-check';
 
 export const ORDER_SERVICE = 'sidecart.v1.OrderService';
 
-/** What the .proto files describe. */
+/** The definitions of the .proto files. */
 export interface Protocol {
   orderService: ServiceDefinition;
-  /** The bytes of a message of `google.rpc`. @throws Error where it is no such message */
+  /** Serializes a message of `google.rpc`. @throws Error for an invalid message */
   encode: (type: `google.rpc.${string}`, message: object) => Buffer;
-  /** All of it, for reflection. */
+  /** All definitions, for reflection. */
   definitions: PackageDefinition;
 }
 
 /**
- * Reads the .proto files of `protoDir`. Messages come as `messages.ts` has them: fields by their own names, `optional`
- * ones only where they are given, int64 as numbers, which the sums of a shop do not outgrow, enums by name.
+ * Reads the .proto files of `protoDir`. Messages have the types of `messages.ts`: original field names, absent `optional`
+ * fields, int64 as numbers, and enums by name. Amounts of a shop fit into these numbers.
  *
- * @throws Error where a file is missing or wrong
+ * @throws Error if a file is missing or invalid
  */
 export function loadProtocol(protoDir: string): Protocol {
   const definitions = loadSync(

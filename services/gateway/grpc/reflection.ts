@@ -7,7 +7,7 @@ import {
 } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 
-/** `google.protobuf.FileDescriptorProto`, as far as it matters here. */
+/** The parts of `google.protobuf.FileDescriptorProto` that this file uses. */
 interface File {
   name: string;
   dependency?: string[];
@@ -23,8 +23,8 @@ interface Message {
 }
 
 /**
- * Reflection (https://grpc.io/docs/guides/reflection/) of all that is in `definitions`. The loader describes files with
- * gaps for which clients refuse them (https://github.com/grpc/grpc-node/issues/2958): they are filled here.
+ * Creates the reflection service (https://grpc.io/docs/guides/reflection/) of `definitions`. It fills gaps in the descriptors of
+ * the loader that clients reject (https://github.com/grpc/grpc-node/issues/2958).
  */
 export function reflection(definitions: PackageDefinition): ReflectionService {
   const { serialize, deserialize } = loadSync('google/protobuf/descriptor.proto')[
@@ -33,7 +33,7 @@ export function reflection(definitions: PackageDefinition): ReflectionService {
   const types = Object.values(definitions).filter(isType);
   const [type] = types;
   if (!type) return new ReflectionService({});
-  // Every type comes with all files, and the service decodes what it gets: 92 files, of which four differ.
+  // Every type contains all files, so duplicates are removed before the service decodes them.
   const files = new Map(
     types.flatMap(({ fileDescriptorProtos }) =>
       fileDescriptorProtos.map((file) => [file.toString('base64'), file]),
@@ -48,7 +48,7 @@ type TypeDefinition = Exclude<AnyDefinition, ServiceDefinition>;
 const isType = (definition: AnyDefinition): definition is TypeDefinition =>
   'fileDescriptorProtos' in definition;
 
-/** What the loader makes one file of: everything under google/protobuf/. Our packages import nothing else. */
+/** The one file into which the loader merges google/protobuf/. These packages import no other file. */
 const WELL_KNOWN = 'google_protobuf.proto';
 
 function completeFile(file: File): File {
@@ -59,7 +59,7 @@ function completeFile(file: File): File {
   };
 }
 
-/** Entries of maps get the names that they must have, and `optional` fields say that they are. */
+/** Sets the required names of map entries, and marks `optional` fields. */
 function completeMessage(message: Message): Message {
   const { field = [], nestedType = [], oneofDecl = [] } = message;
   const entries = new Set(nestedType.filter(({ options }) => options?.mapEntry).map(({ name }) => name));

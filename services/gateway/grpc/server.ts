@@ -18,24 +18,24 @@ import { reflection } from './reflection.ts';
 export interface GrpcDeps extends Omit<OrderServiceDeps, 'watch'> {
   gate: GuardDeps['gate'] & Pick<Gate, 'live'>;
   log: Logger;
-  /** Where `grpc_server_handling_seconds` is counted. */
+  /** The registry of `grpc_server_handling_seconds`. */
   metrics: Registry;
   isReady: () => Promise<boolean>;
-  /** Where order_service.proto is. */
+  /** The folder of order_service.proto. */
   protoDir: string;
 }
 
 export interface GrpcServer {
-  /** Resolves to the port when calls are taken: a free one where `port` is 0. @throws Error where it is taken */
+  /** Resolves to the port when the server accepts calls; 0 selects a free port. @throws Error if the port is in use */
   listen: (port: number, host: string) => Promise<number>;
-  /** Ends streams with UNAVAILABLE, lets other calls finish for five seconds, and then ends them too. */
+  /** Ends streams with UNAVAILABLE. Other calls have five seconds to finish. */
   stop: () => Promise<void>;
 }
 
 const OPTIONS = {
   'grpc.max_receive_message_length': BODY_LIMIT,
   'grpc.max_concurrent_streams': 200,
-  // A connection whose other end is gone is found out, and one that nobody uses is given up. Milliseconds.
+  // Closes dead and idle connections. Milliseconds.
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.max_connection_idle_ms': 300_000,
@@ -46,8 +46,8 @@ const STOP_TIMEOUT = 5_000;
 const LOOK_EVERY = 5_000;
 
 /**
- * The gateway's gRPC door: `sidecart.v1.OrderService` for those with an access token, health
- * (https://grpc.io/docs/guides/health-checking/) and reflection for everyone. Without TLS, as the REST door.
+ * Creates the gRPC server of the gateway: `sidecart.v1.OrderService` for callers with an access token, and health
+ * (https://grpc.io/docs/guides/health-checking/) and reflection for everyone. Like the HTTP server, it has no TLS.
  */
 export function createGrpcServer(deps: GrpcDeps): GrpcServer {
   const { log, metrics, isReady, protoDir } = deps;
@@ -55,7 +55,7 @@ export function createGrpcServer(deps: GrpcDeps): GrpcServer {
   const calls = openCalls(() => failureOf(unavailable('Too many calls are open. Try again later.'), encode));
   const server = new Server({
     ...OPTIONS,
-    // From the wire to the handler.
+    // In the order from the connection to the handler.
     interceptors: [inRequest(log), measured(metrics), calls.interceptor],
   });
   server.addService(

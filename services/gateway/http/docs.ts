@@ -10,7 +10,7 @@ import { ABOUT } from '../api.ts';
 import { allowOnly, exactRouter } from './edge.ts';
 import { pageHeaders } from './headers.ts';
 
-/** The parts of Swagger UI that the page needs; the package has more, and an example of its own. */
+/** The files of Swagger UI that the page needs. */
 const ASSETS: ReadonlySet<string> = new Set(['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']);
 const ASSETS_FOLDER = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
 
@@ -33,7 +33,7 @@ const PAGE = `<!doctype html>
 
 const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', persistAuthorization: true });\n`;
 
-/** `GET /openapi.json` and `GET /asyncapi.json`: the API and the events, as documents that machines read. */
+/** The handlers of `GET /openapi.json` and `GET /asyncapi.json`. */
 export function documents(
   descriptions: readonly ServiceDescription[],
 ): Record<'GET /openapi.json' | 'GET /asyncapi.json', RequestHandler> {

@@ -12,22 +12,22 @@ import { addressOf, type LimitClass } from '../limits/limits.ts';
 import type { Route } from '../routes.ts';
 import { serverSpan } from './server-span.ts';
 
-/** A router whose addresses are taken to the letter: `/API/orders/` is not `/api/orders`. */
+/** Creates a router with exact paths: `/API/orders/` is not `/api/orders`. */
 export const exactRouter = () => Router({ caseSensitive: true, strict: true });
 
 export interface EdgeDeps {
   sidecar: Pick<Sidecar, 'invoke'>;
   gate: Pick<Gate, 'identify' | 'clientAddress' | 'limits' | 'inFlight'>;
-  /** What the gateway answers itself, by method and path. */
+  /** The handlers of the gateway's own routes, by method and path. */
   own: Readonly<Record<string, RequestHandler<never>>>;
 }
 
 /**
- * Of target and headers together. Sidecars read 32 KB (`readBufferSize` in dapr.yaml), so that what is taken here passes them
- * with all that the gateway and the sidecars add: see services/decisions/0011-size-of-headers.md.
+ * The limit of URL and headers together. Sidecars read 32 KB (`readBufferSize` in dapr.yaml), which leaves room for the headers
+ * that the gateway and the sidecars add (services/decisions/0011-size-of-headers.md).
  */
 export const MAX_HEADER_BYTES = 16 * 1024;
-/** No address of ours is longer; RFC 9110, 4.1 asks for 8,000 at least. */
+/** The limit of a URL. RFC 9110, 4.1 recommends at least 8,000 bytes. */
 const MAX_TARGET_BYTES = 8 * 1024;
 
 /** @throws Problem 414 */
@@ -37,7 +37,7 @@ export const targetLimit: RequestHandler = (req, _res, next) => {
   next();
 };
 
-/** The routes of the table: who may call, and how often, is asked here; everything else in the service behind. */
+/** Mounts the routes of the table. The gateway checks the caller and the rate limit, the service checks everything else. */
 export function edge(routes: readonly Route[], deps: EdgeDeps): Router {
   const router = exactRouter();
   for (const path of new Set(routes.map((route) => route.path))) {
@@ -56,7 +56,7 @@ export function edge(routes: readonly Route[], deps: EdgeDeps): Router {
 function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHandler[] {
   const { method, path, service, access, params, body } = route;
   const limit = limitOf(route);
-  // What the gateway answers itself asks for little, and its streams have a bound of their own.
+  // The gateway's own routes are cheap, and its streams have their own limit.
   const isForwarded = service !== 'gateway';
   return [
     serverSpan(method, path),
@@ -71,7 +71,7 @@ function handlersOf(route: Route, { sidecar, gate, own }: EdgeDeps): RequestHand
   ];
 }
 
-/** @throws Error at start where the gateway has a route and nothing to answer it with */
+/** @throws Error at start, if a route of the gateway has no handler */
 function handlerOf({ method, path, service }: Route, own: EdgeDeps['own']): RequestHandler | undefined {
   if (service !== 'gateway') return undefined;
   const handler = own[`${method} ${path}`];
@@ -85,12 +85,12 @@ function limitOf({ limit, access }: Route): LimitClass | undefined {
 }
 
 /**
- * The body as it is: whether it is JSON that makes sense, its service says. It is read as a whole because sidecars do
- * not repeat requests that come in chunks.
+ * Reads the body without parsing it, because the service validates it. The gateway reads it completely, because sidecars do not
+ * retry chunked requests.
  */
 const RAW_BODY: RequestHandler = express.raw(JSON_OR_NONE);
 
-/** A sidecar passes no body on as an empty one, which a service could not tell from an empty object. */
+/** Requires a body. A sidecar would forward a missing body as an empty one, which a service reads as an empty object. */
 const BODY_NEEDED: RequestHandler = (req, _res, next) => {
   if (bodyOf(req) === undefined)
     throw new Problem(422, 'invalid-input', 'The request body is missing. Send a JSON body.');
@@ -98,8 +98,8 @@ const BODY_NEEDED: RequestHandler = (req, _res, next) => {
 };
 
 /**
- * What no service could have: some of it would not even get through the sidecars. The path goes on as it came: the service
- * behind normalises it.
+ * Answers 404 for path variables that no service accepts. Some would not pass the sidecars. The service receives the original
+ * path and normalizes it.
  */
 function matching(params: z.ZodType): RequestHandler {
   return (req, _res, next) => {
@@ -108,7 +108,7 @@ function matching(params: z.ZodType): RequestHandler {
   };
 }
 
-/** To know a token may take a call, and nobody waits for one where there is no room for what comes after. */
+/** Identifies the caller. That may call `users`, so the concurrency limiter applies to forwarded routes. */
 function authenticate(
   { identify, clientAddress, inFlight }: Pick<Gate, 'identify' | 'clientAddress' | 'inFlight'>,
   method: Method,
@@ -122,7 +122,7 @@ function authenticate(
   };
 }
 
-/** Stands before the body. While that comes, a request is not counted: slow clients must not take the room of others. */
+/** Sheds a request before its body is read. While the body arrives, the request does not count, so that slow clients block nobody. */
 function roomNeeded({ inFlight }: Pick<Gate, 'inFlight'>): RequestHandler {
   return (_req, _res, next) => {
     inFlight.demandRoom();
@@ -135,7 +135,7 @@ const ADMINS_ONLY: RequestHandler = (_req, res, next) => {
   next();
 };
 
-/** Stands after the handlers of `path`: answers OPTIONS, and other methods with a 405 that says which there are. */
+/** Answers OPTIONS and, with a 405, all other methods. It follows the handlers of `path`. */
 export function allowOnly(
   router: Router,
   path: string,

@@ -14,7 +14,7 @@ import type { Gate } from '../auth/gate.ts';
 import type { Route } from '../routes.ts';
 import { addressOf } from '../limits/limits.ts';
 
-/** Nothing but these passes, and the type of a body; request id and trace context go along by themselves. */
+/** The forwarded headers, besides the content type of a body. The sidecar client adds the request id and the trace context. */
 const REQUEST_HEADERS = ['accept', 'idempotency-key', 'if-match', 'if-none-match'] as const;
 const RESPONSE_HEADERS = [
   'content-type',
@@ -28,18 +28,18 @@ const RESPONSE_HEADERS = [
 ] as const;
 
 /**
- * Between two tries. The sidecar picks a replica at random each time, for seconds also one that is gone. In a pod that ends, the
- * sidecar takes calls for some two seconds after its service has ended: services/decisions/0073-kubernetes.md. Milliseconds.
+ * The pauses between attempts, in milliseconds. For some seconds, the sidecar also picks replicas that have stopped
+ * (services/decisions/0073-kubernetes.md).
  */
 const PAUSES = [50, 100, 200, 400, 800, 800];
-/** A call that fails sooner has found nobody; what takes longer may be under way. Milliseconds. */
+/** A call that fails sooner has reached no replica. A slower call may still be in progress. Milliseconds. */
 const FOUND_NOBODY = 500;
 
 /**
- * Asks once more where a replica is not there and another may be. Not by the sidecar's own retries: they cannot tell a
- * request that may be carried out twice, because it only reads or has an Idempotency-Key, from one that may not.
+ * Invokes a service, and repeats the call if no replica was reached. Only reads and requests with an Idempotency-Key are
+ * repeated. The retries of the sidecar cannot make this distinction.
  *
- * @throws SidecarError where no service answers
+ * @throws SidecarError if no replica responds
  */
 async function ask(
   service: string,
@@ -60,20 +60,20 @@ async function ask(
 }
 
 /**
- * A strong entity tag stands for these very bytes (RFC 9110, 8.8.3.3): neither we nor a proxy may compress them, or the tag
- * is another one, and a later `If-Match` fails. See services/decisions/0010-entity-tags-and-compression.md.
+ * Adds `no-transform`. A strong entity tag identifies the exact bytes (RFC 9110, 8.8.3.3). A proxy that compresses them changes
+ * the tag, and a later `If-Match` fails (services/decisions/0010-entity-tags-and-compression.md).
  */
 const untransformed = (res: Response): string =>
   [res.get('cache-control'), 'no-transform'].filter(Boolean).join(', ');
 
-/** The body as it came; undefined where there is none, or an empty one. */
+/** The unparsed body; undefined if it is missing or empty. */
 export function bodyOf({ body }: Request): Buffer | undefined {
   return Buffer.isBuffer(body) && body.length > 0 ? body : undefined;
 }
 
 /**
- * The target without the parameters that the route does not have. No service reads those, but sidecars write the whole target into
- * spans, and somebody may have put a secret there.
+ * The URL with only the query parameters of the route. Sidecars write the whole URL into spans, and unknown parameters may
+ * contain secrets.
  */
 function targetOf({ originalUrl }: Request, query: Route['query']): string {
   const [path = ''] = originalUrl.split('?', 1);
@@ -82,7 +82,7 @@ function targetOf({ originalUrl }: Request, query: Route['query']): string {
   return known.size > 0 ? `${path}?${known.toString()}` : path;
 }
 
-/** Passes the request on to the service of a route, and its answer back. */
+/** Forwards the request to the service of a route, and sends its response. */
 export function forwardTo(
   { service, query }: Pick<Route, 'service' | 'query'>,
   sidecar: Pick<Sidecar, 'invoke'>,
@@ -100,7 +100,7 @@ export function forwardTo(
       if (typeof value === 'string') headers[name] = name === 'if-none-match' ? withoutCodings(value) : value;
     }
     const asked: SidecarRequest = {
-      // Node leaves the body out of what it answers to a HEAD.
+      // Node.js omits the body of a response to HEAD.
       method: req.method === 'HEAD' ? 'GET' : (req.method as SidecarRequest['method']),
       path: targetOf(req, query),
       headers,
@@ -108,7 +108,7 @@ export function forwardTo(
     };
     const response = await inFlight.run(() => ask(service, asked, sidecar));
     if (response.status >= 400 && !isProblem(response)) throw sidecarError(`invoke ${service}`, response);
-    // A service that does not say when to try again.
+    // The header of the service, if any, replaces this default.
     res.set(retryHeaders(response.status));
     for (const name of RESPONSE_HEADERS) {
       const value = response.headers[name];

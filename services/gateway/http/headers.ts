@@ -2,7 +2,7 @@ import cors from 'cors';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
-/** Of both, data and pages. What is not said is for browsers of ten years ago, or for whoever ends TLS to say. */
+/** Options for data and pages. The disabled headers are obsolete, or belong to the proxy that terminates TLS. */
 const ALWAYS = {
   xFrameOptions: { action: 'deny' },
   strictTransportSecurity: false,
@@ -14,7 +14,7 @@ const ALWAYS = {
 } as const;
 
 /**
- * Headers that keep browsers from doing with data what was not meant (https://helmetjs.github.io, and
+ * Sets the security headers of data (https://helmetjs.github.io and
  * https://cheatsheetseries.owasp.org/cheatsheets/REST_Security_Cheat_Sheet.html#security-headers).
  */
 export function dataHeaders(): RequestHandler {
@@ -27,22 +27,22 @@ export function dataHeaders(): RequestHandler {
   });
 }
 
-/** The same for pages that the gateway serves. */
+/** Sets the security headers of pages. */
 export function pageHeaders(): RequestHandler {
   return helmet({
     ...ALWAYS,
     contentSecurityPolicy: {
       directives: {
-        // Swagger UI sets styles on its elements, and has its pictures in its style sheet.
+        // Swagger UI sets styles on its elements, and its style sheet contains images.
         styleSrc: ["'self'", "'unsafe-inline'"],
-        // In a local system there is no TLS to be upgraded to.
+        // A local system has no TLS.
         upgradeInsecureRequests: null,
       },
     },
   });
 }
 
-/** What a page of another origin may send, and read of our answers. */
+/** The headers that pages of other origins may send and read. */
 const REQUEST_HEADERS = [
   'authorization',
   'content-type',
@@ -65,7 +65,7 @@ const RESPONSE_HEADERS = [
   'x-request-id',
 ];
 
-/** Pages of these origins may call the API from a browser (https://fetch.spec.whatwg.org/#http-cors-protocol). */
+/** Allows pages of these origins to call the API (https://fetch.spec.whatwg.org/#http-cors-protocol). */
 export function crossOrigin(origins: readonly string[]): RequestHandler {
   const handler = cors({
     origin: [...origins],
@@ -75,10 +75,10 @@ export function crossOrigin(origins: readonly string[]): RequestHandler {
     maxAge: 600,
   });
   return (req, res, next) => {
-    // Also without an origin: a cache must not give that answer to a page.
+    // Also without an origin, because a cache must not send that response to a page.
     if (origins.length > 0) res.vary('Origin');
     const asksFirst = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
-    // Without an origin no page asks; an OPTIONS that is no preflight is answered by the address that it names.
+    // Requests without an origin do not come from pages. Other OPTIONS requests go to their route.
     if (!req.headers.origin || (req.method === 'OPTIONS' && !asksFirst)) return next();
     handler(req, res, next);
   };

@@ -7,18 +7,18 @@ import type { Sidecar } from '../../shared/sidecar.ts';
 import type { Health } from '../api.ts';
 import { SERVICES, type Service } from '../routes.ts';
 
-/** Without these no order can be taken; without the others orders wait. */
+/** The services that are required to accept an order. Without the others, orders wait. */
 const NEEDED: ReadonlySet<Service> = new Set(['users', 'inventory', 'orders']);
-/** A service that is not ready by then counts as down. Milliseconds. */
+/** The timeout of a probe. Milliseconds. */
 const ANSWER_WITHIN = 2_000;
-/** How long an answer is told again, so that no caller can make the gateway ask more often. Milliseconds. */
+/** How long a result is cached, so that callers cannot cause more probes. Milliseconds. */
 const KEPT_FOR = 1_000;
 
 type ServiceHealth = Health['services'][string];
 
 const readinessSchema = z.object({ open_breakers: z.array(z.string()).optional() });
 
-/** `GET /health`: how all the services are. */
+/** Handles `GET /health`: probes all services. */
 export function health(sidecar: Pick<Sidecar, 'invoke'>): RequestHandler {
   const current = keptFor(KEPT_FOR, askAll);
 

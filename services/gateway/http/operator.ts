@@ -3,8 +3,8 @@ import { errorHandler, unknownRoute } from '../../shared/problem.ts';
 import { probes, type ServiceDeps } from '../../shared/service.ts';
 
 /**
- * What operators see of the gateway: `/healthz`, `/readyz` and `/metrics`. They have a port of their own, which is not for the
- * world: how busy a shop is, and which of its parts is out, is nobody else's business.
+ * Creates the app of `/healthz`, `/readyz` and `/metrics`. They have their own port, because load and failures of the shop are
+ * not public.
  */
 export function createOperatorApp(deps: Pick<ServiceDeps, 'log' | 'sidecar' | 'metrics'>): Express {
   const app = express();

@@ -8,8 +8,8 @@ export function traceResponse(span: Span): string {
 }
 
 /**
- * A span around all that follows, until the answer is sent: the root of the trace where the client sent none. Its ids
- * are told in `traceresponse`.
+ * Opens a span until the response is sent. It is the root of the trace unless the client sent a trace. `traceresponse` contains
+ * its ids.
  */
 export function serverSpan(method: string, path: string): RequestHandler {
   const name = `${method} ${path}`;

@@ -3,13 +3,12 @@ import { ipKeyGenerator } from 'express-rate-limit';
 import { isIP } from 'node:net';
 
 /**
- * The address that a request is counted by, from the address of the connection's other end and the values of
- * `X-Forwarded-For`: the last one that no trusted proxy has. IPv6 callers have whole networks of addresses, so their network
- * is what is counted.
+ * Returns the address for rate limits, from the peer of the connection and `X-Forwarded-For`: the last address that is not a
+ * trusted proxy. For IPv6 it returns the network, because a client has a whole network of addresses.
  */
 export type ClientAddress = (peer: string | undefined, forwardedFor: string | undefined) => string;
 
-/** @param trustedProxies as https://expressjs.com/en/guide/behind-proxies.html has them */
+/** @param trustedProxies in the syntax of https://expressjs.com/en/guide/behind-proxies.html */
 export function clientAddress(trustedProxies: readonly string[]): ClientAddress {
   const isTrusted = express()
     .set('trust proxy', [...trustedProxies])
@@ -18,14 +17,14 @@ export function clientAddress(trustedProxies: readonly string[]): ClientAddress 
   return (peer = 'unknown', forwardedFor = '') => {
     const hops = forwardedFor.split(',').map(withoutPort);
     let address = peer;
-    // What is no address was not written by a proxy that can be trusted with it: who wrote it is counted instead.
+    // A trusted proxy writes addresses only. Any other entry ends the search, and its writer is counted.
     for (let hop = 0; isTrusted(address, hop) && isIP(hops.at(-1) ?? '') !== 0; hop++)
       address = hops.pop() ?? address;
     return ipKeyGenerator(address);
   };
 }
 
-/** Some proxies name the client's port, too: `203.0.113.7:4711`, `[2001:db8::1]:4711` (RFC 7239, 6). */
+/** Removes the port that some proxies add: `203.0.113.7:4711`, `[2001:db8::1]:4711` (RFC 7239, 6). */
 function withoutPort(hop: string): string {
   const text = hop.trim();
   return /^\[([^\]]*)\](?::\d*)?$/.exec(text)?.[1] ?? /^([\d.]+):\d*$/.exec(text)?.[1] ?? text;

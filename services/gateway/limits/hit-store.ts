@@ -3,21 +3,21 @@ import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../shared/log.ts';
 import { fits, weightOfPrevious, type Counts, type Window } from './sliding-window.ts';
 
-/** What came of one request: the counts with it in them, if it was let through. */
+/** The result for one request. The counts include the request if it is allowed. */
 export interface Hit extends Counts {
   allowed: boolean;
 }
 
-/** Counts the requests of callers. A request that is not let through is not counted. */
+/** Counts the requests of callers. A rejected request does not count. */
 export interface HitStore {
   hit: (key: string, now: number, window: Window) => Promise<Hit>;
   close: () => Promise<void>;
 }
 
-/** Callers that are remembered; beyond, those who have not come for longest are forgotten. */
+/** The maximum of remembered callers. The least recent callers are dropped. */
 const CALLERS = 100_000;
 
-/** Counts in this process. @param max callers that are remembered: the room for them is taken at once */
+/** Counts in the memory of this process. @param max the maximum of remembered callers; their memory is allocated at once */
 export function memoryHits(max = CALLERS): HitStore {
   const callers = new LRUCache<string, Counts & { number: number }>({ max });
   return {
@@ -38,7 +38,7 @@ export function memoryHits(max = CALLERS): HitStore {
   };
 }
 
-/** In one step, so that replicas cannot let through more than the limit together. */
+/** Checks and counts in one step, so that the replicas together never exceed the limit. */
 const HIT = defineScript({
   NUMBER_OF_KEYS: 2,
   SCRIPT: `
@@ -60,7 +60,7 @@ const HIT = defineScript({
 const ANSWER_WITHIN = 50;
 const ASK_AGAIN_AFTER = 1_000;
 
-/** Counts in a Redis that replicas share, and in this process while it does not answer. */
+/** Counts in a Redis that replicas share. While Redis is unavailable, it counts in memory. */
 export function redisHits(url: string, log: Logger): HitStore {
   const memory = memoryHits();
   const client = createClient({
@@ -101,7 +101,7 @@ export function redisHits(url: string, log: Logger): HitStore {
   }
 
   return {
-    // A Redis that answers late has counted all the same; that errs on the safe side.
+    // After a timeout, Redis may have counted the request as well, which is on the safe side.
     hit: async (key, now, window) => (await shared(key, now, window)) ?? memory.hit(key, now, window),
     close: async () => client.destroy(),
   };
@@ -119,7 +119,7 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   }
 }
 
-/** @param url of the Redis to share, if any */
+/** @param url the URL of the shared Redis, if any */
 export function hitStore(url: string | undefined, log: Logger): HitStore {
   return url === undefined ? memoryHits() : redisHits(url, log);
 }

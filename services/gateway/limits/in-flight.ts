@@ -1,13 +1,13 @@
 import { Overload } from '../../shared/problem.ts';
 
-/** What the services are asked for at the same time, at both doors: how much that may be. Streams have a bound of their own. */
+/** The concurrency limiter for HTTP and gRPC. Streams have their own limit. */
 export interface InFlight {
-  /** @throws Overload where there is no room for one more */
+  /** @throws Overload if the limit is reached */
   demandRoom: () => void;
   /**
-   * Counts `work` until it ends, whether or not somebody still waits for it.
+   * Runs `work` and counts it until it ends, even if the client has left.
    *
-   * @throws Overload, without beginning, where there is no room
+   * @throws Overload if the limit is reached; `work` does not start
    */
   run: <T>(work: () => Promise<T>) => Promise<T>;
 }

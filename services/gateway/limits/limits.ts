@@ -6,29 +6,29 @@ import type { ClientAddress } from './client-address.ts';
 import type { HitStore } from './hit-store.ts';
 import { estimate, wait, type Window } from './sliding-window.ts';
 
-/** Requests a minute of one caller, by what is asked for. */
+/** The requests per minute and caller, by kind of route. */
 export interface Limits {
-  /** Everything that needs no token. */
+  /** Routes without a token. */
   default: number;
-  /** Whatever needs one. */
+  /** Routes with a token. */
   api: number;
-  /** What is worth guessing at: register and log in. */
+  /** Routes that attackers could use to guess secrets: register and log in. */
   auth: number;
 }
 
 export type LimitClass = keyof Limits;
 
 export interface RateLimits {
-  /** Counts a request; answers 429 with `Retry-After` where it is one too many, `RateLimit` headers always. */
+  /** Counts a request and sets the `RateLimit` headers. Beyond the limit, it answers 429 with `Retry-After`. */
   handlers: Readonly<Record<LimitClass, RequestHandler>>;
-  /** The same for what is no Express request. @returns the problem to answer with, where it is one too many */
+  /** Counts a gRPC call or a failed token. @returns the problem to send beyond the limit */
   count: (name: LimitClass, key: string) => Promise<Problem | undefined>;
 }
 
 const MINUTE = 60_000;
 
 /**
- * Rate limits over a sliding window, for callers by their token's subject, for others by their address
+ * Rate limits over a sliding window, by the subject of the token, or by the address of the client
  * (https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers).
  */
 export function rateLimits(deps: {
@@ -65,7 +65,7 @@ export function rateLimits(deps: {
           const { used, until } = await hit(name, key);
           return { totalHits: used, resetTime: new Date(Date.now() + until) };
         },
-        // Nothing is ever taken back.
+        // The limits never undo a count.
         decrement: () => {},
         resetKey: () => {},
       },

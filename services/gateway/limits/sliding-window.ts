@@ -1,17 +1,17 @@
-/** Requests counted in the window that runs and in the one before it. */
+/** The requests of the current and the previous window. */
 export interface Counts {
   current: number;
   previous: number;
 }
 
 export interface Window {
-  /** Requests that are let through in the time of one window. */
+  /** The maximum of requests per window. */
   limit: number;
   /** Milliseconds. */
   length: number;
 }
 
-/** How much of the previous window still lies within the last `length` milliseconds: 1 at its end, 0 a window later. */
+/** The share of the previous window within the last `length` milliseconds: 1 at its end, 0 one window later. */
 export function weightOfPrevious(now: number, { length }: Window): number {
   return 1 - (now % length) / length;
 }
@@ -26,7 +26,7 @@ export function fits(counts: Counts, now: number, window: Window): boolean {
   return estimate(counts, now, window) + 1 <= window.limit;
 }
 
-/** Milliseconds until one more request fits, if none comes meanwhile; 0 where it fits now. */
+/** Milliseconds until one more request fits, if no other arrives; 0 if it fits now. */
 export function wait(counts: Counts, now: number, window: Window): number {
   if (fits(counts, now, window)) return 0;
   const { limit, length } = window;

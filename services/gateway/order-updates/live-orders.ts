@@ -7,10 +7,10 @@ import { id } from '../../shared/types.ts';
 import { parseAnswer, parsePath } from '../../shared/validate.ts';
 
 /**
- * The changes of an order after version `after`: those that were, then those to come, until it has ended or `signal` is
- * aborted.
+ * Iterates over the changes of an order after version `after`: first past changes, then new ones, until the order is final or
+ * `signal` aborts.
  *
- * @throws Problem 404 where there is no such order of this caller; 400 where it has not come to version `after`; 503
+ * @throws Problem 404 if the caller has no such order; 400 if the order has not reached version `after`; 503
  */
 export type WatchOrder = (
   caller: Caller,
@@ -21,16 +21,16 @@ export type WatchOrder = (
 
 export interface LiveOrders {
   watch: WatchOrder;
-  /** Like `watch`, but resolves when that is known; to undefined where nothing is left to tell. */
+  /** Like `watch`, but resolves after the first load. It resolves to undefined if no changes follow. */
   open: (...watched: Parameters<WatchOrder>) => Promise<AsyncIterable<OrderChange> | undefined>;
-  /** Tells that an order has come to a version. */
+  /** Notifies the watchers that an order has reached a version. */
   changed: (orderId: string, version: number) => void;
 }
 
-/** News may get lost; nobody waits for longer than this for what has happened. Milliseconds. */
+/** The interval at which a watcher loads the order without a notification, because broadcasts may be lost. Milliseconds. */
 const LOOK_AGAIN = 120_000;
 
-/** Of the order's own events; whoever watches learns of each of them. */
+/** Receives each new version of an order. */
 type Listener = (version: number) => void;
 
 export function liveOrders(sidecar: Pick<Sidecar, 'invoke'>): LiveOrders {
@@ -72,14 +72,14 @@ export function liveOrders(sidecar: Pick<Sidecar, 'invoke'>): LiveOrders {
     let seen = after;
     let heard = after;
     let wake = () => {};
-    // Before the first look, so that no change falls between the two.
+    // Before the first load, so that no change is missed.
     const stop = listen(orderId, (version) => {
       if (version <= seen) return;
       heard = Math.max(heard, version);
       wake();
     });
     const aborted = () => {
-      // What is made here may never be read, and then not end by itself.
+      // If nobody iterates, `finally` never runs.
       stop();
       wake();
     };
@@ -118,7 +118,7 @@ export function liveOrders(sidecar: Pick<Sidecar, 'invoke'>): LiveOrders {
           if (signal.aborted) return;
           const told = heard;
           found = await changesAfter(caller, orderId, seen, signal);
-          // What was told and is not there will not be asked for again, unless it is told again.
+          // A version that was announced but not found is not loaded again before the next notification.
           if (found.items.length === 0 && heard === told) heard = seen;
         }
       } finally {

@@ -6,7 +6,8 @@ import { BODY_LIMIT, onlyFromSidecar } from '../../shared/service.ts';
 import type { LiveOrders } from './live-orders.ts';
 
 /**
- * What orders broadcasts to every gateway: look again. The world can reach this route, so it checks the sidecar's token itself.
+ * Receives `orders.changed`, which `orders` broadcasts to every gateway replica. The port is public, so the route itself checks
+ * the sidecar's token.
  */
 export function liveUpdates(deps: { log: Logger; live: LiveOrders; appApiToken: string }): Router {
   const { log, live, appApiToken } = deps;

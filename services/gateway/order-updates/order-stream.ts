@@ -5,22 +5,21 @@ import type { Caller } from '../../shared/identity.ts';
 import { Problem, unavailable } from '../../shared/problem.ts';
 import type { Gate } from '../auth/gate.ts';
 
-/** How often an open stream is written to, so that nothing on the way takes it for dead. Milliseconds. */
+/** The interval of heartbeats, which keep proxies from closing an idle stream. Milliseconds. */
 const HEARTBEAT = 15_000;
-/** What a browser waits before it connects again. Milliseconds. */
+/** The pause of a browser before it reconnects. Milliseconds. */
 const RETRY = 2_000;
 /**
- * The next event waits until the client has read the last one, so that a slow client costs one event of memory. A client
- * that takes longer than this is cut off, and goes on where it was when it connects again. Bytes that are written in the
- * same tick say nothing of the client: they are corked.
+ * How long a client may take to read an event. The next event waits for it, so that a slow client needs the memory of one event.
+ * After the timeout, the stream ends, and the client can reconnect and resume.
  */
 const READ_WITHIN_MS = 15_000;
 
 /**
- * `GET /api/orders/:id/stream`: an order's changes as Server-Sent Events
- * (https://html.spec.whatwg.org/multipage/server-sent-events.html). Each event has the order's version as its id, the
- * type of what happened (`order.paid`) as its name, and the order after it as its data. A stream ends with the order, or
- * with the token; 204 tells a browser not to come again.
+ * Handles `GET /api/orders/:id/stream`: an order's changes as Server-Sent Events
+ * (https://html.spec.whatwg.org/multipage/server-sent-events.html). The id of an event is the order's version, its name is the
+ * event type (`order.paid`), and its data is the order after the event. A stream ends when the order is final or the token
+ * becomes invalid. A 204 keeps browsers from reconnecting.
  */
 export function orderStream(deps: {
   gate: Pick<Gate, 'live' | 'enterStream'>;
@@ -39,7 +38,7 @@ export function orderStream(deps: {
     const caller = res.locals['caller'] as Caller;
     const after = lastEventId(req);
     if (stopping.aborted) throw unavailable();
-    // Who has left while the request was looked at would never be heard leaving.
+    // `close` is not emitted again for a client that has already left.
     if (res.closed) return;
     const { refused, leave } = gate.enterStream(caller, req.headers.authorization);
     const over = new AbortController();
@@ -57,7 +56,7 @@ export function orderStream(deps: {
     res.set({
       'content-type': 'text/event-stream',
       'cache-control': 'no-store, no-transform',
-      // Some proxies collect what they pass on.
+      // Disables the buffering of some proxies.
       'x-accel-buffering': 'no',
     });
     if (req.method === 'HEAD') return void res.end();
@@ -65,7 +64,7 @@ export function orderStream(deps: {
     send(res, `retry: ${RETRY}\n\n`);
     await unlessOver(tell(res, changes, over.signal));
 
-    /** What fails because nobody waits for it has not failed. */
+    /** Ignores errors after the client has left. */
     async function unlessOver<T>(work: Promise<T>): Promise<T | undefined> {
       return work.catch((error: unknown) => {
         if (!over.signal.aborted) throw error;
@@ -83,7 +82,7 @@ async function tell(res: Response, changes: AsyncIterable<OrderChange>, gone: Ab
       await once(res, 'drain', { signal }).catch(() => res.destroy());
     }
   } finally {
-    // Also where the order cannot be read any more: the client connects again.
+    // After an error too: the client reconnects.
     res.end();
   }
 }
@@ -91,7 +90,7 @@ async function tell(res: Response, changes: AsyncIterable<OrderChange>, gone: Ab
 /** @returns whether the next event may follow at once */
 const send = (res: Response, text: string): boolean => res.writableEnded || res.write(text);
 
-/** @throws Problem 400 for an id that no event of ours has */
+/** @throws Problem 400 for a malformed id */
 function lastEventId(req: Request): number {
   const given = req.get('last-event-id') ?? '';
   if (/^\d{0,9}$/.test(given)) return Number(given);
