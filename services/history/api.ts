@@ -28,7 +28,7 @@ const deadLetter: DeadLetter = {
 
 const rebuild: Rebuild = { status: 'running', started_at: '2026-01-05T09:30:00.000Z', orders: 1200 };
 
-/** The history service's routes. */
+/** The routes of `history`. */
 export const historyApi = {
   'GET /api/orders': {
     access: 'customer',

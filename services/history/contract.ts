@@ -10,30 +10,30 @@ export const orderListQuery = pageQuery.extend({
 });
 
 /**
- * `GET /api/admin/orders`: with `stuck`, the orders that are not final and whose last event is more than `idle_seconds` old,
- * the longest idle first.
+ * `GET /api/admin/orders`. With `stuck`, the list has the open orders without an event for `idle_seconds`, the longest idle
+ * first.
  */
 export const adminOrderListQuery = orderListQuery.extend({
   stuck: z.enum(['true', 'false']).default('false'),
   idle_seconds: inDigits(z.int().min(0).max(86_400)).prefault(120),
 });
 
-/** `/api/admin/history/rebuild`: how the last rebuild of the read model goes. */
+/** `/api/admin/history/rebuild`: the status of the last rebuild of the read model. */
 export const rebuildSchema = z.object({
   status: z.enum(['none', 'running', 'done']),
   started_at: timestamp.optional(),
   finished_at: timestamp.optional(),
-  /** Replayed so far. */
+  /** The number of replayed orders. */
   orders: z.int().min(0),
 });
 export type Rebuild = z.infer<typeof rebuildSchema>;
 
-/** `GET /api/customers/:customer_id/totals`: how many orders are in which status, and what was paid and kept. */
+/** `GET /api/customers/:customer_id/totals`: the number of orders by status, and the money spent. */
 export const customerTotalsSchema = z.object({
   customer_id: id,
   orders: z.int(),
   by_status: z.partialRecord(orderStatus, z.int()),
-  /** Minor units by currency, of orders that are PAID, SHIPPED or DELIVERED, without what was refunded of them. */
+  /** Minor units by currency, of orders that are PAID, SHIPPED or DELIVERED, minus refunds. */
   spent: z.record(z.string(), money),
 });
 
@@ -47,17 +47,17 @@ export const deadLetterId = z
   .regex(/^[0-9a-fA-F]{32}$/, 'must be the id of a dead letter')
   .toLowerCase();
 
-/** A message that a service could not process. What looks like a secret in it is not shown. */
+/** A message that no handler could process. Secrets in it are redacted. */
 export const deadLetterSchema = z.object({
   dead_letter_id: deadLetterId,
-  /** The event's type, which is the topic it came from; `unknown` where it is none of ours. */
+  /** The event type, which is also the topic; `unknown` for other messages. */
   type: z.string(),
-  /** Empty where the message is no CloudEvent. */
+  /** Empty if the message is not a CloudEvent. */
   event_id: z.string(),
   received_at: timestamp,
-  /** How often it was sent again from here. */
+  /** The number of redrives. */
   redriven: z.int(),
-  /** The message as it came; text where it was not JSON. */
+  /** The original message, or its text if it was not JSON. */
   event: z.unknown(),
 });
 export type DeadLetter = z.infer<typeof deadLetterSchema>;

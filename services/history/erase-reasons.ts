@@ -4,21 +4,21 @@ import type { Orders } from './orders.ts';
 import type { ReadModelStore } from './store/read-model-store.ts';
 
 export interface ReasonErasure {
-  /** A customer's account is gone: what the customer wrote is to be erased. Resolves when that will happen. */
+  /** Starts the erasure after the customer's account was deleted. Resolves when the job is scheduled. */
   begin: (customerId: string) => Promise<void>;
-  /** What the job does: the next page of the customer's orders. */
+  /** Handles a run of the job: erases the next page of the customer's orders. */
   goOn: (customerId: string) => Promise<void>;
 }
 
 export const ERASURE_JOB_PREFIX = 'erase-reasons-';
-/** What was ordered and cancelled in the last moment is listed by then. A job ticks on until it is removed. */
+/** The delay before the first run, so that the newest orders are listed. The job runs until it is deleted. */
 const JOB = { dueTime: '10s', schedule: '@every 5s' };
-/** Orders in a tick; each may cost orders a write. */
+/** The orders per run. Each may need a write in `orders`. */
 const PAGE = 20;
 
 /**
- * Erases the reasons that a customer gave for cancellations, when the account is erased: in the orders' streams, and then
- * here. Only history has a list of a customer's orders. A crash leaves a page to be done again, with the same effect.
+ * Erases the cancellation reasons of a customer whose account was deleted, first in the orders' streams and then in the
+ * read model. Only `history` has a list of a customer's orders. After a crash, a page is repeated with the same effect.
  */
 export function reasonErasure(deps: {
   sidecar: Pick<Sidecar, 'state' | 'schedule' | 'unschedule'>;
@@ -32,7 +32,7 @@ export function reasonErasure(deps: {
 
   async function erase(orderIds: string[]): Promise<void> {
     if (orderIds.length === 0) return;
-    // By their streams: an order may have been cancelled that is still open here.
+    // By the streams, because an order that is open here may already be cancelled.
     const { items } = await orders.list({ ids: orderIds.join(',') });
     const cancelled = items.filter(({ status }) => status === 'CANCELLED');
     await Promise.all(

@@ -7,14 +7,14 @@ import { parseAnswer } from '../shared/validate.ts';
 const ANSWER_TIMEOUT = 5_000;
 
 /**
- * What history asks orders.
+ * The calls of `orders`.
  *
- * Both: @throws SidecarError, Problem 503 where no answer comes
+ * @throws SidecarError or Problem 503 without a response
  */
 export interface Orders {
-  /** `GET /orders`: orders as their streams have them. */
+  /** `GET /orders`: orders, replayed from their streams. */
   list: (query: Record<string, string>) => Promise<z.infer<typeof orderListSchema>>;
-  /** Erases the reason of a cancelled order; gives the order as it is then. */
+  /** Erases the reason of a cancelled order, and returns the updated order. */
   eraseReason: (orderId: string) => Promise<Order>;
 }
 

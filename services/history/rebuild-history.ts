@@ -13,36 +13,36 @@ import type { ReadModelStore } from './store/read-model-store.ts';
 import type { RecountTotals } from './store/recount-totals.ts';
 
 export interface HistoryRebuild {
-  /** Starts a rebuild, or joins the one that runs. */
+  /** Starts a rebuild, or joins the one in progress. */
   start: () => Promise<{ rebuild: Rebuild; isNew: boolean }>;
   state: () => Promise<Rebuild>;
-  /** Goes on for some seconds with the one that runs. */
+  /** Continues the rebuild in progress for some seconds. */
   goOn: () => Promise<void>;
 }
 
-/** The rebuild as it is kept: where it is, so that whoever goes on knows. */
+/** The state of a rebuild, from which any replica can continue. */
 interface KeptRebuild extends Rebuild {
   id: string;
   status: 'running' | 'done';
-  /** First what orders has, then what is known here. */
+  /** The stages: first the orders of `orders`, then the known orders of the read model. */
   stage: 'replaying' | 'counting';
-  /** Of the stage's list; null at its beginning. */
+  /** The position in the stage's list; null at its start. */
   cursor: string | null;
 }
 
 const KEY = 'rebuild';
 export const REBUILD_JOB = 'rebuild-history';
 
-/** A job ticks on until it is removed: whatever a crash leaves undone is done at the next tick. */
+/** The job runs until it is deleted, so a later run completes what a crash has interrupted. */
 const TICK = { dueTime: '100ms', schedule: '@every 5s' };
-/** How long one tick works, beside the page in hand. Milliseconds. */
+/** How long a run works, in milliseconds, besides the current page. */
 const WORK = 4_000;
 const PAGE = 100;
 const CUSTOMERS_AT_ONCE = 10;
 
 /**
- * Rebuilds the read model from the orders' own streams while events are recorded as ever. All of its steps may be done
- * twice, by two replicas at once as well: the place is kept by its ETag, and who is second there stops.
+ * Rebuilds the read model from the orders' streams, while events are recorded as usual. Two replicas may repeat every step.
+ * The ETag guards the position, and the second replica stops.
  */
 export function historyRebuild(deps: {
   sidecar: Sidecar;
@@ -78,11 +78,11 @@ export function historyRebuild(deps: {
 
   async function end(): Promise<void> {
     await sidecar.unschedule(REBUILD_JOB);
-    // The next one may have been started since, and the job that is gone may be its own.
+    // Another rebuild may have started since, and the deleted job may be its job.
     if ((await load())?.value.status === 'running') await sidecar.schedule(REBUILD_JOB, TICK);
   }
 
-  /** Orders that are final, so that those that are not known come back; all others say their last event again, by their jobs. */
+  /** Replays the final orders, so that unknown ones return. The watchdogs of open orders republish their last events. */
   async function replayPage(rebuild: KeptRebuild): Promise<KeptRebuild> {
     const page = await streams.list({
       limit: String(PAGE),
@@ -94,13 +94,10 @@ export function historyRebuild(deps: {
     return { ...rebuild, orders, stage, cursor: page.next_cursor };
   }
 
-  /**
-   * Every order that is known, so that the open ones are put right as well, and then its customer. The totals of a
-   * customer whose orders come later are right from the start.
-   */
+  /** Replays every known order, so that open orders are corrected too, and then recounts the totals of its customer. */
   async function countPage(rebuild: KeptRebuild): Promise<KeptRebuild> {
     const { ids, orders, nextCursor } = await readModel.all(rebuild.cursor ?? undefined, PAGE);
-    // Final ones, too: what is known of an order may be wrong in that.
+    // Final orders too, because the read model may have a wrong status.
     const { items } =
       ids.length > 0 ? await streams.list({ ids: [...new Set(ids)].join(',') }) : { items: [] };
     await replay(items);
@@ -113,7 +110,7 @@ export function historyRebuild(deps: {
     const done = { status: 'done', finished_at: now().toISOString() } as const;
     return {
       ...rebuild,
-      // The final ones have been counted before.
+      // Final orders were counted in the first stage.
       orders: rebuild.orders + items.filter(isOpen).length,
       cursor: nextCursor,
       ...(nextCursor === null ? done : {}),
@@ -141,7 +138,7 @@ export function historyRebuild(deps: {
         await state.write({ op: 'put', key: KEY, value: fresh, etag: loaded?.etag });
         return { kept: fresh, isNew: true };
       });
-      // Also for one that runs: a crash may have come between the two.
+      // Also for a rebuild in progress, because a crash may have prevented the job.
       await sidecar.schedule(REBUILD_JOB, TICK);
       return { rebuild: shown(kept), isNew };
     },

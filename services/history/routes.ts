@@ -39,7 +39,7 @@ export function routes(deps: {
     const caller = callerOf(req);
     const { customer_id, status, cursor, limit } = parseQuery(orderListQuery, req.query);
     const customerId = customer_id ?? (caller.role === 'admin' ? undefined : caller.id);
-    // A list is never a 404: that of another customer is empty, as that of one who does not exist.
+    // A list never answers 404. The list of another or unknown customer is empty.
     const { items, nextCursor } =
       customerId === undefined || mayRead(caller, customerId)
         ? await readModel.list({ customerId, status, cursor, limit })

@@ -11,7 +11,7 @@ import { deadLetterOf, withoutSecrets } from './domain/dead-letter.ts';
 import type { ReasonErasure } from './erase-reasons.ts';
 import type { ReadModelStore } from './store/read-model-store.ts';
 
-/** Every order event brings the whole order, so all of them are handled alike, in whatever order they come. */
+/** The handler of all order events. Each event contains the whole order, so they may arrive in any order. */
 export function orderSubscriptions({ log, readModel }: { log: Logger; readModel: ReadModelStore }): Router {
   return subscriptions(
     log,
@@ -24,12 +24,12 @@ export function orderSubscriptions({ log, readModel }: { log: Logger; readModel:
   );
 }
 
-/** What a customer wrote goes with the account. */
+/** Erases texts of the customer when the account is deleted. */
 export function accountSubscriptions({ log, erasure }: { log: Logger; erasure: ReasonErasure }): Router {
   return subscriptions(log, [on(userEvents, 'user.deleted', ({ user_id }) => erasure.begin(user_id))]);
 }
 
-/** Keeps what the other services could not process. Whatever it is, nothing but a failing state store sends it back. */
+/** Saves messages that no handler could process. Only a failure of the state store causes a redelivery. */
 export function deadLetterSubscription(deps: {
   log: Logger;
   metrics: Registry;
@@ -62,12 +62,12 @@ export function deadLetterSubscription(deps: {
   return router;
 }
 
-/** The largest message that a sidecar passes on by default (4 MB), in base64. */
+/** The largest message that a sidecar forwards by default (4 MB), in base64. */
 const RAW_MESSAGE_LIMIT = '6mb';
 
 /**
- * The subscription to the dead letters is a raw one, because a sidecar cannot deliver text as an event. It wraps every
- * message: https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-raw/.
+ * The form of a message in the raw subscription to the dead letters. The subscription is raw, because a sidecar cannot
+ * deliver text as an event (https://docs.dapr.io/developing-applications/building-blocks/pubsub/pubsub-raw/).
  */
 const rawMessage = z.object({ data_base64: z.string() });
 
@@ -77,12 +77,12 @@ function messageIn(body: unknown): unknown {
   return parseAny(Buffer.from(raw.data.data_base64, 'base64').toString());
 }
 
-/** No message of ours is longer than a request's body; of one that is, its start is enough to know it by. */
+/** The maximum length of a stored message. Events are shorter; of other messages, the start is enough. */
 function parseAny(text: string): unknown {
   if (text.length > BODY_LIMIT) return text.slice(0, BODY_LIMIT);
   try {
     const body = JSON.parse(text) as unknown;
-    // JSON nested too deep can be parsed but not be written again.
+    // JSON that is nested too deep can be parsed but not serialized.
     withoutSecrets(body);
     return body;
   } catch {

@@ -31,7 +31,7 @@ const product: Product = {
   available: 38,
 };
 
-/** The inventory service's routes. */
+/** The routes of `inventory`. */
 export const inventoryApi = {
   'GET /api/inventory': {
     access: 'customer',
@@ -77,7 +77,7 @@ export const inventoryApi = {
   },
 } satisfies ServiceApi;
 
-/** What inventory publishes. */
+/** The events that `inventory` publishes. */
 const events = describeEvents(inventoryEvents, {
   'inventory.reserved': {
     summary: 'All lines of an order are reserved',

@@ -9,7 +9,7 @@ import type { NewProduct } from './domain/stock.ts';
 import { stockStore } from './store/stock-store.ts';
 import { orderSubscriptions } from './subscriptions.ts';
 
-/** @param deps.catalogue what the shop starts with; products that exist already stay as they are */
+/** @param deps.catalogue the products to add at start; existing products stay unchanged */
 export function createApp(deps: ServiceDeps & { catalogue: readonly NewProduct[] }): Express {
   const stock = stockStore(deps.sidecar.state);
   let seeded = false;

@@ -17,10 +17,10 @@ const catalogueSchema = z.array(
 );
 
 /**
- * The products that the shop starts with.
+ * Loads the products that the shop starts with.
  *
- * @param file not given: those of `catalogue.json`
- * @throws Error naming the file and what is wrong with it
+ * @param file the path of a catalogue; the default is `catalogue.json`
+ * @throws Error with the file and the problem
  */
 export async function readCatalogue(file: string | undefined): Promise<NewProduct[]> {
   try {
@@ -34,11 +34,11 @@ export async function readCatalogue(file: string | undefined): Promise<NewProduc
 const CHUNK = 64;
 
 /**
- * Adds the products that do not exist yet; those that do keep their price and stock. So it may end in the middle and
- * start again, and several replicas may do it at once.
+ * Adds the products that do not exist. Existing products keep their price and stock, so the step can be repeated, also by
+ * several replicas at once.
  */
 export async function seed(stock: StockStore, catalogue: readonly NewProduct[]): Promise<void> {
-  // Lists show the newest first: the last of the catalogue goes in first, to have them read as it does.
+  // Lists show the newest product first, so the last product of the catalogue is added first.
   const products = catalogue.toReversed();
   for (let start = 0; start < products.length; start += CHUNK)
     await Promise.all(

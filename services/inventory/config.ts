@@ -6,7 +6,7 @@ import { setting } from '../shared/settings.ts';
 const isFile = (path: string) => existsSync(path) && statSync(path).isFile();
 
 export const config = baseConfig.extend({
-  /** Path of a catalogue to start with instead of `catalogue.json`. */
+  /** The path of a catalogue to use instead of `catalogue.json`. */
   SEED_FILE: setting(
     'services/inventory/catalogue.json',
     z.string().refine(isFile, 'must be the path of a file that exists'),

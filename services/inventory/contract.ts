@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineEvents } from '../shared/published-events.ts';
 import { freeText, currency, id, money, pricingCurrency, productId } from '../shared/types.ts';
 
-/** A product as everyone sees it. `available` = `on_hand` - `reserved`. */
+/** A product in the API. `available` = `on_hand` - `reserved`. */
 export const productSchema = z.object({
   product_id: productId,
   name: z.string(),
@@ -19,27 +19,24 @@ export const productListSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
-/** `PUT /api/inventory/:product_id`: makes the product where it does not exist; never touches its stock. */
+/** `PUT /api/inventory/:product_id`: creates the product if it does not exist, and never changes its stock. */
 export const putProductBody = z.strictObject({
   name: freeText(200),
   unit_price: money.max(1_000_000_000),
   currency: pricingCurrency.optional(),
 });
 
-/** `POST /api/inventory/:product_id/restock`: a delta, never an overwrite. */
+/** `POST /api/inventory/:product_id/restock`: the quantity is added to the stock. */
 export const restockBody = z.strictObject({ quantity: z.int().min(1).max(1_000_000) });
 
-/** `inventory.reserved`: all lines of the order are set aside. */
+/** `inventory.reserved`: all lines of the order are reserved. */
 export const inventoryReservedData = z.object({ order_id: id });
-/** `inventory.rejected`: nothing is set aside. */
+/** `inventory.rejected`: no line of the order is reserved. */
 export const inventoryRejectedData = z.object({ order_id: id, reason: z.string() });
-/** `stock.low`: a sale took what is on hand to the product's threshold or below; said once as it falls. */
+/** `stock.low`: a sale reduced the stock to the product's threshold or below. Published once per fall. */
 export const stockLowData = z.object({ product_id: productId, available: z.int() });
 
-/**
- * `GET /products?ids=a,b,c`, for orders only: `{ items }`, the products of these ids, in their order; those that do not
- * exist are left out.
- */
+/** `GET /products?ids=a,b,c`, for `orders` only: `{ items }`, the products in the order of the ids. Unknown ids are omitted. */
 export const productsQuery = z.object({
   ids: z
     .string()
@@ -49,7 +46,7 @@ export const productsQuery = z.object({
 
 export const productsSchema = z.object({ items: z.array(productSchema) });
 
-/** What inventory publishes. */
+/** The events that `inventory` publishes. */
 export const inventoryEvents = defineEvents('inventory', {
   'inventory.reserved': inventoryReservedData,
   'inventory.rejected': inventoryRejectedData,

@@ -45,7 +45,7 @@ export function inventoryRoutes(stock: StockStore, once: Once): Router {
     });
   });
 
-  // For the orders service; not under /api, so the gateway does not let it out.
+  // For `orders` only. The path is not under /api, so the gateway does not forward it.
   router.get('/products', async (req, res) => {
     const { ids } = parseQuery(productsQuery, req.query);
     res.json({ items: await stock.products(ids) });
@@ -54,7 +54,7 @@ export function inventoryRoutes(stock: StockStore, once: Once): Router {
   return router;
 }
 
-/** @throws Problem 404 for what cannot be a product's id */
+/** @throws Problem 404 for an invalid product id */
 const productIdOf = (params: { product_id: string }) => parsePath(productId, params.product_id, 'product');
 
 function existing<T>(product: T | undefined): T {
@@ -65,6 +65,6 @@ function existing<T>(product: T | undefined): T {
 const tagOf = ({ revision }: StockedProduct) => versionTag(revision);
 
 function sendProduct(res: Response, product: StockedProduct): void {
-  // To be asked for again each time, because stock moves; the tag makes that cheap.
+  // Clients revalidate each time, because stock changes. The entity tag makes that cheap.
   res.set({ etag: tagOf(product), 'cache-control': 'no-cache' }).json(toProduct(product));
 }

@@ -53,7 +53,7 @@ export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock
 
   async function sell(event: OrderEvent): Promise<void> {
     const { order_id, status, sale } = await apply('sell', event);
-    // An order that ended before it was paid: orders sees to the money, the stock is free already.
+    // The order ended before its payment. `orders` handles the money, and the stock is already free.
     if (!sale) return log.warn({ status }, 'order.paid ignored: no reservation');
     for (const { product_id, available } of sale.low)
       await sidecar.publish(

@@ -2,7 +2,7 @@ import { CUSTOMER_EVENT_TYPES, orderEvents } from '../orders/contract.ts';
 import { subscribedTo, type ServiceDescription } from '../shared/api.ts';
 import { userEvents } from '../users/contract.ts';
 
-/** Nobody calls notifications, and it says nothing: it listens, and writes e-mails. */
+/** The description of `notifications`, which only receives events. */
 export const notifications: ServiceDescription = {
   name: 'notifications',
   summary: 'E-mails to customers',

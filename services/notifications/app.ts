@@ -6,7 +6,7 @@ import { recipientStore } from './store/recipient-store.ts';
 import { subscriptions } from './subscriptions.ts';
 
 export interface NotificationsDeps extends ServiceDeps {
-  /** The components that send mail, by their names. */
+  /** The names of the e-mail components. */
   bindings: readonly string[];
 }
 

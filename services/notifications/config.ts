@@ -11,6 +11,6 @@ const bindingName = z
   );
 
 export const config = baseConfig.extend({
-  /** The components that send mail, by their names (components/email.yaml): so many mails leave at a time. */
+  /** The names of the e-mail components (components/email.yaml). Each sends one e-mail at a time. */
   EMAIL_BINDINGS: list(BINDINGS.join(','), bindingName).default(BINDINGS),
 });

@@ -9,33 +9,33 @@ import type { RecipientStore } from './store/recipient-store.ts';
 import type { Mail } from './domain/templates.ts';
 
 /**
- * Sends one mail of a kind about a subject (an order, a user), and no second one. Who is gone gets none, unless the
- * addressee is given.
+ * Sends one e-mail of a kind about a subject (an order or a user), and never a second one. Deleted users get none, unless
+ * the addressee is given.
  *
- * @throws Error where nothing is known of the recipient yet: the message that tells of them is still to come
+ * @throws Error if the recipient is not known yet; then the broker redelivers the event
  */
 export type MailOnce = (mail: {
   kind: string;
-  /** The id of what the mail is about. */
+  /** The id of the order or user. */
   about: string;
   recipientId: string;
-  /** To whom, where it is not the address that is known. */
+  /** The addressee, if it is not the known address. */
   addressee?: Addressee;
   write: (recipient: Addressee) => Mail;
 }) => Promise<void>;
 
-/** A mail that was sent; to whom and what is not kept. */
+/** The record of a sent e-mail. It contains neither the recipient nor the content. */
 interface SentMail {
   sent_at: string;
 }
 
-/** A store that is away lets so many go out; beyond, one may be sent twice. */
+/** The maximum of e-mails to remember while the state store is unavailable. Further e-mails may be sent twice. */
 const MAX_UNREMEMBERED = 10_000;
 
-/** What a mail is about, and how it reads. */
+/** The subject and the text of an e-mail. */
 type MailOrder = Parameters<MailOnce>[0];
 
-/** @param deps.bindings the components that send mail; each sends one at a time */
+/** @param deps.bindings the e-mail components; each sends one e-mail at a time */
 export function mailer(deps: {
   sidecar: Sidecar;
   recipients: RecipientStore;
@@ -50,17 +50,17 @@ export function mailer(deps: {
     registers: [metrics],
   });
 
-  // Dapr's SMTP binding keeps the addresses of mails that are sent at the same time in one place: one of them can reach
-  // somebody else (seen with 1.18).
+  // Dapr's SMTP binding (1.18) shares one field for the addresses of concurrent e-mails, so an e-mail could reach another
+  // recipient.
   const free = [...bindings];
   const oneEach = pLimit(bindings.length);
   const underWay = new Map<string, Promise<void>>();
-  // Sent, but the store could not be told: when the message comes again, that is all that is left to do.
+  // The e-mail was sent, but not recorded. After the redelivery, only the record is missing.
   const unremembered = new LRUCache<string, true>({ max: MAX_UNREMEMBERED });
 
   return (mail) => {
     const key = `mail:${mail.about}:${mail.kind}`;
-    // The same message may be delivered twice at once.
+    // The same event may be delivered twice at once.
     const first = underWay.get(key);
     if (first) return first;
     const sending = oneEach(() => withBinding((binding) => mailOnce(binding, key, mail))).finally(() =>
@@ -101,7 +101,7 @@ export function mailer(deps: {
   async function remember(key: string): Promise<void> {
     const value: SentMail = { sent_at: new Date().toISOString() };
     await sidecar.state.write({ op: 'put', key, value }).catch((error: unknown) => {
-      // Another replica sent it at the same moment; it is remembered, and that is all that is wanted.
+      // Another replica sent the e-mail at the same time, and its record is enough.
       if (!(error instanceof ConflictError)) throw error;
     });
     unremembered.delete(key);

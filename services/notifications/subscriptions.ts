@@ -12,7 +12,7 @@ import * as templates from './domain/templates.ts';
 
 type UserEvent = z.infer<(typeof userEvents.data)['user.updated']>;
 
-/** The e-mail about each event of which a customer is informed. */
+/** The e-mail for each event of which a customer is informed. */
 const ORDER_MAILS: Readonly<Record<CustomerEventType, templates.OrderTemplate>> = {
   'order.paid': templates.orderConfirmation,
   'order.payment_failed': templates.paymentFailed,
@@ -57,7 +57,7 @@ export function subscriptions(deps: { log: Logger; recipients: RecipientStore; m
   ]);
 }
 
-/** Also to somebody who is gone meanwhile: whoever took the account may have deleted it. */
+/** Also for a deleted user, because a thief may have deleted the account. */
 function aboutChange({
   user,
   version,

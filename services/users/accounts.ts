@@ -16,8 +16,8 @@ import type { UserStore } from './store/user-store.ts';
 
 export interface Accounts {
   /**
-   * @param operation where it has made an account with these very details before, that account is the answer
-   * @throws Problem 409 where the address has an account; 422 where the operation has made another one
+   * @param operation an account that this operation has created before with these details is returned again
+   * @throws Problem 409 if the address has an account; 422 if the operation has created another account
    */
   register: (
     details: Omit<User, 'user_id'> & { password: string; network?: string | undefined },
@@ -26,13 +26,13 @@ export interface Accounts {
   /** @throws Problem 404 */
   find: (userId: string) => Promise<Account>;
   /**
-   * A new password ends all sessions but `by.session`.
+   * Changes an account. A new password ends all sessions except `by.session`.
    *
-   * @param by.session the user's own session in which this is asked for
-   * @param by.owner where the user asks: another address or password needs the current password
-   * @param by.demand throws where the account that would be replaced is not as the caller expects
-   * @throws Problem 404; 409 where the new address has an account; 401 for a new password where `by.session` has ended; 422,
-   *   403 and 429 as `demandCurrentPassword` does
+   * @param by.session the session of the user who changes the own account
+   * @param by.owner whether the owner makes the change; then a new address or password needs the current password
+   * @param by.demand throws if the account is not as the caller expects
+   * @throws Problem 404; 409 if the new address has an account; 401 for a new password if `by.session` has ended; 422, 403
+   *   and 429 as `demandCurrentPassword` does
    */
   change: (
     userId: string,
@@ -43,9 +43,9 @@ export interface Accounts {
       demand: (account: Account) => void;
     },
   ) => Promise<Account>;
-  /** Ends all sessions too. @throws Problem 404 */
+  /** Deletes an account and ends its sessions. @throws Problem 404 */
   erase: (userId: string) => Promise<void>;
-  /** Makes the first administrator where the address has no account. */
+  /** Creates the first administrator if the address has no account. */
   ensureAdmin: (admin: { email: string; password: string }) => Promise<void>;
 }
 
@@ -67,8 +67,8 @@ export function accounts(deps: {
   const now = () => deps.now().toISOString();
 
   /**
-   * Before a version is replaced: nobody else would ever hear of a registration, and the owner has to hear of a change that
-   * somebody else may have made.
+   * Publishes the loaded version before it is replaced. Otherwise a registration, or a change that the owner must know of,
+   * could stay unpublished.
    */
   async function sayWhatMustNotBeMissed(account: Account): Promise<void> {
     if (account.version === 1 || account.notice) await job.say(account);
@@ -85,8 +85,8 @@ export function accounts(deps: {
   }
 
   /**
-   * The account that an earlier try of the same registration has made. Only who knows its password hears of it: whoever
-   * guesses a key must not be told whose it was.
+   * The account that an earlier attempt of the same registration has created. The caller must know its password, so that a
+   * guessed key reveals nothing.
    */
   async function madeBefore(
     operation: string | undefined,
@@ -136,7 +136,7 @@ export function accounts(deps: {
       let provenBy: string | undefined;
       async function admit(account: Account): Promise<void> {
         demand(account);
-        // A session that is ended by another's new password could otherwise still except itself by one of its own.
+        // Otherwise a session that another password change has ended could except itself from this end.
         if (password !== undefined && session !== undefined) await sessions.demandOpen(session, account);
         const needsProof = password !== undefined || (email !== undefined && email !== account.email);
         if (!owner || !needsProof || provenBy === account.password_hash) return;
@@ -144,7 +144,7 @@ export function accounts(deps: {
         provenBy = account.password_hash;
       }
 
-      // Before a hash is made for it: that costs more than all else here.
+      // Before the hash, which is the most expensive step.
       if (password !== undefined) await admit((await loadAccount(userId)).value);
       const changes = {
         email,
@@ -180,7 +180,7 @@ export function accounts(deps: {
         await register({ email, password, name: 'Administrator', role: 'admin' });
         return log.info('first administrator created');
       }
-      // Whoever registered that address first must not become an administrator by it.
+      // A customer who registered that address first must not become an administrator.
       if ((await loadAccount(owner)).value.role !== 'admin')
         log.warn('no administrator created: ADMIN_EMAIL belongs to a customer');
     },

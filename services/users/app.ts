@@ -22,15 +22,15 @@ export interface UsersDeps extends ServiceDeps {
   tokenTtlSeconds: number;
   refreshTtlSeconds: number;
   keyRotationSeconds: number;
-  /** The first administrator. */
+  /** The credentials of the first administrator. */
   admin?: { email: string; password: string } | undefined;
   passwords: Passwords;
   now: () => Date;
-  /** Monotonic, in milliseconds: for ages, which a clock that is set must not change. */
+  /** Monotonic milliseconds, for ages that must not depend on clock changes. */
   clock: () => number;
 }
 
-/** The service answers 503 until its signing key and its first administrator are in the store. */
+/** Creates the users service. It answers 503 until the signing key and the first administrator are saved. */
 export function createApp(deps: UsersDeps): Express {
   const { log, sidecar, metrics, admin, now, passwords, tokenTtlSeconds } = deps;
   const { state } = sidecar;

@@ -3,7 +3,7 @@ import { baseConfig } from '../shared/config.ts';
 import { integer, setting } from '../shared/settings.ts';
 import { registerBody } from './contract.ts';
 
-/** The first administrator, made at start where the address has no account yet. Both or none. */
+/** The first administrator, who is created at start if the address has no account. Both variables or none. */
 export const adminConfig = {
   ADMIN_EMAIL: setting('admin@shop.example', registerBody.shape.email).optional(),
   ADMIN_PASSWORD: setting('a-long-password-of-your-own', registerBody.shape.password).optional(),
@@ -28,15 +28,15 @@ export const bothOrNone = [
 
 export const config = baseConfig
   .extend({
-    /** How long an access token is valid. */
+    /** The lifetime of an access token. */
     TOKEN_TTL_SECONDS: integer({ min: 60, max: 86_400, example: 3_600 }).default(3_600),
-    /** How long a session lasts without a refresh; ninety days after the login it is over in any case. */
+    /** The lifetime of a session without a refresh. Ninety days after the login, every session ends. */
     REFRESH_TTL_SECONDS: integer({ min: 60, max: 7_776_000, example: 2_592_000 }).default(2_592_000),
-    /** How long a key signs before the next one's turn. */
+    /** How long a key signs before the next key. */
     KEY_ROTATION_SECONDS: integer({ min: 600, max: 31_536_000, example: 2_592_000 }).default(2_592_000),
     ...adminConfig,
   })
-  // A session that runs out is not listed as ended, so gateways would go on accepting its access tokens.
+  // Expired sessions are not listed as ended, so gateways would accept their access tokens.
   .refine(({ TOKEN_TTL_SECONDS: token, REFRESH_TTL_SECONDS: session }) => !(session < token), {
     path: ['REFRESH_TTL_SECONDS'],
     error: 'must not be less than TOKEN_TTL_SECONDS, or access tokens would outlive their session',

@@ -19,17 +19,17 @@ export const loginBody = z.strictObject({
   email: typedAddress,
   password: z.string().max(200),
 });
-/** A refresh token, as a login or a refresh gave it. */
+/** A refresh token from a login or a refresh. */
 const refreshToken = z.string().min(1).max(512);
 
-/** `POST /api/users/token`, after RFC 6749, section 6. */
+/** `POST /api/users/token` (RFC 6749, section 6) */
 export const refreshBody = z.strictObject({
   refresh_token: refreshToken,
   grant_type: z.literal('refresh_token').optional(),
 });
-/** `POST /api/users/logout`; with a refresh token, the session it belongs to ends too. */
+/** `POST /api/users/logout`. With a refresh token, its session ends as well. */
 export const logoutBody = z.strictObject({ refresh_token: refreshToken.optional() });
-/** `PUT /api/users/:id`; what is left out stays. The owner needs `current_password` for another address or password. */
+/** `PUT /api/users/:id`. Absent fields stay. The owner needs `current_password` to change the address or the password. */
 export const putUserBody = z.strictObject({
   email: newAddress.optional(),
   name: name.optional(),
@@ -42,9 +42,9 @@ export const tokenSchema = z.object({
   token_type: z.literal('Bearer'),
   /** Seconds. */
   expires_in: z.int(),
-  /** Good for one refresh. */
+  /** Valid for one refresh. */
   refresh_token: z.string(),
-  /** Seconds until the session ends where it is not refreshed. */
+  /** Seconds until the session ends without a refresh. */
   refresh_expires_in: z.int(),
 });
 export type TokenAnswer = z.infer<typeof tokenSchema>;
@@ -55,9 +55,9 @@ const endedSession = z.union([
 ]);
 
 /**
- * `GET /sessions/ended`: the sessions that ended while access tokens of them may still be valid. A token is refused where its
- * `sid` is listed, or its `sub` with an epoch above its `epoch`, unless its `sid` is the exception; and where its `era` (0
- * where it has none) is below the one told here.
+ * `GET /sessions/ended`: the ended sessions whose access tokens may still be valid. Gateways reject a token if its `sid` is
+ * listed. They also reject it if its `sub` is listed with an `epoch` above the token's, unless its `sid` is the exception.
+ * Tokens with an `era` (default 0) below this one are rejected too.
  */
 export const endedSessionsSchema = z.object({
   items: z.array(endedSession),
@@ -68,30 +68,30 @@ export type EndedSessions = z.infer<typeof endedSessionsSchema>;
 /** `GET /.well-known/jwks.json` (RFC 7517). */
 export const jwksSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) });
 
-/** Grows by one with each change of a user: of two messages, the one with the higher version is the newer. */
+/** The version of a user. Each change increments it, so that receivers can ignore older events. */
 const version = z.int().min(1);
 
 /**
- * `user.registered` (always version 1) and `user.updated`: the user as it is now. A version that was soon followed by
- * another may never be told of, except the first, and those that changed the address or the password: they say so.
+ * `user.registered` (always version 1) and `user.updated`: the current user. Intermediate versions may not be published,
+ * except the first, and changes of the address or the password.
  */
 export const userEventData = z.object({
   user: userSchema,
   version,
-  /** The address before this version, where it changed. */
+  /** The address before this version, if it has changed. */
   previous_email: emailAddress.optional(),
   password_changed: z.literal(true).optional(),
 });
-/** `user.deleted`: the account is gone; what is known of the person is to be erased. */
+/** `user.deleted`: the account is deleted, and personal data of the user must be erased. */
 export const userDeletedData = z.object({ user_id: id, version });
 
-/** Who issues the tokens, and for whom: the `iss` and `aud` claims (RFC 7519). */
+/** The `iss` and `aud` claims of the tokens (RFC 7519). */
 export const TOKEN_ISSUER = 'sidecart-users';
 export const TOKEN_AUDIENCE = 'sidecart';
-/** How they are signed: the `alg` header (RFC 7518). */
+/** The `alg` header of the tokens (RFC 7518). */
 export const TOKEN_ALGORITHM = 'ES256';
 
-/** What users publishes. */
+/** The events that `users` publishes. */
 export const userEvents = defineEvents('users', {
   'user.registered': userEventData,
   'user.updated': userEventData,

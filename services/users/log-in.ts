@@ -6,10 +6,10 @@ import type { UserStore } from './store/user-store.ts';
 import { isErased, type Account } from './domain/user.ts';
 
 /**
- * The account that these credentials open, and the era of its tokens.
+ * Returns the account of these credentials, and the era of its tokens.
  *
- * @throws Problem 401, the same for an unknown address and a wrong password, after the same time; 429, the same for both,
- *   while attempts at the address have to wait
+ * @throws Problem 401, equal in content and time for an unknown address and a wrong password; 429, equal for both, while
+ *   the address is throttled
  */
 export type LogIn = (credentials: {
   email: string;
@@ -30,7 +30,7 @@ export function logInWith({
   check: CheckPassword;
 }): LogIn {
   return async ({ email, password, network }) => {
-    // An unknown address costs the same reads and the same hash as a known one.
+    // An unknown address costs the same reads and the same hash as a known address.
     const [userId = NIL, era] = await Promise.all([store.ownerOf(email), sessions.era()]);
     const found = (await store.load(userId))?.value;
     const account = found && !isErased(found) ? found : undefined;

@@ -5,9 +5,9 @@ import type { Passwords } from './passwords.ts';
 import type { Account } from './domain/user.ts';
 
 /**
- * Whether the password is the account's; takes as long where there is no account. Failures are counted.
+ * Checks a password, and counts failures. The check takes as long without an account.
  *
- * @throws Problem 429 while attempts have to wait
+ * @throws Problem 429 while attempts are throttled
  */
 export type CheckPassword = (
   attempt: Attempt,
@@ -30,11 +30,11 @@ export function passwordCheck(deps: {
   }
 
   return async (attempt, account, password) => {
-    // Nobody who has to wait anyway may keep others from a turn.
+    // A throttled attempt must not block the others.
     await throttle.demandOpen(attempt);
     return passwords.inTurn(async (verify) => {
-      // Attempts that came together have waited for their turns, in which each sees the failures of those before it: no
-      // more of them get past the limit than there are turns at once.
+      // Concurrent attempts wait for a slot and then check the throttle again. So at most as many pass the limit as there
+      // are slots.
       const hasFailed = await throttle.demandOpen(attempt);
       const matches = await verify(account?.password_hash, password);
       if (!matches) await countFailure(attempt, account);
@@ -46,9 +46,9 @@ export function passwordCheck(deps: {
 }
 
 /**
- * Whether an account's own caller may change its address or password: an access token alone could be a stolen one.
+ * Requires the current password for a change of the address or the password, because the access token could be stolen.
  *
- * @throws Problem 422 without the current password, 403 with a wrong one; 429 as `CheckPassword` does
+ * @throws Problem 422 without the current password, 403 for a wrong one; 429 as `CheckPassword` does
  */
 export async function demandCurrentPassword(
   check: CheckPassword,

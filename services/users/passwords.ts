@@ -4,32 +4,32 @@ import { inSpan } from '../shared/tracing.ts';
 
 export interface Passwords {
   hash: (password: string) => Promise<string>;
-  /** Runs `attempt`, which may verify, when its turn comes; the turn is over when all of it is done. */
+  /** Runs `attempt`, which may verify, in a free slot. The slot stays occupied until `attempt` ends. */
   inTurn: <T>(attempt: (verify: Verify) => Promise<T>) => Promise<T>;
 }
 
-/** Takes as long where there is no hash to compare with, so that time does not tell whether there is one. */
+/** Verifies a password. Without a hash, it takes as long, so that the time does not reveal whether an account exists. */
 export type Verify = (passwordHash: string | undefined, password: string) => Promise<boolean>;
 
-/** Loaded with the first password: it takes 5 MB (services/decisions/0112-memory-at-rest.md). */
+/** The library is loaded with the first password, because it needs memory (services/decisions/0112-memory-at-rest.md). */
 const argon2 = () => import('@node-rs/argon2');
 
 /**
- * argon2id, the default algorithm of the library, at the strength that OWASP asks for
- * (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html). Memory in KiB.
+ * argon2id, the library's default, with the strength that OWASP recommends
+ * (https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html). Memory is in KiB.
  */
 const STRENGTH = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
-/** What is compared with where there is no hash: of `no account has this`, at the same strength. */
+/** The hash to verify against without an account: of `no account has this`, with the same strength. */
 const DECOY =
   '$argon2id$v=19$m=19456,t=2,p=1$12KAqlacjGidEfCY6lEBPw$a6J7KCkQhYGZ6mtjTFPUhVFgZi7bf1Notp8KPMBgOTs';
 
-/** Each hash holds 19 MiB and a core while it is made. */
+/** The maximum of concurrent hashes, each of which needs 19 MiB and a core. */
 const AT_ONCE = 2;
-/** Some two seconds of work; who comes later had better try again. */
+/** The maximum of waiting hashes, which is about two seconds of work. */
 const MAX_WAITING = 64;
 
-/** @throws Problem 503, from both functions, where too many wait already */
+/** @throws Problem 503 from both functions, if too many hashes are waiting */
 export function createPasswords(strength = STRENGTH): Passwords {
   const limit = pLimit(AT_ONCE);
 

@@ -26,7 +26,7 @@ import { publicUser, type Account } from './domain/user.ts';
 import type { UserJob } from './user-job.ts';
 import type { UserStore } from './store/user-store.ts';
 
-/** A job's name and data: whose version it is about, and how often it has looked for it. */
+/** The name and data of a job: the version that it checks, and the number of its runs. */
 const jobOfUser = z.object({
   id: userIdSchema,
   version: inDigits(z.int()),
@@ -108,7 +108,7 @@ export function routes(deps: {
       const { current_password: currentPassword, ...changes } = parseBody(putUserBody, req.body);
       const isOwner = caller.id === userId;
       const account = await accounts.change(userId, changes, {
-        // Another's session, an administrator's, is none of this account.
+        // The session of an administrator does not belong to this account.
         session: isOwner ? caller.session : undefined,
         owner: isOwner ? { currentPassword, network: networkOf(req) } : undefined,
         demand: ({ version }) => demandMatch(req, versionTag(version)),
@@ -129,7 +129,7 @@ export function routes(deps: {
   return router;
 }
 
-/** As RFC 6749, 5.1, asks for. */
+/** The headers that RFC 6749, 5.1 requires. */
 function sendTokens(res: Response, answer: TokenAnswer): void {
   res.set('cache-control', 'no-store').json(answer);
 }
@@ -138,7 +138,7 @@ function sendAccount(res: Response, account: Account): void {
   res.set({ 'cache-control': 'no-store', etag: versionTag(account.version) }).json(publicUser(account));
 }
 
-/** @throws Problem 401; 404 where there can be no such user, or it is not the caller's to see */
+/** @throws Problem 401; 404 if the user cannot exist, or the caller may not read it */
 function asked(req: Request<{ id: string }>): { userId: string; caller: Caller } {
   const caller = callerOf(req);
   const userId = parsePath(userIdSchema, req.params.id, 'user');

@@ -14,20 +14,20 @@ import type { UserStore } from './store/user-store.ts';
 import { isErased, type Account } from './domain/user.ts';
 
 export interface Sessions {
-  /** The first tokens of a new session. @param era as `SessionStore.era` told before the account was read */
+  /** The first tokens of a new session. @param era the era, loaded before the account */
   begin: (account: Account, era: number) => Promise<TokenAnswer>;
   /**
-   * New tokens for a refresh token, which is used up by it (RFC 6749, 6). A used one ends its session.
+   * Exchanges a refresh token for new tokens (RFC 6749, 6). A used refresh token ends its session.
    *
-   * @throws Problem 401, the same for all that is wrong with a token
+   * @throws Problem 401, equal for every invalid token
    */
   refresh: (refreshToken: string) => Promise<TokenAnswer>;
-  /** Ends the caller's session, and that of the refresh token where it is the caller's too. */
+  /** Ends the caller's session, and the session of the refresh token if it also belongs to the caller. */
   logOut: (
     caller: { id: string; session?: string | undefined },
     refreshToken: string | undefined,
   ) => Promise<void>;
-  /** @throws Problem 401 where the session is none of this account, or has ended */
+  /** @throws Problem 401 if the session has ended, or does not belong to the account */
   demandOpen: (sessionId: string, account: Account) => Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export function sessions(deps: {
 }): Sessions {
   const { store, users, tokens, counters, log, now, refreshTtlSeconds } = deps;
 
-  /** @param at when the session came to be as it is: what is left of it is told from then on */
+  /** @param at the time of the login or refresh, from which the remaining lifetime counts */
   async function tokensOf(session: Session, account: Account, era: number, at: Date): Promise<TokenAnswer> {
     const left = secondsLeft(session, at);
     const { token, expiresIn } = await tokens.issue(account, session, era, left);
@@ -105,7 +105,7 @@ export function sessions(deps: {
         if (decision === 'reuse') await endReused(session);
         if (decision !== 'rotate' || !account) throw invalidToken();
         const next = rotated(session, account, at, refreshTtlSeconds);
-        // Signed before it is written: who gets no answer because of the key can come again with the same token.
+        // Signed before saving, so that the client can retry with the same token if signing fails.
         const answer = await tokensOf(next, account, era, at);
         await store.replace(loaded, next);
         counters.refreshes.inc();
@@ -117,7 +117,7 @@ export function sessions(deps: {
       const other = refreshToken === undefined ? undefined : await ownerOf(refreshToken);
       const isOther = other?.user_id === caller.id && other.session_id !== caller.session;
       if (isOther) await logOutOf(other.session_id);
-      // Last: the access token is refused from then on, so that the caller could not ask again for the rest.
+      // Last, because the access token is rejected afterwards, and the caller could not retry the rest.
       if (caller.session !== undefined) await logOutOf(caller.session);
     },
 

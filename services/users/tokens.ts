@@ -8,10 +8,10 @@ import type { Account } from './domain/user.ts';
 
 export interface Tokens {
   /**
-   * A signed access token (RFC 7519) that names the user, the role and the session, and how long it is valid. Seconds.
+   * Signs an access token (RFC 7519) with the user, the role and the session. Times are in seconds.
    *
-   * @param era as `SessionStore.era` told before the account was read
-   * @param atMost seconds that the session has left: no access token outlives its session
+   * @param era the era, loaded before the account
+   * @param atMost the remaining lifetime of the session, which no access token exceeds
    */
   issue: (
     account: Account,
@@ -57,7 +57,7 @@ export function tokenIssuer(deps: { keys: SigningKeys; now: () => Date; ttlSecon
   };
 }
 
-/** What is public is named, rather than what is private: a field that is new to us stays here. */
+/** An allow list of public fields, so that unknown fields stay private. */
 function publicHalf({ kty, crv, x, y, kid, alg, use }: JWK): JWK {
   return { kty, crv, x, y, kid, alg, use } as JWK;
 }

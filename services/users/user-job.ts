@@ -7,26 +7,26 @@ import { messageOf, type UserDocument } from './domain/user.ts';
 import type { UserStore } from './store/user-store.ts';
 
 /**
- * A caller has no redelivery as a message has. So a job is set before anything is written; it does and says what the request does
- * not come to.
+ * Completes changes of users. Nothing redelivers a request, so a job is scheduled before the first write. The job completes
+ * and publishes what the request could not.
  */
 export interface UserJob {
-  /** Sets the job of a version, writes it, and does what follows, or leaves that to the job. */
+  /** Schedules the job of a version, saves the version, and completes the change, or leaves that to the job. */
   write: (next: UserDocument, write: () => Promise<void>) => Promise<void>;
   /** Publishes a version. */
   say: (document: UserDocument) => Promise<void>;
-  /** Publishes a version that was written before, and ends its job, or leaves that to the job. */
+  /** Publishes a saved version and deletes its job, or leaves that to the job. */
   sayAndEnd: (document: UserDocument) => Promise<void>;
-  /** What the job of a version does when it fires. @param looks how often it has looked in vain */
+  /** Handles a run of the job. @param looks the number of runs without the version */
   look: (userId: string, version: number, looks: number) => Promise<void>;
 }
 
-/** A job a version, so that the end of one never takes away the job of the next. */
+/** The name of the job. Each version has its own job, so that the end of one job never deletes the next. */
 const jobOf = ({ user_id, version }: { user_id: string; version: number }) => `user-${user_id}-${version}`;
 const SCHEDULE = '@every 30s';
 /**
- * After two minutes a request cannot be under way any more; each of its calls has a far shorter limit. The scheduler counts them:
- * the clock of whoever set the job may differ from that of whoever looks.
+ * The runs after which the request cannot be in progress any more, because its calls have shorter timeouts. The scheduler
+ * counts the runs, which avoids comparing two clocks.
  */
 const LOOKS_IN_VAIN = 4;
 
@@ -47,7 +47,7 @@ export function userJob(deps: {
     await sidecar.publish(cloudEvent(userEvents, { ...envelope, ...messageOf(document) }));
   }
 
-  /** Nothing is refreshed any more once the account is written; this gets the access tokens refused too. */
+  /** Rejects the access tokens of ended sessions. Refreshes already fail once the account is saved. */
   async function endSessions({ user_id, sessions_ended }: UserDocument): Promise<void> {
     if (sessions_ended) await endable.endAll(user_id, sessions_ended);
   }
@@ -70,7 +70,7 @@ export function userJob(deps: {
     async write(next, write) {
       await set(next, '10s', 0);
       await write();
-      // It is written: whoever asked for it must not be told otherwise.
+      // The version is saved, so the caller must not get an error.
       await orLeaveIt(async () => {
         await endSessions(next);
         await sayAndEnd(next);
@@ -79,7 +79,7 @@ export function userJob(deps: {
 
     async look(userId, version, looks) {
       const document = (await store.load(userId))?.value;
-      // Where the document is older, the write that this job was set for may still be under way, or never happened.
+      // If the document is older, the write of this job may be in progress, or never happened.
       const isWritten = document !== undefined && document.version >= version;
       if (!isWritten && looks < LOOKS_IN_VAIN) return set({ user_id: userId, version }, '30s', looks + 1);
       if (isWritten) {

@@ -84,7 +84,10 @@ interface Ending {
   end: (reason: Error) => void;
 }
 
-/** Undici also accepts an EventEmitter, which costs less than an AbortController (services/decisions/0122-a-thin-client-of-the-sidecar.md). */
+/**
+ * Undici also accepts an EventEmitter, which costs less than an AbortController
+ * (services/decisions/0122-a-thin-client-of-the-sidecar.md).
+ */
 function endingAlone(): Ending {
   const signal = Object.assign(new EventEmitter(), { reason: undefined as Error | undefined });
   const end = (reason: Error) => {

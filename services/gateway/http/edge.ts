@@ -122,7 +122,10 @@ function authenticate(
   };
 }
 
-/** Sheds a request before its body is read. While the body arrives, the request does not count, so that slow clients block nobody. */
+/**
+ * Sheds a request before its body is read. While the body arrives, the request does not count, so that slow clients block
+ * nobody.
+ */
 function roomNeeded({ inFlight }: Pick<Gate, 'inFlight'>): RequestHandler {
   return (_req, _res, next) => {
     inFlight.demandRoom();

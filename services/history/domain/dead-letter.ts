@@ -8,14 +8,14 @@ import type { CloudEvent } from '../../shared/events.ts';
 import { userEvents } from '../../users/contract.ts';
 import type { DeadLetter } from '../contract.ts';
 
-/** Every type of event in the system; each has a topic of its name. */
+/** All event types of the system. Each has a topic of the same name. */
 const EVENT_TYPES: ReadonlySet<string> = new Set(
   [orderEvents, inventoryEvents, paymentEvents, shipmentEvents, userEvents].flatMap(
     ({ types }): readonly string[] => types,
   ),
 );
 
-/** What of a message can be told, whatever it is. `topic` is the sidecar's addition: where it was published. */
+/** The fields of any message. The sidecar adds `topic`. */
 const recognised = z.object({
   id: z.string().catch(''),
   type: z.string().catch(''),
@@ -23,7 +23,7 @@ const recognised = z.object({
   data: z.unknown(),
 });
 
-/** The dead letter of a message. The same event gives the same id, however often and by whatever way it comes. */
+/** Creates the dead letter of a message. The same event always has the same id. */
 export function deadLetterOf(event: unknown, receivedAt: Date): DeadLetter {
   const { success, data: told } = recognised.safeParse(event);
   const content = success ? [told.id, told.type, told.data ?? event] : [event];
@@ -44,12 +44,12 @@ const cloudEventSchema = z.looseObject({
   type: z.string().refine((type) => EVENT_TYPES.has(type)),
 });
 
-/** The event to publish again, as it came; undefined where it is no event, or of no type of ours. */
+/** The original event to redrive; undefined if the message is not an event of a known type. */
 export function redrivable({ event }: DeadLetter): CloudEvent | undefined {
   return cloudEventSchema.safeParse(event).data as CloudEvent | undefined;
 }
 
-/** As it may be shown. No event of ours carries a secret, but a message that is none may. */
+/** The dead letter for the API. Events contain no secrets, but other messages may. */
 export function shown(letter: DeadLetter): DeadLetter {
   return { ...letter, event: withoutSecrets(letter.event) };
 }
@@ -60,7 +60,7 @@ export function withoutSecrets(event: unknown): unknown {
   return JSON.parse(JSON.stringify(event, redact)) as unknown;
 }
 
-/** A value goes where its name tells a secret, a text where it speaks of one: it may be JSON in a string. */
+/** Redacts values whose name suggests a secret, and texts that contain such a name, such as JSON in a string. */
 function redact(name: string, value: unknown): unknown {
   const text = name === 'data_base64' ? Buffer.from(String(value), 'base64').toString() : value;
   return SECRET.test(name) || (typeof text === 'string' && SECRET.test(text)) ? '[redacted]' : value;

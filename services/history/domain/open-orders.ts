@@ -1,22 +1,22 @@
 import { FINAL_STATUSES, type Order } from '../../orders/contract.ts';
 
-/** The ids of open orders are kept in so many sets: few enough to be read at once, enough not to be in each other's way. */
+/** The number of sets of open orders: few enough to load at once, and enough to avoid conflicts. */
 const BUCKETS = 32;
 
 /** The keys of all sets of open orders. */
 export const OPEN_KEYS: readonly string[] = Array.from({ length: BUCKETS }, (_, bucket) => `open:${bucket}`);
 
-/** The key of the set that an order is in while it is open. Ids end in random digits. */
+/** The key of an open order's set. Ids end in random digits. */
 export function openKeyOf(orderId: string): string {
   return `open:${parseInt(orderId.slice(-2), 16) % BUCKETS}`;
 }
 
-/** Whether something is still to happen to the order. */
+/** Whether the order is not final. */
 export function isOpen({ status }: Order): boolean {
   return !FINAL_STATUSES.has(status);
 }
 
-/** A set of open orders after these have come to be as they are; undefined where it stays as it is. */
+/** A set of open orders after these changes; undefined if it stays the same. */
 export function settled(open: readonly string[], orders: readonly Order[]): string[] | undefined {
   const after = new Set(open);
   for (const order of orders)

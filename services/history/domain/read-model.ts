@@ -4,30 +4,30 @@ import type { CustomerTotals } from '../contract.ts';
 /** The fields of an order that count towards its customer's totals. */
 export type Counted = Pick<Order, 'status' | 'currency' | 'total' | 'refunded'>;
 
-/** Totals as they are kept. */
+/** The totals in the state store. */
 export interface KeptTotals extends CustomerTotals {
-  /** The last rebuild that counted them anew. */
+  /** The last rebuild that counted these totals. */
   rebuild?: string;
-  /** While they are counted anew: who counts, and what has changed since that began, as it counts now. */
+  /** A recount in progress: who counts, and the orders that have changed since its start. */
   recount?: { by: string; changed: Record<string, Counted> };
 }
 
-/** What is known already: orders by their id, totals by the customer's. */
+/** The known documents: orders by id, and totals by customer. */
 export interface Known {
   orders: ReadonlyMap<string, Order>;
   totals: ReadonlyMap<string, KeptTotals>;
 }
 
-/** What the incoming versions change. */
+/** The documents that the incoming versions change. */
 export interface Changes {
-  /** Orders that are new or newer. */
+  /** The orders that are new or newer. */
   orders: Order[];
-  /** Those of them that were not known at all: they go into the lists. */
+  /** The orders that were unknown, which are added to the lists. */
   firstSeen: Order[];
   totals: KeptTotals[];
 }
 
-/** Of several versions of an order only the newest counts, of equal ones the first: each has the whole order in it. */
+/** The newest version of each order. Of equal versions the first one is used, because each contains the whole order. */
 export function newestOf(orders: readonly Order[]): Order[] {
   const newest = new Map<string, Order>();
   for (const order of orders) {
@@ -38,9 +38,9 @@ export function newestOf(orders: readonly Order[]): Order[] {
 }
 
 /**
- * Applies versions of different orders; one that is known, or older than what is known, changes nothing.
+ * Applies versions of different orders. A known or older version changes nothing.
  *
- * @param replayed the orders that come from their streams: what is known of their versions is put right
+ * @param replayed the orders from their streams, which also correct known versions
  */
 export function project(
   known: Known,
@@ -73,7 +73,7 @@ export function noTotals(customerId: string): KeptTotals {
   return { customer_id: customerId, orders: 0, by_status: {}, spent: {} };
 }
 
-/** The totals that follow from the orders of a customer alone. */
+/** The totals of a customer, counted from the orders. */
 export function totalsOf(customerId: string, orders: Iterable<Counted>): KeptTotals {
   const totals = noTotals(customerId);
   for (const order of orders) {
@@ -83,12 +83,12 @@ export function totalsOf(customerId: string, orders: Iterable<Counted>): KeptTot
   return totals;
 }
 
-/** As an order is counted. */
+/** The part of an order that counts. */
 export function countedOf({ status, currency, total, refunded = 0 }: Order): Counted {
   return { status, currency, total, refunded };
 }
 
-/** More orders of one customer do not change while they are counted; where they do, the count begins anew. */
+/** The maximum of orders of a customer that may change during a recount. Beyond it, the recount starts again. */
 const MOST_CHANGED = 5_000;
 
 function recount(totals: KeptTotals, before: Order | undefined, after: Order): KeptTotals {

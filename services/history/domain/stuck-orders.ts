@@ -2,7 +2,7 @@ import type { Order } from '../../orders/contract.ts';
 import { foreignCursor } from '../../shared/paged-index.ts';
 import { isOpen } from './open-orders.ts';
 
-/** Where an order stands in the list: by the time of its last event (milliseconds since the epoch), among equals by its id. */
+/** The position of an order in the list: the time of its last event (milliseconds since the epoch), then its id. */
 interface Position {
   lastEvent: number;
   orderId: string;
@@ -17,11 +17,11 @@ const compare = (a: Position, b: Position) =>
   a.lastEvent - b.lastEvent || (a.orderId < b.orderId ? -1 : Number(a.orderId > b.orderId));
 
 /**
- * A page of those orders to which something should have happened long ago, the longest idle first. An order whose last event
- * lies as far in the future is among them: a clock that was ahead has written it, and nobody knows how long it is idle.
+ * A page of stuck orders, the longest idle first. Orders whose last event lies equally far in the future are included,
+ * because a wrong clock hides how long they are idle.
  *
  * @param idleMs a stuck order has been idle for longer than this
- * @throws Problem 400 for a cursor that this list did not give
+ * @throws Problem 400 for a cursor that does not belong to this list
  */
 export function stuckPage(
   orders: readonly Order[],
@@ -39,7 +39,7 @@ export function stuckPage(
   return { items, nextCursor: last && left.length > limit ? encode(positionOf(last)) : null };
 }
 
-/** A cursor has 64 characters at most: so the id goes without its hyphens. */
+/** A cursor has at most 64 characters, so the id has no hyphens. */
 const encode = ({ lastEvent, orderId }: Position) =>
   Buffer.from(`${lastEvent}:${orderId.replaceAll('-', '')}`).toString('base64url');
 

@@ -4,15 +4,15 @@ import { retryOnConflict, type StateStore, type Write } from '../../shared/state
 import type { DeadLetter } from '../contract.ts';
 
 export interface DeadLetterStore {
-  /** Keeps a dead letter once. Resolves to whether it was new, when it is written. */
+  /** Saves a dead letter once. Resolves to whether it was new. */
   keep: (letter: DeadLetter) => Promise<boolean>;
   load: (id: string) => Promise<DeadLetter | undefined>;
-  /** Newest first. */
+  /** A page of dead letters, newest first. */
   list: (
     cursor: string | undefined,
     limit: number,
   ) => Promise<{ items: DeadLetter[]; nextCursor: string | null }>;
-  /** Counts that it was sent again; gives it as it is then. */
+  /** Counts a redrive, and returns the updated dead letter. */
   countRedrive: (id: string) => Promise<DeadLetter | undefined>;
 }
 

@@ -6,12 +6,12 @@ export interface OpenOrderStore {
   /** The ids of all open orders. */
   ids: () => Promise<string[]>;
   /**
-   * The writes that put these orders into the sets of open orders, or take them out, to go into the same transaction as
-   * the orders; and those that were not in yet. A final order stays final, but one that goes in must be written along,
-   * so that who makes it final meanwhile comes into conflict.
+   * The writes that add these orders to the sets of open orders or remove them, and the orders that are added. They belong
+   * in the transaction that saves the orders. An added order must be saved too, so that a concurrent final version
+   * conflicts.
    *
-   * @param keys of the sets that have been read
-   * @param read where they are
+   * @param keys the keys of the loaded sets
+   * @param read the loaded sets
    */
   settle: (
     orders: readonly Order[],

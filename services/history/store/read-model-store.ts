@@ -14,26 +14,23 @@ export interface OrderPage {
 }
 
 export interface ReadModelStore {
-  /** Takes a version of an order over, unless a newer one is known. Resolves when it is written. */
+  /** Saves a version of an order, unless a newer one is known. */
   record: (order: Order) => Promise<void>;
-  /**
-   * Takes a version over that comes from the order's stream: what is known of that version is put right, as is whether
-   * the order is open. Resolves when it is written.
-   */
+  /** Saves a version from the order's stream. It also corrects that version of the read model, and whether the order is open. */
   replay: (order: Order) => Promise<void>;
-  /** Orders, newest first, of one customer or of all. With `status` a page may have fewer than `limit`. */
+  /** A page of orders, newest first, of one customer or all. With `status`, a page may have fewer than `limit`. */
   list: (query: {
     customerId: string | undefined;
     status: Order['status'] | undefined;
     cursor: string | undefined;
     limit: number;
   }) => Promise<OrderPage>;
-  /** Ids off the list of all orders, newest first, and the orders that are known by them. */
+  /** A page of ids of all orders, newest first, with the known orders. */
   all: (
     cursor: string | undefined,
     limit: number,
   ) => Promise<{ ids: string[]; orders: Order[]; nextCursor: string | null }>;
-  /** Those that are not final, in no order. As many reads as there are such orders. */
+  /** All open orders in any order. It needs one read per open order. */
   open: () => Promise<Order[]>;
   totals: (customerId: string) => Promise<CustomerTotals>;
 }
@@ -44,15 +41,15 @@ export const totalsKey = (customerId: string) => `totals:${customerId}`;
 export const listOf = (customerId: string) => `customer:${customerId}`;
 export const LIST_OF_ALL = 'all';
 
-/** How far one request looks for orders of a status. */
+/** The maximum of orders that one request scans for a status. */
 const SCAN = { pages: 10, pageSize: 100 };
 
-/** Open orders that are read in one call. */
+/** The open orders per call. */
 const OPEN_AT_ONCE = 500;
 
 /**
- * So long an event waits for others to be written with: lists may be that late, and a call costs more than a document.
- * Milliseconds.
+ * How long events wait for a common batch, in milliseconds, because a call costs more than a document. Lists are late by at
+ * most this.
  */
 const GATHER = 50;
 
@@ -84,7 +81,7 @@ export function readModelStore(state: StateStore): ReadModelStore {
         .filter((order) => mayTurn(order) || replayed.has(order.order_id))
         .map(({ order_id }) => openKeyOf(order_id)),
     );
-    // One read for all kinds of document: this is done for every event.
+    // One read for all documents, because this code runs for every event.
     const stored = await state.getMany<unknown>([
       ...incoming.map(({ order_id }) => orderKey(order_id)),
       ...[...customers].map(totalsKey),
@@ -106,7 +103,7 @@ export function readModelStore(state: StateStore): ReadModelStore {
     );
   }
 
-  /** The writes that put new orders into the lists. */
+  /** The writes that add new orders to the lists. */
   async function listed(orders: Order[]): Promise<Write[]> {
     if (orders.length === 0) return [];
     const byCustomer = new Map<string, string[]>();
@@ -128,7 +125,7 @@ export function readModelStore(state: StateStore): ReadModelStore {
 
   return {
     record: (order) => take({ order, isReplayed: false }),
-    // In the same row, so that the two are not in each other's way.
+    // In the same queue, so that the two do not conflict.
     replay: (order) => take({ order, isReplayed: true }),
 
     async list({ customerId, status, cursor, limit }) {
@@ -138,7 +135,7 @@ export function readModelStore(state: StateStore): ReadModelStore {
         return { items: await load(ids), nextCursor };
       }
       const items: Order[] = [];
-      // Where the list ends now: new orders must not move what the cursors below count from.
+      // The current end of the list, so that new orders do not move the cursors below.
       let position = cursor ?? (await index.page(undefined, 0)).nextCursor;
       for (let page = 0; page < SCAN.pages && position !== null; page++) {
         const { ids, nextCursor } = await index.page(position, SCAN.pageSize);
@@ -176,10 +173,10 @@ export function readModelStore(state: StateStore): ReadModelStore {
   };
 }
 
-/** Whether the order becomes open or ceases to be, as far as that can be told without knowing what it was. */
+/** Whether the order may open or close with this version, without knowledge of the previous one. */
 const mayTurn = (order: Order) => order.version === 1 || !isOpen(order);
 
-/** The orders, as they are now, of which it is to be put right whether they are open. */
+/** The current orders whose membership in the sets of open orders must be corrected. */
 function turnedOf(
   incoming: readonly Order[],
   { known, written, replayed }: { known: Known; written: ReadonlySet<Order>; replayed: ReadonlySet<string> },
@@ -197,7 +194,7 @@ function knownOf(stored: ReadonlyMap<string, Stored<unknown>>, incoming: readonl
   const totals = new Map<string, KeptTotals>();
   for (const order of incoming) {
     const known = stored.get(orderKey(order.order_id))?.value;
-    // What is no order is listed all the same, and gives way to every version.
+    // A document that is not an order is already listed, and every version replaces it.
     if (known !== undefined)
       orders.set(order.order_id, isVersioned(known) ? known : { ...order, version: 0 });
     const counted = stored.get(totalsKey(order.customer_id))?.value;

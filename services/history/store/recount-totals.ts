@@ -7,20 +7,20 @@ import { countedOf, noTotals, totalsOf, type Counted, type KeptTotals } from '..
 import { listOf, orderKey, totalsKey } from './read-model-store.ts';
 
 /**
- * Counts a customer's totals anew from the orders in the customer's list, once in a rebuild.
+ * Counts a customer's totals from the orders in the customer's list, once per rebuild.
  *
- * @throws ConflictError where somebody else has begun to count them
+ * @throws ConflictError if another replica has started a recount
  */
 export type RecountTotals = (customerId: string, rebuild: string) => Promise<void>;
 
 const PAGE = 100;
-/** The end of a count is a short write, but everything that happens to the customer's orders comes between. */
+/** The retries of the last write, which conflicts with every change of the customer's orders. */
 const TRIES = 50;
 
 /**
- * Counting a long list takes longer than its customer's orders stay as they are. So it is marked in the totals that they
- * are counted: from then on, who records an order writes into them how it counts now, in the write that changes the order.
- * What has not changed since the mark may be read at any time.
+ * Recounts the totals while orders change. A mark in the totals announces the recount. From then on, every write of an
+ * order also stores in the totals how the order counts. Orders that have not changed since the mark may be read at any
+ * time.
  */
 export function totalsRecounter(state: StateStore): RecountTotals {
   return async (customerId, rebuild) => {

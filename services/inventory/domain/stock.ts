@@ -1,15 +1,15 @@
 import type { Product } from '../contract.ts';
 
 /**
- * A product and its stock. Always `0 <= reserved <= on_hand`, and what was ever put in is somewhere:
- * `stocked` = available + `reserved` + `sold`, where available = `on_hand` - `reserved`.
+ * A product and its stock. Invariants: `0 <= reserved <= on_hand`, and `stocked` = available + `reserved` + `sold`, where
+ * available = `on_hand` - `reserved`.
  */
 export interface StockedProduct extends Omit<Product, 'available'> {
   sold: number;
-  /** The initial stock and everything restocked since. */
+  /** The initial stock and all restocks. */
   stocked: number;
   low_stock_threshold: number;
-  /** Grows by one with each change of the document. */
+  /** Each change of the document increments it. */
   revision: number;
 }
 
@@ -18,21 +18,21 @@ export interface Line {
   quantity: number;
 }
 
-/** What is known of an order here. It remembers what was said of it, so that it can be said again. */
+/** The reservation of an order. It contains what was published, so that the event can be republished. */
 export interface Reservation {
   order_id: string;
   status: 'RESERVED' | 'REJECTED' | 'SOLD' | 'RELEASED';
-  /** What is set aside, one line a product; none where the order was refused. */
+  /** The reserved lines, one per product; empty for a rejected order. */
   lines: Line[];
-  /** When it was decided whether the order gets its stock. */
+  /** The time of the decision. */
   time: string;
-  /** Why the order was refused; not there: its lines were reserved. */
+  /** The reason of a rejection; absent if the lines were reserved. */
   reason?: string;
-  /** Stays when the order is cancelled after it was paid. */
+  /** The sale. It stays when the order is cancelled after its payment. */
   sale?: { time: string; low: { product_id: string; available: number }[] };
 }
 
-/** What happened to an order; `lines` as the order has them, `at` is when it is decided here. */
+/** A command for an order. `lines` are the lines of the order, `at` is the time of the decision. */
 export interface OrderCommand {
   kind: 'reserve' | 'sell' | 'release';
   order_id: string;
@@ -40,7 +40,7 @@ export interface OrderCommand {
   at: string;
 }
 
-/** A product of the catalogue; `on_hand` is its initial stock. */
+/** A product of the catalogue. `on_hand` is its initial stock. */
 export type NewProduct = Omit<StockedProduct, 'reserved' | 'sold' | 'stocked' | 'revision'>;
 
 export type ProductCommand =
@@ -48,7 +48,7 @@ export type ProductCommand =
   | { kind: 'put'; product_id: string; name: string; unit_price: number; currency?: string | undefined }
   | { kind: 'restock'; product_id: string; quantity: number; operation?: string };
 
-/** What stays of a restock, so that it is done once. */
+/** A record of a restock, so that it is executed once. */
 export interface Restock {
   operation: string;
   product_id: string;
@@ -57,14 +57,14 @@ export interface Restock {
 
 export type Command = OrderCommand | ProductCommand;
 
-/** The documents that a command looks at, by id; one that is not there does not exist. */
+/** The documents that a command reads, by id. Absent documents do not exist. */
 export interface Stock {
   products: ReadonlyMap<string, StockedProduct>;
   reservations: ReadonlyMap<string, Reservation>;
   restocks: ReadonlyMap<string, Restock>;
 }
 
-/** The documents that a command changes, as they are after it. */
+/** The documents that a command changes, after the change. */
 export interface Changes {
   products: StockedProduct[];
   reservation?: Reservation;
@@ -74,7 +74,7 @@ export interface Changes {
 const UNCHANGED: Changes = { products: [] };
 export const DEFAULT_THRESHOLD = 5;
 
-/** What a command does to the stock: all of it or nothing. A command that was applied before changes nothing. */
+/** Applies a command to the stock, completely or not at all. A command that was applied before changes nothing. */
 export function applyCommand(stock: Stock, command: Command): Changes {
   switch (command.kind) {
     case 'reserve':
@@ -90,7 +90,7 @@ export function applyCommand(stock: Stock, command: Command): Changes {
   }
 }
 
-/** The product as everyone sees it. */
+/** The product in the API. */
 export function toProduct(stocked: StockedProduct): Product {
   const { product_id, name, unit_price, currency, on_hand, reserved } = stocked;
   return { product_id, name, unit_price, currency, on_hand, reserved, available: available(stocked) };
@@ -121,7 +121,7 @@ function sell({ products, reservations }: Stock, { order_id, at }: OrderCommand)
     reserved: product.reserved - quantity,
     sold: product.sold + quantity,
   }));
-  // What is available does not change by a sale; what falls, once, is what is on hand.
+  // A sale does not change `available`. Only `on_hand` falls, once.
   const low = after.filter(({ product_id, on_hand, low_stock_threshold: threshold }) => {
     const before = products.get(product_id)?.on_hand ?? 0;
     return before > threshold && on_hand <= threshold;
@@ -135,7 +135,7 @@ function sell({ products, reservations }: Stock, { order_id, at }: OrderCommand)
 
 function release({ products, reservations }: Stock, { order_id, at }: OrderCommand): Changes {
   const reservation = reservations.get(order_id);
-  // The end of the order came before its beginning, which must then find this and reserve nothing.
+  // The order ended before `order.created` arrived. That event must find this reservation, and reserve nothing.
   if (!reservation) return refuse('RELEASED', order_id, at, 'the order ended before its stock was reserved');
   const released: Reservation = { ...reservation, status: 'RELEASED' };
   switch (reservation.status) {
@@ -199,7 +199,7 @@ function refuse(status: 'REJECTED' | 'RELEASED', order_id: string, time: string,
   return { reservation: { order_id, status, lines: [], time, reason }, products: [] };
 }
 
-/** An order may name a product twice; together its lines must not take more than there is. */
+/** Merges lines of the same product, so that together they do not exceed the stock. */
 function onePerProduct(lines: readonly Line[]): Line[] {
   const quantities = new Map<string, number>();
   for (const { product_id, quantity } of lines)
@@ -207,7 +207,7 @@ function onePerProduct(lines: readonly Line[]): Line[] {
   return [...quantities].map(([product_id, quantity]) => ({ product_id, quantity }));
 }
 
-/** @throws Error for lines of a product that is not in the stock: the message is not of the order it names */
+/** @throws Error for a line whose product is not in the stock */
 function move(
   products: Stock['products'],
   lines: readonly Line[],

@@ -13,7 +13,7 @@ import type {
   StockedProduct,
 } from '../domain/stock.ts';
 
-/** The document that a command is about, before and after it. */
+/** The document that a command changes, before and after the command. */
 export interface Step<One> {
   before: One | undefined;
   after: One | undefined;
@@ -21,16 +21,16 @@ export interface Step<One> {
 
 export interface StockStore {
   product: (id: string) => Promise<StockedProduct | undefined>;
-  /** Products in the order of `ids`, without those that do not exist. */
+  /** The products in the order of `ids`. Unknown ids are omitted. */
   products: (ids: readonly string[]) => Promise<Product[]>;
-  /** The newest product first. @throws Problem 400 for a cursor that this list did not give */
+  /** A page of products, newest first. @throws Problem 400 for a cursor that does not belong to this list */
   list: (
     cursor: string | undefined,
     limit: number,
   ) => Promise<{ items: Product[]; nextCursor: string | null }>;
-  /** @throws Error where the command cannot be applied; others that were committed with it are not touched by that */
+  /** @throws Error if the command cannot be applied; other commands of the batch are not affected */
   applyToOrder: (command: OrderCommand) => Promise<Step<Reservation>>;
-  /** @param demand looks at the product that the command would change; what it throws, the caller gets, and nothing changes */
+  /** @param demand checks the product before the change; if it throws, nothing changes */
   applyToProduct: (
     command: ProductCommand,
     demand?: (before: StockedProduct | undefined) => void,
@@ -52,7 +52,7 @@ type Document = StockedProduct | Reservation | Restock;
 
 export function stockStore(state: StateStore): StockStore {
   const index = pagedIndex(state, 'products');
-  // Whatever changes stock goes through here: one read and one transaction for all that waits at the time.
+  // Every change of stock passes here: one read and one transaction per batch of commands.
   const commit = groupCommit<Demanded, Outcome>((batch) => retryOnConflict(() => commitOnce(batch)));
 
   async function commitOnce(batch: Demanded[]): Promise<Outcome[]> {
@@ -66,7 +66,7 @@ export function stockStore(state: StateStore): StockStore {
       else products.set(value.product_id, value);
     const changed = new Map<string, unknown>();
 
-    /** One after the other, each on what those before it left. */
+    /** Applies the commands in order, each to the result of the previous ones. */
     function applyNext({ command, demand }: Demanded): Outcome {
       const documentOf = () =>
         isOrderCommand(command) ? reservations.get(command.order_id) : products.get(command.product_id);
@@ -110,7 +110,7 @@ export function stockStore(state: StateStore): StockStore {
       key,
       value,
       etag: read.get(key)?.etag,
-      // As long as its key: after that the same key is another restock.
+      // As long as the idempotency key. After that, the same key is a new restock.
       ttlSeconds: key.startsWith(restockKey('')) ? KEPT_SECONDS : undefined,
     }));
     const created = writes.filter(({ key, etag }) => !etag && isProductKey(key));
@@ -145,7 +145,7 @@ export function stockStore(state: StateStore): StockStore {
   };
 }
 
-/** @throws Problem 422 where the operation was another restock */
+/** @throws Problem 422 if the operation was a different restock */
 function demandSame({ product_id, quantity }: Omit<Restock, 'operation'>, done: Restock | undefined): void {
   if (done && (done.product_id !== product_id || done.quantity !== quantity)) throw keyReused();
 }

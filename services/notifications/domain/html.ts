@@ -1,4 +1,4 @@
-/** HTML that is safe to send: everything put into it was escaped. */
+/** HTML that is safe to send, because every value in it is escaped. */
 export interface Html {
   readonly html: string;
 }
@@ -17,7 +17,7 @@ const render = (value: string | number | Html | readonly Html[]): string => {
   return String(value).replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 };
 
-/** A template literal in which every value is escaped, except what is such HTML itself. */
+/** A template literal that escapes every value except `Html`. */
 export function html(
   parts: TemplateStringsArray,
   ...values: (string | number | Html | readonly Html[])[]

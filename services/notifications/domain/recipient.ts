@@ -1,4 +1,4 @@
-/** What this service knows of a user: where to write to, and how to address them. */
+/** The address and the name of a user. */
 export interface Addressee {
   user_id: string;
   email: string;
@@ -6,7 +6,7 @@ export interface Addressee {
   version: number;
 }
 
-/** The user is gone; the version keeps late messages from bringing the address back. */
+/** A deleted user. The version keeps late events from restoring the address. */
 export interface Gone {
   user_id: string;
   gone: true;
@@ -19,7 +19,7 @@ export function isGone(recipient: Recipient): recipient is Gone {
   return 'gone' in recipient;
 }
 
-/** Messages come late and twice: only a higher version tells something new. */
+/** Whether an event is newer. Events arrive late and twice. */
 export function isNews(known: Recipient | undefined, told: Recipient): boolean {
   return known === undefined || told.version > known.version;
 }

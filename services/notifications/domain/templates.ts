@@ -4,9 +4,9 @@ import { html, type Html } from './html.ts';
 import type { Addressee } from './recipient.ts';
 
 export interface Mail {
-  /** Nothing that a customer wrote is ever in it: services/decisions/0024-addresses-and-names.md. */
+  /** A fixed text without input of customers (services/decisions/0024-addresses-and-names.md). */
   subject: string;
-  /** A whole document. Plain headings, paragraphs and lists: a mail client's text version of it reads well. */
+  /** A complete document with plain headings, paragraphs and lists, so that the text version reads well. */
   html: string;
 }
 
@@ -16,13 +16,13 @@ export function welcome(recipient: Addressee): Mail {
   return mail('Welcome', recipient, [html`<p>Your account is ready. Log in with ${recipient.email}.</p>`]);
 }
 
-/** What became different: at least one of them. */
+/** The changes of an account, at least one. */
 export interface AccountChange {
   email: boolean;
   password: boolean;
 }
 
-/** @param isPrevious whether the address is the one that the account had before */
+/** @param isPrevious whether the recipient is the previous address of the account */
 export function accountChanged(recipient: Addressee, change: AccountChange, isPrevious: boolean): Mail {
   return mail('Your account has changed', recipient, [
     ...(change.email
@@ -131,8 +131,8 @@ function details({ order_id, items, total, currency }: Order): Html[] {
 }
 
 /**
- * Mail programs make links of what looks like one. What a customer wrote may reach somebody else's address, so it gets
- * spaces of no width where a link would go on.
+ * Prevents links in texts of customers, which may reach another person's address. Mail clients turn text into links, so
+ * zero-width spaces break it.
  */
 function withoutLinks(text: string): string {
   return text.replaceAll(/[.:/@]/g, '$&\u200b');

@@ -3,13 +3,13 @@ import { isNews, type Recipient } from '../domain/recipient.ts';
 
 export interface RecipientStore {
   load: (userId: string) => Promise<Recipient | undefined>;
-  /** Keeps what is told, unless something newer is known already. */
+  /** Saves a recipient, unless a newer version is known. */
   remember: (told: Recipient) => Promise<void>;
 }
 
 const key = (userId: string) => `recipient:${userId}`;
 
-/** The addresses of users, as this service has heard of them. */
+/** The recipients, as the events of `users` describe them. */
 export function recipientStore(state: StateStore): RecipientStore {
   return {
     load: async (userId) => (await state.get<Recipient>(key(userId)))?.value,

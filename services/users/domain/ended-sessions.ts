@@ -1,19 +1,19 @@
 import { CLOCKS_APART_SECONDS } from '../../shared/clocks.ts';
 import type { EndedSessions } from '../contract.ts';
 
-/** Sessions that ended while access tokens of them may still be valid. Times are Unix seconds. */
+/** The ended sessions whose access tokens may still be valid. Times are Unix seconds. */
 export interface EndedList {
-  /** By session id, the time from which on none of its access tokens can be valid. */
+  /** The time when the last access token of a session expires, by session id. */
   sessions: Record<string, number>;
-  /** By user id, the end of all sessions before an epoch. */
+  /** The ends of all sessions before an epoch, by user id. */
   users: Record<string, EndedEpoch>;
-  /** Grows by one each time that the list was full: all tokens of an earlier era are refused. Missing: 0. */
+  /** The era of the list. It grows by one when the list is full, and tokens of earlier eras are rejected. The default is 0. */
   era?: number;
 }
 
 interface EndedEpoch {
   epoch: number;
-  /** The session that goes on. */
+  /** The session that stays valid. */
   except?: string | undefined;
   until: number;
 }
@@ -22,21 +22,18 @@ export type Ending = { session_id: string; until: number } | ({ user_id: string 
 
 export const NONE_ENDED: EndedList = { sessions: {}, users: {} };
 
-/**
- * A token may be signed for a session while it ends, by a request that was under way: its end is listed for as much
- * longer as any request can take. Seconds.
- */
+/** How much longer an end is listed, in seconds. A request in progress may sign a token for a session while it ends. */
 const UNDER_WAY = 120;
 
 /**
- * The time from which on no access token can be valid that was given out before `ended`. Four clocks have a part in it: of who
- * signed the token, who ended the session, who tells of it and who verifies. An entry that stays too long does no harm.
+ * The time when the last access token that was issued before `ended` expires. The clocks of four processes matter: those
+ * that sign, end, list and verify. An entry that stays too long is harmless.
  */
 export function untilWhen(ended: Date, tokenTtlSeconds: number): number {
   return Math.ceil(ended.getTime() / 1000) + tokenTtlSeconds + UNDER_WAY + 2 * CLOCKS_APART_SECONDS;
 }
 
-/** The list with these ends; the very same object where none of them is new. */
+/** The list with these ends. If none of them is new, the result is the same object. */
 export function withEndings(list: EndedList, endings: readonly Ending[], now: Date): EndedList {
   const fresh = endings.filter((ending) => ending.until > seconds(now) && !isListed(list, ending));
   if (fresh.length === 0) return list;
@@ -50,7 +47,7 @@ export function withEndings(list: EndedList, endings: readonly Ending[], now: Da
   return { sessions, users, ...rest };
 }
 
-/** A later epoch includes every earlier one, and whom the earlier one excepted. */
+/** Merges two ends of a user. A later epoch includes every earlier one, and the session that it excepted. */
 function isListed({ sessions, users }: EndedList, ending: Ending): boolean {
   if ('session_id' in ending) return sessions[ending.session_id] !== undefined;
   return (users[ending.user_id]?.epoch ?? -1) >= ending.epoch;
@@ -65,7 +62,7 @@ function unexpired({ sessions, users, ...rest }: EndedList, now: Date): EndedLis
   };
 }
 
-/** What is to be told of it now. */
+/** The list for gateways, without expired entries. */
 export function toldOf(list: EndedList, now: Date): EndedSessions {
   const { sessions, users, era = 0 } = unexpired(list, now);
   const items = [
@@ -79,7 +76,7 @@ export function toldOf(list: EndedList, now: Date): EndedSessions {
   return { items, era };
 }
 
-/** An empty list, and the next era, in which every token is refused that the full list would have named. */
+/** An empty list with the next era, which rejects every token of the full list. */
 export function nextEra({ era = 0 }: EndedList): EndedList {
   return { sessions: {}, users: {}, era: era + 1 };
 }

@@ -1,22 +1,22 @@
-/** Attempts that come before a wait is over are refused. */
+/** The failures of an address. Attempts during the wait are rejected. */
 export interface Wait {
   seconds: number;
   /** RFC 3339. */
   since: string;
 }
 
-/** Everybody mistypes. */
+/** The failures without a wait. */
 const FREE = 5;
 const LONGEST_WAIT_SECONDS = 60;
 
-/** Seconds after the last of that many failures in a row in which nobody may try again: 0, then 1, 2, 4 ... 60. */
+/** The wait in seconds after this many consecutive failures: 0, then 1, 2, 4 ... 60. */
 export function waitAfter(count: number): number {
   return count < FREE ? 0 : Math.min(LONGEST_WAIT_SECONDS, 2 ** (count - FREE));
 }
 
 /**
- * Whole seconds to wait before the next attempt; 0 where it may come now. Never more than the wait itself: by the clock of
- * another replica it may have begun in the future.
+ * Whole seconds until the next attempt is allowed; 0 if it is allowed now. The result never exceeds the wait, although
+ * another replica's clock may be ahead.
  */
 export function secondsToWait(wait: Wait | undefined, now: Date): number {
   if (!wait) return 0;

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Session } from './session.ts';
 
-/** A refresh token taken apart; whether it is genuine only its session's key can tell. */
+/** The parts of a refresh token. Only the key of its session shows whether it is genuine. */
 export interface PresentedToken {
   sessionId: string;
   generation: number;
@@ -9,24 +9,24 @@ export interface PresentedToken {
 }
 
 /**
- * `<session id>.<generation>.<mac>`: opaque to clients. The session keeps only the key of the MAC. A used token is genuine and ends the
- * session; an invented one is not, and ends nothing.
+ * A refresh token is `<session id>.<generation>.<mac>`, opaque to clients. The session stores only the key of the MAC. A
+ * used token is genuine and ends its session. An invented token is not genuine and ends nothing.
  */
 export function refreshTokenOf({ session_id, generation, key }: Session): string {
   return `${session_id}.${generation}.${macOf(session_id, generation, key)}`;
 }
 
-/** One spelling for each token: what could be written in another way is none. */
+/** The only accepted spelling of a token. */
 const FORM = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([1-9]\d{0,8})\.([\w-]{43})$/;
 
-/** `undefined` for what cannot be a refresh token. */
+/** Parses a refresh token; undefined if the form is wrong. */
 export function parseRefreshToken(token: string): PresentedToken | undefined {
   const [, sessionId, generation, mac] = FORM.exec(token) ?? [];
   if (sessionId === undefined || generation === undefined || mac === undefined) return undefined;
   return { sessionId, generation: Number(generation), mac };
 }
 
-/** Whether this session gave out the token, at whatever time. Takes the same time for every wrong MAC. */
+/** Whether this session has issued the token. The comparison takes constant time. */
 export function isGenuine(
   { sessionId, generation, mac }: PresentedToken,
   { session_id, key }: Session,

@@ -1,23 +1,23 @@
 import { epochOf, type Account } from './user.ts';
 
-/** What one login began: the family of all refresh tokens that follow one another from it. */
+/** A session: the family of all refresh tokens of one login. */
 export interface Session {
   session_id: string;
   user_id: string;
-  /** The account's epoch when the session began or was last refreshed. */
+  /** The account's epoch at the login or the last refresh. */
   epoch: number;
   /** The key of the refresh tokens' MACs: 32 random bytes, base64url. */
   key: string;
-  /** Of the only refresh token that still works; grows by one with each refresh. */
+  /** The generation of the only valid refresh token. Each refresh increments it. */
   generation: number;
   created_at: string;
   expires_at: string;
 }
 
-/** However often it is refreshed, a session is over this long after the login. Milliseconds. */
+/** The maximum lifetime of a session, in milliseconds, however often it is refreshed. */
 const LONGEST = 90 * 24 * 3600 * 1000;
 
-/** The session that a login begins. `ttlSeconds` is how long it lasts without a refresh. */
+/** The session after a login. `ttlSeconds` is its lifetime without a refresh. */
 export function begun(
   { session_id, key }: Pick<Session, 'session_id' | 'key'>,
   account: Account,
@@ -49,20 +49,20 @@ function expiry(createdAt: Date, now: Date, ttlSeconds: number): string {
   return new Date(Math.min(now.getTime() + ttlSeconds * 1000, createdAt.getTime() + LONGEST)).toISOString();
 }
 
-/** Seconds until the session expires; 0 where it has. No more than it can last, whatever clock has written its end. */
+/** Seconds until the session expires, or 0. The result never exceeds the lifetime, even if another clock was ahead. */
 export function secondsLeft({ expires_at }: Session, now: Date): number {
   return Math.floor(Math.min(LONGEST, Math.max(0, Date.parse(expires_at) - now.getTime())) / 1000);
 }
 
-/** Whether the session is the account's, has not expired, and is of the account's epoch or excepted from its end. */
+/** Whether the session belongs to the account, has not expired, and is of the account's epoch or excepted from its end. */
 export function isOpen(session: Session, account: Account, now: Date): boolean {
   if (session.user_id !== account.user_id || secondsLeft(session, now) === 0) return false;
   return session.epoch >= epochOf(account) || session.session_id === account.sessions_ended?.except;
 }
 
 /**
- * What becomes of a refresh token whose MAC is right. An older generation was used up by a refresh: either its owner or
- * whoever took it from them has come second, and nobody can tell which (RFC 9700, 4.14.2).
+ * Decides about a refresh token with a valid MAC. An older generation was used before, by the owner or by a thief. Nobody
+ * can tell which, so the session ends (RFC 9700, 4.14.2).
  */
 export function decide(
   session: Session,

@@ -1,20 +1,20 @@
 import type { JWK } from 'jose';
 import { CLOCKS_APART_SECONDS } from '../../shared/clocks.ts';
 
-/** A private key, and when its turn to sign begins. It goes on until the next one's does. */
+/** A private key, and the time from which it signs, until the next key does. */
 export interface SigningKey {
   jwk: JWK;
   signs_from: string;
 }
 
-/** A copy of the keys is used for this long before it is read anew. Seconds. */
+/** How long a copy of the keys is used before it is loaded again. Seconds. */
 export const KNOWN_FOR = 30;
-/** A new key is public this long before it signs: every replica and gateway knows it by then. Seconds. */
+/** How long a new key is public before it signs, so that every replica and gateway knows it. Seconds. */
 export const PUBLIC_BEFORE = 120;
 
 /**
- * Whether it is time for a new key. A turn that begins later than any clock explains was set by one that was wrong: waiting for it
- * would end the taking of turns.
+ * Whether a new key is due. A start later than any clock difference explains comes from a wrong clock. It must not block
+ * the rotation.
  */
 export function isNewKeyDue(keys: readonly SigningKey[], now: Date, rotationSeconds: number): boolean {
   const newest = keys.at(-1);
@@ -23,7 +23,7 @@ export function isNewKeyDue(keys: readonly SigningKey[], now: Date, rotationSeco
   return age >= rotationSeconds || age < -(PUBLIC_BEFORE + CLOCKS_APART_SECONDS);
 }
 
-/** The keys without those of which no valid token can be left. */
+/** The keys, without those whose tokens have all expired. */
 export function withoutRetired(
   keys: readonly SigningKey[],
   now: Date,
@@ -31,16 +31,16 @@ export function withoutRetired(
 ): readonly SigningKey[] {
   const isRetired = (_: SigningKey, position: number) => {
     const next = keys[position + 1];
-    // A replica may sign with the old key for as long as its copy of the keys is old, or its clock behind ours.
+    // A replica may sign with the old key while its copy of the keys is old, or its clock is behind.
     const last = KNOWN_FOR + tokenTtlSeconds + 2 * CLOCKS_APART_SECONDS;
     return next !== undefined && secondsSince(next, now) > last;
   };
   return keys.filter((key, position) => !isRetired(key, position));
 }
 
-/** The key whose turn it is. @throws Error where there are no keys */
+/** The key that signs now. @throws Error without keys */
 export function signerAt(keys: readonly SigningKey[], now: Date): SigningKey {
-  // Where no turn has begun, another replica, whose clock is ahead, has just made the first key.
+  // If no key has started yet, a replica whose clock is ahead has just created the first one.
   const signer = keys.findLast((key) => secondsSince(key, now) >= 0) ?? keys[0];
   if (!signer) throw new Error('there is no signing key');
   return signer;

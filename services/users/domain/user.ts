@@ -1,34 +1,34 @@
 import type { User } from '../contract.ts';
 
-/** The end of all sessions that are of an earlier epoch. */
+/** The end of all sessions of earlier epochs. */
 export interface SessionsEnded {
   epoch: number;
   at: string;
-  /** The session in which the user changed the password goes on. */
+  /** The session in which the user changed the password, which stays valid. */
   except?: string | undefined;
 }
 
-/** What the owner is to be told of a version by e-mail, because somebody else may have made it. */
+/** The changes of a version that the owner must learn by e-mail, because somebody else may have made them. */
 export interface Notice {
   previous_email?: string;
   password_changed?: true;
 }
 
-/** An account as it is stored. */
+/** An account in the state store. */
 export interface Account extends User {
   /** argon2id, in PHC string form. */
   password_hash: string;
-  /** The operation that made it, where it was made with an Idempotency-Key. */
+  /** The operation that created the account, if the request had an Idempotency-Key. */
   operation?: string | undefined;
-  /** Of this version. */
+  /** The time of this version. */
   notice?: Notice;
-  /** The last time that sessions ended together; never so far where it is missing. */
+  /** The last end of all sessions; absent if there was none. */
   sessions_ended?: SessionsEnded;
   version: number;
   changed_at: string;
 }
 
-/** What stays of an account: nothing that tells of the person. */
+/** The rest of an erased account, without personal data. */
 export interface ErasedAccount {
   user_id: string;
   erased: true;
@@ -50,14 +50,14 @@ export function registered(details: Omit<Account, 'version' | 'changed_at'>, at:
   return { ...details, version: 1, changed_at: at };
 }
 
-/** Grows by one each time that the sessions of the account end together. */
+/** The epoch. It grows by one each time all sessions of the account end. */
 export function epochOf(document: UserDocument): number {
   return document.sessions_ended?.epoch ?? 0;
 }
 
 /**
- * The account with these changes; the very same object where nothing is different. A new password ends all sessions
- * but `session`.
+ * Applies these changes. Without a difference, the result is the same object. A new password ends all sessions except
+ * `session`.
  */
 export function changed(account: Account, changes: Changes, at: string, session?: string): Account {
   const {
@@ -85,14 +85,14 @@ export function changed(account: Account, changes: Changes, at: string, session?
   };
 }
 
-/** What is left after the account is deleted. Its version outdates every earlier message. */
+/** The rest of a deleted account. Its version is higher than that of every earlier event. */
 export function erased(account: Account, at: string): ErasedAccount {
   const { user_id, version } = account;
   const sessionsEnded = { epoch: epochOf(account) + 1, at };
   return { user_id, erased: true, sessions_ended: sessionsEnded, version: version + 1, changed_at: at };
 }
 
-/** The user without what nobody may see. */
+/** The public fields of a user. */
 export function publicUser({ user_id, email, name, role }: Account): User {
   return { user_id, email, name, role };
 }
@@ -101,7 +101,7 @@ export function isErased(document: UserDocument): document is ErasedAccount {
   return 'erased' in document;
 }
 
-/** What there is to say of this version of a user; it follows from the document alone. */
+/** The event of this version, derived from the document alone. */
 export function messageOf(document: UserDocument) {
   const { user_id, version } = document;
   if (isErased(document)) return { type: 'user.deleted' as const, data: { user_id, version } };

@@ -4,34 +4,34 @@ import { ConflictError } from '../../shared/sidecar-call.ts';
 import { retryOnConflict, type StateStore, type Write } from '../../shared/state.ts';
 import { secondsToWait, waitAfter, type Wait } from '../domain/login-throttle.ts';
 
-/** Somebody tries a password. */
+/** An attempt to log in. */
 export interface Attempt {
   email: string;
-  /** Of the account with this address; the nil UUID where there is none. */
+  /** The account of this address, or the nil UUID. */
   userId: string;
-  /** Where from; not known for calls that began inside. */
+  /** The network of the client; undefined for calls from inside the system. */
   network: string | undefined;
 }
 
 /**
- * Slows down who tries passwords at one address, whether it has an account or not. A network from which the account's owner has
- * logged in before is counted by itself, so that failures from elsewhere do not keep the owner out:
- * services/decisions/0023-login-throttle.md.
+ * Slows down password guessing per address, whether it has an account or not. A network from which the owner has logged in
+ * before is counted separately, so that other failures do not lock the owner out
+ * (services/decisions/0023-login-throttle.md).
  */
 export interface LoginThrottle {
   /**
    * @returns whether there were failures
-   * @throws Problem 429 while the next attempt has to wait
+   * @throws Problem 429 while attempts are throttled
    */
   demandOpen: (attempt: Attempt) => Promise<boolean>;
   /** @returns seconds until the next attempt */
   countFailure: (attempt: Attempt) => Promise<number>;
   forget: (attempt: Attempt) => Promise<void>;
-  /** The owner of the account has been here. */
+  /** Remembers the network of the account's owner. */
   know: (owner: Pick<Attempt, 'userId' | 'network'>) => Promise<void>;
 }
 
-/** Failures count as in a row until nobody has failed for this long. */
+/** How long a failure counts after the last one. */
 const FORGOTTEN_AFTER_SECONDS = 3_600;
 const KNOWN_FOR_SECONDS = 90 * 24 * 3_600;
 
@@ -54,7 +54,7 @@ interface Failures {
   count: number;
 }
 
-/** All times here end by the store's clock, the only one that replicas share. */
+/** All these times use the clock of the store, because the replicas share no other clock. */
 export function loginThrottle({ state, now }: { state: StateStore; now: () => Date }): LoginThrottle {
   async function keysOf(attempt: Attempt) {
     const isKnown = attempt.network !== undefined && (await state.get(knownKey(attempt))) !== undefined;
@@ -91,7 +91,7 @@ export function loginThrottle({ state, now }: { state: StateStore; now: () => Da
           },
         ];
         const next: Wait = { seconds, since: now().toISOString() };
-        // SQLite counts whole seconds: with its own time a wait could be over at once.
+        // SQLite counts whole seconds, so its own expiry could end a wait at once.
         if (seconds > 0)
           writes.push({ op: 'put', key: waitKey, value: next, etag: wait?.etag, ttlSeconds: seconds + 1 });
         await state.write(...writes);
@@ -108,7 +108,7 @@ export function loginThrottle({ state, now }: { state: StateStore; now: () => Da
       if (owner.network === undefined || (await state.get(knownKey(owner)))) return;
       const mark: Write = { op: 'put', key: knownKey(owner), value: {}, ttlSeconds: KNOWN_FOR_SECONDS };
       await state.write(mark).catch((error: unknown) => {
-        // Another login from there was first.
+        // A concurrent login from this network was saved first.
         if (!(error instanceof ConflictError)) throw error;
       });
     },

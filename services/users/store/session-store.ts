@@ -20,28 +20,28 @@ import type { SessionsEnded } from '../domain/user.ts';
 export interface SessionStore {
   load: (sessionId: string) => Promise<Stored<Session> | undefined>;
   add: (session: Session) => Promise<void>;
-  /** @throws ConflictError where the session was refreshed or has ended meanwhile */
+  /** @throws ConflictError if the session was refreshed or ended meanwhile */
   replace: (loaded: Stored<Session>, next: Session) => Promise<void>;
   /**
-   * Takes the session away and lists it as ended, both or none.
+   * Deletes the session and lists it as ended, in one transaction.
    *
-   * @returns whether there was such a session
-   * @throws Problem 503, having changed nothing, where the store is away or too busy
+   * @returns whether the session existed
+   * @throws Problem 503 if the store is unavailable or overloaded; then nothing has changed
    */
   end: (sessionId: string) => Promise<boolean>;
-  /** Lists all sessions of the user before an epoch as ended. Doing it again changes nothing. @throws as `end` does */
+  /** Lists all sessions of the user before an epoch as ended. A repetition changes nothing. @throws as `end` does */
   endAll: (userId: string, ended: SessionsEnded) => Promise<void>;
-  /** All that ended while access tokens of them may still be valid. */
+  /** The ended sessions whose access tokens may still be valid. */
   ended: () => Promise<EndedSessions>;
   /**
-   * The era of tokens that are signed now. To be asked for before the account is read: a token of this era must not be of an
-   * epoch that ended in the one before (services/decisions/0021-full-list-of-ended-sessions.md).
+   * The era of new tokens. Callers load it before the account, so that no token of this era belongs to an epoch that ended
+   * in the previous era (services/decisions/0021-full-list-of-ended-sessions.md).
    */
   era: () => Promise<number>;
 }
 
 const ENDED = 'ended-sessions';
-/** The list's era by itself, which every login and refresh reads. */
+/** The document of the era, which every login and refresh reads. */
 const ERA = 'token-era';
 
 interface TokenEra {
@@ -50,7 +50,7 @@ interface TokenEra {
 
 const sessionKey = (sessionId: string) => `session:${sessionId}`;
 
-/** Gateways read all of it every second. Some 60 bytes each. What would be more begins a new era. */
+/** The maximum length of the list, which gateways read every second. A full list starts a new era. */
 const ENDED_AT_MOST = 20_000;
 
 export function sessionStore({
@@ -73,7 +73,7 @@ export function sessionStore({
       ttlSeconds: Math.max(1, secondsLeft(session, now())),
     });
 
-  /** In one transaction: a session that is only listed would work again when its entry goes. */
+  /** In one transaction, because a session that is only listed would work again when its entry expires. */
   const commit = groupCommit<Ending, boolean>(async (endings) => {
     const attempt = async () => {
       const stored = await state.get<EndedList>(ENDED);
@@ -96,11 +96,11 @@ export function sessionStore({
           { audit: 'token-era', era: next.era },
           'too many ended sessions: all access tokens must be refreshed',
         );
-      // Of two that end the same session at once, one has ended it.
+      // If two requests end the same session, only one counts.
       return endings.map((ending) => 'session_id' in ending && found.delete(sessionKey(ending.session_id)));
     };
     return retryOnConflict(attempt).catch((error: unknown) => {
-      // Whoever asked for this must not take it for a race over their own document.
+      // Callers must not take this conflict for one of their own document.
       throw error instanceof ConflictError ? unavailable() : error;
     });
   });

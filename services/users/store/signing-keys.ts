@@ -10,19 +10,19 @@ import {
   type SigningKey,
 } from '../domain/signing-key.ts';
 
-/** The keys, newest last; never empty. */
+/** The keys, newest last. The list is never empty. */
 export type SigningKeys = () => Promise<readonly SigningKey[]>;
 
 const KEYS = 'signing-keys';
-/** Milliseconds between two tries to read the keys while the store is down. */
+/** The pause between two attempts to load the keys. Milliseconds. */
 const TRY_AGAIN_AFTER = 1_000;
 
 /**
- * The private keys, the same in every replica. They take turns without a job: whoever reads them and finds the newest
- * one too old adds the next.
+ * The private keys, which all replicas share. A replica that finds the newest key too old adds the next one, so the
+ * rotation needs no job.
  *
- * @param deps.clock monotonic, in milliseconds
- * @param deps.rotationSeconds how long a key's turn to sign lasts
+ * @param deps.clock monotonic milliseconds
+ * @param deps.rotationSeconds how long a key signs
  */
 export function signingKeys(deps: {
   state: StateStore;

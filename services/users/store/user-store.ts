@@ -5,21 +5,21 @@ import type { StateStore, Stored, Write } from '../../shared/state.ts';
 import { isErased, type Account, type UserDocument } from '../domain/user.ts';
 
 export interface UserStore {
-  /** Also what is left of an erased account. */
+  /** Loads an account, including the rest of an erased one. */
   load: (userId: string) => Promise<Stored<UserDocument> | undefined>;
   /** The id of the account with this address. */
   ownerOf: (email: string) => Promise<string | undefined>;
-  /** The id of the account that this operation made within the last day. */
+  /** The id of the account that this operation has created within the last day. */
   madeBy: (operation: string) => Promise<string | undefined>;
-  /** @throws ConflictError where the address was taken, the operation was done, or another account was added meanwhile */
+  /** @throws ConflictError if the address was taken, the operation was done, or another account was added meanwhile */
   add: (account: Account) => Promise<void>;
   /**
-   * Puts the next version in the place of the one that was loaded; an address it no longer has is free again.
+   * Replaces the loaded version. An address that the account no longer has becomes free.
    *
-   * @throws ConflictError where the account was changed or the address was taken meanwhile
+   * @throws ConflictError if the account was changed or the address was taken meanwhile
    */
   replace: (loaded: Stored<Account>, next: UserDocument) => Promise<void>;
-  /** A page of accounts, newest first. Erased ones are left out, so it may be shorter than `limit`. */
+  /** A page of accounts, newest first. Erased accounts are omitted, so a page may have fewer than `limit`. */
   list: (
     cursor: string | undefined,
     limit: number,
@@ -27,12 +27,12 @@ export interface UserStore {
 }
 
 const userKey = (userId: string) => `user:${userId}`;
-/** Addresses are hashed so that keys, which end up in logs and traces of the sidecar, tell nothing of people. */
+/** Addresses are hashed, because keys appear in logs and traces of the sidecar. */
 const emailKey = (email: string) => `email:${createHash('sha256').update(email).digest('hex')}`;
 
 const operationKey = (operation: string) => `registration:${operation}`;
 
-/** Names the account that an address, or an operation, belongs to. */
+/** The account that an address or an operation refers to. */
 interface Pointer {
   user_id: string;
 }
@@ -43,7 +43,7 @@ const claimEmail = (email: string, userId: string): Write => ({
   value: { user_id: userId } satisfies Pointer,
 });
 
-/** By it a second replica, or one after a crash, finds the account again. It ends with the key. */
+/** The document by which a second replica, or a retry after a crash, finds the account. It expires with the key. */
 const remember = (operation: string, userId: string): Write => ({
   op: 'put',
   key: operationKey(operation),
@@ -51,7 +51,7 @@ const remember = (operation: string, userId: string): Write => ({
   ttlSeconds: KEPT_SECONDS,
 });
 
-/** Accounts, and beside them one document for each address, which makes addresses unique. */
+/** The accounts, and one document per address, which makes addresses unique. */
 export function userStore(state: StateStore): UserStore {
   const index = pagedIndex(state, 'users');
 
@@ -60,7 +60,7 @@ export function userStore(state: StateStore): UserStore {
     return found ? [{ op: 'delete', key: emailKey(email), etag: found.etag }] : [];
   }
 
-  /** The answer to the registration tells of the person. */
+  /** The stored reply of the registration contains personal data. */
   async function forgetAnswer(operation: string): Promise<Write[]> {
     const key = recordKey(operation);
     const found = await state.get(key);
@@ -87,7 +87,7 @@ export function userStore(state: StateStore): UserStore {
       const email = isErased(next) ? undefined : next.email;
       const writes: Write[] = [{ op: 'put', key: userKey(next.user_id), value: next, etag }];
       if (email !== old) writes.push(...(await releaseEmail(old)));
-      // Accounts of earlier versions have the operation's id.
+      // Accounts of earlier versions use the id of the operation.
       if (isErased(next)) writes.push(...(await forgetAnswer(operation)));
       if (email !== undefined && email !== old) writes.push(claimEmail(email, next.user_id));
       await state.write(...writes);
