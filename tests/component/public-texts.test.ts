@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { ABOUT } from '../../services/gateway/api.ts';
+import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
+import { openApi } from '../../services/shared/openapi.ts';
+
+const OPERATIONS = DESCRIPTIONS.flatMap(({ api }) => Object.entries(api));
+const VERBS =
+  /^(Cancel|Create|Delete|Erase|Exchange|Get|List|Log|Place|Rebuild|Redrive|Refund|Register|Restock|Set|Stop|Stream|Update)\b/;
+const MOST_WORDS = 25;
+
+const sentencesOf = (text: string) =>
+  text.split(/(?<=[.!?])\s+|\n\n|\n- /).map((one) => one.replaceAll(/\s+/g, ' ').trim());
+const isLong = (sentence: string) => sentence.split(' ').length > MOST_WORDS;
+
+describe('the texts of the API', () => {
+  it.each(OPERATIONS)('begin with a verb and end without a period in the summary of %s', (_, { summary }) => {
+    expect(summary).toMatch(VERBS);
+    expect(summary).not.toMatch(/\.$/);
+  });
+
+  it('are whole sentences when they describe a problem', () => {
+    const texts = OPERATIONS.flatMap(([, { problems = {} }]) =>
+      Object.values(problems).map(({ when }) => when),
+    );
+    expect(texts.filter((text) => !/^[A-Z`].*\.$/.test(text))).toEqual([]);
+  });
+
+  it('have short sentences', () => {
+    const texts = OPERATIONS.flatMap(([, { summary, description = '', problems = {} }]) => [
+      summary,
+      description,
+      ...Object.values(problems).map(({ when }) => when),
+    ]);
+    expect([ABOUT, ...texts].flatMap(sentencesOf).filter(isLong)).toEqual([]);
+  });
+
+  it('contain the description of an operation beside its summary', () => {
+    const paths = openApi(DESCRIPTIONS, 'world')['paths'] as Record<string, Record<string, object>>;
+    expect(paths['/api/users/{id}']?.['put']).toMatchObject({
+      summary: 'Update a user',
+      description: expect.stringContaining('`current_password`') as string,
+    });
+  });
+});
