@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { dirname, join, normalize, sep } from 'node:path';
+import { textOf } from './paths.ts';
 
 /** What a change of files under the root asks for. */
 export interface Consequence {
@@ -41,12 +41,4 @@ function importsOf(root: string, file: string, found = new Set<string>()): Set<s
   for (const [, target = ''] of textOf(join(root, file)).matchAll(/(?:from|import|import\()\s*'(\.[^']+)'/g))
     importsOf(root, normalize(join(dirname(file), target)).replaceAll(sep, '/'), found);
   return found;
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }

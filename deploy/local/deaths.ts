@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { endOf, lastWords } from './last-words.ts';
-import { root } from './paths.ts';
+import { root, textOf } from './paths.ts';
 import type { App } from './template.ts';
 
 const daprLogs = join(root, '.dapr', 'logs');
@@ -15,17 +15,22 @@ const daprLogs = join(root, '.dapr', 'logs');
 export function watchForDeaths(apps: readonly App[]): () => void {
   const old = new Set(logs());
   return () => {
-    const begun = logs().filter((file) => !old.has(file));
+    // Each is read once: all of them are looked at ten times per second while services start.
+    const begun = logs().flatMap((file) =>
+      old.has(file) ? [] : [{ file, text: textOf(join(daprLogs, file)) }],
+    );
     for (const { appID, daprHTTPPort } of apps) {
       const sidecar = begun.find(
-        (file) =>
+        ({ file, text }) =>
           file.startsWith(`${appID}_daprd_`) &&
           // daprd's port is in the first line.
-          textOf(file).slice(0, 500).includes(`HTTP Port: ${daprHTTPPort}.`),
+          text.slice(0, 500).includes(`HTTP Port: ${daprHTTPPort}.`),
       );
       if (!sidecar) continue;
       // Its log is begun after that of its sidecar; the names end with the time.
-      const service = begun.find((file) => file >= sidecar.replace('_daprd_', '_app_') && isOf(appID, file));
+      const service = begun.find(
+        ({ file }) => file >= sidecar.file.replace('_daprd_', '_app_') && isOf(appID, file),
+      );
       if (service) demandAlive(appID, service);
       demandAlive(`${appID}'s sidecar`, sidecar);
     }
@@ -34,8 +39,7 @@ export function watchForDeaths(apps: readonly App[]): () => void {
 
 const isOf = (appID: string, file: string) => file.startsWith(`${appID}_app_`);
 
-function demandAlive(who: string, file: string): void {
-  const text = textOf(file);
+function demandAlive(who: string, { file, text }: { file: string; text: string }): void {
   const end = endOf(text);
   if (end === undefined) return;
   throw new Error(
@@ -50,13 +54,5 @@ function logs(): string[] {
     return readdirSync(daprLogs).toSorted();
   } catch {
     return [];
-  }
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(join(daprLogs, file), 'utf8');
-  } catch {
-    return '';
   }
 }

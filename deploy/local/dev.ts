@@ -3,18 +3,14 @@ import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { join, sep } from 'node:path';
 import { orStop } from '../../services/shared/run.ts';
-import { argumentsOf } from './arguments.ts';
+import { askedSystem } from './asked-system.ts';
 import { consequenceOf } from './changes.ts';
-import { dataFolders } from './data-folders.ts';
 import { explained } from './explained.ts';
 import { demandAlone } from './one-start.ts';
 import { root } from './paths.ts';
 import { demandFreeForServices } from './ports.ts';
 import { prepare } from './prepare.ts';
-import { profileOf } from './profiles.ts';
-import { settings } from './settings.ts';
 import { startSystem, type RunningSystem } from './system.ts';
-import { readTemplate } from './template.ts';
 import { sayWhere } from './where.ts';
 
 /**
@@ -22,11 +18,7 @@ import { sayWhere } from './where.ts';
  * start anew; sidecars and everything else keep running. `dapr run` cannot do that, so the processes are started one by one.
  */
 
-const { profile, offset } = await orStop(process, () => {
-  const { profile: name } = argumentsOf({ profile: { type: 'string' } });
-  return { profile: profileOf(name), offset: settings(readTemplate()).PORT_OFFSET ?? 0 };
-});
-const { dataDir, logDir } = await orStop(process, () => dataFolders(offset, profile?.name));
+const { profile, offset, dataDir, logDir } = await orStop(process, askedSystem);
 
 let system: RunningSystem | undefined;
 let stopping = false;

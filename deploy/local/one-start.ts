@@ -1,5 +1,6 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { textOf } from './paths.ts';
 import { commandOf } from './port-holder.ts';
 
 /**
@@ -27,19 +28,11 @@ export function demandAlone(dataDir: string): void {
 }
 
 function ownerOf(file: string): number | undefined {
-  const pid = Number(readOrEmpty(file));
+  const pid = Number(textOf(file));
   if (!Number.isInteger(pid) || pid < 1 || pid === process.pid || !isAlive(pid)) return undefined;
   // After a power cut another program may have got its number.
   const command = commandOf(pid);
   return command === undefined || /\b(start|dev)\.(js|ts)\b/.test(command) ? pid : undefined;
-}
-
-function readOrEmpty(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 function isAlive(pid: number): boolean {

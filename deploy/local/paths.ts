@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,6 +37,15 @@ function ancestorWith(file: string, directory: string): string {
   if (existsSync(join(directory, file))) return directory;
   if (dirname(directory) === directory) throw new Error(`no parent folder of this program contains ${file}`);
   return ancestorWith(file, dirname(directory));
+}
+
+/** The text of a file; '' if the file cannot be read, for example because its process has ended. */
+export function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** Makes a folder where it is missing, for its owner alone, and gives its path. */

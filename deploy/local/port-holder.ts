@@ -13,7 +13,7 @@ export function holderOf(port: number): string | undefined {
     const isHolder = open.some((fd) => sockets.has(read(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? ''));
     if (!isHolder) continue;
     const folder = read(() => readlinkSync(`/proc/${pid}/cwd`));
-    const name = commandOf(Number(pid)) ?? 'a program';
+    const name = commandOf(Number(pid))?.slice(0, COMMAND_LENGTH) ?? 'a program';
     return `${name} (process ${pid}${folder ? `, in ${folder}` : ''})`;
   }
   return undefined;
@@ -28,13 +28,13 @@ export function isClosing(port: number): boolean {
   return rows.length > 0 && rows.every(([, , , state]) => state === TIME_WAIT);
 }
 
-/** With its first arguments. */
+/** A message names a program with its first arguments. */
 const COMMAND_LENGTH = 120;
 
 /** The command line of a process; undefined where it is over, or nothing tells. */
 export function commandOf(pid: number): string | undefined {
   const text = read(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
-  return text?.replaceAll('\0', ' ').trim().slice(0, COMMAND_LENGTH) || undefined;
+  return text?.replaceAll('\0', ' ').trim() || undefined;
 }
 
 /** The sockets at this port, as links in /proc name them: the one that listens, else those of connections. */

@@ -1,10 +1,9 @@
 import { Listr } from 'listr2';
 import { relative } from 'node:path';
 import { orStop } from '../../services/shared/run.ts';
-import { argumentsOf } from './arguments.ts';
+import { askedSystem } from './asked-system.ts';
 import { isUp } from './app-processes.ts';
 import type { Dapr } from './dapr.ts';
-import { dataFolders } from './data-folders.ts';
 import { watchForDeaths } from './deaths.ts';
 import { explained } from './explained.ts';
 import { adminEnv, adminOf, partsOf, type Part } from './infrastructure.ts';
@@ -13,23 +12,17 @@ import { root } from './paths.ts';
 import { demandFreeForServices, portsAt } from './ports.ts';
 import { prepare, type Prepared } from './prepare.ts';
 import { start, waitFor, type Running } from './processes.ts';
-import { profileOf } from './profiles.ts';
 import { speaksRedis } from './redis.ts';
 import { speaksGrpc } from './scheduler.ts';
 import { secretsIn } from './secrets.ts';
-import { settings } from './settings.ts';
 import { readTemplate, renderTemplate } from './template.ts';
 import { sayWhere } from './where.ts';
 import { answersAsZipkin } from './zipkin.ts';
 
 /** `npm start`: brings everything up around the real `dapr run -f .`, and takes all of it down again on Ctrl-C. */
 
-const { profile, offset } = await orStop(process, () => {
-  const { profile: name } = argumentsOf({ profile: { type: 'string' } });
-  return { profile: profileOf(name), offset: settings(readTemplate()).PORT_OFFSET ?? 0 };
-});
+const { profile, offset, dataDir, logDir } = await orStop(process, askedSystem);
 const ports = portsAt(offset);
-const { dataDir, logDir } = await orStop(process, () => dataFolders(offset, profile?.name));
 const api = `http://localhost:${8080 + offset}`;
 
 /** Everything that was started, in order; it ends the other way round. */

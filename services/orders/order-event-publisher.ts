@@ -18,7 +18,7 @@ export function createOrderEventPublisher(
 }
 
 /** The published form of one event. It depends on the stream alone, so that a repeated publish carries the same event. */
-export function toCloudEvent({ order_id, events }: OrderDocument, version: number): CloudEvent {
+function toCloudEvent({ order_id, events }: OrderDocument, version: number): CloudEvent {
   const upTo = events.slice(0, version);
   const event = upTo.at(-1);
   if (event?.version !== version) throw new Error(`order ${order_id} has no version ${version}`);

@@ -76,7 +76,7 @@ export function createPlaceOrder(deps: {
     const priced = priceOrder(draft, await fetchProducts(draft));
     const document = await scheduleWatchdog(newDocument(requestHash, request, priced));
     try {
-      await store.create(document);
+      await store.save(document, undefined);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
       // Another replica handled the same idempotency key at the same time.

@@ -40,8 +40,6 @@ export async function prepareService<Config extends BaseConfig>(
 
 /**
  * Runs a service that has one port: prepares it, builds its app, and listens until SIGTERM or SIGINT.
- *
- * @param build makes the app; its error ends the process with 1, and its message goes to standard error
  */
 export async function runService<Config extends BaseConfig>(
   process: NodeJS.Process,
@@ -50,7 +48,7 @@ export async function runService<Config extends BaseConfig>(
   build: (deps: ServiceDeps, config: Config) => Express | Promise<Express>,
 ): Promise<void> {
   const { config, deps, onStop } = await prepareService(process, service, schema);
-  const app = await orStop(process, () => build(deps, config));
+  const app = await build(deps, config);
   const server = await listen(app, config.APP_PORT, config.APP_HOST);
   deps.log.info({ port: config.APP_PORT }, 'listening');
   onStop([() => closeServer(server)]);

@@ -36,7 +36,7 @@ export async function storeOrders(
   await Promise.all([
     writeBack(system, 'orders', async (state) => {
       const store = createOrderStore(state);
-      for (const stream of streams) await store.create({ ...stream, request_hash: 'stored' });
+      for (const stream of streams) await store.save({ ...stream, request_hash: 'stored' }, undefined);
     }),
     writeBack(system, 'history', async (state) => {
       const { record } = readModelStore(state);
@@ -78,7 +78,7 @@ export async function storeWaitingOrders(
     const store = createOrderStore(state);
     for (const [number, order_id] of ids.entries()) {
       const events = append([], [created(customerId, number)], new Date().toISOString());
-      await store.create({ order_id, events, payment, request_hash: 'stored' });
+      await store.save({ order_id, events, payment, request_hash: 'stored' }, undefined);
     }
   });
   return ids;

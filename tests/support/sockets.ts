@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { textOf } from '../../deploy/local/paths.ts';
+import { commandOf as commandLineOf } from '../../deploy/local/port-holder.ts';
 
 /** Where a process takes connections, or UDP packets: `127.0.0.1:8080`. */
 export interface Listener {
@@ -33,25 +35,25 @@ export function listenersOf(pid: number): Listener[] {
   });
 }
 
-const firstEphemeral = () => parseInt(read('/proc/sys/net/ipv4/ip_local_port_range'), 10);
+const firstEphemeral = () => parseInt(textOf('/proc/sys/net/ipv4/ip_local_port_range'), 10);
 
 /** The process and all that came from it, as far as they still live. */
 export function descendantsOf(pid: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
     // The name of the program, in brackets, may have blanks.
-    const [, parent] = /\) \S (\d+) /.exec(/^\d+$/.test(name) ? read(`/proc/${name}/stat`) : '') ?? [];
+    const [, parent] = /\) \S (\d+) /.exec(/^\d+$/.test(name) ? textOf(`/proc/${name}/stat`) : '') ?? [];
     if (parent) children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(name)]);
   }
   const from = (one: number): number[] => [one, ...(children.get(one) ?? []).flatMap(from)];
   return from(pid);
 }
 
-/** The command line of a process. */
-export const commandOf = (pid: number): string => read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
+/** The command line of a process; '' if it has ended. */
+export const commandOf = (pid: number): string => commandLineOf(pid) ?? '';
 
 /** The environment that a process was started with. */
-export const environmentOf = (pid: number): string => read(`/proc/${pid}/environ`);
+export const environmentOf = (pid: number): string => textOf(`/proc/${pid}/environ`);
 
 function socketsOf(pid: number): string[] {
   try {
@@ -71,15 +73,6 @@ function addressOf(hex: string): string {
   const groups = Array.from({ length: 8 }, (_, group) => bytes.slice(2 * group, 2 * group + 2).join(''));
   const text = groups.map((group) => parseInt(group, 16).toString(16)).join(':');
   return text === '0:0:0:0:0:0:0:1' ? '::1' : text.replace(/^0:0:0:0:0:ffff:7f00:1$/, '127.0.0.1');
-}
-
-/** Processes may end while they are looked at. */
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 function link(file: string): string {

@@ -84,6 +84,10 @@ export async function daprRun(offset: number, scratch: string): Promise<Started>
   return up({ offset, dataDir, roots, stop });
 }
 
+/** The HTTP ports of all sidecars. */
+export const sidecarPorts = (offset: number): number[] =>
+  readTemplate().apps.map(({ daprHTTPPort }) => daprHTTPPort + offset);
+
 async function up(options: {
   offset: number;
   dataDir: string;
@@ -94,7 +98,7 @@ async function up(options: {
   const ports = portsAt(offset);
   const api = `http://127.0.0.1:${8080 + offset}`;
   const last = roots.at(-1);
-  const sidecars = readTemplate().apps.map(({ daprHTTPPort }) => daprHTTPPort + offset);
+  const sidecars = sidecarPorts(offset);
   try {
     await waitFor('the services', () => isUp(api, sidecars), {
       deadlineMs: UP_WITHIN_MS,

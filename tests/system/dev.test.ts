@@ -17,12 +17,13 @@ import { holderOf } from '../../deploy/local/port-holder.ts';
 import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
 import { OFFSETS } from '../support/offsets.ts';
+import { sidecarPorts } from '../support/started.ts';
 import { until } from '../support/wait.ts';
 
 const OFFSET = OFFSETS.dev;
 const api = `http://localhost:${8080 + OFFSET}`;
 
-const sidecars = readTemplate().apps.map(({ daprHTTPPort }) => daprHTTPPort + OFFSET);
+const sidecars = sidecarPorts(OFFSET);
 
 /** A copy, since code is changed in it. */
 const checkout = realpathSync(mkdtempSync(join(tmpdir(), 'sidecart-dev-')));

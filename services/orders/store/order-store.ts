@@ -1,4 +1,5 @@
-import type { StateStore, Stored } from '../../shared/state.ts';
+import { createDocumentStore, type DocumentStore } from '../../shared/document-store.ts';
+import type { StateStore } from '../../shared/state.ts';
 import type { PaymentMethod } from '../contract.ts';
 import type { OrderEvent } from '../domain/order.ts';
 
@@ -14,25 +15,11 @@ export interface OrderDocument {
   request_hash: string;
 }
 
-export interface OrderStore {
-  load: (orderId: string) => Promise<Stored<OrderDocument> | undefined>;
-  /** @throws ConflictError if the order exists */
-  create: (document: OrderDocument) => Promise<void>;
-  /** @throws ConflictError if the order has changed since it was loaded */
-  save: (document: OrderDocument, before: Stored<OrderDocument>) => Promise<void>;
-}
-
-const keyOf = (orderId: string) => `order:${orderId}`;
+export type OrderStore = DocumentStore<OrderDocument>;
 
 /** The orders, one document per order. */
-export function createOrderStore(state: StateStore): OrderStore {
-  return {
-    load: (orderId) => state.get<OrderDocument>(keyOf(orderId)),
-    create: (document) => state.write({ op: 'put', key: keyOf(document.order_id), value: document }),
-    save: (document, { etag }) =>
-      state.write({ op: 'put', key: keyOf(document.order_id), value: document, etag }),
-  };
-}
+export const createOrderStore = (state: StateStore): OrderStore =>
+  createDocumentStore(state, 'order', ({ order_id }) => order_id);
 
 /** The newest event of an order. */
 export function lastEventOf({ order_id, events }: OrderDocument): OrderEvent {
