@@ -16,11 +16,13 @@ const BOUNDS = [
   { service: 'gateway', boundMb: 125 },
 ];
 
-/** As many as sidecar and kubelet make in the first minute. What thousands leave behind, V8 gives back after minutes of rest. */
+/** A sidecar and a kubelet make as many calls in the first minute. */
 const CALLS = 60;
 
 it.each(BOUNDS)(
   'When $service rests, then it has $boundMb MB at most',
+  // In one start of eight, the C library keeps what a compiler of V8 has freed: see the decision record.
+  { timeout: 120_000, retry: 2 },
   async ({ service, boundMb }) => {
     const logDir = mkdtempSync(join(tmpdir(), 'sidecart-memory-'));
     onTestFinished(() => rmSync(logDir, { recursive: true, force: true }));
@@ -48,11 +50,10 @@ it.each(BOUNDS)(
     await waitFor(service, isReady, { process: running, deadlineMs: 40_000 });
     for (let call = 0; call < CALLS; call++) expect(await isReady()).toBe(true);
 
-    // V8 and the C library give back by and by what the calls have left.
+    // V8 and the C library release the memory of the calls step by step.
     const resident = () => Promise.resolve(residentMb(running.pid));
     await until(`${service} has ${boundMb} MB at most`, resident, (mb) => mb <= boundMb, 30_000);
   },
-  120_000,
 );
 
 /** VmRSS of https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, which is in KiB. */
