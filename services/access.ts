@@ -1,6 +1,6 @@
 import { DESCRIPTIONS, routes, SERVICES } from './gateway/routes.ts';
-import { parted, type Method, type ServiceDescription } from './shared/api.ts';
-import type { EventComponent } from './shared/published-events.ts';
+import { parseRouteKey, type Method, type ServiceDescription } from './shared/api-docs/route-table.ts';
+import type { EventComponent } from './shared/schemas/published-events.ts';
 
 /**
  * Who may do what: all that the services may call, publish, subscribe to and use of their sidecars follows from their
@@ -62,7 +62,7 @@ function accessOf(description: ServiceDescription): Access {
 /** The gateway also forwards the routes of all services, and asks each of them whether it is ready. */
 function callsOf({ name, calls }: ServiceDescription): Call[] {
   const own = Object.entries(calls).flatMap(([service, addresses]) =>
-    addresses.map((address): Call => ({ service, ...parted(address) })),
+    addresses.map((address): Call => ({ service, ...parseRouteKey(address) })),
   );
   if (name !== 'gateway') return own;
   const forwarded = routes

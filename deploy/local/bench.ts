@@ -1,13 +1,13 @@
 import { tmpdir } from 'node:os';
 import { bench } from '../../tests/load/bench.ts';
-import { orStop } from '../../services/shared/run.ts';
+import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { argumentsOf } from './arguments.ts';
 import { untilInterrupted } from './interrupted.ts';
 import { prepare } from './prepare.ts';
 import { settings } from './settings.ts';
 
 /** `npm run bench`: measures a system of its own, on ports of its own. `-- --quick` for a short look. */
-const { quick, portOffset } = await orStop(process, () => ({
+const { quick, portOffset } = await orExit(process, () => ({
   quick: argumentsOf({ quick: { type: 'boolean' } }).quick ?? false,
   portOffset: settings().PORT_OFFSET ?? 5_000,
 }));

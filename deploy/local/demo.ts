@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { bodyOf, createClient, type Client } from '../../services/gateway/client/client.ts';
+import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
 import { FINAL_STATUSES, type OrderStatus } from '../../services/orders/contract.ts';
-import { formatMoney } from '../../services/shared/money.ts';
-import { orStop } from '../../services/shared/run.ts';
+import { formatMoney } from '../../services/shared/schemas/money.ts';
+import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { argumentsOf } from './arguments.ts';
 import { portsAt } from './ports.ts';
 import { settings } from './settings.ts';
 
 /** `npm run demo`: four orders against the running system, each step as it happens. */
 
-const { PORT_OFFSET: offset = 0, SIDECART_API } = await orStop(process, () => {
+const { PORT_OFFSET: offset = 0, SIDECART_API } = await orExit(process, () => {
   argumentsOf({});
   return settings();
 });
@@ -41,7 +41,7 @@ try {
 
 async function main(): Promise<void> {
   const customer = await newCustomer();
-  const { items } = bodyOf(await customer('GET /api/inventory'));
+  const { items } = unwrap(await customer('GET /api/inventory'));
   const plenty = items.find(({ available }) => available >= 10);
   const scarce = items.toSorted((one, other) => one.available - other.available)[0];
   if (!plenty || !scarce)
@@ -69,7 +69,7 @@ async function newCustomer(): Promise<Client> {
   const anonymous = createClient(api);
   const email = `demo-${randomBytes(4).toString('hex')}@example.com`;
   const password = randomBytes(12).toString('base64url');
-  bodyOf(await anonymous('POST /api/users/register', { body: { email, password, name: 'Demo' } }));
+  unwrap(await anonymous('POST /api/users/register', { body: { email, password, name: 'Demo' } }));
   const customer = await anonymous.logIn({ email, password });
   say(`Registered and logged in as ${email}`);
   return customer;
@@ -87,7 +87,7 @@ async function tell(customer: Client, wish: Wish): Promise<void> {
     body: { items: [{ product_id: product, quantity }], payment: { method: 'card', card_token: card } },
     headers,
   });
-  const { order_id: id, total, currency } = bodyOf(answer);
+  const { order_id: id, total, currency } = unwrap(answer);
   say(`  order ${id}, ${formatMoney(total, currency)}`);
 
   let seen: OrderStatus | undefined;
@@ -96,7 +96,7 @@ async function tell(customer: Client, wish: Wish): Promise<void> {
     const seconds = ((performance.now() - started) / 1000).toFixed(2).padStart(6);
     say(`  ${seconds} s  ${order.status}${order.reason ? `: ${order.reason}` : ''}`);
     if (order.status === cancelWhen)
-      bodyOf(await customer('POST /api/orders/:id/cancel', { params: { id }, headers }));
+      unwrap(await customer('POST /api/orders/:id/cancel', { params: { id }, headers }));
   }
   if (!seen || !FINAL_STATUSES.has(seen))
     throw new Error(

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { join, sep } from 'node:path';
-import { orStop } from '../../services/shared/run.ts';
+import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { askedSystem } from './asked-system.ts';
 import { consequenceOf } from './changes.ts';
 import { explained } from './explained.ts';
@@ -18,7 +18,7 @@ import { sayWhere } from './where.ts';
  * start anew; sidecars and everything else keep running. `dapr run` cannot do that, so the processes are started one by one.
  */
 
-const { profile, offset, dataDir, logDir } = await orStop(process, askedSystem);
+const { profile, offset, dataDir, logDir } = await orExit(process, askedSystem);
 
 let system: RunningSystem | undefined;
 let stopping = false;

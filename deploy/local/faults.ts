@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import { orStop } from '../../services/shared/run.ts';
+import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { MODES, type Mode } from '../../tests/faults/run.ts';
 import { amount } from './arguments.ts';
 import { anySeed, faultRun } from './fault-run.ts';
@@ -14,7 +14,7 @@ import { runTests } from './vitest.ts';
  * `npm run test:faults -- [mode]`: ten minutes of load and faults against a system of its own, or what else the mode says;
  * then every promise is checked. `-- --short`: the tests of tests/faults instead, a run of three minutes and the guards.
  */
-const { isShort, mode, minutes, restMs, profile, options } = await orStop(process, asked);
+const { isShort, mode, minutes, restMs, profile, options } = await orExit(process, asked);
 const { seed = anySeed(), only, keep = false } = options;
 await prepare(tmpdir(), undefined, profile);
 if (isShort) runTests(['faults']);

@@ -1,10 +1,10 @@
 import { fuzz } from '../../tests/fuzz/fuzz.ts';
 import { tmpdir } from 'node:os';
-import { orStop } from '../../services/shared/run.ts';
+import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { prepare } from './prepare.ts';
 import { settings } from './settings.ts';
 
 /** `npm run test:fuzz`: broken requests of every kind against a system of its own. `-- --seed 1` repeats a run. */
-await orStop(process, () => settings());
+await orExit(process, () => settings());
 await prepare(tmpdir());
 process.exitCode = await fuzz(process.argv.slice(2));

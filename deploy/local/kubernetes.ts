@@ -1,4 +1,4 @@
-import { orStop } from '../../services/shared/run.ts';
+import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { replacedImages } from '../../tests/kubernetes/images.ts';
 import { run } from '../../tests/kubernetes/run.ts';
 import { argumentsOf } from './arguments.ts';
@@ -10,7 +10,7 @@ import { settings } from './settings.ts';
 const KIND = 'docker build $BUILD_ARGUMENTS -t $IMAGE . && kind load docker-image $IMAGE';
 
 /** `npm run test:kubernetes`: the local overlay in the cluster of KUBECONFIG, under load and faults. See tests/kubernetes. */
-const asked = await orStop(process, () => {
+const asked = await orExit(process, () => {
   settings();
   const options = argumentsOf({
     load: { type: 'string' },

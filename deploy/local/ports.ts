@@ -1,8 +1,8 @@
 import { connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { loadConfig } from '../../services/shared/config.ts';
-import { integer } from '../../services/shared/settings.ts';
+import { loadConfig } from '../../services/shared/runtime/config.ts';
+import { integer } from '../../services/shared/runtime/settings.ts';
 import { holderOf, isClosing } from './port-holder.ts';
 import { readTemplate, type App } from './template.ts';
 

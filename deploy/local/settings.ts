@@ -7,8 +7,13 @@ import { config as inventory } from '../../services/inventory/config.ts';
 import { config as notifications } from '../../services/notifications/config.ts';
 import { config as orders } from '../../services/orders/config.ts';
 import { config as payments } from '../../services/payments/config.ts';
-import { baseConfig, loadConfig, problemsOf, wrongEnvironment } from '../../services/shared/config.ts';
-import { hasCredentials, origin, setting, url } from '../../services/shared/settings.ts';
+import {
+  baseConfig,
+  loadConfig,
+  problemsOf,
+  wrongEnvironment,
+} from '../../services/shared/runtime/config.ts';
+import { hasCredentials, origin, setting, url } from '../../services/shared/runtime/settings.ts';
 import { adminConfig, bothOrNone, config as users } from '../../services/users/config.ts';
 import { home } from './paths.ts';
 import { portOffsetSetting } from './ports.ts';

@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import { orStop } from '../../services/shared/run.ts';
+import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { amount, argumentsOf } from './arguments.ts';
 import { anySeed, faultRun } from './fault-run.ts';
 import { untilInterrupted } from './interrupted.ts';
@@ -8,7 +8,7 @@ import { profileOf } from './profiles.ts';
 import { settings } from './settings.ts';
 
 /** `npm run soak -- --hours 8`: one run after the other, each with a seed of its own, until a promise is broken. */
-const { hours, seed, profile } = await orStop(process, () => {
+const { hours, seed, profile } = await orExit(process, () => {
   settings();
   const values = argumentsOf({
     hours: { type: 'string' },

@@ -1,6 +1,6 @@
 import { Listr } from 'listr2';
 import { relative } from 'node:path';
-import { orStop } from '../../services/shared/run.ts';
+import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { askedSystem } from './asked-system.ts';
 import { isUp } from './app-processes.ts';
 import type { Dapr } from './dapr.ts';
@@ -21,7 +21,7 @@ import { answersAsZipkin } from './zipkin.ts';
 
 /** `npm start`: brings everything up around the real `dapr run -f .`, and takes all of it down again on Ctrl-C. */
 
-const { profile, offset, dataDir, logDir } = await orStop(process, askedSystem);
+const { profile, offset, dataDir, logDir } = await orExit(process, askedSystem);
 const ports = portsAt(offset);
 const api = `http://localhost:${8080 + offset}`;
 

@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import { orStop } from '../../services/shared/run.ts';
+import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { findOrInstallChromium } from './chromium.ts';
 import { findOrBuildManifestTools } from './manifest-tools.ts';
 import { prepare } from './prepare.ts';
@@ -7,7 +7,7 @@ import { settings } from './settings.ts';
 import { runTests } from './vitest.ts';
 
 /** `npm test`: makes sure that the tests have the programs that they start, then runs them. Arguments go to vitest. */
-await orStop(process, () => settings());
+await orExit(process, () => settings());
 await prepare(tmpdir());
 await findOrInstallChromium(tmpdir(), console.log);
 await findOrBuildManifestTools(console.log);

@@ -6,8 +6,8 @@ import {
   subscribedTo,
   type ServiceApi,
   type ServiceDescription,
-} from '../shared/api.ts';
-import { id } from '../shared/types.ts';
+} from '../shared/api-docs/route-table.ts';
+import { id } from '../shared/schemas/types.ts';
 import { shipmentEvents, shipmentStoppedSchema, stopShipmentBody } from './contract.ts';
 
 /** The fulfilment service's routes: none of them is public. */
@@ -17,10 +17,10 @@ export const fulfilmentApi = {
     summary: 'Stop the shipment of an order',
     params: z.object({ order_id: id }),
     body: stopShipmentBody,
-    answer: shipmentStoppedSchema,
-    problems: { 'already-dispatched': { status: 409, when: 'The parcel has left the warehouse.' } },
+    response: shipmentStoppedSchema,
+    problems: { 'already-dispatched': { status: 409, description: 'The parcel has left the warehouse.' } },
     examples: { 'A cancelled order': { reason: 'cancelled by the customer' } },
-    answered: { status: 'STOPPED' },
+    responseExample: { status: 'STOPPED' },
   },
   'DELETE /shipments/:order_id/reason': {
     access: 'internal',

@@ -1,6 +1,6 @@
 import type { Express } from 'express';
 import { LRUCache } from 'lru-cache';
-import { createService, type ServiceDeps } from '../shared/service.ts';
+import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { fulfilment as description } from './api.ts';
 import { createRoutes } from './routes.ts';
 import { createShipmentProcess, type Delays } from './shipment-process.ts';

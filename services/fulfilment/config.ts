@@ -1,5 +1,5 @@
-import { baseConfig } from '../shared/config.ts';
-import { integer } from '../shared/settings.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
+import { integer } from '../shared/runtime/settings.ts';
 
 /** Thirty days. */
 const MAX_DELAY_MS = 2_592_000_000;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEvents } from '../shared/published-events.ts';
-import { id } from '../shared/types.ts';
+import { defineEvents } from '../shared/schemas/published-events.ts';
+import { id } from '../shared/schemas/types.ts';
 
 /** `shipment.dispatched`: the parcel has left. The order cannot be cancelled any more. */
 export const shipmentDispatchedData = z.object({ order_id: id, tracking_number: z.string() });

@@ -1,8 +1,9 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { Router } from 'express';
-import { aboutOrder } from '../shared/service.ts';
-import { retryOnConflict } from '../shared/state.ts';
-import { id } from '../shared/types.ts';
-import { parseBody, parsePath } from '../shared/validate.ts';
+
+import { retryOnConflict } from '../shared/dapr/state-store.ts';
+import { id } from '../shared/schemas/types.ts';
+import { parseBody, parsePath } from '../shared/http/validation.ts';
 import { stopShipmentBody } from './contract.ts';
 import { JOB_PREFIX, type ShipmentProcess } from './shipment-process.ts';
 import type { ShipmentStore } from './store/shipment-store.ts';
@@ -39,9 +40,9 @@ export function createRoutes(deps: { shipmentProcess: ShipmentProcess; store: Sh
   return router;
 }
 
-/** @throws Problem 404 if this is no id */
+/** @throws ProblemError 404 if this is no id */
 function orderIdOf(param: string): string {
   const orderId = parsePath(id, param, 'shipment');
-  aboutOrder(orderId);
+  addRequestFields({ order_id: orderId });
   return orderId;
 }

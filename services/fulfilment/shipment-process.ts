@@ -1,10 +1,10 @@
 import { Counter } from 'prom-client';
-import { cloudEvent } from '../shared/events.ts';
-import { Problem } from '../shared/problem.ts';
-import { isRecent } from '../shared/recent.ts';
-import type { ServiceDeps } from '../shared/service.ts';
-import { retryOnConflict } from '../shared/state.ts';
-import { inSpan } from '../shared/tracing.ts';
+import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import { ProblemError } from '../shared/http/problem.ts';
+import { isRecent } from '../shared/util/time.ts';
+import type { ServiceDeps } from '../shared/runtime/service-app.ts';
+import { retryOnConflict } from '../shared/dapr/state-store.ts';
+import { inSpan } from '../shared/telemetry/tracing.ts';
 import { shipmentEvents } from './contract.ts';
 import { statusEvent, trackingNumber, type Shipment } from './domain/shipment.ts';
 import { decide, type ShipmentTrigger } from './domain/state-machine.ts';
@@ -49,7 +49,7 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
     const before = await store.load(orderId);
     const decision = decide(before?.value.status, trigger, before !== undefined && isDue(before.value));
     if (!decision)
-      throw new Problem(
+      throw new ProblemError(
         409,
         'already-dispatched',
         'The parcel has left the warehouse. The shipment can no longer be stopped.',
@@ -80,12 +80,12 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
   async function cancelJob(job: string): Promise<void> {
     // Neither shipping nor a cancellation waits for this: a job that stays ticks once more and is cancelled then.
     await sidecar
-      .unschedule(job)
+      .deleteJob(job)
       .catch((err: unknown) => log.debug({ err }, 'cancelling the shipment job failed; its next tick will'));
   }
 
   return {
-    /** @throws Problem 409 if the shipment is to be stopped and the parcel has left */
+    /** @throws ProblemError 409 if the shipment is to be stopped and the parcel has left */
     applyTrigger: async (orderId: string, trigger: ShipmentTrigger, reason?: string): Promise<void> =>
       inSpan(`shipment: ${trigger}`, { order_id: orderId }, async () => {
         const { shipment, publish, job } = await retryOnConflict(() =>
@@ -94,7 +94,7 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
         if (publish && shipment) await publishStatus(shipment);
         const name = `${JOB_PREFIX}${orderId}`;
         if (job === 'schedule' && shipment)
-          await sidecar.schedule(name, { dueTime: `${delayMsOf(shipment)}ms`, schedule: TICK_SCHEDULE });
+          await sidecar.scheduleJob(name, { dueTime: `${delayMsOf(shipment)}ms`, schedule: TICK_SCHEDULE });
         if (job === 'cancel') await cancelJob(name);
       }),
   };

@@ -1,8 +1,9 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import type { Router } from 'express';
 import { orderEvents, type Order } from '../orders/contract.ts';
-import { on as onEvent, subscriptions } from '../shared/events.ts';
-import { isRecent } from '../shared/recent.ts';
-import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
+import { onEvent, createSubscriptionRouter } from '../shared/dapr/subscriptions.ts';
+import { isRecent } from '../shared/util/time.ts';
+import { type ServiceDeps } from '../shared/runtime/service-app.ts';
 import type { ShipmentProcess } from './shipment-process.ts';
 
 /**
@@ -25,13 +26,13 @@ export function createSubscriptions(
     return tracking_number !== undefined && isRecent(updated_at, ECHO_WINDOW_MS, now());
   }
 
-  return subscriptions(log, [
+  return createSubscriptionRouter(log, [
     onEvent(orderEvents, 'order.paid', async ({ order }) => {
-      aboutOrder(order.order_id);
+      addRequestFields({ order_id: order.order_id });
       await shipmentProcess.applyTrigger(order.order_id, 'order.paid');
     }),
     onEvent(orderEvents, 'order.shipped', async ({ order }) => {
-      aboutOrder(order.order_id);
+      addRequestFields({ order_id: order.order_id });
       orderShippedReceived.set(order.order_id, true);
       if (!isEcho(order)) await shipmentProcess.applyTrigger(order.order_id, 'order.shipped');
     }),

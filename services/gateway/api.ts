@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { orderBroadcasts, orderSchema } from '../orders/contract.ts';
-import { subscribedTo, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
-import { id } from '../shared/types.ts';
+import { subscribedTo, type ServiceApi, type ServiceDescription } from '../shared/api-docs/route-table.ts';
+import { id } from '../shared/schemas/types.ts';
 
 const readiness = z.enum(['ok', 'unavailable']);
 
@@ -41,25 +41,25 @@ export const gatewayApi = {
     problems: {
       'invalid-last-event-id': {
         status: 400,
-        when: 'The Last-Event-ID is malformed, or newer than the order.',
+        description: 'The Last-Event-ID is malformed, or newer than the order.',
       },
-      'too-many-streams': { status: 429, when: 'The caller has too many open streams.' },
+      'too-many-streams': { status: 429, description: 'The caller has too many open streams.' },
     },
-    answer: z.string(),
+    response: z.string(),
   },
   'GET /health': {
     access: 'public',
-    limit: 'none',
+    rateLimit: 'none',
     summary: 'Get the health of all services',
-    answer: healthSchema,
-    failures: { 503: healthSchema },
-    answered: { status: 'ok', services: { orders: { status: 'ok', latency_ms: 2 } } },
+    response: healthSchema,
+    errorResponses: { 503: healthSchema },
+    responseExample: { status: 'ok', services: { orders: { status: 'ok', latency_ms: 2 } } },
   },
-  'GET /openapi.json': { access: 'public', summary: 'Get this OpenAPI document', answer: document },
+  'GET /openapi.json': { access: 'public', summary: 'Get this OpenAPI document', response: document },
   'GET /asyncapi.json': {
     access: 'public',
     summary: 'Get the AsyncAPI document of all events',
-    answer: document,
+    response: document,
   },
 } satisfies ServiceApi;
 
@@ -91,7 +91,7 @@ export const gateway: ServiceDescription = {
   api: gatewayApi,
   events: [],
   calls: {
-    users: ['GET /sessions/ended'],
+    users: ['GET /sessions/revoked'],
     orders: ['GET /orders/:id/changes'],
   },
   subscribes: [subscribedTo(orderBroadcasts, 'orders.changed')],

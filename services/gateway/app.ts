@@ -1,25 +1,26 @@
 import compression from 'compression';
 import type { Express } from 'express';
 import { fileURLToPath } from 'node:url';
-import { unknownRoute } from '../shared/problem.ts';
-import { createService, type ServiceDeps } from '../shared/service.ts';
+import { notFoundHandler } from '../shared/http/problem.ts';
+import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { docsPage, documents } from './http/docs.ts';
-import { edge, targetLimit } from './http/edge.ts';
-import { createGate, type Gate } from './auth/gate.ts';
-import { crossOrigin, dataHeaders } from './http/headers.ts';
+import { createApiRouter, targetLimit } from './http/api-router.ts';
+import { createAccessControl, type AccessControl } from './auth/access-control.ts';
+import { corsPolicy, apiSecurityHeaders } from './http/security-headers.ts';
 import { createGrpcServer, type GrpcServer } from './grpc/server.ts';
 import { health } from './http/health.ts';
-import type { HitStore } from './limits/hit-store.ts';
-import { liveUpdates } from './order-updates/live-updates.ts';
-import type { Limits } from './limits/limits.ts';
-import { orderStream } from './order-updates/order-stream.ts';
+import type { RateLimitStore } from './limits/rate-limit-store.ts';
+import { createOrderUpdates, type OrderUpdates } from './order-updates/feed.ts';
+import { createUpdateSubscription } from './order-updates/subscription.ts';
+import type { Limits } from './limits/rate-limiter.ts';
+import { createOrderStream } from './order-updates/sse.ts';
 import { DESCRIPTIONS, routes } from './routes.ts';
 
 export interface GatewayDeps extends ServiceDeps {
   now: () => Date;
   /** Monotonic milliseconds, for ages and durations. */
   clock: () => number;
-  hits: HitStore;
+  rateLimitStore: RateLimitStore;
   limits: Limits;
   /** Origins of web pages that may call the API. Pages of the gateway itself always may. */
   corsOrigins: readonly string[];
@@ -29,40 +30,49 @@ export interface GatewayDeps extends ServiceDeps {
   stopping: AbortSignal;
 }
 
-export function createApp(deps: GatewayDeps, gate: Gate = createGate(deps)): Express {
+export function createApp(
+  deps: GatewayDeps,
+  accessControl: AccessControl = createAccessControl(deps),
+  updates: OrderUpdates = createOrderUpdates(deps.sidecar),
+): Express {
   const { log, sidecar, appApiToken, stopping } = deps;
-  const { limits, live } = gate;
+  const { limits } = accessControl;
   return createService(deps, {
     isPublic: true,
-    unparsed: [
-      liveUpdates({ log, live, appApiToken }),
-      dataHeaders(),
-      crossOrigin(deps.corsOrigins),
+    rawRouters: [
+      createUpdateSubscription({ log, updates, appApiToken }),
+      apiSecurityHeaders(),
+      corsPolicy(deps.corsOrigins),
       targetLimit,
       // Skips responses with `no-transform`: streams, and responses with an entity tag.
       compression(),
-      edge(routes, {
+      createApiRouter(routes, {
         sidecar,
-        gate,
-        own: {
+        accessControl,
+        localHandlers: {
           ...documents(DESCRIPTIONS),
           'GET /health': health(sidecar),
-          'GET /api/orders/:id/stream': orderStream({ gate, stopping }),
+          'GET /api/orders/:id/stream': createOrderStream({ accessControl, updates, stopping }),
         },
       }),
       limits.handlers.default,
       docsPage(),
-      unknownRoute,
+      notFoundHandler,
     ],
     routers: [],
   });
 }
 
 /** Creates the gRPC server of the gateway. */
-export function createGrpc(deps: GatewayDeps, gate: Gate): GrpcServer {
+export function createGrpc(
+  deps: GatewayDeps,
+  accessControl: AccessControl,
+  updates: OrderUpdates,
+): GrpcServer {
   return createGrpcServer({
     ...deps,
-    gate,
+    accessControl,
+    watch: updates.watch,
     isReady: deps.sidecar.isReady,
     protoDir: fileURLToPath(new URL('grpc', import.meta.url)),
   });

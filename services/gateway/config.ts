@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { baseConfig } from '../shared/config.ts';
-import { host, integer, list, origin, port, url } from '../shared/settings.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
+import { host, integer, list, origin, port, url } from '../shared/runtime/settings.ts';
 
 const aMinute = (usual: number) => integer({ min: 1, max: 1_000_000_000, example: usual }).default(usual);
 

@@ -1,22 +1,30 @@
-import { prepareService } from '../shared/run-service.ts';
-import { closeServer, drainServer, listen, stopSignal } from '../shared/run.ts';
+import { prepareService } from '../shared/runtime/run-service.ts';
+import { closeServer, drainServer, listen } from '../shared/http/listen.ts';
+import { stopSignal } from '../shared/runtime/shutdown.ts';
 import { createApp, createGrpc } from './app.ts';
 import { config as schema } from './config.ts';
-import { MAX_HEADER_BYTES } from './http/edge.ts';
-import { createGate } from './auth/gate.ts';
-import { hitStore } from './limits/hit-store.ts';
+import { MAX_HEADER_BYTES } from './http/api-router.ts';
+import { createAccessControl } from './auth/access-control.ts';
+import { createRateLimitStore } from './limits/rate-limit-store.ts';
+import { createOrderUpdates } from './order-updates/feed.ts';
 import { createOperatorApp } from './http/operator.ts';
 
 const { config, deps: own, onStop } = await prepareService(process, 'gateway', schema);
 const { log } = own;
-const hits = hitStore(config.RATE_LIMIT_REDIS_URL, log);
+const rateLimitStore = createRateLimitStore(config.RATE_LIMIT_REDIS_URL, log);
 const [now, stopping] = [() => new Date(), stopSignal(process)];
-const deps = { ...config, ...own, now, clock: () => performance.now(), hits, stopping };
-const gate = createGate(deps);
+const deps = { ...config, ...own, now, clock: () => performance.now(), rateLimitStore, stopping };
+const accessControl = createAccessControl(deps);
+const updates = createOrderUpdates(deps.sidecar);
 const limits = { keepAliveTimeoutMs: config.keepAliveTimeoutMs, maxHeaderBytes: MAX_HEADER_BYTES };
-const grpc = createGrpc(deps, gate);
-const server = await listen(createApp(deps, gate), config.APP_PORT, config.APP_HOST, limits);
+const grpc = createGrpc(deps, accessControl, updates);
+const server = await listen(
+  createApp(deps, accessControl, updates),
+  config.APP_PORT,
+  config.APP_HOST,
+  limits,
+);
 await grpc.listen(config.GRPC_PORT, config.APP_HOST);
 const operator = await listen(createOperatorApp(deps), config.OPERATOR_PORT, config.OPERATOR_HOST);
 log.info({ port: config.APP_PORT, grpc_port: config.GRPC_PORT }, 'listening');
-onStop([() => drainServer(server), grpc.stop, () => closeServer(operator)], hits.close);
+onStop([() => drainServer(server), grpc.stop, () => closeServer(operator)], rateLimitStore.close);

@@ -4,7 +4,12 @@ import { inventory } from '../inventory/api.ts';
 import { notifications } from '../notifications/api.ts';
 import { orders } from '../orders/api.ts';
 import { payments } from '../payments/api.ts';
-import { parted, type Method, type Operation, type ServiceDescription } from '../shared/api.ts';
+import {
+  parseRouteKey,
+  type Method,
+  type Operation,
+  type ServiceDescription,
+} from '../shared/api-docs/route-table.ts';
 import { users } from '../users/api.ts';
 import { gateway } from './api.ts';
 
@@ -43,5 +48,5 @@ export interface Route extends Operation {
 export const routes: readonly Route[] = DESCRIPTIONS.flatMap(({ name, api }) =>
   Object.entries(api)
     .filter(([, { access }]) => access !== 'internal')
-    .map(([address, operation]) => ({ ...parted(address), service: name, ...operation })),
+    .map(([address, operation]) => ({ ...parseRouteKey(address), service: name, ...operation })),
 );

@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { orderEvents, orderListSchema, orderSchema } from '../orders/contract.ts';
-import { EXAMPLE, subscribedTo, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
-import { id, noBody } from '../shared/types.ts';
+import {
+  EXAMPLE,
+  subscribedTo,
+  type ServiceApi,
+  type ServiceDescription,
+} from '../shared/api-docs/route-table.ts';
+import { id, noBody } from '../shared/schemas/types.ts';
 import { userEvents } from '../users/contract.ts';
 import {
   adminOrderListQuery,
@@ -34,23 +39,23 @@ export const historyApi = {
     access: 'customer',
     summary: 'List orders, newest first',
     query: orderListQuery,
-    answer: orderListSchema,
-    answered: { items: [], next_cursor: null },
+    response: orderListSchema,
+    responseExample: { items: [], next_cursor: null },
   },
   'GET /api/admin/orders': {
     access: 'admin',
     summary: 'List the orders of all customers, newest first',
     description: 'With `stuck=true`, the list has only stuck orders, the longest idle first.',
     query: adminOrderListQuery,
-    answer: orderListSchema,
-    answered: { items: [], next_cursor: null },
+    response: orderListSchema,
+    responseExample: { items: [], next_cursor: null },
   },
   'GET /api/customers/:customer_id/totals': {
     access: 'customer',
     summary: 'Get the totals of a customer',
     params: z.object({ customer_id: id }),
-    answer: customerTotalsSchema,
-    answered: {
+    response: customerTotalsSchema,
+    responseExample: {
       customer_id: EXAMPLE.customer,
       orders: 3,
       by_status: { DELIVERED: 2, CANCELLED: 1 },
@@ -61,15 +66,15 @@ export const historyApi = {
     access: 'admin',
     summary: 'List dead letters',
     query: deadLetterListQuery,
-    answer: deadLetterListSchema,
-    answered: { items: [deadLetter], next_cursor: null },
+    response: deadLetterListSchema,
+    responseExample: { items: [deadLetter], next_cursor: null },
   },
   'GET /api/admin/dead-letters/:id': {
     access: 'admin',
     summary: 'Get a dead letter',
     params,
-    answer: deadLetterSchema,
-    answered: deadLetter,
+    response: deadLetterSchema,
+    responseExample: deadLetter,
   },
   'POST /api/admin/dead-letters/:id/redrive': {
     access: 'admin',
@@ -78,15 +83,17 @@ export const historyApi = {
     idempotent: true,
     body: noBody.optional(),
     status: 202,
-    answer: deadLetterSchema,
-    problems: { 'not-redrivable': { status: 409, when: 'The dead letter is not an event of a known type.' } },
-    answered: { ...deadLetter, redriven: 1 },
+    response: deadLetterSchema,
+    problems: {
+      'not-redrivable': { status: 409, description: 'The dead letter is not an event of a known type.' },
+    },
+    responseExample: { ...deadLetter, redriven: 1 },
   },
   'GET /api/admin/history/rebuild': {
     access: 'admin',
     summary: 'Get the status of the last rebuild of the read model',
-    answer: rebuildSchema,
-    answered: { ...rebuild, status: 'done', finished_at: '2026-01-05T09:31:00.000Z' },
+    response: rebuildSchema,
+    responseExample: { ...rebuild, status: 'done', finished_at: '2026-01-05T09:31:00.000Z' },
   },
   'POST /api/admin/history/rebuild': {
     access: 'admin',
@@ -94,8 +101,8 @@ export const historyApi = {
     idempotent: true,
     body: noBody.optional(),
     status: 202,
-    answer: rebuildSchema,
-    answered: { ...rebuild, orders: 0 },
+    response: rebuildSchema,
+    responseExample: { ...rebuild, orders: 0 },
   },
 } satisfies ServiceApi;
 

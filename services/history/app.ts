@@ -1,35 +1,39 @@
 import type { Express } from 'express';
-import { idempotency } from '../shared/idempotency.ts';
-import { createService, type ServiceDeps } from '../shared/service.ts';
+import { createIdempotency } from '../shared/http/idempotency.ts';
+import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { history as description } from './api.ts';
-import { deadLetterStore } from './store/dead-letter-store.ts';
-import { reasonErasure } from './erase-reasons.ts';
-import { orders } from './orders.ts';
-import { readModelStore } from './store/read-model-store.ts';
-import { historyRebuild } from './rebuild-history.ts';
-import { totalsRecounter } from './store/recount-totals.ts';
-import { routes } from './routes.ts';
-import { accountSubscriptions, deadLetterSubscription, orderSubscriptions } from './subscriptions.ts';
+import { createDeadLetterStore } from './store/dead-letter-store.ts';
+import { createReasonErasure } from './reason-erasure.ts';
+import { createOrderClient } from './order-client.ts';
+import { createReadModelStore } from './store/read-model-store.ts';
+import { createHistoryRebuild } from './history-rebuild.ts';
+import { createRecountTotals } from './store/recount-totals.ts';
+import { createRoutes } from './routes.ts';
+import {
+  createAccountSubscriptions,
+  createDeadLetterSubscription,
+  createOrderSubscriptions,
+} from './subscriptions.ts';
 
 export interface HistoryDeps extends ServiceDeps {
   now: () => Date;
 }
 
 export function createApp(deps: HistoryDeps): Express {
-  const readModel = readModelStore(deps.sidecar.state);
-  const deadLetters = deadLetterStore(deps.sidecar.state);
-  const streams = orders(deps.sidecar);
-  const recountTotals = totalsRecounter(deps.sidecar.state);
-  const rebuild = historyRebuild({ ...deps, orders: streams, readModel, recountTotals });
-  const erasure = reasonErasure({ ...deps, orders: streams, readModel });
-  const once = idempotency({ state: deps.sidecar.state, log: deps.log });
+  const readModel = createReadModelStore(deps.sidecar.state);
+  const deadLetters = createDeadLetterStore(deps.sidecar.state);
+  const streams = createOrderClient(deps.sidecar);
+  const recountTotals = createRecountTotals(deps.sidecar.state);
+  const rebuild = createHistoryRebuild({ ...deps, orders: streams, readModel, recountTotals });
+  const erasure = createReasonErasure({ ...deps, orders: streams, readModel });
+  const withIdempotency = createIdempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
     description,
-    unparsed: [deadLetterSubscription({ ...deps, deadLetters })],
+    rawRouters: [createDeadLetterSubscription({ ...deps, deadLetters })],
     routers: [
-      orderSubscriptions({ ...deps, readModel }),
-      accountSubscriptions({ ...deps, erasure }),
-      routes({ ...deps, readModel, deadLetters, rebuild, erasure, once }),
+      createOrderSubscriptions({ ...deps, readModel }),
+      createAccountSubscriptions({ ...deps, erasure }),
+      createRoutes({ ...deps, readModel, deadLetters, rebuild, erasure, withIdempotency }),
     ],
   });
 }

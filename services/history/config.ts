@@ -1,3 +1,3 @@
-import { baseConfig } from '../shared/config.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
 
 export const config = baseConfig;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { id, inDigits, money, timestamp } from '../shared/types.ts';
+import { id, inDigits, money, timestamp } from '../shared/schemas/types.ts';
 import { orderStatus } from '../orders/contract.ts';
-import { pageQuery } from '../shared/paged-index.ts';
+import { pageQuery } from '../shared/schemas/page-query.ts';
 
 /** `GET /api/orders` */
 export const orderListQuery = pageQuery.extend({

@@ -1,13 +1,13 @@
 import { Router } from 'express';
-import type { Once } from '../shared/idempotency.ts';
-import { callerOf, mayRead, requireAdmin } from '../shared/identity.ts';
-import type { Logger } from '../shared/log.ts';
-import { sendPage } from '../shared/paged-index.ts';
-import { notFound, Problem } from '../shared/problem.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
-import { inSpan } from '../shared/tracing.ts';
-import { id as customerIdSchema, noBody } from '../shared/types.ts';
-import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
+import type { WithIdempotency } from '../shared/http/idempotency.ts';
+import { callerOf, canRead, requireAdmin } from '../shared/http/caller.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import { sendPage } from '../shared/http/pagination.ts';
+import { notFound, ProblemError } from '../shared/http/problem.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
+import { inSpan } from '../shared/telemetry/tracing.ts';
+import { id as customerIdSchema, noBody } from '../shared/schemas/types.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
 import {
   adminOrderListQuery,
   deadLetterId,
@@ -16,23 +16,23 @@ import {
   type DeadLetter,
 } from './contract.ts';
 import type { DeadLetterStore } from './store/dead-letter-store.ts';
-import { redrivable, shown } from './domain/dead-letter.ts';
-import { ERASURE_JOB_PREFIX, type ReasonErasure } from './erase-reasons.ts';
+import { redrivable, redacted } from './domain/dead-letter.ts';
+import { ERASURE_JOB_PREFIX, type ReasonErasure } from './reason-erasure.ts';
 import type { ReadModelStore } from './store/read-model-store.ts';
-import { REBUILD_JOB, type HistoryRebuild } from './rebuild-history.ts';
-import { stuckPage } from './domain/stuck-orders.ts';
+import { REBUILD_JOB, type HistoryRebuild } from './history-rebuild.ts';
+import { pageOfStuckOrders } from './domain/stuck-orders.ts';
 
-export function routes(deps: {
+export function createRoutes(deps: {
   log: Logger;
   sidecar: Sidecar;
   readModel: ReadModelStore;
   deadLetters: DeadLetterStore;
   rebuild: HistoryRebuild;
   erasure: ReasonErasure;
-  once: Once;
+  withIdempotency: WithIdempotency;
   now: () => Date;
 }): Router {
-  const { log, sidecar, readModel, deadLetters, rebuild, erasure, once, now } = deps;
+  const { log, sidecar, readModel, deadLetters, rebuild, erasure, withIdempotency, now } = deps;
   const router = Router();
 
   router.get('/api/orders', async (req, res) => {
@@ -41,7 +41,7 @@ export function routes(deps: {
     const customerId = customer_id ?? (caller.role === 'admin' ? undefined : caller.id);
     // A list never answers 404. The list of another or unknown customer is empty.
     const { items, nextCursor } =
-      customerId === undefined || mayRead(caller, customerId)
+      customerId === undefined || canRead(caller, customerId)
         ? await readModel.list({ customerId, status, cursor, limit })
         : { items: [], nextCursor: null };
     sendPage(req, res, { items, nextCursor });
@@ -57,7 +57,7 @@ export function routes(deps: {
       (order) =>
         order.customer_id === (customerId ?? order.customer_id) && order.status === (status ?? order.status),
     );
-    const page = stuckPage(open, idle_seconds * 1000, now(), { cursor, limit });
+    const page = pageOfStuckOrders(open, idle_seconds * 1000, now(), { cursor, limit });
     log.info({ audit: 'list-stuck-orders', caller_id, idle_seconds }, 'stuck orders listed');
     sendPage(req, res, page);
   });
@@ -65,7 +65,7 @@ export function routes(deps: {
   router.get('/api/customers/:customer_id/totals', async (req, res) => {
     const caller = callerOf(req);
     const customerId = parsePath(customerIdSchema, req.params.customer_id, 'customer');
-    if (!mayRead(caller, customerId)) throw notFound('customer');
+    if (!canRead(caller, customerId)) throw notFound('customer');
     res.set('cache-control', 'no-store').json(await readModel.totals(customerId));
   });
 
@@ -74,7 +74,7 @@ export function routes(deps: {
     const { cursor, limit } = parseQuery(deadLetterListQuery, req.query);
     const { items, nextCursor } = await deadLetters.list(cursor, limit);
     log.info({ audit: 'list-dead-letters', caller_id }, 'dead letters listed');
-    sendPage(req, res, { items: items.map(shown), nextCursor });
+    sendPage(req, res, { items: items.map(redacted), nextCursor });
   });
 
   router.get('/api/admin/dead-letters/:id', async (req, res) => {
@@ -82,7 +82,7 @@ export function routes(deps: {
     const letter = await load(req.params.id);
     const { dead_letter_id } = letter;
     log.info({ audit: 'read-dead-letter', caller_id, dead_letter_id }, 'dead letter read');
-    res.set('cache-control', 'no-store').json(shown(letter));
+    res.set('cache-control', 'no-store').json(redacted(letter));
   });
 
   router.post('/api/admin/dead-letters/:id/redrive', async (req, res) => {
@@ -91,13 +91,13 @@ export function routes(deps: {
     parseBody(noBody, req.body);
     const event = redrivable(letter);
     if (!event)
-      throw new Problem(
+      throw new ProblemError(
         409,
         'not-redrivable',
         'The dead letter is not an event of a known type. It cannot be redriven.',
       );
     const { dead_letter_id, type, event_id } = letter;
-    await once(req, res, { what: 'redrive', request: { dead_letter_id } }, async () => {
+    await withIdempotency(req, res, { name: 'redrive', request: { dead_letter_id } }, async () => {
       await inSpan('redrive dead letter', { dead_letter_id, type }, () =>
         sidecar.publish(event, { again: true }),
       );
@@ -105,7 +105,7 @@ export function routes(deps: {
         { audit: 'redrive', caller_id: admin, dead_letter_id, type, event_id },
         'dead letter redriven',
       );
-      return { status: 202, body: shown((await deadLetters.countRedrive(dead_letter_id)) ?? letter) };
+      return { status: 202, body: redacted((await deadLetters.countRedrive(dead_letter_id)) ?? letter) };
     });
   });
 
@@ -117,7 +117,7 @@ export function routes(deps: {
   router.post('/api/admin/history/rebuild', async (req, res) => {
     const { id: caller_id } = requireAdmin(req);
     parseBody(noBody, req.body);
-    await once(req, res, { what: 'rebuild history', request: {} }, async () => {
+    await withIdempotency(req, res, { name: 'rebuild history', request: {} }, async () => {
       const { rebuild: body, isNew } = await rebuild.start();
       log.info({ audit: 'rebuild', caller_id, joined: !isNew }, 'rebuild of the read model requested');
       return { status: 202, body };
@@ -125,12 +125,12 @@ export function routes(deps: {
   });
 
   router.post(`/job/${REBUILD_JOB}`, async (_req, res) => {
-    await rebuild.goOn();
+    await rebuild.continueRebuild();
     res.json({});
   });
 
   router.post(`/job/${ERASURE_JOB_PREFIX}:customer_id`, async (req, res) => {
-    await erasure.goOn(parsePath(customerIdSchema, req.params.customer_id, 'customer'));
+    await erasure.continueErasure(parsePath(customerIdSchema, req.params.customer_id, 'customer'));
     res.json({});
   });
 

@@ -1,23 +1,30 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import express, { Router } from 'express';
 import { Counter, type Registry } from 'prom-client';
 import { z } from 'zod';
 import { orderEvents } from '../orders/contract.ts';
-import { on, subscriptions, UnprocessableEvent } from '../shared/events.ts';
-import type { Logger } from '../shared/log.ts';
-import { aboutOrder, BODY_LIMIT } from '../shared/service.ts';
+import { onEvent, createSubscriptionRouter, UnprocessableEvent } from '../shared/dapr/subscriptions.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import { BODY_LIMIT_BYTES } from '../shared/runtime/service-app.ts';
 import { userEvents } from '../users/contract.ts';
 import type { DeadLetterStore } from './store/dead-letter-store.ts';
-import { deadLetterOf, withoutSecrets } from './domain/dead-letter.ts';
-import type { ReasonErasure } from './erase-reasons.ts';
+import { deadLetterOf, redactSecrets } from './domain/dead-letter.ts';
+import type { ReasonErasure } from './reason-erasure.ts';
 import type { ReadModelStore } from './store/read-model-store.ts';
 
 /** The handler of all order events. Each event contains the whole order, so they may arrive in any order. */
-export function orderSubscriptions({ log, readModel }: { log: Logger; readModel: ReadModelStore }): Router {
-  return subscriptions(
+export function createOrderSubscriptions({
+  log,
+  readModel,
+}: {
+  log: Logger;
+  readModel: ReadModelStore;
+}): Router {
+  return createSubscriptionRouter(
     log,
     orderEvents.types.map((type) =>
-      on(orderEvents, type, async ({ order }) => {
-        aboutOrder(order.order_id);
+      onEvent(orderEvents, type, async ({ order }) => {
+        addRequestFields({ order_id: order.order_id });
         await readModel.record(order);
       }),
     ),
@@ -25,12 +32,20 @@ export function orderSubscriptions({ log, readModel }: { log: Logger; readModel:
 }
 
 /** Erases texts of the customer when the account is deleted. */
-export function accountSubscriptions({ log, erasure }: { log: Logger; erasure: ReasonErasure }): Router {
-  return subscriptions(log, [on(userEvents, 'user.deleted', ({ user_id }) => erasure.begin(user_id))]);
+export function createAccountSubscriptions({
+  log,
+  erasure,
+}: {
+  log: Logger;
+  erasure: ReasonErasure;
+}): Router {
+  return createSubscriptionRouter(log, [
+    onEvent(userEvents, 'user.deleted', ({ user_id }) => erasure.begin(user_id)),
+  ]);
 }
 
 /** Saves messages that no handler could process. Only a failure of the state store causes a redelivery. */
-export function deadLetterSubscription(deps: {
+export function createDeadLetterSubscription(deps: {
   log: Logger;
   metrics: Registry;
   deadLetters: DeadLetterStore;
@@ -46,7 +61,7 @@ export function deadLetterSubscription(deps: {
   const router = Router();
   router.use('/events/dead-letters', express.json({ type: () => true, limit: RAW_MESSAGE_LIMIT }));
   router.use(
-    subscriptions(log, [
+    createSubscriptionRouter(log, [
       {
         type: 'dead-letters',
         handle: async (body) => {
@@ -79,11 +94,11 @@ function messageIn(body: unknown): unknown {
 
 /** The maximum length of a stored message. Events are shorter; of other messages, the start is enough. */
 function parseAny(text: string): unknown {
-  if (text.length > BODY_LIMIT) return text.slice(0, BODY_LIMIT);
+  if (text.length > BODY_LIMIT_BYTES) return text.slice(0, BODY_LIMIT_BYTES);
   try {
     const body = JSON.parse(text) as unknown;
     // JSON that is nested too deep can be parsed but not serialized.
-    withoutSecrets(body);
+    redactSecrets(body);
     return body;
   } catch {
     return text;

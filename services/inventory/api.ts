@@ -6,9 +6,9 @@ import {
   subscribedTo,
   type ServiceApi,
   type ServiceDescription,
-} from '../shared/api.ts';
-import { pageQuery } from '../shared/paged-index.ts';
-import { productId } from '../shared/types.ts';
+} from '../shared/api-docs/route-table.ts';
+import { pageQuery } from '../shared/schemas/page-query.ts';
+import { productId } from '../shared/schemas/types.ts';
 import {
   inventoryEvents,
   productListSchema,
@@ -37,27 +37,27 @@ export const inventoryApi = {
     access: 'customer',
     summary: 'List products',
     query: pageQuery,
-    answer: productListSchema,
-    answered: { items: [product], next_cursor: null },
+    response: productListSchema,
+    responseExample: { items: [product], next_cursor: null },
   },
   'GET /api/inventory/:product_id': {
     access: 'customer',
     summary: 'Get a product',
     params,
-    tagged: true,
-    answer: productSchema,
-    answered: product,
+    etag: true,
+    response: productSchema,
+    responseExample: product,
   },
   'PUT /api/inventory/:product_id': {
     access: 'admin',
     summary: 'Create or update a product',
     params,
     creates: true,
-    tagged: true,
+    etag: true,
     body: putProductBody,
-    answer: productSchema,
+    response: productSchema,
     examples: { 'A new price': { name: 'Mug, blue', unit_price: 1390 } },
-    answered: { ...product, unit_price: 1390 },
+    responseExample: { ...product, unit_price: 1390 },
   },
   'POST /api/inventory/:product_id/restock': {
     access: 'admin',
@@ -65,15 +65,15 @@ export const inventoryApi = {
     params,
     idempotent: true,
     body: restockBody,
-    answer: productSchema,
+    response: productSchema,
     examples: { 'Ten more': { quantity: 10 } },
-    answered: { ...product, on_hand: 50, available: 48 },
+    responseExample: { ...product, on_hand: 50, available: 48 },
   },
   'GET /products': {
     access: 'internal',
     summary: 'Get products by their ids',
     query: productsQuery,
-    answer: productsSchema,
+    response: productsSchema,
   },
 } satisfies ServiceApi;
 

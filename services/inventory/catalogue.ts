@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { money, pricingCurrency, productId } from '../shared/types.ts';
+import { money, pricingCurrency, productId } from '../shared/schemas/types.ts';
 import shopCatalogue from './catalogue.json' with { type: 'json' };
 import { DEFAULT_THRESHOLD, type NewProduct } from './domain/stock.ts';
 import type { StockStore } from './store/stock-store.ts';
@@ -31,7 +31,7 @@ export async function readCatalogue(file: string | undefined): Promise<NewProduc
   }
 }
 
-const CHUNK = 64;
+const SEED_BATCH_SIZE = 64;
 
 /**
  * Adds the products that do not exist. Existing products keep their price and stock, so the step can be repeated, also by
@@ -40,10 +40,10 @@ const CHUNK = 64;
 export async function seed(stock: StockStore, catalogue: readonly NewProduct[]): Promise<void> {
   // Lists show the newest product first, so the last product of the catalogue is added first.
   const products = catalogue.toReversed();
-  for (let start = 0; start < products.length; start += CHUNK)
+  for (let start = 0; start < products.length; start += SEED_BATCH_SIZE)
     await Promise.all(
       products
-        .slice(start, start + CHUNK)
+        .slice(start, start + SEED_BATCH_SIZE)
         .map((product) => stock.applyToProduct({ kind: 'add', ...product })),
     );
 }

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { z } from 'zod';
-import { baseConfig } from '../shared/config.ts';
-import { setting } from '../shared/settings.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
+import { setting } from '../shared/runtime/settings.ts';
 
 const isFile = (path: string) => existsSync(path) && statSync(path).isFile();
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEvents } from '../shared/published-events.ts';
-import { freeText, currency, id, money, pricingCurrency, productId } from '../shared/types.ts';
+import { defineEvents } from '../shared/schemas/published-events.ts';
+import { freeText, currency, id, money, pricingCurrency, productId } from '../shared/schemas/types.ts';
 
 /** A product in the API. `available` = `on_hand` - `reserved`. */
 export const productSchema = z.object({

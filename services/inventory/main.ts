@@ -1,9 +1,9 @@
-import { runService } from '../shared/run-service.ts';
-import { orStop } from '../shared/run.ts';
+import { runService } from '../shared/runtime/run-service.ts';
+import { orExit } from '../shared/runtime/shutdown.ts';
 import { createApp } from './app.ts';
 import { readCatalogue } from './catalogue.ts';
 import { config } from './config.ts';
 
 await runService(process, 'inventory', config, async (deps, { SEED_FILE }) =>
-  createApp({ ...deps, catalogue: await orStop(process, () => readCatalogue(SEED_FILE)) }),
+  createApp({ ...deps, catalogue: await orExit(process, () => readCatalogue(SEED_FILE)) }),
 );

@@ -1,16 +1,17 @@
 import { Router, type Response } from 'express';
-import { demandMatch, versionTag } from '../shared/conditional.ts';
-import type { Once } from '../shared/idempotency.ts';
-import { requireAdmin } from '../shared/identity.ts';
-import { pageQuery, sendPage } from '../shared/paged-index.ts';
-import { notFound } from '../shared/problem.ts';
-import { productId } from '../shared/types.ts';
-import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
+import { assertPreconditions, versionTag } from '../shared/http/preconditions.ts';
+import type { WithIdempotency } from '../shared/http/idempotency.ts';
+import { requireAdmin } from '../shared/http/caller.ts';
+import { pageQuery } from '../shared/schemas/page-query.ts';
+import { sendPage } from '../shared/http/pagination.ts';
+import { notFound } from '../shared/http/problem.ts';
+import { productId } from '../shared/schemas/types.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
 import { productsQuery, putProductBody, restockBody } from './contract.ts';
 import { toProduct, type StockedProduct } from './domain/stock.ts';
 import type { StockStore } from './store/stock-store.ts';
 
-export function inventoryRoutes(stock: StockStore, once: Once): Router {
+export function createRoutes(stock: StockStore, withIdempotency: WithIdempotency): Router {
   const router = Router();
 
   router.get('/api/inventory', async (req, res) => {
@@ -27,7 +28,7 @@ export function inventoryRoutes(stock: StockStore, once: Once): Router {
     const product_id = productIdOf(req.params);
     const body = parseBody(putProductBody, req.body);
     const { before, after } = await stock.applyToProduct({ kind: 'put', product_id, ...body }, (product) =>
-      demandMatch(req, product && tagOf(product)),
+      assertPreconditions(req, product && tagOf(product)),
     );
     sendProduct(res.status(before ? 200 : 201), existing(after));
   });
@@ -37,8 +38,8 @@ export function inventoryRoutes(stock: StockStore, once: Once): Router {
     const product_id = productIdOf(req.params);
     const { quantity } = parseBody(restockBody, req.body);
     const request = { product_id, quantity };
-    await once(req, res, { what: 'restock', request }, async (operation, mayBeRepeated) => {
-      const named = mayBeRepeated ? { operation } : {};
+    await withIdempotency(req, res, { name: 'restock', request }, async (operation, hasIdempotencyKey) => {
+      const named = hasIdempotencyKey ? { operation } : {};
       const command = { kind: 'restock', product_id, quantity, ...named } as const;
       const { after } = await stock.applyToProduct(command);
       return { status: 200, body: toProduct(existing(after)) };
@@ -54,7 +55,7 @@ export function inventoryRoutes(stock: StockStore, once: Once): Router {
   return router;
 }
 
-/** @throws Problem 404 for an invalid product id */
+/** @throws ProblemError 404 for an invalid product id */
 const productIdOf = (params: { product_id: string }) => parsePath(productId, params.product_id, 'product');
 
 function existing<T>(product: T | undefined): T {

@@ -1,17 +1,19 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import type { Router } from 'express';
 import { Counter } from 'prom-client';
 import type { z } from 'zod';
 import { orderEvents, type orderEventData } from '../orders/contract.ts';
-import { cloudEvent, on, subscriptions } from '../shared/events.ts';
-import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
-import { inSpan } from '../shared/tracing.ts';
+import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import { onEvent, createSubscriptionRouter } from '../shared/dapr/subscriptions.ts';
+import { type ServiceDeps } from '../shared/runtime/service-app.ts';
+import { inSpan } from '../shared/telemetry/tracing.ts';
 import { inventoryEvents } from './contract.ts';
 import type { OrderCommand, Reservation } from './domain/stock.ts';
 import type { StockStore } from './store/stock-store.ts';
 
 type OrderEvent = z.infer<typeof orderEventData>;
 
-export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock: StockStore): Router {
+export function createSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock: StockStore): Router {
   const reservations = new Counter({
     name: 'inventory_reservations_total',
     help: 'Reservations, by outcome',
@@ -21,7 +23,7 @@ export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock
 
   async function apply(kind: OrderCommand['kind'], { order }: OrderEvent): Promise<Reservation> {
     const { order_id, items: lines } = order;
-    aboutOrder(order_id);
+    addRequestFields({ order_id });
     const at = new Date().toISOString();
     const { before, after } = await inSpan(`${kind} stock`, { order_id }, () =>
       stock.applyToOrder({ kind, order_id, lines, at }),
@@ -71,11 +73,11 @@ export function orderSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock
     await apply('release', event);
   }
 
-  return subscriptions(log, [
-    on(orderEvents, 'order.created', reserve),
-    on(orderEvents, 'order.paid', sell),
-    on(orderEvents, 'order.payment_failed', release),
-    on(orderEvents, 'order.cancelled', release),
-    on(orderEvents, 'order.expired', release),
+  return createSubscriptionRouter(log, [
+    onEvent(orderEvents, 'order.created', reserve),
+    onEvent(orderEvents, 'order.paid', sell),
+    onEvent(orderEvents, 'order.payment_failed', release),
+    onEvent(orderEvents, 'order.cancelled', release),
+    onEvent(orderEvents, 'order.expired', release),
   ]);
 }

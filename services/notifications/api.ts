@@ -1,5 +1,5 @@
 import { CUSTOMER_EVENT_TYPES, orderEvents } from '../orders/contract.ts';
-import { subscribedTo, type ServiceDescription } from '../shared/api.ts';
+import { subscribedTo, type ServiceDescription } from '../shared/api-docs/route-table.ts';
 import { userEvents } from '../users/contract.ts';
 
 /** The description of `notifications`, which only receives events. */

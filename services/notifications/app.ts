@@ -1,9 +1,9 @@
 import type { Express } from 'express';
-import { createService, type ServiceDeps } from '../shared/service.ts';
+import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { notifications as description } from './api.ts';
-import { mailer } from './mailer.ts';
-import { recipientStore } from './store/recipient-store.ts';
-import { subscriptions } from './subscriptions.ts';
+import { createEmailSender } from './email-sender.ts';
+import { createRecipientStore } from './store/recipient-store.ts';
+import { createSubscriptions } from './subscriptions.ts';
 
 export interface NotificationsDeps extends ServiceDeps {
   /** The names of the e-mail components. */
@@ -11,10 +11,10 @@ export interface NotificationsDeps extends ServiceDeps {
 }
 
 export function createApp(deps: NotificationsDeps): Express {
-  const recipients = recipientStore(deps.sidecar.state);
-  const mailOnce = mailer({ ...deps, recipients });
+  const recipients = createRecipientStore(deps.sidecar.state);
+  const sendEmailOnce = createEmailSender({ ...deps, recipients });
   return createService(deps, {
     description,
-    routers: [subscriptions({ log: deps.log, recipients, mailOnce })],
+    routers: [createSubscriptions({ log: deps.log, recipients, sendEmailOnce })],
   });
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { baseConfig } from '../shared/config.ts';
-import { list } from '../shared/settings.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
+import { list } from '../shared/runtime/settings.ts';
 
 const BINDINGS = ['email', 'email-2', 'email-3', 'email-4'];
 const bindingName = z

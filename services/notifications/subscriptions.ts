@@ -1,11 +1,12 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import type { Router } from 'express';
 import type { z } from 'zod';
 import { orderEvents, type CustomerEventType } from '../orders/contract.ts';
-import { on, subscriptions as routesFor } from '../shared/events.ts';
-import type { Logger } from '../shared/log.ts';
-import { aboutOrder } from '../shared/service.ts';
+import { onEvent, createSubscriptionRouter as routesFor } from '../shared/dapr/subscriptions.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+
 import { userEvents, type User } from '../users/contract.ts';
-import type { MailOnce } from './mailer.ts';
+import type { SendEmailOnce } from './email-sender.ts';
 import type { Addressee } from './domain/recipient.ts';
 import type { RecipientStore } from './store/recipient-store.ts';
 import * as templates from './domain/templates.ts';
@@ -23,32 +24,36 @@ const ORDER_MAILS: Readonly<Record<CustomerEventType, templates.OrderTemplate>> 
   'order.refunded': templates.refunded,
 };
 
-export function subscriptions(deps: { log: Logger; recipients: RecipientStore; mailOnce: MailOnce }): Router {
-  const { log, recipients, mailOnce } = deps;
+export function createSubscriptions(deps: {
+  log: Logger;
+  recipients: RecipientStore;
+  sendEmailOnce: SendEmailOnce;
+}): Router {
+  const { log, recipients, sendEmailOnce } = deps;
   return routesFor(log, [
-    on(userEvents, 'user.registered', async ({ user, version }) => {
-      await recipients.remember(addressee(user, version));
+    onEvent(userEvents, 'user.registered', async ({ user, version }) => {
+      await recipients.save(addressee(user, version));
       const { user_id } = user;
-      await mailOnce({
+      await sendEmailOnce({
         kind: 'user.registered',
-        about: user_id,
+        subjectId: user_id,
         recipientId: user_id,
         write: templates.welcome,
       });
     }),
-    on(userEvents, 'user.updated', async (told) => {
-      await recipients.remember(addressee(told.user, told.version));
-      await Promise.all(aboutChange(told).map(mailOnce));
+    onEvent(userEvents, 'user.updated', async (told) => {
+      await recipients.save(addressee(told.user, told.version));
+      await Promise.all(aboutChange(told).map(sendEmailOnce));
     }),
-    on(userEvents, 'user.deleted', ({ user_id, version }) =>
-      recipients.remember({ user_id, gone: true, version }),
+    onEvent(userEvents, 'user.deleted', ({ user_id, version }) =>
+      recipients.save({ user_id, deleted: true, version }),
     ),
     ...Object.entries(ORDER_MAILS).map(([kind, template]) =>
-      on(orderEvents, kind as CustomerEventType, async ({ order }) => {
-        aboutOrder(order.order_id);
-        await mailOnce({
+      onEvent(orderEvents, kind as CustomerEventType, async ({ order }) => {
+        addRequestFields({ order_id: order.order_id });
+        await sendEmailOnce({
           kind,
-          about: order.order_id,
+          subjectId: order.order_id,
           recipientId: order.customer_id,
           write: (recipient) => template(recipient, order),
         });
@@ -63,13 +68,13 @@ function aboutChange({
   version,
   previous_email,
   password_changed,
-}: UserEvent): Parameters<MailOnce>[0][] {
+}: UserEvent): Parameters<SendEmailOnce>[0][] {
   const change = { email: previous_email !== undefined, password: password_changed === true };
   if (!change.email && !change.password) return [];
   const { user_id } = user;
   const mailTo = (email: string, isPrevious: boolean) => ({
     kind: isPrevious ? 'user.updated.previous-address' : 'user.updated',
-    about: `${user_id}:${version}`,
+    subjectId: `${user_id}:${version}`,
     recipientId: user_id,
     addressee: { user_id, email, name: user.name, version },
     write: (recipient: Addressee) => templates.accountChanged(recipient, change, isPrevious),

@@ -8,8 +8,8 @@ import {
   subscribedTo,
   type ServiceApi,
   type ServiceDescription,
-} from '../shared/api.ts';
-import { id } from '../shared/types.ts';
+} from '../shared/api-docs/route-table.ts';
+import { id } from '../shared/schemas/types.ts';
 import {
   cancelBody,
   ERASED_REASON,
@@ -56,9 +56,9 @@ export const ordersApi = {
     access: 'customer',
     summary: 'Get an order',
     params,
-    tagged: true,
-    answer: orderSchema,
-    answered: example('PAID', 3),
+    etag: true,
+    response: orderSchema,
+    responseExample: example('PAID', 3),
   },
   'POST /api/orders': {
     access: 'customer',
@@ -66,18 +66,18 @@ export const ordersApi = {
     idempotent: true,
     body: z.union([cartBody, oneLineBody]),
     status: 201,
-    answer: orderAcceptedSchema,
+    response: orderAcceptedSchema,
     problems: {
-      'price-differs': { status: 409, when: 'A price, the amount or the currency has changed.' },
-      'unknown-product': { status: 422, when: 'A product does not exist.' },
-      'mixed-currencies': { status: 422, when: 'The products have different currencies.' },
-      'unknown-customer': { status: 422, when: 'The customer does not exist.' },
+      'price-differs': { status: 409, description: 'A price, the amount or the currency has changed.' },
+      'unknown-product': { status: 422, description: 'A product does not exist.' },
+      'mixed-currencies': { status: 422, description: 'The products have different currencies.' },
+      'unknown-customer': { status: 422, description: 'The customer does not exist.' },
     },
     examples: {
       'A cart': { items: [{ product_id: EXAMPLE.product, quantity: 2 }], payment },
       'One product': { product_id: EXAMPLE.product, quantity: 1 },
     },
-    answered: {
+    responseExample: {
       order_id: EXAMPLE.order,
       status: 'PENDING',
       message: 'Order accepted. Poll or stream its status for progress.',
@@ -89,8 +89,8 @@ export const ordersApi = {
     access: 'customer',
     summary: 'List the events of an order',
     params,
-    answer: orderEventListSchema,
-    answered: {
+    response: orderEventListSchema,
+    responseExample: {
       items: [
         {
           id: `${EXAMPLE.order}:3`,
@@ -108,62 +108,62 @@ export const ordersApi = {
     params,
     idempotent: true,
     body: cancelBody.optional(),
-    answer: orderSchema,
+    response: orderSchema,
     problems: {
-      'not-cancellable': { status: 409, when: 'The order is already shipped or final.' },
+      'not-cancellable': { status: 409, description: 'The order is already shipped or final.' },
     },
     examples: { 'With a reason': { reason: 'Found it at home' } },
-    answered: example('CANCELLED', 4, { reason: 'Found it at home' }),
+    responseExample: example('CANCELLED', 4, { reason: 'Found it at home' }),
   },
   'PUT /api/orders/:id/status': {
     access: 'admin',
     summary: "Set an order's status",
     params,
-    tagged: true,
+    etag: true,
     body: putStatusBody,
-    answer: orderSchema,
+    response: orderSchema,
     problems: {
       'illegal-transition': {
         status: 409,
-        when: 'The order cannot change from its current status to this status.',
+        description: 'The order cannot change from its current status to this status.',
       },
-      'not-cancellable': { status: 409, when: 'The order is already shipped or final.' },
+      'not-cancellable': { status: 409, description: 'The order is already shipped or final.' },
     },
     examples: { 'Ship it': { status: 'SHIPPED' } },
-    answered: example('SHIPPED', 4),
+    responseExample: example('SHIPPED', 4),
   },
   'GET /orders/:id/payment-method': {
     access: 'internal',
     summary: 'Get the payment method of an order',
     params,
-    answer: paymentMethodSchema,
-    answered: payment,
+    response: paymentMethodSchema,
+    responseExample: payment,
     problems: {
-      forbidden: { status: 403, when: 'The caller is not `payments`.' },
-      'card-erased': { status: 410, when: 'The payment is decided, or the order is final.' },
+      forbidden: { status: 403, description: 'The caller is not `payments`.' },
+      'card-erased': { status: 410, description: 'The payment is decided, or the order is final.' },
     },
   },
   'DELETE /orders/:id/reason': {
     access: 'internal',
     summary: 'Erase the reason of a cancelled order',
     params,
-    answer: orderSchema,
-    answered: example('CANCELLED', 4, { reason: ERASED_REASON }),
+    response: orderSchema,
+    responseExample: example('CANCELLED', 4, { reason: ERASED_REASON }),
   },
   'GET /orders/:id/changes': {
     access: 'internal',
     summary: 'List the changes of an order after a version',
     params,
     query: orderChangesQuery,
-    problems: { 'no-such-version': { status: 400, when: 'The order has not reached this version.' } },
-    answer: orderChangesSchema,
+    problems: { 'no-such-version': { status: 400, description: 'The order has not reached this version.' } },
+    response: orderChangesSchema,
   },
   'GET /orders': {
     access: 'internal',
     summary: 'List final orders, oldest first, or get orders by their ids',
     query: ordersQuery,
-    answer: orderListSchema,
-    answered: { items: [example('DELIVERED', 5)], next_cursor: '100' },
+    response: orderListSchema,
+    responseExample: { items: [example('DELIVERED', 5)], next_cursor: '100' },
   },
 } satisfies ServiceApi;
 

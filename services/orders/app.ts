@@ -1,6 +1,6 @@
 import type { Express } from 'express';
-import { idempotency } from '../shared/idempotency.ts';
-import { createService, type ServiceDeps } from '../shared/service.ts';
+import { createIdempotency } from '../shared/http/idempotency.ts';
+import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { orders as description } from './api.ts';
 import { createApplyTrigger } from './apply-trigger.ts';
 import { createCancelOrder } from './cancel-order.ts';
@@ -35,7 +35,7 @@ export function createApp(deps: OrdersDeps): Express {
   const applyTrigger = createApplyTrigger({ ...deps, store, finished, publishEvent, watchdogJob, admission });
   const placeOrder = createPlaceOrder({ ...deps, store, publishEvent, watchdogJob, admission });
   const cancelOrder = createCancelOrder({ ...deps, applyTrigger });
-  const once = idempotency({ state: deps.sidecar.state, log: deps.log });
+  const withIdempotency = createIdempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
     description,
     routers: [
@@ -47,7 +47,7 @@ export function createApp(deps: OrdersDeps): Express {
         cancelOrder,
         eraseReason: createEraseReason({ ...deps, store }),
         applyTrigger,
-        once,
+        withIdempotency,
       }),
       createSubscriptions({ ...deps, applyTrigger }),
       createOrderWatchdog({ ...deps, store, finished, publishEvent, watchdogJob, applyTrigger }),

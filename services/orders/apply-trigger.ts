@@ -1,7 +1,7 @@
 import { Counter, type Registry } from 'prom-client';
-import type { Logger } from '../shared/log.ts';
-import { retryOnConflict } from '../shared/state.ts';
-import { inSpan } from '../shared/tracing.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import { retryOnConflict } from '../shared/dapr/state-store.ts';
+import { inSpan } from '../shared/telemetry/tracing.ts';
 import type { Order } from './contract.ts';
 import type { AdmissionControl } from './domain/admission-control.ts';
 import { append, isFinal, isUnpaid, replay } from './domain/order.ts';

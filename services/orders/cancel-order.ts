@@ -1,5 +1,5 @@
-import { Problem, notFound, unavailable } from '../shared/problem.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
+import { ProblemError, notFound, unavailable } from '../shared/http/problem.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import type { ApplyTrigger } from './apply-trigger.ts';
 import type { Order } from './contract.ts';
 
@@ -45,6 +45,6 @@ function cancelledOr409(order: Order): Order {
   return order;
 }
 
-function tooLate(status: string): Problem {
-  return new Problem(409, 'not-cancellable', `An order with status ${status} cannot be cancelled.`);
+function tooLate(status: string): ProblemError {
+  return new ProblemError(409, 'not-cancellable', `An order with status ${status} cannot be cancelled.`);
 }

@@ -1,8 +1,8 @@
 import { v7 as uuidv7 } from 'uuid';
-import { outOfTrace } from '../shared/context.ts';
-import { cloudEvent } from '../shared/events.ts';
-import type { Logger } from '../shared/log.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
+import { withoutTrace } from '../shared/telemetry/request-context.ts';
+import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { orderBroadcasts } from './contract.ts';
 
 /** Changes within this time share one small message, whatever the load. */
@@ -35,7 +35,7 @@ export function createChangeFeed(deps: {
       time: now().toISOString(),
       data: { changed: orders.map(([order_id, version]) => ({ order_id, version })) },
     });
-    outOfTrace(() => sidecar.broadcast(event)).catch((err: unknown) =>
+    withoutTrace(() => sidecar.broadcast(event)).catch((err: unknown) =>
       log.debug({ err }, 'broadcasting order changes failed'),
     );
   }

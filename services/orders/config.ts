@@ -1,5 +1,5 @@
-import { baseConfig } from '../shared/config.ts';
-import { integer } from '../shared/settings.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
+import { integer } from '../shared/runtime/settings.ts';
 import { MAX_CHECK_DELAY_MS } from './domain/check-delay.ts';
 
 export const config = baseConfig

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEvents } from '../shared/published-events.ts';
-import { currency, freeText, id, inDigits, money, productId, timestamp } from '../shared/types.ts';
+import { defineEvents } from '../shared/schemas/published-events.ts';
+import { currency, freeText, id, inDigits, money, productId, timestamp } from '../shared/schemas/types.ts';
 import {
   CUSTOMER_EVENT_TYPES,
   ORDER_EVENT_TYPES,

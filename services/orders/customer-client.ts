@@ -1,12 +1,12 @@
-import { headersOf, type Caller } from '../shared/identity.ts';
-import { Problem, unavailable } from '../shared/problem.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
+import { callerHeaders, type Caller } from '../shared/http/caller.ts';
+import { ProblemError, unavailable } from '../shared/http/problem.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
 
 export interface CustomerClient {
   /**
    * Asks `users` in the caller's name.
    *
-   * @throws Problem 422 if there is no such customer, 503 if `users` does not answer
+   * @throws ProblemError 422 if there is no such customer, 503 if `users` does not answer
    */
   assertCustomerExists: (caller: Caller, customerId: string) => Promise<void>;
 }
@@ -17,10 +17,10 @@ export function createCustomerClient(sidecar: Pick<Sidecar, 'invoke'>): Customer
       const { status } = await sidecar.invoke('users', {
         method: 'GET',
         path: `/api/users/${customerId}`,
-        headers: headersOf(caller),
+        headers: callerHeaders(caller),
       });
       if (status === 404)
-        throw new Problem(422, 'unknown-customer', 'Customer not found.', {
+        throw new ProblemError(422, 'unknown-customer', 'Customer not found.', {
           errors: [{ field: 'customer_id', message: 'is not a customer of this shop' }],
         });
       if (status !== 200) throw unavailable();

@@ -1,6 +1,6 @@
-import { notFound, unavailable } from '../shared/problem.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
-import { retryOnConflict } from '../shared/state.ts';
+import { notFound, unavailable } from '../shared/http/problem.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
+import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import type { Order } from './contract.ts';
 import { replay, withoutFreeText } from './domain/order.ts';
 import type { OrderStore } from './store/order-store.ts';

@@ -1,5 +1,5 @@
-import { cloudEvent, type CloudEvent } from '../shared/events.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
+import { cloudEvent, type CloudEvent } from '../shared/dapr/cloud-event.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { orderEvents } from './contract.ts';
 import { replay } from './domain/order.ts';
 import type { OrderDocument } from './store/order-store.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Sidecar } from '../shared/sidecar.ts';
-import { inDigits } from '../shared/types.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
+import { inDigits } from '../shared/schemas/types.ts';
 
 /**
  * The data of the job: how long the order has been watched when the job fires. It is the sum of the delays that the scheduler
@@ -20,18 +20,20 @@ export interface OrderWatchdogJob {
   cancel: (orderId: string) => Promise<void>;
 }
 
-export function createOrderWatchdogJob(sidecar: Pick<Sidecar, 'schedule' | 'unschedule'>): OrderWatchdogJob {
+export function createOrderWatchdogJob(
+  sidecar: Pick<Sidecar, 'scheduleJob' | 'deleteJob'>,
+): OrderWatchdogJob {
   return {
     async schedule(orderId, delayMs, watchedMs = 0) {
       const roundedMs = Math.round(delayMs);
       const every = `${roundedMs}ms`;
-      await sidecar.schedule(nameOf(orderId), {
+      await sidecar.scheduleJob(nameOf(orderId), {
         dueTime: every,
         schedule: `@every ${every}`,
         data: { watched_ms: String(watchedMs + roundedMs) },
       });
     },
-    cancel: (orderId) => sidecar.unschedule(nameOf(orderId)),
+    cancel: (orderId) => sidecar.deleteJob(nameOf(orderId)),
   };
 }
 

@@ -1,9 +1,10 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { Router } from 'express';
-import { isRecent } from '../shared/recent.ts';
-import { aboutOrder } from '../shared/service.ts';
-import { QUIET } from '../shared/sidecar.ts';
-import { id } from '../shared/types.ts';
-import { parsePath } from '../shared/validate.ts';
+import { isRecent } from '../shared/util/time.ts';
+
+import { DEDUPLICATION_WINDOW_MS } from '../shared/dapr/sidecar.ts';
+import { id } from '../shared/schemas/types.ts';
+import { parsePath } from '../shared/http/validation.ts';
 import type { ApplyTrigger } from './apply-trigger.ts';
 import { nextCheckDelay } from './domain/check-delay.ts';
 import { isFinal, replay } from './domain/order.ts';
@@ -34,7 +35,7 @@ export function createOrderWatchdog(deps: {
 
   router.post('/job/order-:id', async (req, res) => {
     const orderId = parsePath(id, req.params.id, 'order');
-    aboutOrder(orderId);
+    addRequestFields({ order_id: orderId });
     await checkOrder(orderId, jobData.parse(req.body).watched_ms);
     res.json({});
   });
@@ -49,7 +50,7 @@ export function createOrderWatchdog(deps: {
     }
     const order = replay(orderId, loaded.value.events);
     // The publisher would drop a repeated event so soon. The job fires again.
-    if (isRecent(order.updated_at, QUIET, now())) return;
+    if (isRecent(order.updated_at, DEDUPLICATION_WINDOW_MS, now())) return;
     if (isFinal(order)) {
       // guard: republish the last event of a final order
       await publishEvent(loaded.value, order.version);

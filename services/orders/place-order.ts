@@ -1,14 +1,15 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { createHash } from 'node:crypto';
 import { Counter, type Registry } from 'prom-client';
 import { productsSchema, type Product } from '../inventory/contract.ts';
-import { CLOCKS_APART_SECONDS } from '../shared/clocks.ts';
-import { KEPT_SECONDS, keyReused, nextOperation } from '../shared/idempotency.ts';
-import type { Logger } from '../shared/log.ts';
-import { Overload } from '../shared/problem.ts';
-import { aboutOrder } from '../shared/service.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
-import { ConflictError } from '../shared/sidecar-call.ts';
-import { parseAnswer } from '../shared/validate.ts';
+import { CLOCKS_APART_SECONDS } from '../shared/util/time.ts';
+import { IDEMPOTENCY_TTL_SECONDS, idempotencyKeyReused, nextOperation } from '../shared/http/idempotency.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import { OverloadedError } from '../shared/http/problem.ts';
+
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
+import { ConflictError } from '../shared/dapr/sidecar-call.ts';
+import { parseResponse } from '../shared/http/validation.ts';
 import type { Order, PaymentMethod } from './contract.ts';
 import type { AdmissionControl } from './domain/admission-control.ts';
 import { append, replay, type OrderCreated } from './domain/order.ts';
@@ -33,7 +34,7 @@ export interface PlaceOrderResult {
   replayed: boolean;
 }
 
-/** @throws Problem 422 if the idempotency key was used for a different request */
+/** @throws ProblemError 422 if the idempotency key was used for a different request */
 export type PlaceOrder = (request: PlaceOrderRequest) => Promise<PlaceOrderResult>;
 
 /** The order id of an idempotency key, and the order if it exists. */
@@ -65,7 +66,7 @@ export function createPlaceOrder(deps: {
     const { orderId, document }: KeyUse = request.hasIdempotencyKey
       ? await findExistingOrder(request.orderId)
       : request;
-    aboutOrder(orderId);
+    addRequestFields({ order_id: orderId });
     // First of all: a repeated request gets the original answer, even if prices have changed or the service is overloaded.
     if (document) return replayResult(document, requestHash);
     return admit(() => acceptOrder({ ...request, orderId }, requestHash));
@@ -110,14 +111,17 @@ export function createPlaceOrder(deps: {
   /**
    * Counts the order while it is accepted, and takes the count back if that fails.
    *
-   * @throws Overload if the order would wait too long
+   * @throws OverloadedError if the order would wait too long
    */
   async function admit<Result>(work: () => Promise<Result>): Promise<Result> {
     const at = performance.now();
     const seconds = admission.retryAfterSeconds(at);
     if (seconds !== undefined) {
       shed.inc();
-      throw new Overload('Too many orders are waiting. Try again after the time in Retry-After.', seconds);
+      throw new OverloadedError(
+        'Too many orders are waiting. Try again after the time in Retry-After.',
+        seconds,
+      );
     }
     admission.onAccepted(at);
     try {
@@ -135,14 +139,15 @@ export function createPlaceOrder(deps: {
   async function findExistingOrder(orderId: string): Promise<KeyUse> {
     const document = (await store.load(orderId))?.value;
     const ageSeconds = document ? (now().getTime() - createdAt(document)) / 1000 : 0;
-    if (!document || ageSeconds < KEPT_SECONDS - CLOCKS_APART_SECONDS) return { orderId, document };
+    if (!document || ageSeconds < IDEMPOTENCY_TTL_SECONDS - CLOCKS_APART_SECONDS)
+      return { orderId, document };
     const next = await findExistingOrder(nextOperation(orderId));
     // If a replica with a faster clock has begun the next day's order, the key belongs to that one.
-    return next.document || ageSeconds >= KEPT_SECONDS ? next : { orderId, document };
+    return next.document || ageSeconds >= IDEMPOTENCY_TTL_SECONDS ? next : { orderId, document };
   }
 
   async function replayResult(document: OrderDocument, requestHash: string): Promise<PlaceOrderResult> {
-    if (document.request_hash !== requestHash) throw keyReused();
+    if (document.request_hash !== requestHash) throw idempotencyKeyReused();
     // Perhaps order.created was never published, and no watchdog will do it.
     if (document.unwatched) await publishEvent(document, 1);
     return { order: replay(document.order_id, document.events.slice(0, 1)), replayed: true };
@@ -151,7 +156,7 @@ export function createPlaceOrder(deps: {
   async function fetchProducts(draft: OrderDraft): Promise<Product[]> {
     const ids = [...new Set(draft.lines.map((line) => line.product_id))].join(',');
     const response = await sidecar.invoke('inventory', { method: 'GET', path: `/products?ids=${ids}` });
-    return parseAnswer(productsSchema, response).items;
+    return parseResponse(productsSchema, response).items;
   }
 
   function newDocument(

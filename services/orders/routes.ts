@@ -1,11 +1,12 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { Router, type Response } from 'express';
-import { demandMatch, versionTag } from '../shared/conditional.ts';
-import type { Once } from '../shared/idempotency.ts';
-import { callerOf, mayRead, requireAdmin, type Caller } from '../shared/identity.ts';
-import { forbidden, notFound, Problem } from '../shared/problem.ts';
-import { aboutOrder } from '../shared/service.ts';
-import { id as orderIdSchema } from '../shared/types.ts';
-import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
+import { assertPreconditions, versionTag } from '../shared/http/preconditions.ts';
+import type { WithIdempotency } from '../shared/http/idempotency.ts';
+import { callerOf, canRead, requireAdmin, type Caller } from '../shared/http/caller.ts';
+import { forbidden, notFound, ProblemError } from '../shared/http/problem.ts';
+
+import { id as orderIdSchema } from '../shared/schemas/types.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
 import type { ApplyTrigger } from './apply-trigger.ts';
 import type { CancelOrder } from './cancel-order.ts';
 import {
@@ -38,17 +39,25 @@ export function createRoutes(deps: {
   cancelOrder: CancelOrder;
   eraseReason: EraseReason;
   applyTrigger: ApplyTrigger;
-  once: Once;
+  withIdempotency: WithIdempotency;
 }): Router {
-  const { store, finished, assertCustomerExists, placeOrder, cancelOrder, eraseReason, applyTrigger, once } =
-    deps;
+  const {
+    store,
+    finished,
+    assertCustomerExists,
+    placeOrder,
+    cancelOrder,
+    eraseReason,
+    applyTrigger,
+    withIdempotency,
+  } = deps;
   const router = Router();
 
   router.post('/api/orders', async (req, res) => {
     const caller = callerOf(req);
     const { draft, payment, customer_id } = parseOrder(req.body);
     const customerId = customer_id ?? caller.id;
-    if (!mayRead(caller, customerId)) throw forbidden('`customer_id` must be the id of the caller.');
+    if (!canRead(caller, customerId)) throw forbidden('`customer_id` must be the id of the caller.');
     if (customerId !== caller.id) await assertCustomerExists(caller, customerId);
     const place = async (orderId: string, hasIdempotencyKey: boolean) => {
       const request = { orderId, hasIdempotencyKey, customerId, draft, payment };
@@ -59,11 +68,17 @@ export function createRoutes(deps: {
         status: 201,
         headers: { location: `/api/orders/${order_id}` },
         body: { order_id, status: 'PENDING', message, total, currency },
-        isRepeated: replayed,
+        replayed,
       };
     };
     // The order is the record of the answer.
-    await once(req, res, { what: 'place order', request: { customerId, draft, payment } }, place, false);
+    await withIdempotency(
+      req,
+      res,
+      { name: 'place order', request: { customerId, draft, payment } },
+      place,
+      false,
+    );
   });
 
   router.get('/api/orders/:id', async (req, res) => {
@@ -87,7 +102,7 @@ export function createRoutes(deps: {
     const { order_id } = await loadVisibleOrder(callerOf(req), req.params.id);
     const { reason = 'cancelled by the customer' } = parseBody(cancelBody, req.body);
     const request = { order_id, reason };
-    await once(req, res, { what: 'cancel order', request }, async () => ({
+    await withIdempotency(req, res, { name: 'cancel order', request }, async () => ({
       status: 200,
       body: await cancelOrder(order_id, reason),
     }));
@@ -96,7 +111,7 @@ export function createRoutes(deps: {
   router.put('/api/orders/:id/status', async (req, res) => {
     const document = await loadVisibleOrder(requireAdmin(req), req.params.id);
     const { status } = parseBody(putStatusBody, req.body);
-    const precondition = ({ version }: Order) => demandMatch(req, versionTag(version));
+    const precondition = ({ version }: Order) => assertPreconditions(req, versionTag(version));
     sendOrder(res, await setStatus(document, status, precondition));
   });
 
@@ -104,12 +119,12 @@ export function createRoutes(deps: {
     // The caller's sidecar sets this header. No caller can set it.
     if (req.get('dapr-caller-app-id') !== 'payments') throw forbidden('Only `payments` can call this route.');
     const orderId = parsePath(orderIdSchema, req.params.id, 'order');
-    aboutOrder(orderId);
+    addRequestFields({ order_id: orderId });
     const found = await store.load(orderId);
     if (!found) throw notFound('order');
     const { payment } = found.value;
     if (!payment)
-      throw new Problem(
+      throw new ProblemError(
         410,
         'card-erased',
         'The payment is decided or the order is final. The payment method was erased.',
@@ -119,7 +134,7 @@ export function createRoutes(deps: {
 
   router.delete('/orders/:id/reason', async (req, res) => {
     const orderId = parsePath(orderIdSchema, req.params.id, 'order');
-    aboutOrder(orderId);
+    addRequestFields({ order_id: orderId });
     res.set('cache-control', 'no-store').json(await eraseReason(orderId));
   });
 
@@ -128,7 +143,7 @@ export function createRoutes(deps: {
     const { order_id, events } = await loadVisibleOrder(callerOf(req), req.params.id);
     const { after } = parseQuery(orderChangesQuery, req.query);
     if (after > events.length)
-      throw new Problem(400, 'no-such-version', 'The order has not reached this version.');
+      throw new ProblemError(400, 'no-such-version', 'The order has not reached this version.');
     const items = events.slice(after).map(({ type, version }) => ({
       type,
       order: replay(order_id, events.slice(0, version)),
@@ -149,10 +164,10 @@ export function createRoutes(deps: {
 
   async function loadVisibleOrder(caller: Caller, param: string): Promise<OrderDocument> {
     const orderId = parsePath(orderIdSchema, param, 'order');
-    aboutOrder(orderId);
+    addRequestFields({ order_id: orderId });
     const found = await store.load(orderId);
     const [created] = found?.value.events ?? [];
-    if (!found || created?.type !== 'order.created' || !mayRead(caller, created.data.customer_id))
+    if (!found || created?.type !== 'order.created' || !canRead(caller, created.data.customer_id))
       throw notFound('order');
     return found.value;
   }
@@ -170,7 +185,7 @@ export function createRoutes(deps: {
     const order = type ? (await applyTrigger(order_id, { type }, precondition))?.order : current;
     if (!order) throw notFound('order');
     if (order.status === status) return order;
-    throw new Problem(
+    throw new ProblemError(
       409,
       'illegal-transition',
       `An order with status ${order.status} cannot change to ${status}.`,

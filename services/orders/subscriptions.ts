@@ -1,22 +1,23 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { Router } from 'express';
 import { shipmentEvents } from '../fulfilment/contract.ts';
 import { inventoryEvents } from '../inventory/contract.ts';
 import { paymentEvents } from '../payments/contract.ts';
-import { on as onEvent, subscriptions, UnprocessableEvent } from '../shared/events.ts';
-import type { Logger } from '../shared/log.ts';
-import { aboutOrder } from '../shared/service.ts';
+import { onEvent, createSubscriptionRouter, UnprocessableEvent } from '../shared/dapr/subscriptions.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+
 import type { ApplyTrigger } from './apply-trigger.ts';
 import type { Trigger } from './domain/state-machine.ts';
 
 /** The events that `orders` receives. Each is a trigger of the state machine. */
 export function createSubscriptions(deps: { log: Logger; applyTrigger: ApplyTrigger }): Router {
   async function apply(orderId: string, trigger: Trigger): Promise<void> {
-    aboutOrder(orderId);
+    addRequestFields({ order_id: orderId });
     const result = await deps.applyTrigger(orderId, trigger);
     if (!result) throw new UnprocessableEvent(`order ${orderId} does not exist`);
   }
 
-  return subscriptions(deps.log, [
+  return createSubscriptionRouter(deps.log, [
     onEvent(inventoryEvents, 'inventory.reserved', ({ order_id }) =>
       apply(order_id, { type: 'inventory.reserved' }),
     ),

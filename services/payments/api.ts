@@ -6,8 +6,8 @@ import {
   subscribedTo,
   type ServiceApi,
   type ServiceDescription,
-} from '../shared/api.ts';
-import { id, noBody } from '../shared/types.ts';
+} from '../shared/api-docs/route-table.ts';
+import { id, noBody } from '../shared/schemas/types.ts';
 import {
   ledgerSchema,
   paymentEvents,
@@ -33,15 +33,15 @@ export const paymentsApi = {
     access: 'customer',
     summary: 'Get the payment of an order',
     query: paymentListQuery,
-    answer: paymentListSchema,
-    answered: { items: [payment], next_cursor: null },
+    response: paymentListSchema,
+    responseExample: { items: [payment], next_cursor: null },
   },
   'GET /api/payments/ledger/:order_id': {
     access: 'admin',
     summary: 'Get the ledger of the payment provider for an order',
     params,
-    answer: ledgerSchema,
-    answered: {
+    response: ledgerSchema,
+    responseExample: {
       order_id: EXAMPLE.order,
       captured: 2580,
       refunded: 0,
@@ -55,15 +55,15 @@ export const paymentsApi = {
     params,
     idempotent: true,
     body: noBody.optional(),
-    answer: paymentSchema,
+    response: paymentSchema,
     problems: {
-      'nothing-captured': { status: 409, when: 'The order has no captured payment.' },
+      'nothing-captured': { status: 409, description: 'The order has no captured payment.' },
       'order-not-delivered': {
         status: 409,
-        when: 'The order is not shipped yet. Cancel the order instead.',
+        description: 'The order is not shipped yet. Cancel the order instead.',
       },
     },
-    answered: { ...payment, status: 'REFUNDED', refunded: 2580 },
+    responseExample: { ...payment, status: 'REFUNDED', refunded: 2580 },
   },
 } satisfies ServiceApi;
 

@@ -1,6 +1,6 @@
 import type { Express } from 'express';
-import { idempotency } from '../shared/idempotency.ts';
-import { createService, type ServiceDeps } from '../shared/service.ts';
+import { createIdempotency } from '../shared/http/idempotency.ts';
+import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { payments as description } from './api.ts';
 import { createOrderClient } from './order-client.ts';
 import { createPaymentEventPublisher } from './payment-event-publisher.ts';
@@ -27,11 +27,11 @@ export function createApp(deps: PaymentsDeps): Express {
   const publisher = createPaymentEventPublisher(deps.sidecar);
   const processor = createPaymentProcessor({ ...deps, provider, store, cardOf: orders.cardOf });
   const refundPayment = createRefundPayment({ ...deps, store, processor, orders, publisher });
-  const once = idempotency({ state: deps.sidecar.state, log: deps.log });
+  const withIdempotency = createIdempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
     description,
     routers: [
-      createRoutes({ store, provider, refundPayment, once }),
+      createRoutes({ store, provider, refundPayment, withIdempotency }),
       createSubscriptions({ ...deps, processor, publisher }),
     ],
   });

@@ -1,5 +1,5 @@
-import { baseConfig } from '../shared/config.ts';
-import { integer } from '../shared/settings.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
+import { integer } from '../shared/runtime/settings.ts';
 
 export const config = baseConfig.extend({
   /** The limit of one call to the payment provider. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEvents } from '../shared/published-events.ts';
-import { currency, id, money, timestamp } from '../shared/types.ts';
+import { defineEvents } from '../shared/schemas/published-events.ts';
+import { currency, id, money, timestamp } from '../shared/schemas/types.ts';
 
 /** A payment as its customer sees it. Money is in minor units. */
 export const paymentSchema = z.object({

@@ -1,6 +1,6 @@
 import { orderListSchema, paymentMethodSchema, type Order } from '../orders/contract.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
-import { parseAnswer } from '../shared/validate.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
+import { parseResponse } from '../shared/http/validation.ts';
 
 /**
  * The calls to `orders`.
@@ -19,10 +19,10 @@ export function createOrderClient(sidecar: Pick<Sidecar, 'invoke'>): OrderClient
   return {
     async cardOf(orderId) {
       const response = await get(`/orders/${orderId}/payment-method`);
-      return response.status === 410 ? undefined : parseAnswer(paymentMethodSchema, response).card_token;
+      return response.status === 410 ? undefined : parseResponse(paymentMethodSchema, response).card_token;
     },
     async load(orderId) {
-      return parseAnswer(orderListSchema, await get(`/orders?ids=${orderId}`)).items[0];
+      return parseResponse(orderListSchema, await get(`/orders?ids=${orderId}`)).items[0];
     },
   };
 }

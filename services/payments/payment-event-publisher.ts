@@ -1,5 +1,5 @@
-import { cloudEvent } from '../shared/events.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
+import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { paymentEvents } from './contract.ts';
 import { outcomeEvent, type PaymentDocument } from './domain/payment.ts';
 

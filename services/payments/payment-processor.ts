@@ -1,10 +1,10 @@
 import { Counter } from 'prom-client';
 import { v7 as uuidv7 } from 'uuid';
 import type { Order } from '../orders/contract.ts';
-import { notFound, Problem } from '../shared/problem.ts';
-import type { ServiceDeps } from '../shared/service.ts';
-import { retryOnConflict, type Stored } from '../shared/state.ts';
-import { inSpan } from '../shared/tracing.ts';
+import { notFound, ProblemError } from '../shared/http/problem.ts';
+import type { ServiceDeps } from '../shared/runtime/service-app.ts';
+import { retryOnConflict, type StateEntry } from '../shared/dapr/state-store.ts';
+import { inSpan } from '../shared/telemetry/tracing.ts';
 import {
   authorized,
   blocked,
@@ -49,7 +49,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
 
   async function save(
     payment: PaymentDocument,
-    before: Stored<PaymentDocument> | undefined,
+    before: StateEntry<PaymentDocument> | undefined,
   ): Promise<PaymentDocument> {
     if (payment === before?.value) return payment;
     await store.save(payment, before);
@@ -59,7 +59,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
     return payment;
   }
 
-  async function reverse(before: Stored<PaymentDocument>, reason: string): Promise<PaymentDocument> {
+  async function reverse(before: StateEntry<PaymentDocument>, reason: string): Promise<PaymentDocument> {
     const payment = before.value;
     const refunded = await inSpan('reverse payment', { order_id: payment.order_id }, () =>
       provider.refund(payment.order_id),
@@ -72,7 +72,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
     step: 'authorize' | 'capture',
     payment: PaymentDocument,
     cardToken: string,
-    before: Stored<PaymentDocument> | undefined,
+    before: StateEntry<PaymentDocument> | undefined,
   ): Promise<PaymentDocument> {
     const { order_id, amount, currency } = payment;
     const charge = { order_id, amount, currency, card_token: cardToken };
@@ -141,7 +141,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
     /**
      * Refunds all that was captured. A repeated refund gives the same answer.
      *
-     * @throws Problem 404 if there is no payment, 409 if nothing is captured
+     * @throws ProblemError 404 if there is no payment, 409 if nothing is captured
      */
     async refund(orderId: string): Promise<PaymentDocument> {
       return retryOnConflict(async () => {
@@ -150,7 +150,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
         if (nextStep(before.value, 'refund', maxAttempts) === 'reverse')
           return reverse(before, 'refunded by the shop');
         if (before.value.status === 'REFUNDED') return before.value;
-        throw new Problem(409, 'nothing-captured', 'The order has no captured payment to refund.');
+        throw new ProblemError(409, 'nothing-captured', 'The order has no captured payment to refund.');
       });
     },
   };

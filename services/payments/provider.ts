@@ -1,4 +1,4 @@
-import { Problem } from '../shared/problem.ts';
+import { ProblemError } from '../shared/http/problem.ts';
 
 /** An amount to charge to a card. `order_id` is the idempotency key of every call about it. */
 export interface Charge {
@@ -46,7 +46,7 @@ export interface PaymentProvider {
 }
 
 /** The provider gave no answer. The same call may be repeated. */
-export class ProviderError extends Problem {
+export class ProviderError extends ProblemError {
   readonly reason: 'provider timeout' | 'provider unreachable';
 
   constructor(reason: ProviderError['reason']) {

@@ -1,7 +1,7 @@
 import { REFUNDABLE_STATUSES } from '../orders/contract.ts';
-import type { Logger } from '../shared/log.ts';
-import { Problem } from '../shared/problem.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import { ProblemError } from '../shared/http/problem.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import type { PaymentDocument } from './domain/payment.ts';
 import type { OrderClient } from './order-client.ts';
 import type { PaymentEventPublisher } from './payment-event-publisher.ts';
@@ -12,7 +12,7 @@ export interface RefundPayment {
   /**
    * Refunds all that was captured for an order that was shipped. A repeated refund gives the same answer.
    *
-   * @throws Problem 404 if there is no payment, 409 if nothing is captured or the order is not shipped yet
+   * @throws ProblemError 404 if there is no payment, 409 if nothing is captured or the order is not shipped yet
    */
   refund: (orderId: string) => Promise<PaymentDocument>;
   /** Completes a refund that a crash interrupted, until the order shows it. The job calls this. */
@@ -32,7 +32,7 @@ export function createRefundPayment(deps: {
   processor: PaymentProcessor;
   orders: OrderClient;
   publisher: PaymentEventPublisher;
-  sidecar: Pick<Sidecar, 'schedule' | 'unschedule'>;
+  sidecar: Pick<Sidecar, 'scheduleJob' | 'deleteJob'>;
   log: Logger;
 }): RefundPayment {
   const { store, processor, orders, publisher, sidecar, log } = deps;
@@ -40,7 +40,7 @@ export function createRefundPayment(deps: {
   async function assertRefundable(orderId: string): Promise<void> {
     const status = (await orders.load(orderId))?.status;
     if (status && REFUNDABLE_STATUSES.has(status)) return;
-    throw new Problem(
+    throw new ProblemError(
       409,
       'order-not-delivered',
       'The order is not shipped yet. Cancel the order instead, which refunds the payment.',
@@ -51,7 +51,7 @@ export function createRefundPayment(deps: {
     async refund(orderId) {
       if ((await store.load(orderId))?.value.status === 'CAPTURED') {
         await assertRefundable(orderId);
-        await sidecar.schedule(`${REFUND_JOB_PREFIX}${orderId}`, JOB);
+        await sidecar.scheduleJob(`${REFUND_JOB_PREFIX}${orderId}`, JOB);
       }
       const payment = await processor.refund(orderId);
       await publisher
@@ -66,7 +66,7 @@ export function createRefundPayment(deps: {
       const order = await orders.load(orderId);
       if (order && order.refunded === undefined)
         await publisher.publishRefund(await processor.refund(orderId));
-      else await sidecar.unschedule(`${REFUND_JOB_PREFIX}${orderId}`);
+      else await sidecar.deleteJob(`${REFUND_JOB_PREFIX}${orderId}`);
     },
   };
 }

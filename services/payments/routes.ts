@@ -1,11 +1,12 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { Router } from 'express';
-import type { Once } from '../shared/idempotency.ts';
-import { callerOf, mayRead, requireAdmin } from '../shared/identity.ts';
-import { sendPage } from '../shared/paged-index.ts';
-import { notFound } from '../shared/problem.ts';
-import { aboutOrder } from '../shared/service.ts';
-import { id, noBody } from '../shared/types.ts';
-import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
+import type { WithIdempotency } from '../shared/http/idempotency.ts';
+import { callerOf, canRead, requireAdmin } from '../shared/http/caller.ts';
+import { sendPage } from '../shared/http/pagination.ts';
+import { notFound } from '../shared/http/problem.ts';
+
+import { id, noBody } from '../shared/schemas/types.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
 import { paymentListQuery } from './contract.ts';
 import { publicPayment } from './domain/payment.ts';
 import { totalOf, type TimeLimitedProvider } from './provider.ts';
@@ -17,9 +18,9 @@ export function createRoutes(deps: {
   store: PaymentStore;
   provider: TimeLimitedProvider;
   refundPayment: RefundPayment;
-  once: Once;
+  withIdempotency: WithIdempotency;
 }): Router {
-  const { store, provider, refundPayment, once } = deps;
+  const { store, provider, refundPayment, withIdempotency } = deps;
   const router = Router();
 
   router.get('/api/payments', async (req, res) => {
@@ -27,7 +28,7 @@ export function createRoutes(deps: {
     const { order_id } = parseQuery(paymentListQuery, req.query);
     const stored = await store.load(order_id);
     const payment =
-      stored && mayRead(caller, stored.value.customer_id) ? publicPayment(stored.value) : undefined;
+      stored && canRead(caller, stored.value.customer_id) ? publicPayment(stored.value) : undefined;
     sendPage(req, res, { items: payment ? [payment] : [], nextCursor: null });
   });
 
@@ -35,7 +36,7 @@ export function createRoutes(deps: {
     requireAdmin(req);
     const orderId = orderIdOf(req.params.order_id);
     parseBody(noBody, req.body);
-    await once(req, res, { what: 'refund', request: { orderId } }, async () => ({
+    await withIdempotency(req, res, { name: 'refund', request: { orderId } }, async () => ({
       status: 200,
       body: publicPayment(await refundPayment.refund(orderId)),
     }));
@@ -65,9 +66,9 @@ export function createRoutes(deps: {
   return router;
 }
 
-/** @throws Problem 404 if this is no id */
+/** @throws ProblemError 404 if this is no id */
 function orderIdOf(param: string): string {
   const orderId = parsePath(id, param, 'payment');
-  aboutOrder(orderId);
+  addRequestFields({ order_id: orderId });
   return orderId;
 }

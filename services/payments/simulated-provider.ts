@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConflictError } from '../shared/sidecar-call.ts';
-import { retryOnConflict, type StateStore } from '../shared/state.ts';
+import { ConflictError } from '../shared/dapr/sidecar-call.ts';
+import { retryOnConflict, type StateStore } from '../shared/dapr/state-store.ts';
 import {
   ProviderError,
   totalOf,

@@ -1,7 +1,8 @@
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import type { Router } from 'express';
 import { orderEvents } from '../orders/contract.ts';
-import { on as onEvent, subscriptions } from '../shared/events.ts';
-import { aboutOrder, type ServiceDeps } from '../shared/service.ts';
+import { onEvent, createSubscriptionRouter } from '../shared/dapr/subscriptions.ts';
+import { type ServiceDeps } from '../shared/runtime/service-app.ts';
 import type { PaymentEventPublisher } from './payment-event-publisher.ts';
 import type { PaymentProcessor } from './payment-processor.ts';
 
@@ -10,19 +11,19 @@ export function createSubscriptions(
   deps: Pick<ServiceDeps, 'log'> & { processor: PaymentProcessor; publisher: PaymentEventPublisher },
 ): Router {
   const { log, processor, publisher } = deps;
-  return subscriptions(log, [
+  return createSubscriptionRouter(log, [
     onEvent(orderEvents, 'payment.requested', async ({ order }) => {
-      aboutOrder(order.order_id);
+      addRequestFields({ order_id: order.order_id });
       const payment = await processor.charge(order);
       await publisher.publishOutcome(payment);
       await publisher.publishRefund(payment);
     }),
     onEvent(orderEvents, 'order.cancelled', async ({ order }) => {
-      aboutOrder(order.order_id);
+      addRequestFields({ order_id: order.order_id });
       await publisher.publishRefund(await processor.reverseForEndedOrder(order, 'order cancelled'));
     }),
     onEvent(orderEvents, 'order.expired', async ({ order }) => {
-      aboutOrder(order.order_id);
+      addRequestFields({ order_id: order.order_id });
       await publisher.publishRefund(await processor.reverseForEndedOrder(order, 'order expired'));
     }),
   ]);

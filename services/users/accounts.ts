@@ -1,13 +1,13 @@
 import { v7 as uuidv7 } from 'uuid';
-import { addRequestFields } from '../shared/context.ts';
-import { keyReused } from '../shared/idempotency.ts';
-import type { Logger } from '../shared/log.ts';
-import { notFound, Problem } from '../shared/problem.ts';
-import { retryOnConflict, type Stored } from '../shared/state.ts';
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
+import { idempotencyKeyReused } from '../shared/http/idempotency.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import { notFound, ProblemError } from '../shared/http/problem.ts';
+import { retryOnConflict, type StateEntry } from '../shared/dapr/state-store.ts';
 import type { User } from './contract.ts';
 import type { Counters } from './counters.ts';
 import type { LoginThrottle } from './store/login-throttle-store.ts';
-import { demandCurrentPassword, type CheckPassword } from './password-check.ts';
+import { assertCurrentPassword, type CheckPassword } from './password-check.ts';
 import type { Passwords } from './passwords.ts';
 import type { Sessions } from './sessions.ts';
 import { changed, erased, isErased, registered, type Account } from './domain/user.ts';
@@ -17,13 +17,13 @@ import type { UserStore } from './store/user-store.ts';
 export interface Accounts {
   /**
    * @param operation an account that this operation has created before with these details is returned again
-   * @throws Problem 409 if the address has an account; 422 if the operation has created another account
+   * @throws ProblemError 409 if the address has an account; 422 if the operation has created another account
    */
   register: (
     details: Omit<User, 'user_id'> & { password: string; network?: string | undefined },
     operation?: string,
   ) => Promise<Account>;
-  /** @throws Problem 404 */
+  /** @throws ProblemError 404 */
   find: (userId: string) => Promise<Account>;
   /**
    * Changes an account. A new password ends all sessions except `by.session`.
@@ -31,34 +31,38 @@ export interface Accounts {
    * @param by.session the session of the user who changes the own account
    * @param by.owner whether the owner makes the change; then a new address or password needs the current password
    * @param by.demand throws if the account is not as the caller expects
-   * @throws Problem 404; 409 if the new address has an account; 401 for a new password if `by.session` has ended; 422, 403
-   *   and 429 as `demandCurrentPassword` does
+   * @throws ProblemError 404; 409 if the new address has an account; 401 for a new password if `by.session` has ended; 422, 403
+   *   and 429 as `assertCurrentPassword` does
    */
-  change: (
+  update: (
     userId: string,
     changes: { email?: string | undefined; name?: string | undefined; password?: string | undefined },
     by: {
       session: string | undefined;
       owner: { currentPassword: string | undefined; network: string | undefined } | undefined;
-      demand: (account: Account) => void;
+      precondition: (account: Account) => void;
     },
   ) => Promise<Account>;
-  /** Deletes an account and ends its sessions. @throws Problem 404 */
-  erase: (userId: string) => Promise<void>;
+  /** Deletes an account and ends its sessions. @throws ProblemError 404 */
+  delete: (userId: string) => Promise<void>;
   /** Creates the first administrator if the address has no account. */
   ensureAdmin: (admin: { email: string; password: string }) => Promise<void>;
 }
 
 const emailTaken = () =>
-  new Problem(409, 'email-taken', 'An account with this e-mail address already exists. Use another address.');
+  new ProblemError(
+    409,
+    'email-taken',
+    'An account with this e-mail address already exists. Use another address.',
+  );
 
-export function accounts(deps: {
+export function createAccounts(deps: {
   store: UserStore;
-  job: Pick<UserJob, 'write' | 'say' | 'sayAndEnd'>;
-  sessions: Pick<Sessions, 'demandOpen'>;
+  job: Pick<UserJob, 'write' | 'publish' | 'publishAndCancel'>;
+  sessions: Pick<Sessions, 'assertActive'>;
   passwords: Passwords;
   check: CheckPassword;
-  throttle: Pick<LoginThrottle, 'know'>;
+  throttle: Pick<LoginThrottle, 'rememberNetwork'>;
   counters: Pick<Counters, 'sessionsEnded'>;
   log: Logger;
   now: () => Date;
@@ -70,17 +74,17 @@ export function accounts(deps: {
    * Publishes the loaded version before it is replaced. Otherwise a registration, or a change that the owner must know of,
    * could stay unpublished.
    */
-  async function sayWhatMustNotBeMissed(account: Account): Promise<void> {
-    if (account.version === 1 || account.notice) await job.say(account);
+  async function publishIfUnpublished(account: Account): Promise<void> {
+    if (account.version === 1 || account.notice) await job.publish(account);
   }
 
-  async function loadAccount(userId: string): Promise<Stored<Account>> {
+  async function loadAccount(userId: string): Promise<StateEntry<Account>> {
     const stored = await store.load(userId);
     if (!stored || isErased(stored.value)) throw notFound('user');
     return { value: stored.value, etag: stored.etag };
   }
 
-  async function demandFree(email: string): Promise<void> {
+  async function assertEmailAvailable(email: string): Promise<void> {
     if (await store.ownerOf(email)) throw emailTaken();
   }
 
@@ -88,27 +92,27 @@ export function accounts(deps: {
    * The account that an earlier attempt of the same registration has created. The caller must know its password, so that a
    * guessed key reveals nothing.
    */
-  async function madeBefore(
+  async function findPriorRegistration(
     operation: string | undefined,
     { email, password }: { email: string; password: string },
   ): Promise<Account | undefined> {
     const [owner, made] = await Promise.all([
       store.ownerOf(email),
-      operation === undefined ? undefined : store.madeBy(operation),
+      operation === undefined ? undefined : store.registeredBy(operation),
     ]);
     if (!made && owner) throw emailTaken();
     if (!made) return undefined;
     const document = (await store.load(made))?.value;
-    if (!document || isErased(document) || document.email !== email) throw keyReused();
-    const isSame = await passwords.inTurn((verify) => verify(document.password_hash, password));
-    if (!isSame) throw keyReused();
-    await job.sayAndEnd(document);
+    if (!document || isErased(document) || document.email !== email) throw idempotencyKeyReused();
+    const isSame = await passwords.withHashingSlot((verify) => verify(document.password_hash, password));
+    if (!isSame) throw idempotencyKeyReused();
+    await job.publishAndCancel(document);
     return document;
   }
 
   const register: Accounts['register'] = async (details, operation) => {
     const { email, password, name, role, network } = details;
-    const before = await madeBefore(operation, details);
+    const before = await findPriorRegistration(operation, details);
     if (before) return before;
     const userId = uuidv7();
     addRequestFields({ user_id: userId });
@@ -117,10 +121,10 @@ export function accounts(deps: {
       now(),
     );
     return retryOnConflict(async () => {
-      const meanwhile = await madeBefore(operation, details);
+      const meanwhile = await findPriorRegistration(operation, details);
       if (meanwhile) return meanwhile;
       await job.write(account, () => store.add(account));
-      await throttle.know({ userId, network }).catch((err: unknown) => {
+      await throttle.rememberNetwork({ userId, network }).catch((err: unknown) => {
         log.warn({ err }, 'storing the network of a new account failed');
       });
       return account;
@@ -132,15 +136,15 @@ export function accounts(deps: {
 
     find: async (userId) => (await loadAccount(userId)).value,
 
-    async change(userId, { email, name, password }, { session, owner, demand }) {
+    async update(userId, { email, name, password }, { session, owner, precondition }) {
       let provenBy: string | undefined;
       async function admit(account: Account): Promise<void> {
-        demand(account);
+        precondition(account);
         // Otherwise a session that another password change has ended could except itself from this end.
-        if (password !== undefined && session !== undefined) await sessions.demandOpen(session, account);
+        if (password !== undefined && session !== undefined) await sessions.assertActive(session, account);
         const needsProof = password !== undefined || (email !== undefined && email !== account.email);
         if (!owner || !needsProof || provenBy === account.password_hash) return;
-        await demandCurrentPassword(check, account, owner);
+        await assertCurrentPassword(check, account, owner);
         provenBy = account.password_hash;
       }
 
@@ -156,19 +160,19 @@ export function accounts(deps: {
         await admit(loaded.value);
         const next = changed(loaded.value, changes, now(), session);
         if (next === loaded.value) return next;
-        if (next.email !== loaded.value.email) await demandFree(next.email);
-        await sayWhatMustNotBeMissed(loaded.value);
+        if (next.email !== loaded.value.email) await assertEmailAvailable(next.email);
+        await publishIfUnpublished(loaded.value);
         await job.write(next, () => store.replace(loaded, next));
         if (password !== undefined) counters.sessionsEnded.inc({ reason: 'password' });
         return next;
       });
     },
 
-    async erase(userId) {
+    async delete(userId) {
       await retryOnConflict(async () => {
         const loaded = await loadAccount(userId);
         const next = erased(loaded.value, now());
-        if (loaded.value.notice) await job.say(loaded.value);
+        if (loaded.value.notice) await job.publish(loaded.value);
         await job.write(next, () => store.replace(loaded, next));
         counters.sessionsEnded.inc({ reason: 'deleted' });
       });

@@ -1,9 +1,14 @@
 import { z } from 'zod';
-import { describeEvents, EXAMPLE, type ServiceApi, type ServiceDescription } from '../shared/api.ts';
-import { pageQuery } from '../shared/paged-index.ts';
-import { id } from '../shared/types.ts';
 import {
-  endedSessionsSchema,
+  describeEvents,
+  EXAMPLE,
+  type ServiceApi,
+  type ServiceDescription,
+} from '../shared/api-docs/route-table.ts';
+import { pageQuery } from '../shared/schemas/page-query.ts';
+import { id } from '../shared/schemas/types.ts';
+import {
+  revokedSessionsSchema,
   jwksSchema,
   loginBody,
   logoutBody,
@@ -18,7 +23,7 @@ import {
 } from './contract.ts';
 
 const params = z.object({ id });
-const EMAIL_TAKEN = { status: 409, when: 'An account with this e-mail address already exists.' };
+const EMAIL_TAKEN = { status: 409, description: 'An account with this e-mail address already exists.' };
 const password = 'correct horse';
 const user: User = {
   user_id: EXAMPLE.customer,
@@ -38,37 +43,37 @@ const tokens = {
 export const usersApi = {
   'POST /api/users/register': {
     access: 'public',
-    limit: 'auth',
+    rateLimit: 'auth',
     summary: 'Register a user',
     idempotent: true,
     body: registerBody,
     status: 201,
-    answer: userSchema,
+    response: userSchema,
     problems: { 'email-taken': EMAIL_TAKEN },
     examples: { Ada: { email: user.email, password, name: user.name } },
-    answered: user,
+    responseExample: user,
   },
   'POST /api/users/login': {
     access: 'public',
-    limit: 'auth',
+    rateLimit: 'auth',
     summary: 'Log in',
     body: loginBody,
     problems: {
-      'wrong-credentials': { status: 401, when: 'The e-mail address or the password is wrong.' },
-      'too-many-attempts': { status: 429, when: 'Too many logins have failed.' },
+      'wrong-credentials': { status: 401, description: 'The e-mail address or the password is wrong.' },
+      'too-many-attempts': { status: 429, description: 'Too many logins have failed.' },
     },
-    answer: tokenSchema,
+    response: tokenSchema,
     examples: { Ada: { email: user.email, password } },
-    answered: tokens,
+    responseExample: tokens,
   },
   'POST /api/users/token': {
     access: 'public',
     summary: 'Exchange a refresh token for new tokens',
     body: refreshBody,
-    problems: { 'invalid-token': { status: 401, when: 'The refresh token is not valid.' } },
-    answer: tokenSchema,
+    problems: { 'invalid-token': { status: 401, description: 'The refresh token is not valid.' } },
+    response: tokenSchema,
     examples: { 'A refresh token': { grant_type: 'refresh_token', refresh_token: tokens.refresh_token } },
-    answered: tokens,
+    responseExample: tokens,
   },
   'POST /api/users/logout': {
     access: 'customer',
@@ -79,8 +84,8 @@ export const usersApi = {
   'GET /.well-known/jwks.json': {
     access: 'public',
     summary: 'Get the public keys that verify access tokens',
-    answer: jwksSchema,
-    answered: {
+    response: jwksSchema,
+    responseExample: {
       keys: [
         {
           kty: 'EC',
@@ -98,16 +103,16 @@ export const usersApi = {
     access: 'admin',
     summary: 'List users',
     query: pageQuery,
-    answer: userListSchema,
-    answered: { items: [user], next_cursor: null },
+    response: userListSchema,
+    responseExample: { items: [user], next_cursor: null },
   },
   'GET /api/users/:id': {
     access: 'customer',
     summary: 'Get a user',
     params,
-    tagged: true,
-    answer: userSchema,
-    answered: user,
+    etag: true,
+    response: userSchema,
+    responseExample: user,
   },
   'PUT /api/users/:id': {
     access: 'customer',
@@ -115,19 +120,19 @@ export const usersApi = {
     description:
       'The owner needs `current_password` to change the e-mail address or the password. A new password ends all other sessions.',
     params,
-    tagged: true,
+    etag: true,
     body: putUserBody,
-    answer: userSchema,
+    response: userSchema,
     problems: {
-      'wrong-password': { status: 403, when: 'The current password is wrong.' },
+      'wrong-password': { status: 403, description: 'The current password is wrong.' },
       'email-taken': EMAIL_TAKEN,
-      'too-many-attempts': { status: 429, when: 'The current password was wrong too often.' },
+      'too-many-attempts': { status: 429, description: 'The current password was wrong too often.' },
     },
     examples: {
       'A new name': { name: 'Ada L.' },
       'A new password': { password: 'another horse', current_password: password },
     },
-    answered: { ...user, name: 'Ada L.' },
+    responseExample: { ...user, name: 'Ada L.' },
   },
   'DELETE /api/users/:id': {
     access: 'customer',
@@ -135,10 +140,10 @@ export const usersApi = {
     params,
     status: 204,
   },
-  'GET /sessions/ended': {
+  'GET /sessions/revoked': {
     access: 'internal',
     summary: 'List ended sessions whose access tokens have not expired',
-    answer: endedSessionsSchema,
+    response: revokedSessionsSchema,
   },
 } satisfies ServiceApi;
 

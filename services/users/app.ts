@@ -1,22 +1,22 @@
 import type { Express } from 'express';
-import { idempotency } from '../shared/idempotency.ts';
-import { unavailable } from '../shared/problem.ts';
-import { untilDone } from '../shared/run.ts';
-import { createService, type ServiceDeps } from '../shared/service.ts';
-import { accounts as createAccounts } from './accounts.ts';
+import { createIdempotency } from '../shared/http/idempotency.ts';
+import { unavailable } from '../shared/http/problem.ts';
+import { retryUntilSuccess } from '../shared/util/retry.ts';
+import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
+import { createAccounts } from './accounts.ts';
 import { users as description } from './api.ts';
 import { createCounters } from './counters.ts';
-import { logInWith } from './log-in.ts';
-import { loginThrottle } from './store/login-throttle-store.ts';
-import { passwordCheck } from './password-check.ts';
+import { createLogIn } from './log-in.ts';
+import { createLoginThrottle } from './store/login-throttle-store.ts';
+import { createPasswordCheck } from './password-check.ts';
 import type { Passwords } from './passwords.ts';
-import { routes } from './routes.ts';
-import { sessionStore } from './store/session-store.ts';
-import { sessions as createSessions } from './sessions.ts';
-import { signingKeys } from './store/signing-keys.ts';
-import { tokenIssuer } from './tokens.ts';
-import { userJob } from './user-job.ts';
-import { userStore } from './store/user-store.ts';
+import { createRoutes } from './routes.ts';
+import { createSessionStore } from './store/session-store.ts';
+import { createSessions } from './sessions.ts';
+import { createSigningKeys } from './store/signing-keys.ts';
+import { createTokenIssuer } from './tokens.ts';
+import { createUserJob } from './user-job.ts';
+import { createUserStore } from './store/user-store.ts';
 
 export interface UsersDeps extends ServiceDeps {
   tokenTtlSeconds: number;
@@ -35,20 +35,20 @@ export function createApp(deps: UsersDeps): Express {
   const { log, sidecar, metrics, admin, now, passwords, tokenTtlSeconds } = deps;
   const { state } = sidecar;
   const counters = createCounters(metrics);
-  const store = userStore(state);
-  const keys = signingKeys({ ...deps, state, rotationSeconds: deps.keyRotationSeconds });
-  const tokens = tokenIssuer({ keys, now, ttlSeconds: tokenTtlSeconds });
-  const endable = sessionStore({ state, log, now, tokenTtlSeconds });
-  const sessions = createSessions({ ...deps, store: endable, users: store, tokens, counters });
-  const throttle = loginThrottle({ state, now });
-  const check = passwordCheck({ passwords, throttle, log });
-  const job = userJob({ store, endable, sidecar, log });
+  const store = createUserStore(state);
+  const keys = createSigningKeys({ ...deps, state, rotationSeconds: deps.keyRotationSeconds });
+  const tokens = createTokenIssuer({ keys, now, ttlSeconds: tokenTtlSeconds });
+  const sessionStore = createSessionStore({ state, log, now, tokenTtlSeconds });
+  const sessions = createSessions({ ...deps, store: sessionStore, users: store, tokens, counters });
+  const throttle = createLoginThrottle({ state, now });
+  const check = createPasswordCheck({ passwords, throttle, log });
+  const job = createUserJob({ store, sessionStore, sidecar, log });
   const accounts = createAccounts({ ...deps, store, job, sessions, check, throttle, counters });
-  const logIn = logInWith({ store, sessions: endable, check });
-  const once = idempotency({ state, log });
+  const logIn = createLogIn({ store, sessions: sessionStore, check });
+  const withIdempotency = createIdempotency({ state, log });
   let isReady = false;
 
-  void untilDone('creating the signing key and the first administrator', log, async () => {
+  void retryUntilSuccess('creating the signing key and the first administrator', log, async () => {
     await keys();
     if (admin) await accounts.ensureAdmin(admin);
     isReady = true;
@@ -62,7 +62,17 @@ export function createApp(deps: UsersDeps): Express {
         if (!isReady) throw unavailable('The service is starting. Try again later.');
         next();
       },
-      routes({ accounts, store, sessions, ended: endable.ended, tokens, logIn, job, once, counters }),
+      createRoutes({
+        accounts,
+        store,
+        sessions,
+        ended: sessionStore.ended,
+        tokens,
+        logIn,
+        job,
+        withIdempotency,
+        counters,
+      }),
     ],
   });
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { baseConfig } from '../shared/config.ts';
-import { integer, setting } from '../shared/settings.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
+import { integer, setting } from '../shared/runtime/settings.ts';
 import { registerBody } from './contract.ts';
 
 /** The first administrator, who is created at start if the address has no account. Both variables or none. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineEvents } from '../shared/published-events.ts';
-import { emailAddress, freeText, id, newAddress, typedAddress } from '../shared/types.ts';
+import { defineEvents } from '../shared/schemas/published-events.ts';
+import { emailAddress, freeText, id, newAddress, typedAddress } from '../shared/schemas/types.ts';
 
 export const userRole = z.enum(['customer', 'admin']);
 
@@ -51,19 +51,19 @@ export type TokenAnswer = z.infer<typeof tokenSchema>;
 
 const endedSession = z.union([
   z.object({ session_id: id }),
-  z.object({ user_id: id, epoch: z.int().min(0), except: id.optional() }),
+  z.object({ user_id: id, token_version: z.int().min(0), except: id.optional() }),
 ]);
 
 /**
- * `GET /sessions/ended`: the ended sessions whose access tokens may still be valid. Gateways reject a token if its `sid` is
- * listed. They also reject it if its `sub` is listed with an `epoch` above the token's, unless its `sid` is the exception.
+ * `GET /sessions/revoked`: the ended sessions whose access tokens may still be valid. Gateways reject a token if its `sid` is
+ * listed. They also reject it if its `sub` is listed with a `token_version` above the token's, unless its `sid` is the exception.
  * Tokens with an `era` (default 0) below this one are rejected too.
  */
-export const endedSessionsSchema = z.object({
+export const revokedSessionsSchema = z.object({
   items: z.array(endedSession),
   era: z.int().min(0).default(0),
 });
-export type EndedSessions = z.infer<typeof endedSessionsSchema>;
+export type RevokedSessions = z.infer<typeof revokedSessionsSchema>;
 
 /** `GET /.well-known/jwks.json` (RFC 7517). */
 export const jwksSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) });

@@ -1,5 +1,5 @@
 import { NIL } from 'uuid';
-import { Problem } from '../shared/problem.ts';
+import { ProblemError } from '../shared/http/problem.ts';
 import type { CheckPassword } from './password-check.ts';
 import type { SessionStore } from './store/session-store.ts';
 import type { UserStore } from './store/user-store.ts';
@@ -8,7 +8,7 @@ import { isErased, type Account } from './domain/user.ts';
 /**
  * Returns the account of these credentials, and the era of its tokens.
  *
- * @throws Problem 401, equal in content and time for an unknown address and a wrong password; 429, equal for both, while
+ * @throws ProblemError 401, equal in content and time for an unknown address and a wrong password; 429, equal for both, while
  *   the address is throttled
  */
 export type LogIn = (credentials: {
@@ -18,9 +18,9 @@ export type LogIn = (credentials: {
 }) => Promise<{ account: Account; era: number }>;
 
 const wrongCredentials = () =>
-  new Problem(401, 'wrong-credentials', 'The e-mail address or the password is wrong.');
+  new ProblemError(401, 'wrong-credentials', 'The e-mail address or the password is wrong.');
 
-export function logInWith({
+export function createLogIn({
   store,
   sessions,
   check,

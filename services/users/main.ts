@@ -1,4 +1,4 @@
-import { runService } from '../shared/run-service.ts';
+import { runService } from '../shared/runtime/run-service.ts';
 import { createApp } from './app.ts';
 import { config } from './config.ts';
 import { createPasswords } from './passwords.ts';

@@ -1,5 +1,5 @@
-import type { Logger } from '../shared/log.ts';
-import { Problem } from '../shared/problem.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import { ProblemError } from '../shared/http/problem.ts';
 import type { Attempt, LoginThrottle } from './store/login-throttle-store.ts';
 import type { Passwords } from './passwords.ts';
 import type { Account } from './domain/user.ts';
@@ -7,7 +7,7 @@ import type { Account } from './domain/user.ts';
 /**
  * Checks a password, and counts failures. The check takes as long without an account.
  *
- * @throws Problem 429 while attempts are throttled
+ * @throws ProblemError 429 while attempts are throttled
  */
 export type CheckPassword = (
   attempt: Attempt,
@@ -15,7 +15,7 @@ export type CheckPassword = (
   password: string,
 ) => Promise<boolean>;
 
-export function passwordCheck(deps: {
+export function createPasswordCheck(deps: {
   passwords: Passwords;
   throttle: LoginThrottle;
   log: Logger;
@@ -31,15 +31,15 @@ export function passwordCheck(deps: {
 
   return async (attempt, account, password) => {
     // A throttled attempt must not block the others.
-    await throttle.demandOpen(attempt);
-    return passwords.inTurn(async (verify) => {
+    await throttle.assertNotThrottled(attempt);
+    return passwords.withHashingSlot(async (verify) => {
       // Concurrent attempts wait for a slot and then check the throttle again. So at most as many pass the limit as there
       // are slots.
-      const hasFailed = await throttle.demandOpen(attempt);
+      const hasFailed = await throttle.assertNotThrottled(attempt);
       const matches = await verify(account?.password_hash, password);
       if (!matches) await countFailure(attempt, account);
-      else if (hasFailed) await throttle.forget(attempt);
-      if (matches) await throttle.know(attempt);
+      else if (hasFailed) await throttle.reset(attempt);
+      if (matches) await throttle.rememberNetwork(attempt);
       return matches;
     });
   };
@@ -48,21 +48,21 @@ export function passwordCheck(deps: {
 /**
  * Requires the current password for a change of the address or the password, because the access token could be stolen.
  *
- * @throws Problem 422 without the current password, 403 for a wrong one; 429 as `CheckPassword` does
+ * @throws ProblemError 422 without the current password, 403 for a wrong one; 429 as `CheckPassword` does
  */
-export async function demandCurrentPassword(
+export async function assertCurrentPassword(
   check: CheckPassword,
   account: Account,
   { currentPassword, network }: { currentPassword: string | undefined; network: string | undefined },
 ): Promise<void> {
   const field = 'current_password';
   if (currentPassword === undefined)
-    throw new Problem(422, 'invalid-input', 'The body has invalid fields. See `errors`.', {
+    throw new ProblemError(422, 'invalid-input', 'The body has invalid fields. See `errors`.', {
       errors: [{ field, message: 'is required to change the e-mail address or the password' }],
     });
   const { email, user_id: userId } = account;
   if (!(await check({ email, userId, network }, account, currentPassword)))
-    throw new Problem(403, 'wrong-password', 'The current password is wrong.', {
+    throw new ProblemError(403, 'wrong-password', 'The current password is wrong.', {
       errors: [{ field, message: 'is not the password of this account' }],
     });
 }

@@ -1,11 +1,11 @@
 import pLimit from 'p-limit';
-import { unavailable } from '../shared/problem.ts';
-import { inSpan } from '../shared/tracing.ts';
+import { unavailable } from '../shared/http/problem.ts';
+import { inSpan } from '../shared/telemetry/tracing.ts';
 
 export interface Passwords {
   hash: (password: string) => Promise<string>;
   /** Runs `attempt`, which may verify, in a free slot. The slot stays occupied until `attempt` ends. */
-  inTurn: <T>(attempt: (verify: Verify) => Promise<T>) => Promise<T>;
+  withHashingSlot: <T>(attempt: (verify: Verify) => Promise<T>) => Promise<T>;
 }
 
 /** Verifies a password. Without a hash, it takes as long, so that the time does not reveal whether an account exists. */
@@ -25,16 +25,16 @@ const DECOY =
   '$argon2id$v=19$m=19456,t=2,p=1$12KAqlacjGidEfCY6lEBPw$a6J7KCkQhYGZ6mtjTFPUhVFgZi7bf1Notp8KPMBgOTs';
 
 /** The maximum of concurrent hashes, each of which needs 19 MiB and a core. */
-const AT_ONCE = 2;
+const MAX_CONCURRENT_HASHES = 2;
 /** The maximum of waiting hashes, which is about two seconds of work. */
-const MAX_WAITING = 64;
+const MAX_WAITING_HASHES = 64;
 
-/** @throws Problem 503 from both functions, if too many hashes are waiting */
+/** @throws ProblemError 503 from both functions, if too many hashes are waiting */
 export function createPasswords(strength = STRENGTH): Passwords {
-  const limit = pLimit(AT_ONCE);
+  const limit = pLimit(MAX_CONCURRENT_HASHES);
 
-  async function inTurn<T>(step: string, work: () => Promise<T>): Promise<T> {
-    if (limit.pendingCount >= MAX_WAITING)
+  async function withSlot<T>(step: string, work: () => Promise<T>): Promise<T> {
+    if (limit.pendingCount >= MAX_WAITING_HASHES)
       throw unavailable('Too many logins are in progress. Try again later.');
     return inSpan(step, {}, () => limit(work));
   }
@@ -46,7 +46,7 @@ export function createPasswords(strength = STRENGTH): Passwords {
   };
 
   return {
-    hash: (password) => inTurn('hash password', async () => (await argon2()).hash(password, strength)),
-    inTurn: (attempt) => inTurn('verify password', () => attempt(verifyNow)),
+    hash: (password) => withSlot('hash password', async () => (await argon2()).hash(password, strength)),
+    withHashingSlot: (attempt) => withSlot('verify password', () => attempt(verifyNow)),
   };
 }

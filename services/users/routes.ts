@@ -1,13 +1,14 @@
 import { Router, type Request, type Response } from 'express';
 import { z } from 'zod';
-import { demandMatch, versionTag } from '../shared/conditional.ts';
-import { addRequestFields } from '../shared/context.ts';
-import type { Once } from '../shared/idempotency.ts';
-import { callerOf, mayRead, networkOf, requireAdmin, type Caller } from '../shared/identity.ts';
-import { pageQuery, sendPage } from '../shared/paged-index.ts';
-import { notFound } from '../shared/problem.ts';
-import { id as userIdSchema, inDigits } from '../shared/types.ts';
-import { parseBody, parsePath, parseQuery } from '../shared/validate.ts';
+import { assertPreconditions, versionTag } from '../shared/http/preconditions.ts';
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
+import type { WithIdempotency } from '../shared/http/idempotency.ts';
+import { callerOf, canRead, networkOf, requireAdmin, type Caller } from '../shared/http/caller.ts';
+import { pageQuery } from '../shared/schemas/page-query.ts';
+import { sendPage } from '../shared/http/pagination.ts';
+import { notFound } from '../shared/http/problem.ts';
+import { id as userIdSchema, inDigits } from '../shared/schemas/types.ts';
+import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
 import type { Accounts } from './accounts.ts';
 import {
   loginBody,
@@ -21,8 +22,8 @@ import type { Counters } from './counters.ts';
 import type { LogIn } from './log-in.ts';
 import type { SessionStore } from './store/session-store.ts';
 import type { Sessions } from './sessions.ts';
-import type { Tokens } from './tokens.ts';
-import { publicUser, type Account } from './domain/user.ts';
+import type { TokenIssuer } from './tokens.ts';
+import { toPublicUser, type Account } from './domain/user.ts';
 import type { UserJob } from './user-job.ts';
 import type { UserStore } from './store/user-store.ts';
 
@@ -33,18 +34,18 @@ const jobOfUser = z.object({
   looks: inDigits(z.int().min(0)).prefault(0),
 });
 
-export function routes(deps: {
+export function createRoutes(deps: {
   accounts: Accounts;
   store: UserStore;
   sessions: Sessions;
   ended: SessionStore['ended'];
-  tokens: Tokens;
+  tokens: TokenIssuer;
   logIn: LogIn;
-  job: Pick<UserJob, 'look'>;
-  once: Once;
+  job: Pick<UserJob, 'check'>;
+  withIdempotency: WithIdempotency;
   counters: Counters;
 }): Router {
-  const { accounts, store, sessions, ended, tokens, logIn, job, once, counters } = deps;
+  const { accounts, store, sessions, ended, tokens, logIn, job, withIdempotency, counters } = deps;
   const router = Router();
 
   router.get('/.well-known/jwks.json', async (_req, res) => {
@@ -54,15 +55,20 @@ export function routes(deps: {
 
   router.post('/api/users/register', async (req, res) => {
     const details = parseBody(registerBody, req.body);
-    await once(req, res, { what: 'register', request: details }, async (operation, mayBeRepeated) => {
-      const account = await accounts.register(
-        { ...details, role: 'customer', network: networkOf(req) },
-        mayBeRepeated ? operation : undefined,
-      );
-      counters.registrations.inc();
-      const location = `/api/users/${account.user_id}`;
-      return { status: 201, headers: { location }, body: publicUser(account) };
-    });
+    await withIdempotency(
+      req,
+      res,
+      { name: 'register', request: details },
+      async (operation, hasIdempotencyKey) => {
+        const account = await accounts.register(
+          { ...details, role: 'customer', network: networkOf(req) },
+          hasIdempotencyKey ? operation : undefined,
+        );
+        counters.registrations.inc();
+        const location = `/api/users/${account.user_id}`;
+        return { status: 201, headers: { location }, body: toPublicUser(account) };
+      },
+    );
   });
 
   router.post('/api/users/login', async (req, res) => {
@@ -85,7 +91,7 @@ export function routes(deps: {
     res.status(204).set('cache-control', 'no-store').end();
   });
 
-  router.get('/sessions/ended', async (_req, res) => {
+  router.get('/sessions/revoked', async (_req, res) => {
     const told = await ended();
     res.set('cache-control', 'no-store').json(told);
   });
@@ -94,35 +100,35 @@ export function routes(deps: {
     requireAdmin(req);
     const { cursor, limit } = parseQuery(pageQuery, req.query);
     const { accounts: found, nextCursor } = await store.list(cursor, limit);
-    sendPage(req, res, { items: found.map(publicUser), nextCursor });
+    sendPage(req, res, { items: found.map(toPublicUser), nextCursor });
   });
 
   router
     .route('/api/users/:id')
     .get(async (req, res) => {
-      const { userId } = asked(req);
+      const { userId } = visibleUser(req);
       sendAccount(res, await accounts.find(userId));
     })
     .put(async (req, res) => {
-      const { userId, caller } = asked(req);
+      const { userId, caller } = visibleUser(req);
       const { current_password: currentPassword, ...changes } = parseBody(putUserBody, req.body);
       const isOwner = caller.id === userId;
-      const account = await accounts.change(userId, changes, {
+      const account = await accounts.update(userId, changes, {
         // The session of an administrator does not belong to this account.
         session: isOwner ? caller.session : undefined,
         owner: isOwner ? { currentPassword, network: networkOf(req) } : undefined,
-        demand: ({ version }) => demandMatch(req, versionTag(version)),
+        precondition: ({ version }) => assertPreconditions(req, versionTag(version)),
       });
       sendAccount(res, account);
     })
     .delete(async (req, res) => {
-      await accounts.erase(asked(req).userId);
+      await accounts.delete(visibleUser(req).userId);
       res.status(204).end();
     });
 
   router.post('/job/user-:id-:version', async (req, res) => {
     const { id, version, looks } = jobOfUser.parse({ ...req.params, ...(req.body as object) });
-    await job.look(id, version, looks);
+    await job.check(id, version, looks);
     res.json({});
   });
 
@@ -135,14 +141,14 @@ function sendTokens(res: Response, answer: TokenAnswer): void {
 }
 
 function sendAccount(res: Response, account: Account): void {
-  res.set({ 'cache-control': 'no-store', etag: versionTag(account.version) }).json(publicUser(account));
+  res.set({ 'cache-control': 'no-store', etag: versionTag(account.version) }).json(toPublicUser(account));
 }
 
-/** @throws Problem 401; 404 if the user cannot exist, or the caller may not read it */
-function asked(req: Request<{ id: string }>): { userId: string; caller: Caller } {
+/** @throws ProblemError 401; 404 if the user cannot exist, or the caller may not read it */
+function visibleUser(req: Request<{ id: string }>): { userId: string; caller: Caller } {
   const caller = callerOf(req);
   const userId = parsePath(userIdSchema, req.params.id, 'user');
-  if (!mayRead(caller, userId)) throw notFound('user');
+  if (!canRead(caller, userId)) throw notFound('user');
   addRequestFields({ user_id: userId });
   return { userId, caller };
 }

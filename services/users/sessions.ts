@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { addRequestFields } from '../shared/context.ts';
-import type { Logger } from '../shared/log.ts';
-import { Problem } from '../shared/problem.ts';
-import { retryOnConflict } from '../shared/state.ts';
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import { ProblemError } from '../shared/http/problem.ts';
+import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import type { TokenAnswer } from './contract.ts';
 import type { Counters } from './counters.ts';
 import { isGenuine, parseRefreshToken, refreshTokenOf } from './domain/refresh-token.ts';
 import { begun, decide, isOpen, rotated, secondsLeft, type Session } from './domain/session.ts';
 import type { SessionStore } from './store/session-store.ts';
-import type { Tokens } from './tokens.ts';
+import type { TokenIssuer } from './tokens.ts';
 import type { UserStore } from './store/user-store.ts';
 import { isErased, type Account } from './domain/user.ts';
 
@@ -19,7 +19,7 @@ export interface Sessions {
   /**
    * Exchanges a refresh token for new tokens (RFC 6749, 6). A used refresh token ends its session.
    *
-   * @throws Problem 401, equal for every invalid token
+   * @throws ProblemError 401, equal for every invalid token
    */
   refresh: (refreshToken: string) => Promise<TokenAnswer>;
   /** Ends the caller's session, and the session of the refresh token if it also belongs to the caller. */
@@ -27,16 +27,17 @@ export interface Sessions {
     caller: { id: string; session?: string | undefined },
     refreshToken: string | undefined,
   ) => Promise<void>;
-  /** @throws Problem 401 if the session has ended, or does not belong to the account */
-  demandOpen: (sessionId: string, account: Account) => Promise<void>;
+  /** @throws ProblemError 401 if the session has ended, or does not belong to the account */
+  assertActive: (sessionId: string, account: Account) => Promise<void>;
 }
 
-const invalidToken = () => new Problem(401, 'invalid-token', 'The refresh token is not valid. Log in again.');
+const invalidToken = () =>
+  new ProblemError(401, 'invalid-token', 'The refresh token is not valid. Log in again.');
 
-export function sessions(deps: {
+export function createSessions(deps: {
   store: SessionStore;
   users: UserStore;
-  tokens: Tokens;
+  tokens: TokenIssuer;
   counters: Counters;
   log: Logger;
   now: () => Date;
@@ -121,10 +122,10 @@ export function sessions(deps: {
       if (caller.session !== undefined) await logOutOf(caller.session);
     },
 
-    async demandOpen(sessionId, account) {
+    async assertActive(sessionId, account) {
       const session = (await store.load(sessionId))?.value;
       if (!session || !isOpen(session, account, now()))
-        throw new Problem(401, 'unauthenticated', 'The session has ended. Log in again.');
+        throw new ProblemError(401, 'unauthenticated', 'The session has ended. Log in again.');
     },
   };
 }

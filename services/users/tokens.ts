@@ -6,7 +6,7 @@ import { signerAt } from './domain/signing-key.ts';
 import type { SigningKeys } from './store/signing-keys.ts';
 import type { Account } from './domain/user.ts';
 
-export interface Tokens {
+export interface TokenIssuer {
   /**
    * Signs an access token (RFC 7519) with the user, the role and the session. Times are in seconds.
    *
@@ -23,7 +23,11 @@ export interface Tokens {
   jwks: () => Promise<JSONWebKeySet>;
 }
 
-export function tokenIssuer(deps: { keys: SigningKeys; now: () => Date; ttlSeconds: number }): Tokens {
+export function createTokenIssuer(deps: {
+  keys: SigningKeys;
+  now: () => Date;
+  ttlSeconds: number;
+}): TokenIssuer {
   const { keys, now, ttlSeconds } = deps;
   const imported = new WeakMap<JWK, ReturnType<typeof importJWK>>();
 
@@ -34,14 +38,19 @@ export function tokenIssuer(deps: { keys: SigningKeys; now: () => Date; ttlSecon
   }
 
   return {
-    async issue({ user_id, role }, { session_id, epoch }, era, atMost) {
+    async issue({ user_id, role }, { session_id, token_version }, era, atMost) {
       const known = await keys();
       const time = now();
       const { jwk } = signerAt(known, time);
       if (!jwk.kid) throw new Error('the signing key has no id');
       const issuedAt = Math.floor(time.getTime() / 1000);
       const expiresIn = Math.min(ttlSeconds, atMost);
-      const token = await new SignJWT({ role, sid: session_id, epoch, ...(era > 0 ? { era } : {}) })
+      const token = await new SignJWT({
+        role,
+        sid: session_id,
+        ver: token_version,
+        ...(era > 0 ? { era } : {}),
+      })
         .setProtectedHeader({ alg: TOKEN_ALGORITHM, kid: jwk.kid, typ: 'JWT' })
         .setIssuer(TOKEN_ISSUER)
         .setAudience(TOKEN_AUDIENCE)

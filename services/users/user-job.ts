@@ -1,9 +1,9 @@
-import { cloudEvent } from '../shared/events.ts';
-import type { Logger } from '../shared/log.ts';
-import type { Sidecar } from '../shared/sidecar.ts';
+import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import type { Logger } from '../shared/telemetry/logger.ts';
+import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { userEvents } from './contract.ts';
 import type { SessionStore } from './store/session-store.ts';
-import { messageOf, type UserDocument } from './domain/user.ts';
+import { toUserEvent, type UserDocument } from './domain/user.ts';
 import type { UserStore } from './store/user-store.ts';
 
 /**
@@ -14,11 +14,11 @@ export interface UserJob {
   /** Schedules the job of a version, saves the version, and completes the change, or leaves that to the job. */
   write: (next: UserDocument, write: () => Promise<void>) => Promise<void>;
   /** Publishes a version. */
-  say: (document: UserDocument) => Promise<void>;
+  publish: (document: UserDocument) => Promise<void>;
   /** Publishes a saved version and deletes its job, or leaves that to the job. */
-  sayAndEnd: (document: UserDocument) => Promise<void>;
-  /** Handles a run of the job. @param looks the number of runs without the version */
-  look: (userId: string, version: number, looks: number) => Promise<void>;
+  publishAndCancel: (document: UserDocument) => Promise<void>;
+  /** Handles a run of the job. @param checks the number of runs without the version */
+  check: (userId: string, version: number, checks: number) => Promise<void>;
 }
 
 /** The name of the job. Each version has its own job, so that the end of one job never deletes the next. */
@@ -28,65 +28,66 @@ const SCHEDULE = '@every 30s';
  * The runs after which the request cannot be in progress any more, because its calls have shorter timeouts. The scheduler
  * counts the runs, which avoids comparing two clocks.
  */
-const LOOKS_IN_VAIN = 4;
+const MAX_CHECKS_WITHOUT_VERSION = 4;
 
-export function userJob(deps: {
+export function createUserJob(deps: {
   store: Pick<UserStore, 'load'>;
-  endable: Pick<SessionStore, 'endAll'>;
+  sessionStore: Pick<SessionStore, 'endAll'>;
   sidecar: Sidecar;
   log: Logger;
 }): UserJob {
-  const { store, endable, sidecar, log } = deps;
+  const { store, sessionStore, sidecar, log } = deps;
 
-  const set = (document: { user_id: string; version: number }, dueTime: string, looks: number) =>
-    sidecar.schedule(jobOf(document), { dueTime, schedule: SCHEDULE, data: { looks: String(looks) } });
+  const schedule = (document: { user_id: string; version: number }, dueTime: string, looks: number) =>
+    sidecar.scheduleJob(jobOf(document), { dueTime, schedule: SCHEDULE, data: { looks: String(looks) } });
 
-  async function say(document: UserDocument): Promise<void> {
+  async function publish(document: UserDocument): Promise<void> {
     const { user_id, version, changed_at } = document;
     const envelope = { id: `${user_id}:${version}`, subject: user_id, time: changed_at };
-    await sidecar.publish(cloudEvent(userEvents, { ...envelope, ...messageOf(document) }));
+    await sidecar.publish(cloudEvent(userEvents, { ...envelope, ...toUserEvent(document) }));
   }
 
   /** Rejects the access tokens of ended sessions. Refreshes already fail once the account is saved. */
   async function endSessions({ user_id, sessions_ended }: UserDocument): Promise<void> {
-    if (sessions_ended) await endable.endAll(user_id, sessions_ended);
+    if (sessions_ended) await sessionStore.endAll(user_id, sessions_ended);
   }
 
-  async function orLeaveIt(work: () => Promise<void>): Promise<void> {
+  async function orLeaveToJob(work: () => Promise<void>): Promise<void> {
     await work().catch((err: unknown) => {
       log.error({ err }, 'publishing the user event failed; the job will retry');
     });
   }
 
-  async function sayAndEnd(document: UserDocument): Promise<void> {
-    await say(document);
-    await sidecar.unschedule(jobOf(document));
+  async function publishAndCancel(document: UserDocument): Promise<void> {
+    await publish(document);
+    await sidecar.deleteJob(jobOf(document));
   }
 
   return {
-    say,
-    sayAndEnd: (document) => orLeaveIt(() => sayAndEnd(document)),
+    publish,
+    publishAndCancel: (document) => orLeaveToJob(() => publishAndCancel(document)),
 
     async write(next, write) {
-      await set(next, '10s', 0);
+      await schedule(next, '10s', 0);
       await write();
       // The version is saved, so the caller must not get an error.
-      await orLeaveIt(async () => {
+      await orLeaveToJob(async () => {
         await endSessions(next);
-        await sayAndEnd(next);
+        await publishAndCancel(next);
       });
     },
 
-    async look(userId, version, looks) {
+    async check(userId, version, looks) {
       const document = (await store.load(userId))?.value;
       // If the document is older, the write of this job may be in progress, or never happened.
       const isWritten = document !== undefined && document.version >= version;
-      if (!isWritten && looks < LOOKS_IN_VAIN) return set({ user_id: userId, version }, '30s', looks + 1);
+      if (!isWritten && looks < MAX_CHECKS_WITHOUT_VERSION)
+        return schedule({ user_id: userId, version }, '30s', looks + 1);
       if (isWritten) {
         await endSessions(document);
-        await say(document);
+        await publish(document);
       }
-      await sidecar.unschedule(jobOf({ user_id: userId, version }));
+      await sidecar.deleteJob(jobOf({ user_id: userId, version }));
     },
   };
 }

@@ -15,7 +15,7 @@ const NAMES = ACCESS.map(({ app }) => app);
 const accessOf = (app: string) => ACCESS.find((one) => one.app === app)!;
 const addressOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`;
 
-/** What every service serves: `shared/service.ts`. */
+/** What every service serves: `shared/runtime/service-app.ts`. */
 const BY_EVERY_SERVICE = new Set([
   'GET /healthz',
   'GET /readyz',
@@ -129,8 +129,8 @@ describe.each(NAMES)('the code of %s', (name) => {
       invoke: /sidecar\.invoke\(/,
       publish: /sidecar\.(publish|broadcast)\(/,
       state: /sidecar\.state\b|\{[^}]*\bstate\b[^}]*\} = sidecar/,
-      jobs: /\bsidecar\s*\.(un)?schedule\(/,
-      bindings: /sidecar\.send\(/,
+      jobs: /\bsidecar\s*\.(scheduleJob|deleteJob)\(/,
+      bindings: /sidecar\.invokeBinding\(/,
     };
     const found = Object.entries(used).filter(([, pattern]) => pattern.test(text));
     expect(found.map(([api]) => api).toSorted()).toEqual(access.apis.toSorted());
@@ -169,7 +169,7 @@ describe('the code of all services', () => {
     const files = NAMES.flatMap((service) =>
       filesOf(service).filter((file) => /sidecar\.invoke\((?!')/.test(readFileSync(file, 'utf8'))),
     );
-    expect(files.toSorted()).toEqual(['services/gateway/http/forward.ts', 'services/gateway/http/health.ts']);
+    expect(files.toSorted()).toEqual(['services/gateway/http/health.ts', 'services/gateway/http/proxy.ts']);
   });
 });
 

@@ -36,6 +36,17 @@ const name = ({ service, file }: Source) => `${service}/${file}`;
 const offenders = (sources: Source[], breaks: (source: Source) => boolean) =>
   sources.filter(breaks).map(name);
 
+/** The folders of `services/shared`, in the direction of their imports. */
+const FOLDERS: (string | undefined)[] = [
+  'schemas',
+  'util',
+  'telemetry',
+  'dapr',
+  'http',
+  'api-docs',
+  'runtime',
+];
+
 const isRule = ({ file }: Source) => file.startsWith('domain/');
 const isStore = ({ file }: Source) => file.startsWith('store/');
 
@@ -71,6 +82,16 @@ describe('the layout', () => {
     ).toEqual([]);
   });
 
+  it('When a folder of shared imports another, then one that comes before it', () => {
+    const goesBack = ({ file, imports }: Source) =>
+      imports.some((target) => {
+        const [owner, folder] = target.split('/');
+        return owner === 'shared' && FOLDERS.indexOf(folder) > FOLDERS.indexOf(file.split('/')[0]);
+      });
+    expect(shared.filter(({ file }) => !FOLDERS.includes(file.split('/')[0]))).toEqual([]);
+    expect(offenders(shared, goesBack)).toEqual([]);
+  });
+
   it('When somebody needs the table of access, then it is no service', () => {
     expect(offenders(all, (source) => source.imports.includes('access.ts'))).toEqual([]);
   });
@@ -80,7 +101,7 @@ describe('the layout', () => {
   });
 
   it('When a contract imports, then only zod, shared types, other contracts and its own rules', () => {
-    const allowed = /^(zod|shared\/(types|paged-index|published-events)\.ts|[a-z]+\/contract\.ts)$/;
+    const allowed = /^(zod|shared\/schemas\/[a-z-]+\.ts|[a-z]+\/contract\.ts)$/;
     const contracts = own.filter((source) => source.file === 'contract.ts');
     const isForeign = ({ service, imports }: Source) =>
       imports.some((target) => !allowed.test(target) && !target.startsWith(`${service}/domain/`));
@@ -88,7 +109,7 @@ describe('the layout', () => {
   });
 
   it('When a service tells what it offers, then with zod, contracts and the shared words for it only', () => {
-    const allowed = /^(zod|shared\/(api|types|paged-index)\.ts|[a-z]+\/contract\.ts)$/;
+    const allowed = /^(zod|shared\/(api-docs\/route-table|schemas\/[a-z-]+)\.ts|[a-z]+\/contract\.ts)$/;
     const apis = own.filter((source) => source.file === 'api.ts');
     expect(apis).toHaveLength(SERVICES.length);
     expect(offenders(apis, (source) => source.imports.some((target) => !allowed.test(target)))).toEqual([]);
@@ -96,7 +117,8 @@ describe('the layout', () => {
 
   it('When a file is not main.ts, then it does not touch the process', () => {
     const touches = /process\.(env|exit|on|argv)\b/;
-    const isGivenIt = (source: Source) => ['shared/run.ts', 'shared/run-service.ts'].includes(name(source));
+    const isGivenIt = (source: Source) =>
+      ['shared/runtime/shutdown.ts', 'shared/runtime/run-service.ts'].includes(name(source));
     const others = all.filter((source) => source.file !== 'main.ts' && !isGivenIt(source));
     expect(offenders(others, (source) => touches.test(source.text))).toEqual([]);
   });
@@ -119,7 +141,7 @@ describe('the layout', () => {
     expect(new Set(rules.map(({ service }) => service)).size).toBe(SERVICES.length - 1);
     // A hash depends on nothing but its input.
     const impure =
-      /from '(express|undici|uuid|node:(?!crypto')[^']*|[^']*shared\/(sidecar|state)\.ts)'|new Date\(\)|Date\.now|performance\.now|Math\.random|random(UUID|Bytes|Int)/;
+      /from '(express|undici|uuid|node:(?!crypto')[^']*|[^']*shared\/dapr\/(sidecar|state-store)\.ts)'|new Date\(\)|Date\.now|performance\.now|Math\.random|random(UUID|Bytes|Int)/;
     expect(offenders(rules, (source) => impure.test(source.text))).toEqual([]);
   });
 
@@ -141,9 +163,9 @@ describe('the layout', () => {
       // It stands for a system with a database of its own.
       'payments/simulated-provider.ts',
       // The jobs keep how far they are, and the mailer keeps which e-mails it has sent.
-      'history/erase-reasons.ts',
-      'history/rebuild-history.ts',
-      'notifications/mailer.ts',
+      'history/reason-erasure.ts',
+      'history/history-rebuild.ts',
+      'notifications/email-sender.ts',
     ]);
     const others = own.filter(
       (source) => services.has(source.service) && !isStore(source) && !exceptions.has(name(source)),

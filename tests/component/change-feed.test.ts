@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
 import { createChangeFeed } from '../../services/orders/change-feed.ts';
 import { ordersChangedData } from '../../services/orders/contract.ts';
-import type { CloudEvent } from '../../services/shared/events.ts';
-import { createLogger } from '../../services/shared/log.ts';
+import type { CloudEvent } from '../../services/shared/dapr/cloud-event.ts';
+import { createLogger } from '../../services/shared/telemetry/logger.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const changedIn = ({ data }: CloudEvent) => ordersChangedData.parse(data).changed;

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import {
-  bodyOf,
+  unwrap,
   createClient,
   type Client,
   type ProblemDocument,
@@ -108,7 +108,7 @@ describe('a call', () => {
     // @ts-expect-error it takes no query
     expectTypeOf(() => client('GET /health', { query: {} })).toBeFunction();
     // @ts-expect-error the gateway has no internal addresses
-    expectTypeOf(() => client('GET /sessions/ended')).toBeFunction();
+    expectTypeOf(() => client('GET /sessions/revoked')).toBeFunction();
     // @ts-expect-error a stream is watched
     expectTypeOf(() => client('GET /api/orders/:id/stream', { params: { id: ID } })).toBeFunction();
   });
@@ -147,7 +147,7 @@ describe('a call', () => {
     answering = (_, res) => answer(res, 200, ORDER, { etag: '"1"' });
     const given = await getOrder(client);
     expect(given).toMatchObject({ ok: true, status: 200, headers: { etag: '"1"' }, body: ORDER });
-    expect(bodyOf(given)).toEqual(ORDER);
+    expect(unwrap(given)).toEqual(ORDER);
   });
 
   it('When there is nothing in the answer, then the body is undefined', async () => {
@@ -173,7 +173,7 @@ describe('an answer that is no success', () => {
     answering = (_, res) => answer(res, 404, { ...PROBLEM, errors });
     const given = await getOrder(client);
     expect(given).toMatchObject({ ok: false, status: 404, body: PROBLEM });
-    expect(() => bodyOf(given)).toThrow('The API answered 404: Order not found. items: is missing.');
+    expect(() => unwrap(given)).toThrow('The API answered 404: Order not found. items: is missing.');
   });
 
   it.each([

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp as inventoryApp } from '../../services/inventory/app.ts';
 import { createApp as ordersApp } from '../../services/orders/app.ts';
-import { demandMatch, versionTag, withoutCodings } from '../../services/shared/conditional.ts';
-import { Problem } from '../../services/shared/problem.ts';
+import { assertPreconditions, versionTag, withoutCodings } from '../../services/shared/http/preconditions.ts';
+import { ProblemError } from '../../services/shared/http/problem.ts';
 import { buildEvent } from '../support/events.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
@@ -24,7 +24,7 @@ describe('If-Match', () => {
     ['"1","3"', '"3"'],
     ['"1" , "3" ', '"3"'],
   ])('When it is %s and there is %s, then the change may be made', (header, etag) => {
-    expect(() => demandMatch(asking(header), etag)).not.toThrow();
+    expect(() => assertPreconditions(asking(header), etag)).not.toThrow();
   });
 
   it.each<[header: string, etag: string | undefined]>([
@@ -38,10 +38,10 @@ describe('If-Match', () => {
     ['"3"', undefined],
     ['*', undefined],
   ])('When it is %s and there is %s, then 412', (header, etag) => {
-    expect(() => demandMatch(asking(header), etag)).toThrow(
+    expect(() => assertPreconditions(asking(header), etag)).toThrow(
       expect.objectContaining({ status: 412, slug: 'precondition-failed' }),
     );
-    expect(() => demandMatch(asking(header), etag)).toThrow(Problem);
+    expect(() => assertPreconditions(asking(header), etag)).toThrow(ProblemError);
   });
 
   it.each<[header: string, etag: string | undefined, why: RegExp]>([
@@ -54,7 +54,7 @@ describe('If-Match', () => {
     ['3', '"3"', /must be in quotes/],
     ['"3"', undefined, /does not exist/],
   ])('When it is %s and there is %s, then the 412 says why', (header, etag, why) => {
-    expect(() => demandMatch(asking(header), etag)).toThrow(
+    expect(() => assertPreconditions(asking(header), etag)).toThrow(
       expect.objectContaining({ status: 412, message: expect.stringMatching(why) as string }),
     );
   });

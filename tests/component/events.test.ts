@@ -2,9 +2,9 @@ import express from 'express';
 import request from 'supertest';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { on, subscriptions } from '../../services/shared/events.ts';
-import { createLogger } from '../../services/shared/log.ts';
-import { defineEvents } from '../../services/shared/published-events.ts';
+import { onEvent, createSubscriptionRouter } from '../../services/shared/dapr/subscriptions.ts';
+import { createLogger } from '../../services/shared/telemetry/logger.ts';
+import { defineEvents } from '../../services/shared/schemas/published-events.ts';
 import { buildEvent } from '../support/events.ts';
 
 const events = defineEvents('kitchen', { 'soup.served': z.object({ plates: z.int() }) });
@@ -20,7 +20,11 @@ beforeEach(() => {
 async function deliver(body: unknown): Promise<unknown> {
   const app = express();
   app.use(express.json({ type: () => true, strict: false }));
-  app.use(subscriptions(createLogger('test', 'silent'), [on(events, 'soup.served', (data) => handle(data))]));
+  app.use(
+    createSubscriptionRouter(createLogger('test', 'silent'), [
+      onEvent(events, 'soup.served', (data) => handle(data)),
+    ]),
+  );
   const response = await request(app)
     .post('/events/soup.served')
     .set('content-type', 'application/cloudevents+json')

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { Problem } from '../../services/shared/problem.ts';
-import { id, inDigits } from '../../services/shared/types.ts';
-import { parseBody, parseQuery } from '../../services/shared/validate.ts';
+import { ProblemError } from '../../services/shared/http/problem.ts';
+import { id, inDigits } from '../../services/shared/schemas/types.ts';
+import { parseBody, parseQuery } from '../../services/shared/http/validation.ts';
 
 const body = z.strictObject({
   quantity: z.int().min(1).max(10),
@@ -13,11 +13,11 @@ const body = z.strictObject({
   code: z.string().regex(/^A/, 'must begin with A').optional(),
 });
 
-function errorsOf(parse: () => unknown): Problem['errors'] {
+function errorsOf(parse: () => unknown): ProblemError['errors'] {
   try {
     parse();
   } catch (error) {
-    if (error instanceof Problem) return error.errors;
+    if (error instanceof ProblemError) return error.errors;
     throw error;
   }
   return undefined;

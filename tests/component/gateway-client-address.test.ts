@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { clientAddress } from '../../services/gateway/limits/client-address.ts';
+import { createClientAddress } from '../../services/gateway/limits/client-address.ts';
 
 describe('the address that a request is counted by', () => {
-  const addressOf = clientAddress(['loopback', '10.0.0.0/8', '2001:db8:ffff::/48']);
+  const addressOf = createClientAddress(['loopback', '10.0.0.0/8', '2001:db8:ffff::/48']);
   const PROXY = '127.0.0.1';
 
   it.each<[what: string, peer: string | undefined, forwardedFor: string | undefined, address: string]>([
@@ -31,6 +31,6 @@ describe('the address that a request is counted by', () => {
   });
 
   it('When no proxy is trusted, then nobody is believed', () => {
-    expect(clientAddress([])(PROXY, '203.0.113.7')).toBe(PROXY);
+    expect(createClientAddress([])(PROXY, '203.0.113.7')).toBe(PROXY);
   });
 });

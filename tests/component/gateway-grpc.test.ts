@@ -18,14 +18,14 @@ import type { AddressInfo } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { VerifyToken } from '../../services/gateway/auth/auth.ts';
-import { createGate, type Gate } from '../../services/gateway/auth/gate.ts';
+import type { VerifyToken } from '../../services/gateway/auth/token-verifier.ts';
+import { createAccessControl, type AccessControl } from '../../services/gateway/auth/access-control.ts';
 import { loadProtocol } from '../../services/gateway/grpc/protocol.ts';
 import { createGrpcServer, type GrpcDeps, type GrpcServer } from '../../services/gateway/grpc/server.ts';
 import type { Order, OrderChange } from '../../services/orders/contract.ts';
-import type { Caller } from '../../services/shared/identity.ts';
-import { notFound, Problem } from '../../services/shared/problem.ts';
-import { createService } from '../../services/shared/service.ts';
+import type { Caller } from '../../services/shared/http/caller.ts';
+import { notFound, ProblemError } from '../../services/shared/http/problem.ts';
+import { createService } from '../../services/shared/runtime/service-app.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { sidecarAt, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { until } from '../support/wait.ts';
@@ -60,15 +60,15 @@ let client: Client;
 /** What `watch` tells; and what it was asked. */
 let changes: (signal: AbortSignal) => AsyncIterable<OrderChange>;
 let watched: unknown[][];
-let refusal: Problem | undefined;
+let refusal: ProblemError | undefined;
 let isReady: boolean;
 let token: string;
 /** What was asked of the verifying of tokens. */
 let freshness: string[];
 /** One at which three failures are enough. */
-let strict: Gate;
+let strict: AccessControl;
 /** The same, which believes a proxy on this host. */
-let behindProxy: Gate;
+let behindProxy: AccessControl;
 
 beforeEach(async () => {
   [refusal, isReady, watched, token] = [undefined, true, [], 'Bearer ada'];
@@ -77,26 +77,23 @@ beforeEach(async () => {
     freshness.push(asked);
     return authorization === token
       ? Promise.resolve(ADA)
-      : Promise.reject(new Problem(401, 'unauthenticated', 'An access token is required.'));
+      : Promise.reject(new ProblemError(401, 'unauthenticated', 'An access token is required.'));
   };
   service = await startService((shared) => {
-    const gate = createGate({ ...shared, ...gatewayOptions() }, verify);
+    const accessControl = createAccessControl({ ...shared, ...gatewayOptions() }, verify);
     const few = { limits: { default: 3, api: 1, auth: 1 } };
-    strict = createGate({ ...shared, ...gatewayOptions(), ...few }, verify);
+    strict = createAccessControl({ ...shared, ...gatewayOptions(), ...few }, verify);
     const trustedProxies = ['loopback'];
-    behindProxy = createGate({ ...shared, ...gatewayOptions(), ...few, trustedProxies }, verify);
+    behindProxy = createAccessControl({ ...shared, ...gatewayOptions(), ...few, trustedProxies }, verify);
     deps = {
       ...shared,
-      gate: {
-        ...gate,
-        limits: { ...gate.limits, count: () => Promise.resolve(refusal) },
-        live: {
-          ...gate.live,
-          watch: (caller, orderId, after, signal) => {
-            watched.push([caller, orderId, after]);
-            return changes(signal);
-          },
-        },
+      accessControl: {
+        ...accessControl,
+        limits: { ...accessControl.limits, count: () => Promise.resolve(refusal) },
+      },
+      watch: (caller, orderId, after, signal) => {
+        watched.push([caller, orderId, after]);
+        return changes(signal);
       },
       isReady: () => Promise.resolve(isReady),
       protoDir: PROTO_DIR,
@@ -255,7 +252,7 @@ describe('sessions that have just ended', () => {
 
 describe('tokens that are made up', () => {
   it('When they come from one address, then it is refused in the end, whatever they are', async () => {
-    await serveAgain({ gate: strict });
+    await serveAgain({ accessControl: strict });
     const codes: status[] = [];
     for (let count = 0; count < 4; count++) {
       const madeUp = { authorization: `Bearer made-up-${count}` };
@@ -277,7 +274,7 @@ describe('tokens that are made up', () => {
     ).code;
 
   it('When they come through a trusted proxy, then others behind it are not refused for them', async () => {
-    await serveAgain({ gate: behindProxy });
+    await serveAgain({ accessControl: behindProxy });
     for (let count = 0; count < 3; count++)
       expect(await madeUpAt(`203.0.113.7:${40_000 + count}`)).toBe(status.UNAUTHENTICATED);
     expect(await madeUpAt('203.0.113.7:40003')).toBe(status.RESOURCE_EXHAUSTED);
@@ -285,7 +282,7 @@ describe('tokens that are made up', () => {
   });
 
   it('When somebody who is no trusted proxy names an address, then that is not believed', async () => {
-    await serveAgain({ gate: strict });
+    await serveAgain({ accessControl: strict });
     for (let count = 0; count < 3; count++)
       expect(await madeUpAt(`203.0.113.${count}`)).toBe(status.UNAUTHENTICATED);
     expect(await madeUpAt('203.0.113.99')).toBe(status.RESOURCE_EXHAUSTED);
@@ -514,7 +511,7 @@ describe('who may call', () => {
   );
 
   it.each(methods)('When %s is called too often, then RESOURCE_EXHAUSTED', async (name) => {
-    refusal = new Problem(429, 'too-many-requests', 'Slower.', { headers: { 'retry-after': '7' } });
+    refusal = new ProblemError(429, 'too-many-requests', 'Slower.', { headers: { 'retry-after': '7' } });
     const request = { ...cart, order_id: ORDER };
     const outcome = name === 'WatchOrder' ? await drained(watch(request)) : await ask(name, request);
     expect(outcome.code).toBe(status.RESOURCE_EXHAUSTED);
@@ -706,7 +703,7 @@ describe('what is told of a call', () => {
       {
         method: 'sidecart.v1.OrderService/GetOrder',
         code: 'OK',
-        ms: expect.any(Number) as number,
+        duration_ms: expect.any(Number) as number,
         request_id: 'r-7',
         trace_id: traceId,
         order_id: ORDER,

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/gateway/app.ts';
-import { listen } from '../../services/shared/run.ts';
+import { listen } from '../../services/shared/http/listen.ts';
 import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';

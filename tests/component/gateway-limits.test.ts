@@ -3,8 +3,8 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/gateway/app.ts';
-import { redisHits } from '../../services/gateway/limits/hit-store.ts';
-import { createLogger } from '../../services/shared/log.ts';
+import { createRedisStore } from '../../services/gateway/limits/rate-limit-store.ts';
+import { createLogger } from '../../services/shared/telemetry/logger.ts';
 import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
@@ -132,7 +132,7 @@ describe('addresses', () => {
 
 describe('counting in a Redis that does not answer', () => {
   const log = createLogger('test', 'silent');
-  const window = { limit: 2, length: 60_000 };
+  const window = { limit: 2, lengthMs: 60_000 };
 
   it.each([
     ['is not there', undefined],
@@ -142,13 +142,13 @@ describe('counting in a Redis that does not answer', () => {
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     if (!listener) await new Promise((resolve) => void server.close(resolve));
-    const hits = redisHits(`redis://127.0.0.1:${port}`, log);
+    const store = createRedisStore(`redis://127.0.0.1:${port}`, log);
     const started = performance.now();
     const allowed: boolean[] = [];
-    for (let count = 0; count < 3; count++) allowed.push((await hits.hit('a', 1_000, window)).allowed);
+    for (let count = 0; count < 3; count++) allowed.push((await store.consume('a', 1_000, window)).allowed);
     expect(allowed).toEqual([true, true, false]);
     expect(performance.now() - started).toBeLessThan(1_000);
-    await hits.close();
+    await store.close();
     server.close();
   });
 });

@@ -6,13 +6,14 @@ import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp, createGrpc, type GatewayDeps } from '../../services/gateway/app.ts';
-import { createGate, type Gate } from '../../services/gateway/auth/gate.ts';
-import { inFlight } from '../../services/gateway/limits/in-flight.ts';
+import { createOrderUpdates } from '../../services/gateway/order-updates/feed.ts';
+import { createAccessControl, type AccessControl } from '../../services/gateway/auth/access-control.ts';
+import { createConcurrencyLimiter } from '../../services/gateway/limits/concurrency-limiter.ts';
 import { loadProtocol } from '../../services/gateway/grpc/protocol.ts';
 import type { GrpcServer } from '../../services/gateway/grpc/server.ts';
-import { createMetrics } from '../../services/shared/service.ts';
-import { listen } from '../../services/shared/run.ts';
-import { Problem, unavailable } from '../../services/shared/problem.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
+import { listen } from '../../services/shared/http/listen.ts';
+import { ProblemError, unavailable } from '../../services/shared/http/problem.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { until } from '../support/wait.ts';
@@ -24,7 +25,7 @@ const protocol = loadProtocol(resolve('services/gateway/grpc'));
 
 let service: ServiceUnderTest;
 let options: GatewayDeps;
-let gate: Gate;
+let accessControl: AccessControl;
 let verified: number;
 let knowsTokens: boolean;
 /** Lets the held answers of orders go. */
@@ -38,11 +39,11 @@ beforeEach(async () => {
       verified += 1;
       if (!knowsTokens) return Promise.reject(unavailable());
       if (authorization === 'Bearer ada') return Promise.resolve(ADA);
-      return Promise.reject(new Problem(401, 'unauthenticated', 'An access token is required.'));
+      return Promise.reject(new ProblemError(401, 'unauthenticated', 'An access token is required.'));
     };
     // Young for longer than a test takes.
-    gate = createGate(options, verify, inFlight(60_000));
-    return createApp(options, gate);
+    accessControl = createAccessControl(options, verify, createConcurrencyLimiter(60_000));
+    return createApp(options, accessControl);
   });
   release = () => {};
 });
@@ -109,7 +110,11 @@ describe('as many requests under way as there may be', () => {
   });
 
   it('When a client sends its body slowly, then it takes no room, and where there is none is not waited for', async () => {
-    const server = await listen(createApp({ ...options, metrics: createMetrics() }, gate), 0, '127.0.0.1');
+    const server = await listen(
+      createApp({ ...options, metrics: createMetrics() }, accessControl),
+      0,
+      '127.0.0.1',
+    );
     const { port } = server.address() as AddressInfo;
     const startPost = (path: string) => {
       const client = connect(port, '127.0.0.1');
@@ -139,7 +144,11 @@ describe('as many requests under way as there may be', () => {
 
   it('When clients leave, then what they asked for still takes room until it is answered', async () => {
     hold();
-    const server = await listen(createApp({ ...options, metrics: createMetrics() }, gate), 0, '127.0.0.1');
+    const server = await listen(
+      createApp({ ...options, metrics: createMetrics() }, accessControl),
+      0,
+      '127.0.0.1',
+    );
     const { port } = server.address() as AddressInfo;
     for (let count = 0; count < ROOM; count++)
       connect(port, '127.0.0.1').write(
@@ -167,7 +176,11 @@ describe('the other door', () => {
   let server: GrpcServer;
   let client: Client;
   beforeEach(async () => {
-    server = createGrpc({ ...options, metrics: createMetrics() }, gate);
+    server = createGrpc(
+      { ...options, metrics: createMetrics() },
+      accessControl,
+      createOrderUpdates(options.sidecar),
+    );
     client = new Client(`127.0.0.1:${await server.listen(0, '127.0.0.1')}`, credentials.createInsecure());
   });
   afterEach(async () => {
@@ -277,7 +290,7 @@ describe('the other door', () => {
   });
 
   it('When a caller has too many streams open, then 429 says when to try again', async () => {
-    for (let count = 0; count < 100; count++) gate.enterStream(ADA, authorization);
+    for (let count = 0; count < 100; count++) accessControl.openStream(ADA, authorization);
     const { status: http, headers } = await service.door
       .get(`/api/orders/${ORDER}/stream`)
       .set({ authorization });

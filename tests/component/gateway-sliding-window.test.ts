@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { memoryHits } from '../../services/gateway/limits/hit-store.ts';
-import { estimate, fits, wait, type Counts } from '../../services/gateway/limits/sliding-window.ts';
+import { createMemoryStore } from '../../services/gateway/limits/rate-limit-store.ts';
+import {
+  estimate,
+  allowsOneMore,
+  retryAfterMs,
+  type Counts,
+} from '../../services/gateway/limits/sliding-window.ts';
 
-const window = { limit: 10, length: 60_000 };
+const window = { limit: 10, lengthMs: 60_000 };
 /** Seconds into a window. */
 const at = (seconds: number) => 600_000 + seconds * 1_000;
 
@@ -27,33 +32,33 @@ describe('a sliding window', () => {
     // The window ends after 20 s; then 10 * (1 - t / 60 s) + 1 <= 10 takes 6 s more.
     [{ current: 10, previous: 0 }, 40, 26],
   ])('When the counts are %j %d s into the window, then one more fits after %d s', (counts, into, after) => {
-    const waiting = wait(counts, at(into), window);
+    const waiting = retryAfterMs(counts, at(into), window);
     expect(waiting).toBe(after * 1_000);
-    expect(fits(counts, at(into), window)).toBe(after === 0);
+    expect(allowsOneMore(counts, at(into), window)).toBe(after === 0);
   });
 
   it.each([1, 2, 10, 1_000])(
     'When the limit is %d, then waiting as long as told is enough',
     async (limit) => {
-      const hits = memoryHits();
-      const one = { limit, length: 60_000 };
+      const store = createMemoryStore();
+      const one = { limit, lengthMs: 60_000 };
       let time = at(17);
       for (let round = 0; round < 5; round++) {
-        let hit = await hits.hit('a', time, one);
-        while (hit.allowed) hit = await hits.hit('a', time, one);
-        const waiting = wait(hit, time, one);
+        let usage = await store.consume('a', time, one);
+        while (usage.allowed) usage = await store.consume('a', time, one);
+        const waiting = retryAfterMs(usage, time, one);
         expect(waiting).toBeGreaterThan(0);
         time += waiting;
-        expect((await hits.hit('a', time, one)).allowed).toBe(true);
+        expect((await store.consume('a', time, one)).allowed).toBe(true);
       }
     },
   );
 
   it('When a caller asks as often as possible for ten minutes, then no more than the limit gets through in a minute', async () => {
-    const hits = memoryHits();
+    const store = createMemoryStore();
     const allowed: number[] = [];
     for (let time = at(0); time < at(600); time += 250)
-      if ((await hits.hit('a', time, window)).allowed) allowed.push(time);
+      if ((await store.consume('a', time, window)).allowed) allowed.push(time);
     const most = Math.max(
       ...allowed.map((start) => allowed.filter((time) => time >= start && time < start + 60_000).length),
     );

@@ -5,9 +5,9 @@ import { connect, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp, type GatewayDeps } from '../../services/gateway/app.ts';
-import { memoryHits, type HitStore } from '../../services/gateway/limits/hit-store.ts';
-import { createGate, type Gate } from '../../services/gateway/auth/gate.ts';
-import { createMetrics } from '../../services/shared/service.ts';
+import { createMemoryStore, type RateLimitStore } from '../../services/gateway/limits/rate-limit-store.ts';
+import { createAccessControl, type AccessControl } from '../../services/gateway/auth/access-control.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import type { Order } from '../../services/orders/contract.ts';
 import { buildEvent } from '../support/events.ts';
 import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
@@ -28,7 +28,7 @@ const TYPES = ['order.created', 'payment.requested', 'order.paid', 'order.shippe
 let service: ServiceUnderTest;
 let server: Server;
 let url: string;
-let gate: Gate;
+let accessControl: AccessControl;
 let gateOptions: () => GatewayDeps;
 let stopping: AbortController;
 /** How far the order has come: as many of TYPES have happened. */
@@ -47,18 +47,18 @@ beforeEach(async () => {
   items = [];
   let app: Express | undefined;
   service = await startService((deps) => {
-    const memory = memoryHits();
-    const hits: HitStore = {
+    const memory = createMemoryStore();
+    const rateLimitStore: RateLimitStore = {
       ...memory,
-      async hit(...args) {
+      async consume(...args) {
         if (slowLimit > 0) await delay(slowLimit);
-        return memory.hit(...args);
+        return memory.consume(...args);
       },
     };
-    const options = { ...deps, ...gatewayOptions(), hits, stopping: stopping.signal };
+    const options = { ...deps, ...gatewayOptions(), rateLimitStore, stopping: stopping.signal };
     gateOptions = () => ({ ...options, metrics: createMetrics() });
-    gate = createGate(options);
-    return (app = createApp(options, gate));
+    accessControl = createAccessControl(options);
+    return (app = createApp(options, accessControl));
   });
   answerAsUsers(service.sidecar, { keys: [key], ended: () => ended });
   service.sidecar.answer('orders', ({ path, headers }) => {
@@ -332,7 +332,7 @@ describe('a stream that stays open', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
       const options = { ...gateOptions(), stopping: stopping.signal };
-      const watcher = createApp(options, createGate(options));
+      const watcher = createApp(options, createAccessControl(options));
       const other = createServer(watcher);
       await new Promise<void>((resolve) => void other.listen(0, '127.0.0.1', resolve));
       url = url.replace(/:\d+\//, `:${(other.address() as AddressInfo).port}/`);

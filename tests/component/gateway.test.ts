@@ -8,12 +8,12 @@ import request from 'supertest';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp, type GatewayDeps } from '../../services/gateway/app.ts';
 import { config } from '../../services/gateway/config.ts';
-import { MAX_HEADER_BYTES } from '../../services/gateway/http/edge.ts';
+import { MAX_HEADER_BYTES } from '../../services/gateway/http/api-router.ts';
 import { createOperatorApp } from '../../services/gateway/http/operator.ts';
 import { routes, SERVICES } from '../../services/gateway/routes.ts';
-import { loadConfig } from '../../services/shared/config.ts';
-import { closeServer, listen } from '../../services/shared/run.ts';
-import { createMetrics } from '../../services/shared/service.ts';
+import { loadConfig } from '../../services/shared/runtime/config.ts';
+import { closeServer, listen } from '../../services/shared/http/listen.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
 import { answerAsUsers, makeKey, signToken, type Claims, type Key } from '../support/access-tokens.ts';
@@ -86,7 +86,7 @@ const bearer = async (claims?: Claims, signer?: Key) => ({
 const asAdmin = () => bearer({ role: 'admin' });
 
 /** What reached the services, without the questions for keys. */
-const QUESTIONS = new Set(['/.well-known/jwks.json', '/sessions/ended']);
+const QUESTIONS = new Set(['/.well-known/jwks.json', '/sessions/revoked']);
 const forwarded = () => service.sidecar.calls.filter(({ path }) => !QUESTIONS.has(path));
 const keyFetches = () => service.sidecar.calls.filter(({ path }) => path === '/.well-known/jwks.json').length;
 
@@ -234,9 +234,9 @@ describe('sessions that have ended', () => {
     ['an older one', 0, randomUUID(), 401],
     ['one that began after that', 1, randomUUID(), 200],
     ['the one that is excepted', 0, SESSION, 200],
-  ])('When the sessions of a user ended and it is %s, then %#', async (_, epoch, sid, status) => {
-    ended = [{ user_id: ADA, epoch: 1, except: SESSION }];
-    expect(await statusOf({ epoch, sid })).toBe(status);
+  ])('When the sessions of a user ended and it is %s, then %#', async (_, token_version, sid, status) => {
+    ended = [{ user_id: ADA, token_version: 1, except: SESSION }];
+    expect(await statusOf({ ver: token_version, sid })).toBe(status);
     expect(await statusOf({ sub: randomUUID() })).toBe(200);
   });
 
@@ -250,7 +250,7 @@ describe('sessions that have ended', () => {
   });
 
   it('When there are many requests, then users is asked once a second at most', async () => {
-    const asked = () => service.sidecar.calls.filter(({ path }) => path === '/sessions/ended').length;
+    const asked = () => service.sidecar.calls.filter(({ path }) => path === '/sessions/revoked').length;
     await Promise.all(Array.from({ length: 10 }, () => statusOf()));
     expect(asked()).toBe(1);
     later(900);
@@ -280,7 +280,7 @@ describe('sessions that have ended', () => {
   describe('and something is to be changed', () => {
     const cancel = async (door = service.door, claims?: Claims) =>
       (await door.post(`/api/orders/${ORDER}/cancel`).set(await bearer(claims))).status;
-    const asked = () => service.sidecar.calls.filter(({ path }) => path === '/sessions/ended').length;
+    const asked = () => service.sidecar.calls.filter(({ path }) => path === '/sessions/revoked').length;
 
     /** Makes users answer with what it knows now, once that is released. */
     function holdUsers(): () => void {
@@ -297,7 +297,7 @@ describe('sessions that have ended', () => {
     it('When the session ended a moment ago, then the token is refused at once, at every replica', async () => {
       const other = request(createApp({ ...deps, metrics: createMetrics() }));
       expect([await statusOf(), await cancel(), await cancel(other)]).toEqual([200, 200, 200]);
-      ended = [{ user_id: ADA, epoch: 1 }];
+      ended = [{ user_id: ADA, token_version: 1 }];
       expect([await cancel(), await cancel(other)]).toEqual([401, 401]);
       expect(forwarded().filter(({ method }) => method === 'POST')).toHaveLength(2);
     });
@@ -401,7 +401,7 @@ describe('sessions that have ended', () => {
   it('When it was never known, then 503', async () => {
     const other = createApp({ ...deps, metrics: createMetrics() });
     service.sidecar.answer('users', ({ path }) =>
-      path === '/sessions/ended' ? { status: 503 } : { status: 200, body: { keys: [key.jwk] } },
+      path === '/sessions/revoked' ? { status: 503 } : { status: 200, body: { keys: [key.jwk] } },
     );
     const response = await request(other)
       .get(`/api/orders/${ORDER}`)
@@ -502,7 +502,7 @@ describe('access tokens', () => {
     later(6_000);
     let hanging = 0;
     service.sidecar.answer('users', ({ path }) => {
-      if (path === '/sessions/ended') return { status: 200, body: { items: [] } };
+      if (path === '/sessions/revoked') return { status: 200, body: { items: [] } };
       hanging += 1;
       return new Promise(() => {});
     });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deadLetterOf, redrivable, shown } from '../../services/history/domain/dead-letter.ts';
+import { deadLetterOf, redrivable, redacted } from '../../services/history/domain/dead-letter.ts';
 
 const NOW = new Date('2026-01-01T00:00:00Z');
 
@@ -84,21 +84,21 @@ describe('shown', () => {
     ['JSON in a string', JSON.stringify({ card_token: SECRET })],
     ['a whole object under a secret name', { token: { value: SECRET } }],
   ])('When %s is in the data, then it is not in what is shown', (_, data) => {
-    const event = shown(letter(buildEvent({ data }))).event;
+    const event = redacted(letter(buildEvent({ data }))).event;
     expect(JSON.stringify(event)).not.toContain(SECRET);
     expect(event).toMatchObject({ id: 'order-1:1' });
   });
 
   it('When the data is in base64, then a secret in it is not shown either', () => {
     const data_base64 = Buffer.from(JSON.stringify({ card_token: SECRET })).toString('base64');
-    expect(JSON.stringify(shown(letter({ data_base64 })))).not.toContain(data_base64);
+    expect(JSON.stringify(redacted(letter({ data_base64 })))).not.toContain(data_base64);
   });
 
   it('When the message is text, then a secret in it is not shown', () => {
-    expect(shown(letter(`card_token=${SECRET}`)).event).toBe('[redacted]');
+    expect(redacted(letter(`card_token=${SECRET}`)).event).toBe('[redacted]');
   });
 
   it('When there is no secret in it, then it is shown as it is', () => {
-    expect(shown(letter(buildEvent())).event).toEqual(buildEvent());
+    expect(redacted(letter(buildEvent())).event).toEqual(buildEvent());
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { CustomerTotals } from '../../services/history/contract.ts';
 import {
   newestOf,
-  noTotals,
+  emptyTotals,
   project,
   totalsOf as counted,
 } from '../../services/history/domain/read-model.ts';
@@ -165,9 +165,9 @@ describe('project', () => {
   });
 
   it('When a version is applied twice, then what is known is not changed in place', () => {
-    const totals = noTotals(CUSTOMER);
+    const totals = emptyTotals(CUSTOMER);
     project({ ...nothing, totals: new Map([[CUSTOMER, totals]]) }, [buildOrder()]);
-    expect(totals).toEqual(noTotals(CUSTOMER));
+    expect(totals).toEqual(emptyTotals(CUSTOMER));
   });
 });
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/history/app.ts';
-import { OPEN_KEYS, openKeyOf, settled } from '../../services/history/domain/open-orders.ts';
+import { OPEN_KEYS, openKeyOf, updateOpenSet } from '../../services/history/domain/open-orders.ts';
 import { FINAL_STATUSES, orderStatus, type Order, type OrderStatus } from '../../services/orders/contract.ts';
 import { buildEvent } from '../support/events.ts';
 import { buildOrder as buildAnOrder } from '../support/orders.ts';
@@ -276,6 +276,6 @@ describe('settled', () => {
     ['the last one ends', ['a'], [ended], []],
     ['one is there twice', ['a', 'a'], [open], ['a']],
   ])('When %s, then the set is as it should be', (_what, before, orders, after) => {
-    expect(settled(before, orders)).toEqual(after);
+    expect(updateOpenSet(before, orders)).toEqual(after);
   });
 });

@@ -2,9 +2,9 @@ import { v7 as uuid } from 'uuid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/history/app.ts';
 import { orderEventType, type Order } from '../../services/orders/contract.ts';
-import { createMetrics } from '../../services/shared/service.ts';
-import { createLogger } from '../../services/shared/log.ts';
-import { QUIET } from '../../services/shared/sidecar.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
+import { createLogger } from '../../services/shared/telemetry/logger.ts';
+import { DEDUPLICATION_WINDOW_MS } from '../../services/shared/dapr/sidecar.ts';
 import { buildEvent } from '../support/events.ts';
 import { APP_API_TOKEN } from '../support/fake-sidecar.ts';
 import { buildOrder as buildAnOrder } from '../support/orders.ts';
@@ -450,7 +450,9 @@ describe('POST /api/admin/dead-letters/:id/redrive', () => {
 
   it('When it is redriven twice within five seconds, then two messages are sent', async () => {
     await service.stop();
-    service = await startService((deps) => createApp({ ...deps, now }), { quietMs: QUIET });
+    service = await startService((deps) => createApp({ ...deps, now }), {
+      deduplicationWindowMs: DEDUPLICATION_WINDOW_MS,
+    });
     await keptEvent();
     expect((await redrive()).body).toMatchObject({ redriven: 1 });
     expect((await redrive()).body).toMatchObject({ redriven: 2 });

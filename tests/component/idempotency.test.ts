@@ -4,9 +4,9 @@ import type { Response } from 'supertest';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp as inventoryApp } from '../../services/inventory/app.ts';
 import { createApp as ordersApp } from '../../services/orders/app.ts';
-import { idempotency, type Reply } from '../../services/shared/idempotency.ts';
-import { notFound, Problem } from '../../services/shared/problem.ts';
-import { createService } from '../../services/shared/service.ts';
+import { createIdempotency, type Reply } from '../../services/shared/http/idempotency.ts';
+import { notFound, ProblemError } from '../../services/shared/http/problem.ts';
+import { createService } from '../../services/shared/runtime/service-app.ts';
 import { slugOf, as, from, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const CALLER = as(randomUUID());
@@ -46,7 +46,7 @@ function gate() {
 }
 
 describe('a service that makes things', () => {
-  let made: { operation: string; mayBeRepeated: boolean }[];
+  let made: { operation: string; hasIdempotencyKey: boolean }[];
   /** What happens when one is made. */
   let make: () => Promise<Reply>;
 
@@ -57,16 +57,16 @@ describe('a service that makes things', () => {
       return Promise.resolve({ status: 201, headers, body: { number: made.length } });
     };
     service = await startService((deps) => {
-      const once = idempotency({ state: deps.sidecar.state, log: deps.log });
+      const withIdempotency = createIdempotency({ state: deps.sidecar.state, log: deps.log });
       const router = Router();
       for (const what of ['things', 'people'])
         router.post(`/${what}{/:id}`, (req, res) =>
-          once(
+          withIdempotency(
             req,
             res,
-            { what, request: { id: req.params['id'], ...req.body } },
-            (operation, mayBeRepeated) => {
-              made.push({ operation, mayBeRepeated });
+            { name: what, request: { id: req.params['id'], ...req.body } },
+            (operation, hasIdempotencyKey) => {
+              made.push({ operation, hasIdempotencyKey });
               return make();
             },
           ),
@@ -181,7 +181,7 @@ describe('a service that makes things', () => {
   it('When there is no key, then each request is done, and nothing is kept', async () => {
     await post();
     await post();
-    expect(made.map(({ mayBeRepeated }) => mayBeRepeated)).toEqual([false, false]);
+    expect(made.map(({ hasIdempotencyKey }) => hasIdempotencyKey)).toEqual([false, false]);
     expect(made[0]?.operation).not.toBe(made[1]?.operation);
     expect(records()).toEqual([]);
   });
@@ -208,7 +208,7 @@ describe('a service that makes things', () => {
   });
 
   it.each([
-    ['is refused', () => new Problem(409, 'not-now', 'Not now.'), 409],
+    ['is refused', () => new ProblemError(409, 'not-now', 'Not now.'), 409],
     ['finds nothing', () => notFound('thing'), 404],
     ['breaks', () => new Error('broken'), 500],
   ])('When the first %s, then the key may be tried again', async (_what, error, status) => {

@@ -175,7 +175,7 @@ describe('order.paid', () => {
     ]);
   });
 
-  it('When saying stock.low fails, then the redelivery says it as it was at the sale', async () => {
+  it('When saying stock.low fails, then the redelivery says it was at the sale', async () => {
     await service.deliver('order.created', about({ pen: 1 }));
     service.sidecar.fail('publish');
     expect(await service.deliver('order.paid', about({ pen: 1 }))).toBe('RETRY');

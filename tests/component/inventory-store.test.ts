@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seed } from '../../services/inventory/catalogue.ts';
-import { stockStore, type StockStore } from '../../services/inventory/store/stock-store.ts';
+import { createStockStore, type StockStore } from '../../services/inventory/store/stock-store.ts';
 import type { StockedProduct } from '../../services/inventory/domain/stock.ts';
-import type { Sidecar } from '../../services/shared/sidecar.ts';
-import type { StateStore } from '../../services/shared/state.ts';
+import type { Sidecar } from '../../services/shared/dapr/sidecar.ts';
+import type { StateStore } from '../../services/shared/dapr/state-store.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
 import { sidecarAt } from '../support/service-under-test.ts';
 
@@ -59,20 +59,20 @@ function watched(
 
 describe('group commit', () => {
   it('When 40 orders want a product at once, then one read and one write do', async () => {
-    await seed(stockStore(sidecar.state), [buildEntry('mug', 100)]);
+    await seed(createStockStore(sidecar.state), [buildEntry('mug', 100)]);
     const asked: string[] = [];
     const state = watched(sidecar.state, {
       getMany: () => asked.push('read'),
       write: async () => void asked.push('write'),
     });
-    const stock = stockStore(state);
+    const stock = createStockStore(state);
     await Promise.all(Array.from({ length: 40 }, (_, n) => stock.applyToOrder(mugOf(`o${n}`))));
     expect(asked).toEqual(['read', 'write']);
     expect(stored('mug').reserved).toBe(40);
   });
 
   it('When more orders than pieces come at once, then each piece goes to one', async () => {
-    const stock = stockStore(sidecar.state);
+    const stock = createStockStore(sidecar.state);
     await seed(stock, [buildEntry('mug', 3)]);
     const statuses = await Promise.all(
       Array.from({ length: 9 }, (_, n) => statusOf(stock.applyToOrder(mugOf(`o${n}`)))),
@@ -83,7 +83,7 @@ describe('group commit', () => {
   });
 
   it('When one command of a batch cannot be applied, then only that one fails', async () => {
-    const stock = stockStore(sidecar.state);
+    const stock = createStockStore(sidecar.state);
     await seed(stock, [buildEntry('mug'), buildEntry('pen')]);
     await stock.applyToOrder(mugOf('o1'));
     const pen = [{ product_id: 'pen', quantity: 1 }];
@@ -99,7 +99,7 @@ describe('group commit', () => {
   });
 
   it('When another replica writes between read and write, then all is decided anew', async () => {
-    const other = stockStore(sidecar.state);
+    const other = createStockStore(sidecar.state);
     await seed(other, [buildEntry('mug', 1)]);
     let first = true;
     const state = watched(sidecar.state, {
@@ -109,13 +109,13 @@ describe('group commit', () => {
         await other.applyToOrder(mugOf('theirs'));
       },
     });
-    expect(await statusOf(stockStore(state).applyToOrder(mugOf('ours')))).toBe('REJECTED');
+    expect(await statusOf(createStockStore(state).applyToOrder(mugOf('ours')))).toBe('REJECTED');
     expect(stored('mug')).toMatchObject({ on_hand: 1, reserved: 1 });
   });
 
   it('When two replicas sell the same product, then no piece is sold twice', async () => {
-    const replicas = [stockStore(sidecar.state), stockStore(sidecar.state)];
-    await seed(stockStore(sidecar.state), [buildEntry('mug', 25)]);
+    const replicas = [createStockStore(sidecar.state), createStockStore(sidecar.state)];
+    await seed(createStockStore(sidecar.state), [buildEntry('mug', 25)]);
     const statuses = await Promise.all(
       replicas.flatMap((stock, replica) =>
         Array.from({ length: 20 }, (_, n) => statusOf(stock.applyToOrder(mugOf(`${replica}-${n}`)))),
@@ -126,8 +126,8 @@ describe('group commit', () => {
   });
 
   it('When both replicas get the same order, then it is reserved once', async () => {
-    const replicas = [stockStore(sidecar.state), stockStore(sidecar.state)];
-    await seed(stockStore(sidecar.state), [buildEntry('mug', 25)]);
+    const replicas = [createStockStore(sidecar.state), createStockStore(sidecar.state)];
+    await seed(createStockStore(sidecar.state), [buildEntry('mug', 25)]);
     await Promise.all(replicas.map((stock) => stock.applyToOrder(mugOf('o1'))));
     expect(stored('mug').reserved).toBe(1);
   });
@@ -138,14 +138,14 @@ describe('seed', () => {
   const ids = catalogue.map(({ product_id }) => product_id);
 
   it('When it is listed, then products come as the catalogue has them', async () => {
-    const stock = stockStore(sidecar.state);
+    const stock = createStockStore(sidecar.state);
     await seed(stock, catalogue);
     expect(await idsOf(stock)).toEqual(ids.slice(0, 100));
   });
 
   it('When two replicas seed at once, then each product is there once', async () => {
-    const stock = stockStore(sidecar.state);
-    await Promise.all([seed(stock, catalogue), seed(stockStore(sidecar.state), catalogue)]);
+    const stock = createStockStore(sidecar.state);
+    await Promise.all([seed(stock, catalogue), seed(createStockStore(sidecar.state), catalogue)]);
     const first = await stock.list(undefined, 100);
     const second = await stock.list(first.nextCursor ?? '', 100);
     expect([...first.items, ...second.items].map(({ product_id }) => product_id)).toEqual(ids);
@@ -160,8 +160,8 @@ describe('seed', () => {
         if (writes > 1) throw new Error('stopped');
       },
     });
-    await expect(seed(stockStore(state), catalogue)).rejects.toThrow('stopped');
-    const stock = stockStore(sidecar.state);
+    await expect(seed(createStockStore(state), catalogue)).rejects.toThrow('stopped');
+    const stock = createStockStore(sidecar.state);
     const before = (await idsOf(stock)).length;
     await seed(stock, catalogue);
     expect(before).toBe(64);
@@ -169,7 +169,7 @@ describe('seed', () => {
   });
 
   it('When a product was sold and edited since, then it stays as it is', async () => {
-    const stock = stockStore(sidecar.state);
+    const stock = createStockStore(sidecar.state);
     await seed(stock, [buildEntry('mug')]);
     await stock.applyToOrder(mugOf('o1'));
     await stock.applyToProduct({ kind: 'put', product_id: 'mug', name: 'Cup', unit_price: 7 });

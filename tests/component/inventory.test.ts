@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/inventory/app.ts';
 import { productSchema } from '../../services/inventory/contract.ts';
-import { problemSchema } from '../../services/shared/problem.ts';
+import { problemSchema } from '../../services/shared/http/problem.ts';
 import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADMIN = as('0197a000-0000-7000-8000-00000000000a', 'admin');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { CURRENCIES, formatMoney } from '../../services/shared/money.ts';
-import { money, pricingCurrency } from '../../services/shared/types.ts';
+import { CURRENCIES, formatMoney } from '../../services/shared/schemas/money.ts';
+import { money, pricingCurrency } from '../../services/shared/schemas/types.ts';
 
 /** ISO 4217, list one: the currencies whose minor unit has not two digits. */
 const OTHER_DIGITS: Record<string, number> = {

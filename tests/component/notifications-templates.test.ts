@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as templates from '../../services/notifications/domain/templates.ts';
 import { html } from '../../services/notifications/domain/html.ts';
-import { isNews } from '../../services/notifications/domain/recipient.ts';
+import { isNewer } from '../../services/notifications/domain/recipient.ts';
 import type { Order } from '../../services/orders/contract.ts';
 
 const ADA = { user_id: 'u1', email: 'ada@example.com', name: 'Ada', version: 1 };
@@ -146,7 +146,7 @@ describe('html', () => {
 });
 
 describe('isNews', () => {
-  const gone = { user_id: 'u1', gone: true, version: 3 } as const;
+  const gone = { user_id: 'u1', deleted: true, version: 3 } as const;
   it.each([
     [undefined, ADA, true],
     [ADA, ADA, false],
@@ -156,6 +156,6 @@ describe('isNews', () => {
     [gone, ADA, false],
     [undefined, gone, true],
   ])('When %j is known and %j comes, then it is news: %s', (known, told, news) => {
-    expect(isNews(known, told)).toBe(news);
+    expect(isNewer(known, told)).toBe(news);
   });
 });

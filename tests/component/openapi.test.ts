@@ -4,9 +4,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
-import { asyncApi } from '../../services/shared/asyncapi.ts';
-import type { Json } from '../../services/shared/openapi-problems.ts';
-import { openApi } from '../../services/shared/openapi.ts';
+import { asyncApi } from '../../services/shared/api-docs/asyncapi.ts';
+import type { Json } from '../../services/shared/api-docs/openapi-problems.ts';
+import { openApi } from '../../services/shared/api-docs/openapi.ts';
 import { APPS } from '../support/apps.ts';
 import { startService } from '../support/service-under-test.ts';
 

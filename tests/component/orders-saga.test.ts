@@ -50,7 +50,7 @@ const TRIGGERS: Trigger[] = [
   { type: 'payment-deadline-passed' },
 ];
 
-/** Where each message takes an order; what is not here leaves it as it is. */
+/** Where each message takes an order; what is not here leaves it is. */
 const MOVES: Partial<Record<OrderStatus, Partial<Record<Trigger['type'], OrderStatus>>>> = {
   PENDING: {
     'inventory.reserved': 'RESERVED',

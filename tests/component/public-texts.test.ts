@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ABOUT } from '../../services/gateway/api.ts';
 import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
-import { openApi } from '../../services/shared/openapi.ts';
+import { openApi } from '../../services/shared/api-docs/openapi.ts';
 
 const OPERATIONS = DESCRIPTIONS.flatMap(({ api }) => Object.entries(api));
 const VERBS =
@@ -20,7 +20,7 @@ describe('the texts of the API', () => {
 
   it('are whole sentences when they describe a problem', () => {
     const texts = OPERATIONS.flatMap(([, { problems = {} }]) =>
-      Object.values(problems).map(({ when }) => when),
+      Object.values(problems).map((problem) => problem.description),
     );
     expect(texts.filter((text) => !/^[A-Z`].*\.$/.test(text))).toEqual([]);
   });
@@ -29,7 +29,7 @@ describe('the texts of the API', () => {
     const texts = OPERATIONS.flatMap(([, { summary, description = '', problems = {} }]) => [
       summary,
       description,
-      ...Object.values(problems).map(({ when }) => when),
+      ...Object.values(problems).map((problem) => problem.description),
     ]);
     expect([ABOUT, ...texts].flatMap(sentencesOf).filter(isLong)).toEqual([]);
   });

@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import { connect, Server, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it, vi } from 'vitest';
-import { closeServer, drainServer, listen } from '../../services/shared/run.ts';
+import { closeServer, drainServer, listen } from '../../services/shared/http/listen.ts';
 
 describe('a server that closes', () => {
   it('When a request is under way on a connection that is kept, then it is answered, and nobody waits any longer', async () => {

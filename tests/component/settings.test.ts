@@ -3,8 +3,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createApp } from '../../services/gateway/app.ts';
-import { createGate } from '../../services/gateway/auth/gate.ts';
-import { loadConfig } from '../../services/shared/config.ts';
+import { createAccessControl } from '../../services/gateway/auth/access-control.ts';
+import { loadConfig } from '../../services/shared/runtime/config.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService } from '../support/service-under-test.ts';
 
@@ -247,7 +247,7 @@ describe('what a list or an origin may look like', () => {
     const corsOrigins = read('gateway', { CORS_ORIGINS: 'https://shop.example/' })['corsOrigins'] as string[];
     const service = await startService((deps) => {
       const all = { ...deps, ...gatewayOptions(), corsOrigins };
-      return createApp(all, createGate(all));
+      return createApp(all, createAccessControl(all));
     });
     const answer = await service.door.get('/health').set('origin', 'https://shop.example');
     expect(answer.headers['access-control-allow-origin']).toBe('https://shop.example');
@@ -266,7 +266,7 @@ describe('what a list or an origin may look like', () => {
     const trustedProxies = read('gateway', { TRUSTED_PROXIES: text })['trustedProxies'] as string[];
     const service = await startService((deps) => {
       const all = { ...deps, ...gatewayOptions(), trustedProxies };
-      return createApp(all, createGate(all));
+      return createApp(all, createAccessControl(all));
     });
     await service.stop();
     expect(trustedProxies).toEqual(text.split(','));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { emailAddress, freeText, newAddress, typedAddress } from '../../services/shared/types.ts';
+import { emailAddress, freeText, newAddress, typedAddress } from '../../services/shared/schemas/types.ts';
 
 describe('newAddress', () => {
   it.each([

@@ -2,11 +2,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { groupCommit } from '../../services/shared/group-commit.ts';
+import { createBatcher, QueueFullError } from '../../services/shared/util/batcher.ts';
 import { ProviderError } from '../../services/payments/provider.ts';
-import { notFound, Overload, Problem, unavailable } from '../../services/shared/problem.ts';
-import { createService } from '../../services/shared/service.ts';
-import { ConflictError, SidecarError } from '../../services/shared/sidecar-call.ts';
+import { notFound, OverloadedError, ProblemError, unavailable } from '../../services/shared/http/problem.ts';
+import { createService } from '../../services/shared/runtime/service-app.ts';
+import { ConflictError, SidecarError } from '../../services/shared/dapr/sidecar-call.ts';
 import { sidecarAt, startService } from '../support/service-under-test.ts';
 
 /** A commit that ends when it is told to, and notes what it was given. */
@@ -26,13 +26,13 @@ describe('work that waits for a shared call', () => {
 
   it('When its turn does not come in time, then it is refused and never done', async () => {
     const { batches, commit, endNext } = heldCommit();
-    const work = groupCommit(commit);
+    const work = createBatcher(commit);
     const first = work(1);
     await nextTick();
     const waiting = Promise.allSettled([work(2), work(3)]);
     vi.advanceTimersByTime(3_000);
     for (const outcome of await waiting)
-      expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(Overload) as unknown });
+      expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(QueueFullError) as unknown });
     endNext();
     expect(await first).toBe(1);
     const later = work(4);
@@ -44,7 +44,7 @@ describe('work that waits for a shared call', () => {
 
   it('When some wait for longer than others, then each is refused at its own time', async () => {
     const { batches, commit, endNext } = heldCommit();
-    const work = groupCommit(commit);
+    const work = createBatcher(commit);
     const first = work(1);
     await nextTick();
     const early = work(2).catch((error: unknown) => error);
@@ -53,9 +53,9 @@ describe('work that waits for a shared call', () => {
     vi.advanceTimersByTime(1_000);
     const last = work(4);
     vi.advanceTimersByTime(1_000);
-    expect(await early).toBeInstanceOf(Overload);
+    expect(await early).toBeInstanceOf(QueueFullError);
     vi.advanceTimersByTime(1_000);
-    expect(await later).toBeInstanceOf(Overload);
+    expect(await later).toBeInstanceOf(QueueFullError);
     endNext();
     await first;
     endNext();
@@ -66,7 +66,7 @@ describe('work that waits for a shared call', () => {
   it('When it is gathered, then all that comes in that time is done together', async () => {
     vi.useRealTimers();
     const { batches, commit, endNext } = heldCommit();
-    const work = groupCommit(commit, { gatherMs: () => 50 });
+    const work = createBatcher(commit, { lingerMs: () => 50 });
     const done = [work(1)];
     await nextTick();
     done.push(work(2));
@@ -78,11 +78,11 @@ describe('work that waits for a shared call', () => {
 
   it('When as much waits as may, then more is refused at once', async () => {
     const { commit, endNext } = heldCommit();
-    const work = groupCommit(commit, { maxWaiting: 2 });
+    const work = createBatcher(commit, { maxWaiting: 2 });
     const first = work(1);
     await nextTick();
     const taken = [first, work(2), work(3)];
-    await expect(work(4)).rejects.toThrow(Overload);
+    await expect(work(4)).rejects.toThrow(QueueFullError);
     endNext();
     await taken[0];
     endNext();
@@ -95,7 +95,7 @@ describe('a sidecar that does not answer', () => {
     const silent = createServer(() => {});
     await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
     const sidecar = sidecarAt((silent.address() as AddressInfo).port);
-    const ask = () => sidecar.invoke('orders', { method: 'GET', path: '/', timeout: 500 });
+    const ask = () => sidecar.invoke('orders', { method: 'GET', path: '/', timeoutMs: 500 });
     const waiting = Promise.allSettled(Array.from({ length: 2_048 }, ask));
     await expect(ask()).rejects.toMatchObject({ status: 503, code: 'TOO_MANY_CALLS' });
     await waiting;
@@ -109,13 +109,14 @@ describe('a sidecar that does not answer', () => {
 describe('what may be otherwise a moment later', () => {
   it.each<[string, Error, number, string | undefined, boolean]>([
     ['a service is not able to', unavailable(), 503, '1', true],
-    ['there is too much to do', new Overload('Too much.'), 503, '1', false],
-    ['there is far too much to do', new Overload('Too much.', 12), 503, '12', false],
+    ['there is too much to do', new OverloadedError('Too much.'), 503, '1', false],
+    ['a queue is full', new QueueFullError(), 503, '1', false],
+    ['there is far too much to do', new OverloadedError('Too much.', 12), 503, '12', false],
     ['the sidecar fails', new SidecarError('read', 500, 'ERR_STATE_GET'), 503, '1', true],
     ['the sidecar refuses', new SidecarError('read', 429, 'UNKNOWN'), 503, '1', true],
     ['every race is lost', new ConflictError('lost'), 503, '1', true],
     ['the payment provider is out', new ProviderError('provider unreachable'), 503, '1', true],
-    ['somebody asks too often', new Problem(429, 'too-many-requests', 'Slower.'), 429, '1', false],
+    ['somebody asks too often', new ProblemError(429, 'too-many-requests', 'Slower.'), 429, '1', false],
     ['something does not exist', notFound('order'), 404, undefined, false],
     ['it is our fault', new Error('oops'), 500, undefined, true],
   ])('When %s, then the answer says so', async (_what, error, status, retryAfter, isLogged) => {

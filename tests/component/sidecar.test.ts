@@ -3,18 +3,18 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
-import { cloudEvent } from '../../services/shared/events.ts';
-import { defineEvents } from '../../services/shared/published-events.ts';
-import { publisher } from '../../services/shared/publisher.ts';
+import { cloudEvent } from '../../services/shared/dapr/cloud-event.ts';
+import { defineEvents } from '../../services/shared/schemas/published-events.ts';
+import { createPublisher } from '../../services/shared/dapr/publisher.ts';
 import {
   ConflictError,
   SidecarError,
   type SidecarRequest,
   type SidecarResponse,
-} from '../../services/shared/sidecar-call.ts';
-import { createService } from '../../services/shared/service.ts';
-import type { Sidecar } from '../../services/shared/sidecar.ts';
-import { stateStore } from '../../services/shared/state.ts';
+} from '../../services/shared/dapr/sidecar-call.ts';
+import { createService } from '../../services/shared/runtime/service-app.ts';
+import type { Sidecar } from '../../services/shared/dapr/sidecar.ts';
+import { createStateStore } from '../../services/shared/dapr/state-store.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
 import { sidecarAt, startService } from '../support/service-under-test.ts';
 import { until } from '../support/wait.ts';
@@ -54,7 +54,7 @@ function recording(status: number, body = '') {
 
 /** As PostgreSQL is read over a connection that breaks: of many there seems to be none; alone, each answers with this status. */
 const forgetting =
-  (status: number): Parameters<typeof stateStore>[0] =>
+  (status: number): Parameters<typeof createStateStore>[0] =>
   async ({ method, body }) => {
     const { keys } = JSON.parse(String(body ?? '{}')) as { keys?: string[] };
     const answer = method === 'POST' ? keys?.map((key) => ({ key })) : 'alone';
@@ -84,7 +84,7 @@ describe('reads at the same time', () => {
       200,
       JSON.stringify(keys.map((key) => ({ key, data: 1, etag: '1' }))),
     );
-    const state = stateStore(request);
+    const state = createStateStore(request);
     const first = state.get('first');
     await nextTick();
     await Promise.all([first, ...keys.map((key) => state.get(key))]);
@@ -94,13 +94,13 @@ describe('reads at the same time', () => {
   it('When they are asked for in one tick, then one call does', async () => {
     const rows = ['a', 'b'].map((key) => ({ key, data: 1, etag: '1' }));
     const { calls, request } = recording(200, JSON.stringify(rows));
-    const state = stateStore(request);
+    const state = createStateStore(request);
     await Promise.all([state.get('a'), state.get('b')]);
     expect(calls.map(({ path }) => path)).toEqual(['/v1.0/state/statestore/bulk']);
   });
 
   it('When the answer lacks documents that are there, then they are found all the same', async () => {
-    const state = stateStore(forgetting(200));
+    const state = createStateStore(forgetting(200));
     const found = await Promise.all(['a', 'b'].map((key) => state.get(key)));
     expect(found).toEqual([
       { value: 'alone', etag: '1' },
@@ -110,7 +110,7 @@ describe('reads at the same time', () => {
   });
 
   it('When it cannot be told whether they are there, then that is no answer', async () => {
-    const state = stateStore(forgetting(500));
+    const state = createStateStore(forgetting(500));
     await expect(Promise.all([state.get('a'), state.get('b')])).rejects.toThrow('read state');
     await expect(state.getMany(['a'])).rejects.toThrow('read state');
   });
@@ -140,7 +140,7 @@ describe('writes at the same time', () => {
       if (path.endsWith('/bulk')) return 204;
       return path.endsWith('/transaction') || body.includes('"b"') ? 409 : 204;
     };
-    const state = stateStore(async ({ path, body }) =>
+    const state = createStateStore(async ({ path, body }) =>
       Promise.resolve({ status: answerTo(path, String(body)), headers: {}, body: Buffer.from('') }),
     );
     const outcomes = await Promise.allSettled(
@@ -157,7 +157,7 @@ describe('writes at the same time', () => {
 
   it('When the store is out of reach, then all that went together fail', async () => {
     const { request } = recording(500, '{"errorCode":"ERR_STATE_TRANSACTION"}');
-    const state = stateStore(request);
+    const state = createStateStore(request);
     const outcomes = await Promise.allSettled(
       ['a', 'b', 'c'].map((key) => state.write({ op: 'put', key, value: 1 })),
     );
@@ -269,7 +269,7 @@ describe('a sidecar that takes its time', () => {
     const { port } = slow.address() as AddressInfo;
     const waiting = sidecarAt(port);
     const started = performance.now();
-    await expect(waiting.invoke('orders', { method: 'GET', path: '/', timeout: 200 })).rejects.toThrow(
+    await expect(waiting.invoke('orders', { method: 'GET', path: '/', timeoutMs: 200 })).rejects.toThrow(
       'SIDECAR_UNREACHABLE',
     );
     expect(performance.now() - started).toBeLessThan(2_000);
@@ -306,12 +306,12 @@ describe('a write that lost a race', () => {
     [500, '{"message":"failed: possible etag mismatch"}'],
     [500, '{"message":"failed saving state: no item was updated"}'],
   ])('When the store answers %i %s, then it is a conflict', async (status, body) => {
-    const state = stateStore(recording(status, body).request);
+    const state = createStateStore(recording(status, body).request);
     await expect(state.write({ op: 'put', key: 'a', value: 1 })).rejects.toThrow(ConflictError);
   });
 
   it('When the store fails otherwise, then it is none', async () => {
-    const state = stateStore(recording(500, '{"message":"database is locked"}').request);
+    const state = createStateStore(recording(500, '{"message":"database is locked"}').request);
     await expect(state.write({ op: 'put', key: 'a', value: 1 })).rejects.toThrow(SidecarError);
   });
 });
@@ -319,7 +319,7 @@ describe('a write that lost a race', () => {
 describe('events said at the same time', () => {
   it('When they are for one topic, then all are published, the later ones together', async () => {
     const { calls, request } = recording(204);
-    const publish = publisher(request, 'pubsub', 0);
+    const publish = createPublisher(request, 'pubsub', 0);
     const first = publish(event('1'));
     await nextTick();
     await Promise.all([first, ...['2', '3'].map((id) => publish(event(id)))]);
@@ -335,7 +335,7 @@ describe('events said at the same time', () => {
 
   it('When some of them fail, then only who said those is told', async () => {
     const { request } = recording(500, '{"failedEntries":[{"entryId":"1"}]}');
-    const publish = publisher(
+    const publish = createPublisher(
       async (call) =>
         call.path.includes('/bulk/') ? request(call) : { status: 204, headers: {}, body: Buffer.alloc(0) },
       'pubsub',
@@ -382,7 +382,7 @@ describe('an event that is said again', () => {
   });
 
   it('When some time has passed, then it is told again', async () => {
-    const impatient = sidecarAt(fake.port, { quietMs: 20 });
+    const impatient = sidecarAt(fake.port, { deduplicationWindowMs: 20 });
     onTestFinished(impatient.close);
     await impatient.publish(event('1'));
     const ids = await until(
@@ -409,7 +409,7 @@ describe('a scheduler that is away', () => {
       server.close();
       await away.close();
     });
-    const schedule = () => away.schedule('job', { dueTime: '1s', schedule: '@every 1s' });
+    const schedule = () => away.scheduleJob('job', { dueTime: '1s', schedule: '@every 1s' });
 
     await expect(schedule()).rejects.toThrow('SIDECAR_UNREACHABLE');
     await expect(schedule()).rejects.toThrow('SCHEDULER_AWAY');

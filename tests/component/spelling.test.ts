@@ -16,9 +16,14 @@ import { createApp as createOrders } from '../../services/orders/app.ts';
 import { payments } from '../../services/payments/api.ts';
 import { createApp as createPayments } from '../../services/payments/app.ts';
 import { createSimulatedProvider } from '../../services/payments/simulated-provider.ts';
-import { EXAMPLE, parted, type Operation, type ServiceDescription } from '../../services/shared/api.ts';
-import type { ServiceDeps } from '../../services/shared/service.ts';
-import { id } from '../../services/shared/types.ts';
+import {
+  EXAMPLE,
+  parseRouteKey,
+  type Operation,
+  type ServiceDescription,
+} from '../../services/shared/api-docs/route-table.ts';
+import type { ServiceDeps } from '../../services/shared/runtime/service-app.ts';
+import { id } from '../../services/shared/schemas/types.ts';
 import { users } from '../../services/users/api.ts';
 import { createApp as createUsers } from '../../services/users/app.ts';
 import { answerAsUsers, makeKey, signToken } from '../support/access-tokens.ts';
@@ -227,7 +232,7 @@ const keys = () => [...service.sidecar.documents.keys(), ...service.sidecar.jobs
 
 async function ask(world: World, address: string, operation: Operation, spell: Spelling) {
   await enter(world);
-  const { method, path } = parted(address);
+  const { method, path } = parseRouteKey(address);
   const names = { id: world.ids?.(path) ?? '', order_id: EXAMPLE.order, customer_id: EXAMPLE.customer };
   const known: Record<string, string> = { ...names, product_id: EXAMPLE.product };
   const query = new URLSearchParams(QUERIES[address]);

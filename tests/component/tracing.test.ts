@@ -1,7 +1,7 @@
 import { ROOT_CONTEXT, SpanKind } from '@opentelemetry/api';
 import { SamplingDecision } from '@opentelemetry/sdk-trace-base';
 import { describe, expect, it } from 'vitest';
-import { reservoirSampler } from '../../services/shared/tracing.ts';
+import { reservoirSampler } from '../../services/shared/telemetry/tracing.ts';
 
 describe('sampling', () => {
   it('When more traces begin in a second than are kept, then only so many are, and again in the next', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../../services/shared/config.ts';
+import { loadConfig } from '../../services/shared/runtime/config.ts';
 import { config } from '../../services/users/config.ts';
 
 const load = (more: Record<string, string> = {}) =>

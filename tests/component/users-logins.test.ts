@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loginThrottle } from '../../services/users/store/login-throttle-store.ts';
+import { createLoginThrottle } from '../../services/users/store/login-throttle-store.ts';
 import { as, from, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { NIL } from 'uuid';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
@@ -130,7 +130,7 @@ describe('Attempts to log in at once', () => {
 
   it('When failures are counted at the same moment, then each one counts', async () => {
     const clients = [0, 1].map(() => sidecarAt(service.sidecar.port));
-    const throttles = clients.map(({ state }) => loginThrottle({ state, now: users.now }));
+    const throttles = clients.map(({ state }) => createLoginThrottle({ state, now: users.now }));
     await Promise.all(
       [...throttles, ...throttles, ...throttles].map((one) =>
         one.countFailure({ email: NOBODY, userId: NIL, network: undefined }),

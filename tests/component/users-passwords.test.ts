@@ -23,12 +23,12 @@ describe('Passwords', () => {
     ['no hash', () => undefined, 'correct horse', false],
     ['no hash, but the password of the decoy', () => undefined, 'no account has this', false],
   ])('When it is %s, then %s', async (_case, stored: () => string | undefined, password, right) => {
-    expect(await own.inTurn((verify) => verify(stored(), password))).toBe(right);
+    expect(await own.withHashingSlot((verify) => verify(stored(), password))).toBe(right);
   });
 
   it('When too many wait, then the next ones are refused at once and the others are served', async () => {
     const results = await Promise.allSettled(
-      Array.from({ length: 80 }, () => own.inTurn((verify) => verify(hash, 'correct horse'))),
+      Array.from({ length: 80 }, () => own.withHashingSlot((verify) => verify(hash, 'correct horse'))),
     );
     const refused = results.filter((result) => result.status === 'rejected');
     expect(refused.length).toBeGreaterThanOrEqual(10);

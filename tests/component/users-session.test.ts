@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import {
   lengthOf,
   nextEra,
-  NONE_ENDED,
-  toldOf,
-  untilWhen,
-  withEndings,
-  type Ending,
-} from '../../services/users/domain/ended-sessions.ts';
+  NO_REVOCATIONS,
+  activeRevocations,
+  revokedUntil,
+  addRevocations,
+  type Revocation,
+} from '../../services/users/domain/revoked-sessions.ts';
 import { isGenuine, parseRefreshToken, refreshTokenOf } from '../../services/users/domain/refresh-token.ts';
 import { begun, decide, isOpen, rotated, secondsLeft } from '../../services/users/domain/session.ts';
 import { changed, registered } from '../../services/users/domain/user.ts';
@@ -28,22 +28,27 @@ const first = begun({ session_id: SID, key: KEY }, ADA, start, 30 * DAY);
 const third = { ...first, generation: 3 };
 
 describe('A session', () => {
-  it('When it begins, then it is of the first generation and the epoch of the account', () => {
-    expect(first).toMatchObject({ user_id: 'u1', epoch: 0, generation: 1, created_at: start.toISOString() });
+  it('When it begins, then it is of the first generation and the token version of the account', () => {
+    expect(first).toMatchObject({
+      user_id: 'u1',
+      token_version: 0,
+      generation: 1,
+      created_at: start.toISOString(),
+    });
     expect(secondsLeft(first, start)).toBe(30 * DAY);
-    expect(begun({ session_id: SID, key: KEY }, newPassword(), start, DAY).epoch).toBe(1);
+    expect(begun({ session_id: SID, key: KEY }, newPassword(), start, DAY).token_version).toBe(1);
   });
 
   it('When its end was written by a clock that was wrong, then no more is left than it can last', () => {
     expect(secondsLeft(first, new Date(0))).toBe(90 * DAY);
   });
 
-  it('When it is refreshed, then the next generation lasts as long again, and knows the epoch', () => {
+  it('When it is refreshed, then the next generation lasts as long again, and knows the token_version', () => {
     const next = rotated(first, newPassword(SID), after(DAY), 30 * DAY);
     expect(next).toEqual({
       ...first,
       generation: 2,
-      epoch: 1,
+      token_version: 1,
       expires_at: after(31 * DAY).toISOString(),
     });
   });
@@ -133,24 +138,24 @@ describe('A refresh token', () => {
 describe('The list of ended sessions', () => {
   /** The life of a token, a request that is under way, and clocks an hour apart, twice. */
   const GONE_AFTER = 3600 + 120 + 2 * 3600;
-  const until = untilWhen(start, 3600);
-  const session: Ending = { session_id: SID, until };
-  const user: Ending = { user_id: 'u1', epoch: 2, except: SID, until };
-  const list = withEndings(NONE_ENDED, [session, user], start);
+  const until = revokedUntil(start, 3600);
+  const session: Revocation = { session_id: SID, until };
+  const user: Revocation = { user_id: 'u1', token_version: 2, except: SID, until };
+  const list = addRevocations(NO_REVOCATIONS, [session, user], start);
 
   it('When sessions have ended, then it tells them, and not for how long', () => {
-    expect(toldOf(list, start)).toEqual({
-      items: [{ session_id: SID }, { user_id: 'u1', epoch: 2, except: SID }],
+    expect(activeRevocations(list, start)).toEqual({
+      items: [{ session_id: SID }, { user_id: 'u1', token_version: 2, except: SID }],
       era: 0,
     });
     expect(lengthOf(list)).toBe(2);
   });
 
   it('When the access tokens have expired, then it tells them no more, and the next write forgets them', () => {
-    expect(toldOf(list, after(GONE_AFTER)).items).toEqual([]);
-    expect(toldOf(list, after(GONE_AFTER - 1)).items).toHaveLength(2);
-    const later: Ending = { session_id: OTHER_SID, until: until + 3600 };
-    expect(withEndings(list, [later], after(GONE_AFTER))).toEqual({
+    expect(activeRevocations(list, after(GONE_AFTER)).items).toEqual([]);
+    expect(activeRevocations(list, after(GONE_AFTER - 1)).items).toHaveLength(2);
+    const later: Revocation = { session_id: OTHER_SID, until: until + 3600 };
+    expect(addRevocations(list, [later], after(GONE_AFTER))).toEqual({
       sessions: { [OTHER_SID]: until + 3600 },
       users: {},
     });
@@ -158,33 +163,36 @@ describe('The list of ended sessions', () => {
 
   it.each([
     ['a session again', session],
-    ['an epoch again', user],
-    ['an earlier epoch', { user_id: 'u1', epoch: 1, until: until + 1 }],
+    ['an token_version again', user],
+    ['an earlier token_version', { user_id: 'u1', token_version: 1, until: until + 1 }],
     ['what has expired', { session_id: OTHER_SID, until: start.getTime() / 1000 }],
   ])('When %s ends, then the list is the very same', (_case, ending) => {
-    expect(withEndings(list, [ending], start)).toBe(list);
+    expect(addRevocations(list, [ending], start)).toBe(list);
   });
 
-  it('When a later epoch ends, then it takes the place of the earlier one and of its exception', () => {
-    const next = withEndings(list, [{ user_id: 'u1', epoch: 3, until }], start);
-    expect(toldOf(next, start).items).toEqual([{ session_id: SID }, { user_id: 'u1', epoch: 3 }]);
+  it('When a later token_version ends, then it takes the place of the earlier one and of its exception', () => {
+    const next = addRevocations(list, [{ user_id: 'u1', token_version: 3, until }], start);
+    expect(activeRevocations(next, start).items).toEqual([
+      { session_id: SID },
+      { user_id: 'u1', token_version: 3 },
+    ]);
   });
 
   it('When two epochs end in one write, then the later one counts, whichever comes first', () => {
-    const [two, three] = [user, { user_id: 'u1', epoch: 3, until }];
+    const [two, three] = [user, { user_id: 'u1', token_version: 3, until }];
     for (const endings of [
       [two, three],
       [three, two],
     ])
-      expect(toldOf(withEndings(NONE_ENDED, endings, start), start).items).toEqual([
-        { user_id: 'u1', epoch: 3 },
+      expect(activeRevocations(addRevocations(NO_REVOCATIONS, endings, start), start).items).toEqual([
+        { user_id: 'u1', token_version: 3 },
       ]);
   });
 
   it('When it was full, then it is empty, and the next era begins, which later writes keep', () => {
     const full = nextEra(list);
-    expect(toldOf(full, start)).toEqual({ items: [], era: 1 });
-    expect(toldOf(withEndings(full, [session], start), start)).toEqual({
+    expect(activeRevocations(full, start)).toEqual({ items: [], era: 1 });
+    expect(activeRevocations(addRevocations(full, [session], start), start)).toEqual({
       items: [{ session_id: SID }],
       era: 1,
     });

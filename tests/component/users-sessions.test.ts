@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { endedSessionsSchema } from '../../services/users/contract.ts';
+import { revokedSessionsSchema } from '../../services/users/contract.ts';
 import { slugOf, as, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
 
@@ -37,17 +37,17 @@ interface Held {
   tokens: Tokens;
   user: string;
   session: string;
-  epoch: unknown;
+  token_version: unknown;
   era: number;
   /** How the gateway names the caller. */
   caller: Record<string, string>;
 }
 
 function held(tokens: Tokens): Held {
-  const { sub, sid, role, epoch, era = 0 } = decodeJwt(tokens.access_token);
+  const { sub, sid, role, ver: token_version, era = 0 } = decodeJwt(tokens.access_token);
   const [user, session] = [String(sub), String(sid)];
   const caller = { ...as(user, role as 'customer'), 'x-caller-session': session };
-  return { tokens, user, session, epoch, era: Number(era), caller };
+  return { tokens, user, session, token_version, era: Number(era), caller };
 }
 
 const register = (more = {}) => service.door.post('/api/users/register').send({ ...ADA, ...more });
@@ -81,7 +81,7 @@ const sorted = (statuses: number[]) => statuses.toSorted((one, other) => one - o
 
 const endedAt = async (door = service.door) => (await toldBy(door)).items;
 const toldBy = async (door = service.door) =>
-  endedSessionsSchema.parse((await door.get('/sessions/ended')).body);
+  revokedSessionsSchema.parse((await door.get('/sessions/revoked')).body);
 
 const audited = () => service.logs.filter((line) => line['audit'] !== undefined);
 
@@ -91,12 +91,12 @@ async function counted(name: string): Promise<string[]> {
 }
 
 /** What the gateway makes of an access token, by the list. */
-async function isRefused({ user, session, epoch, era }: Held, door = service.door): Promise<boolean> {
+async function isRefused({ user, session, token_version, era }: Held, door = service.door): Promise<boolean> {
   const told = await toldBy(door);
   const isListed = told.items.some((item) =>
     'session_id' in item
       ? item.session_id === session
-      : item.user_id === user && Number(epoch) < item.epoch && session !== item.except,
+      : item.user_id === user && Number(token_version) < item.token_version && session !== item.except,
   );
   return isListed || era < told.era;
 }
@@ -318,9 +318,9 @@ describe('POST /api/users/logout', () => {
   });
 });
 
-describe('GET /sessions/ended', () => {
+describe('GET /sessions/revoked', () => {
   it('When no session has ended, then the list is empty, and no cache keeps it', async () => {
-    const response = await service.door.get('/sessions/ended');
+    const response = await service.door.get('/sessions/revoked');
     expect([response.status, response.body]).toEqual([200, { items: [], era: 0 }]);
     expect(response.headers['cache-control']).toBe('no-store');
   });
@@ -339,7 +339,7 @@ describe('GET /sessions/ended', () => {
     await logOut(one.caller);
     pass(TTL + 120 + 2 * HOUR);
     await logOut(other.caller);
-    const list = service.sidecar.documents.get('ended-sessions')!.value as { sessions: object };
+    const list = service.sidecar.documents.get('revoked-sessions')!.value as { sessions: object };
     expect(Object.keys(list.sessions)).toEqual([other.session]);
   });
 });
@@ -349,7 +349,7 @@ describe('Too many ended sessions', () => {
     Object.fromEntries(Array.from({ length: 20_000 }, () => [randomUUID(), until]));
   /** As many as there may be, all of other people. */
   const listed = (until: number, era = 0) =>
-    service.sidecar.documents.set('ended-sessions', {
+    service.sidecar.documents.set('revoked-sessions', {
       value: { sessions: entries(until), users: {}, era },
       etag: 'planted',
     });
@@ -431,11 +431,11 @@ describe('A new password', () => {
   it('When the user changes it, then all other sessions end, and the one it was changed in goes on', async () => {
     const [own, other] = await sessionsOfAda(2);
     expect((await put(own.user, { password: 'new password' }, own.caller)).status).toBe(200);
-    expect(await endedAt()).toEqual([{ user_id: own.user, epoch: 1, except: own.session }]);
+    expect(await endedAt()).toEqual([{ user_id: own.user, token_version: 1, except: own.session }]);
     expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
     expect(await statusOf(other)).toBe(401);
     const next = held((await refresh(own.tokens.refresh_token)).body as Tokens);
-    expect(next.epoch).toBe(1);
+    expect(next.token_version).toBe(1);
     expect(await isRefused(next)).toBe(false);
     expect(await counted('users_sessions_ended_total')).toEqual([
       'users_sessions_ended_total{reason="password"} 1',
@@ -446,14 +446,14 @@ describe('A new password', () => {
     const [own] = await sessionsOfAda(1);
     await put(own.user, { password: 'new password' }, own.caller);
     const next = await logIn({ ...ADA, password: 'new password' });
-    expect([next.epoch, await isRefused(next), await statusOf(next)]).toEqual([1, false, 200]);
+    expect([next.token_version, await isRefused(next), await statusOf(next)]).toEqual([1, false, 200]);
   });
 
   it('When an administrator changes it, then all sessions end', async () => {
     const [one, other] = await sessionsOfAda(2);
     const admin = { ...as(randomUUID(), 'admin'), 'x-caller-session': randomUUID() };
     expect((await put(one.user, { password: 'new password' }, admin)).status).toBe(200);
-    expect(await endedAt()).toEqual([{ user_id: one.user, epoch: 1 }]);
+    expect(await endedAt()).toEqual([{ user_id: one.user, token_version: 1 }]);
     expect([await statusOf(one), await statusOf(other)]).toEqual([401, 401]);
   });
 
@@ -504,11 +504,11 @@ describe('A new password', () => {
     expect(sorted([await statusOf(one), await statusOf(other)])).toEqual([200, 401]);
   });
 
-  it('When the account is of the time before there were sessions, then its epoch is 0', async () => {
+  it('When the account is of the time before there were sessions, then its token version is 0', async () => {
     const [own] = await sessionsOfAda(1);
     const account = service.sidecar.documents.get(`user:${own.user}`)!.value;
     expect(account).not.toHaveProperty('sessions_ended');
-    expect(own.epoch).toBe(0);
+    expect(own.token_version).toBe(0);
   });
 
   it('When the name or the address changes, then no session ends', async () => {
@@ -521,7 +521,7 @@ describe('A new password', () => {
   it('When the end cannot be listed, then the change is answered as it was written, and the job lists it', async () => {
     const [own, other] = await sessionsOfAda(2);
     service.sidecar.beforeState(({ op, keys }) => {
-      if (op === 'write' && keys.includes('ended-sessions')) throw new Error('away');
+      if (op === 'write' && keys.includes('revoked-sessions')) throw new Error('away');
     });
     expect((await put(own.user, { password: 'new password' }, own.caller)).status).toBe(200);
     service.sidecar.beforeState(() => {});
@@ -534,7 +534,7 @@ describe('A new password', () => {
   it('When the service dies before it lists the end, then the job lists it', async () => {
     const [own, other] = await sessionsOfAda(2);
     await put(own.user, { password: 'new password' }, own.caller);
-    service.sidecar.documents.delete('ended-sessions');
+    service.sidecar.documents.delete('revoked-sessions');
     expect(await statusOf(other)).toBe(401);
     const job = `/job/user-${own.user}-2`;
     await service.door.post(job).send({});
@@ -546,7 +546,7 @@ describe('A deleted account', () => {
   it('When an account is deleted, then all its sessions end', async () => {
     const [one, other] = await sessionsOfAda(2);
     expect((await service.door.delete(`/api/users/${one.user}`).set(one.caller)).status).toBe(204);
-    expect(await endedAt()).toEqual([{ user_id: one.user, epoch: 1 }]);
+    expect(await endedAt()).toEqual([{ user_id: one.user, token_version: 1 }]);
     expect([await statusOf(one), await statusOf(other)]).toEqual([401, 401]);
     expect(await counted('users_sessions_ended_total')).toEqual([
       'users_sessions_ended_total{reason="deleted"} 1',
@@ -556,7 +556,7 @@ describe('A deleted account', () => {
   it('When the service dies before it lists the end, then the job lists it', async () => {
     const [own] = await sessionsOfAda(1);
     await service.door.delete(`/api/users/${own.user}`).set(own.caller);
-    service.sidecar.documents.delete('ended-sessions');
+    service.sidecar.documents.delete('revoked-sessions');
     const job = `/job/user-${own.user}-2`;
     await service.door.post(job).send({});
     expect(await isRefused(own)).toBe(true);

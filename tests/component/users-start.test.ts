@@ -1,6 +1,6 @@
 import { decodeJwt, type JSONWebKeySet } from 'jose';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createMetrics } from '../../services/shared/service.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import { createApp, type UsersDeps } from '../../services/users/app.ts';
 import { doorOf, sidecarAt, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { quickPasswords } from '../support/quick-passwords.ts';

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
   changed,
-  epochOf,
+  tokenVersionOf,
   erased,
   isErased,
-  messageOf,
-  publicUser,
+  toUserEvent,
+  toPublicUser,
   registered,
 } from '../../services/users/domain/user.ts';
 
@@ -43,11 +43,11 @@ describe('sessions_ended', () => {
       password_hash: 'other',
       version: 2,
       changed_at: 't2',
-      sessions_ended: { epoch: 1, at: 't2', except: 's1' },
+      sessions_ended: { token_version: 1, at: 't2', except: 's1' },
       notice: { password_changed: true },
     });
     const second = changed(first, { password_hash: 'third' }, 't3');
-    expect(second.sessions_ended).toEqual({ epoch: 2, at: 't3' });
+    expect(second.sessions_ended).toEqual({ token_version: 2, at: 't3' });
   });
 
   it('When something else changes, then the notice is gone', () => {
@@ -62,17 +62,17 @@ describe('sessions_ended', () => {
     expect(renamed.sessions_ended).toEqual(account.sessions_ended);
   });
 
-  it('When no sessions have ended together, then the epoch is 0', () => {
-    expect([epochOf(ADA), epochOf(erased(ADA, 't2'))]).toEqual([0, 1]);
+  it('When no sessions have ended together, then the token version is 0', () => {
+    expect([tokenVersionOf(ADA), tokenVersionOf(erased(ADA, 't2'))]).toEqual([0, 1]);
   });
 });
 
 describe('erased', () => {
-  it('When an account is erased, then only its id, its epoch and a higher version stay', () => {
+  it('When an account is erased, then only its id, its token version and a higher version stay', () => {
     expect(erased(ADA, 't2')).toEqual({
       user_id: 'u1',
       erased: true,
-      sessions_ended: { epoch: 1, at: 't2' },
+      sessions_ended: { token_version: 1, at: 't2' },
       version: 2,
       changed_at: 't2',
     });
@@ -84,7 +84,7 @@ describe('erased', () => {
 });
 
 describe('messageOf', () => {
-  const user = publicUser(ADA);
+  const user = toPublicUser(ADA);
   it.each([
     ['the first version', ADA, { type: 'user.registered', data: { user, version: 1 } }],
     [
@@ -99,6 +99,6 @@ describe('messageOf', () => {
     ],
     ['an erased one', erased(ADA, 't2'), { type: 'user.deleted', data: { user_id: 'u1', version: 2 } }],
   ])('When it is %s, then the message says so, without the hash', (_case, document, message) => {
-    expect(messageOf(document)).toEqual(message);
+    expect(toUserEvent(document)).toEqual(message);
   });
 });

@@ -75,7 +75,7 @@ describe('POST /api/users/login', () => {
       issuer: TOKEN_ISSUER,
       audience: TOKEN_AUDIENCE,
     });
-    expect(payload).toMatchObject({ sub: id, role: 'customer', jti: expect.any(String), epoch: 0 });
+    expect(payload).toMatchObject({ sub: id, role: 'customer', jti: expect.any(String), ver: 0 });
     expect(payload['sid']).toMatch(/^[0-9a-f-]{14}7/);
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(3600);
     expect(protectedHeader).toEqual({ alg: 'ES256', kid: jwks.keys[0]?.kid, typ: 'JWT' });

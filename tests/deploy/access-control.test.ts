@@ -5,7 +5,7 @@ import {
   type AccessControl,
 } from '../../deploy/kubernetes/access-control.ts';
 import { ACCESS, type Access } from '../../services/access.ts';
-import { parted } from '../../services/shared/api.ts';
+import { parseRouteKey } from '../../services/shared/api-docs/route-table.ts';
 import { routesServedBy } from '../support/apps.ts';
 import { isOffered, mayCall } from '../support/daprd-access-control.ts';
 
@@ -16,7 +16,7 @@ const filledIn = (path: string) => path.replaceAll(/:\w+/g, ID);
 
 /** A table in which `caller` calls these addresses of `callee`, and nobody anything else. */
 function tableOf(...addresses: string[]): Access[] {
-  const calls = addresses.map((address) => ({ service: 'callee', ...parted(address) }));
+  const calls = addresses.map((address) => ({ service: 'callee', ...parseRouteKey(address) }));
   const nothing = { publishes: [], subscribes: [], apis: [], calls: [] };
   return [
     { app: 'caller', ...nothing, calls },
@@ -87,7 +87,7 @@ describe('access control', () => {
       const addresses = [...new Set([...(await routesServedBy(callee)), 'GET /readyz'])];
       const allowed = NAMES.filter((caller) => caller !== callee).flatMap((caller) =>
         addresses
-          .map(parted)
+          .map(parseRouteKey)
           .filter(({ method, path }) => mayCall(spec, caller, method, filledIn(path)))
           .map(({ method, path }) => `${caller} ${method} ${path}`),
       );

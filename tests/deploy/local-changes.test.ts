@@ -10,7 +10,7 @@ describe('a change of code', () => {
     ['services/orders/main.ts', ['orders']],
     ['services/inventory/catalogue.json', ['inventory']],
     ['services/gateway/grpc/orders.proto', ['gateway']],
-    ['services/shared/run.ts', SERVICES],
+    ['services/shared/http/listen.ts', SERVICES],
     ['services/users/api.ts', ['gateway', 'users']],
     ['services/access.ts', []],
     ['services/README.md', []],

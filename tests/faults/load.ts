@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Answer, Client } from '../../services/gateway/client/client.ts';
+import type { ApiResponse, Client } from '../../services/gateway/client/client.ts';
 import { chance, zipf, type Chance } from './chance.ts';
 import { accept, count, type Journal, type Refund, type Restock, type Wanted } from './journal.ts';
 import type { People } from './people.ts';
@@ -207,7 +207,7 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
   async function ask(
     what: string,
     one: Wanted | Restock | Refund,
-    request: () => Promise<Answer<unknown> | undefined>,
+    request: () => Promise<ApiResponse<unknown> | undefined>,
   ): Promise<void> {
     for (let tries = 0; tries < TRIES && isGoing(); tries++) {
       const answer = await request();
@@ -219,7 +219,7 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
     if (!isSettled(one)) open.add(one);
   }
 
-  function again(one: Wanted | Restock | Refund): Promise<Answer<unknown> | undefined> {
+  function again(one: Wanted | Restock | Refund): Promise<ApiResponse<unknown> | undefined> {
     if ('product_id' in one) return refill(people.admin, one);
     return 'order_id' in one ? giveBack(people.admin, one) : placeOrder(people, journal, one);
   }
@@ -261,7 +261,9 @@ function isSettled(one: Wanted | Restock | Refund): boolean {
 }
 
 /** The answer, or undefined where none came. */
-async function attempt<Body>(request: () => Promise<Answer<Body>>): Promise<Answer<Body> | undefined> {
+async function attempt<Body>(
+  request: () => Promise<ApiResponse<Body>>,
+): Promise<ApiResponse<Body> | undefined> {
   return request().catch(() => undefined);
 }
 

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { operationOf } from '../../services/shared/idempotency.ts';
+import { operationOf } from '../../services/shared/http/idempotency.ts';
 import type { Checked } from './checks/checks.ts';
 import { accept, type Journal, type Wanted } from './journal.ts';
 import { placeOrder } from './load.ts';

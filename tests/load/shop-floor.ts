@@ -1,5 +1,5 @@
 import type { RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf, createClient, type Client } from '../../services/gateway/client/client.ts';
+import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
 import { register } from '../support/shop.ts';
 import { until } from '../support/wait.ts';
 import { CLIENTS, closedLoop, median, type Load, type Pace } from './closed-loop.ts';
@@ -45,7 +45,7 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
     const answer = await customer('POST /api/orders', {
       body: { items: [{ product_id, quantity: 1 }], payment: { method: 'card', card_token: 'tok_visa' } },
     });
-    const { order_id } = bodyOf(answer);
+    const { order_id } = unwrap(answer);
     orderIds.push(order_id);
     return order_id;
   }
@@ -71,7 +71,7 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
       closedLoop(pace, async (count) => {
         // Any order by an administrator, so that it makes no difference whose it is. 7919: a prime, so all have a turn.
         const id = ids[(count * 7919) % ids.length] ?? '';
-        bodyOf(await admin('GET /api/orders/:id', { params: { id } }));
+        unwrap(await admin('GET /api/orders/:id', { params: { id } }));
       }),
 
     async takeOrders(pace, product) {
@@ -107,7 +107,7 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
     const paid = await until(
       `order ${orderId} is paid`,
       async () => {
-        const { items } = bodyOf(await admin('GET /api/orders/:id/events', { params: { id: orderId } }));
+        const { items } = unwrap(await admin('GET /api/orders/:id/events', { params: { id: orderId } }));
         return items.find(({ type }) => type === 'order.paid');
       },
       (event) => event !== undefined,

@@ -1,18 +1,18 @@
 import { v7 as uuidv7 } from 'uuid';
 import { append, replay, type NewEvent, type OrderEvent } from '../../services/orders/domain/order.ts';
 import { createOrderStore } from '../../services/orders/store/order-store.ts';
-import { readModelStore } from '../../services/history/store/read-model-store.ts';
+import { createReadModelStore } from '../../services/history/store/read-model-store.ts';
 import { createPaymentStore } from '../../services/payments/store/payment-store.ts';
 import { captured, requested } from '../../services/payments/domain/payment.ts';
 import { createShipmentStore } from '../../services/fulfilment/store/shipment-store.ts';
 import { trackingNumber } from '../../services/fulfilment/domain/shipment.ts';
-import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
-import type { StateStore, Stored, Write } from '../../services/shared/state.ts';
+import { createSidecar, type Sidecar } from '../../services/shared/dapr/sidecar.ts';
+import type { StateStore, StateEntry, StateOperation } from '../../services/shared/dapr/state-store.ts';
 import type { RunningSystem } from '../../deploy/local/system.ts';
 
 /** Documents in one transaction. */
 const AT_ONCE = 500;
-/** A batch of `groupCommit`. */
+/** A batch of `createBatcher`. */
 const RECORDED_AT_ONCE = 64;
 
 /**
@@ -39,7 +39,7 @@ export async function storeOrders(
       for (const stream of streams) await store.save({ ...stream, request_hash: 'stored' }, undefined);
     }),
     writeBack(system, 'history', async (state) => {
-      const { record } = readModelStore(state);
+      const { record } = createReadModelStore(state);
       // As many as are written together: whoever waits for a second batch is refused on a slow machine.
       for (const some of chunks(orders, RECORDED_AT_ONCE)) await Promise.all(some.map(record));
     }),
@@ -118,23 +118,23 @@ async function writeBack(
 }
 
 /** A service's documents, read once, and written nowhere. */
-function inMemory(sidecar: Sidecar): { state: StateStore; changes: () => Write[] } {
-  const original = new Map<string, Stored<unknown> | undefined>();
+function inMemory(sidecar: Sidecar): { state: StateStore; changes: () => StateOperation[] } {
+  const original = new Map<string, StateEntry<unknown> | undefined>();
   const changed = new Map<string, unknown>();
 
   /** Only lists and totals can be there already; an id that is new cannot. */
-  async function known(key: string): Promise<Stored<unknown> | undefined> {
+  async function known(key: string): Promise<StateEntry<unknown> | undefined> {
     if (changed.has(key)) return { value: changed.get(key), etag: 'changed' };
     if (!original.has(key) && !key.startsWith('order:')) original.set(key, await sidecar.state.get(key));
     return original.get(key);
   }
 
   const state: StateStore = {
-    get: async <T>(key: string) => (await known(key)) as Stored<T> | undefined,
+    get: async <T>(key: string) => (await known(key)) as StateEntry<T> | undefined,
     async getMany<T>(keys: readonly string[]) {
-      const found = new Map<string, Stored<T>>();
+      const found = new Map<string, StateEntry<T>>();
       for (const key of keys) {
-        const stored = (await known(key)) as Stored<T> | undefined;
+        const stored = (await known(key)) as StateEntry<T> | undefined;
         if (stored) found.set(key, stored);
       }
       return found;

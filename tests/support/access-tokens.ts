@@ -21,7 +21,7 @@ export interface Claims {
   exp?: number;
   nbf?: number;
   sid?: string;
-  epoch?: number | undefined;
+  ver?: number | undefined;
   era?: number;
 }
 
@@ -34,7 +34,7 @@ export function signToken({ privateKey, jwk }: Key, claims: Claims = {}): Promis
     aud: TOKEN_AUDIENCE,
     exp: Math.floor(Date.now() / 1000) + 3600,
     sid: randomUUID(),
-    epoch: 0,
+    ver: 0,
     ...claims,
   })
     .setProtectedHeader({ alg: jwk.alg!, kid: jwk.kid! })
@@ -51,7 +51,7 @@ export function answerAsUsers(
     body:
       path === '/.well-known/jwks.json'
         ? { keys: users.keys.map(({ jwk }) => jwk) }
-        : path === '/sessions/ended'
+        : path === '/sessions/revoked'
           ? { items: users.ended?.() ?? [], era: users.era?.() ?? 0 }
           : (users.otherwise ?? {}),
   }));

@@ -7,7 +7,7 @@ import { createApp as notificationsApp } from '../../services/notifications/app.
 import { createApp as ordersApp } from '../../services/orders/app.ts';
 import { createApp as paymentsApp } from '../../services/payments/app.ts';
 import { createSimulatedProvider } from '../../services/payments/simulated-provider.ts';
-import type { ServiceDeps } from '../../services/shared/service.ts';
+import type { ServiceDeps } from '../../services/shared/runtime/service-app.ts';
 import { createApp as usersApp } from '../../services/users/app.ts';
 import { gatewayOptions } from './gateway-options.ts';
 import { startService } from './service-under-test.ts';

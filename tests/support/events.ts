@@ -2,8 +2,8 @@ import { shipmentEvents } from '../../services/fulfilment/contract.ts';
 import { inventoryEvents } from '../../services/inventory/contract.ts';
 import { orderBroadcasts, orderEvents } from '../../services/orders/contract.ts';
 import { paymentEvents } from '../../services/payments/contract.ts';
-import type { CloudEvent } from '../../services/shared/events.ts';
-import type { PublishedEvents } from '../../services/shared/published-events.ts';
+import type { CloudEvent } from '../../services/shared/dapr/cloud-event.ts';
+import type { PublishedEvents } from '../../services/shared/schemas/published-events.ts';
 import { userEvents } from '../../services/users/contract.ts';
 
 /** What each service publishes. */

@@ -1,7 +1,7 @@
 import express, { type Request, type Response } from 'express';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:http';
-import type { CloudEvent } from '../../services/shared/events.ts';
+import type { CloudEvent } from '../../services/shared/dapr/cloud-event.ts';
 
 /** A call that the service made to another service or to a binding. */
 export interface RecordedCall {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf } from '../../services/gateway/client/client.ts';
+import { unwrap } from '../../services/gateway/client/client.ts';
 import { mailsTo } from './mails.ts';
 import { newCustomer, paymentOf, placeOrder, untilStatus } from './shop.ts';
 import { until } from './wait.ts';
@@ -35,7 +35,7 @@ export function ordersGoTheirWay(systemOf: () => RunningSystem): void {
     const { orderId } = await placeOrder(customer);
     await untilStatus(customer, orderId, 'PAID');
     const params = { id: orderId };
-    expect(bodyOf(await customer.call('POST /api/orders/:id/cancel', { params })).status).toBe('CANCELLED');
+    expect(unwrap(await customer.call('POST /api/orders/:id/cancel', { params })).status).toBe('CANCELLED');
     await until(
       'it is refunded',
       () => paymentOf(customer, orderId),

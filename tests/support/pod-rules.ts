@@ -1,4 +1,5 @@
-import { LEAVE_WITHIN, STOP_TIMEOUT } from '../../services/shared/run.ts';
+import { DRAIN_TIMEOUT_MS } from '../../services/shared/http/listen.ts';
+import { STOP_TIMEOUT_MS } from '../../services/shared/runtime/shutdown.ts';
 import { quantity, type Container, type Workload } from './workloads.ts';
 
 /** What is wrong with a workload by the rules for all pods here, as sentences. */
@@ -93,10 +94,10 @@ function stop({ name, pod, annotations }: Workload): Verdict[] {
   const preStop = Math.max(...pod.containers.map(({ lifecycle }) => lifecycle.preStop?.sleep?.seconds ?? 0));
   const [, blocked = NaN] = /^(\d+)s$/.exec(annotations['dapr.io/block-shutdown-duration'] ?? '') ?? [];
   const graceful = Number(annotations['dapr.io/graceful-shutdown-seconds'] ?? NaN);
-  const needed = Math.max(preStop + STOP_TIMEOUT / 1000, Number(blocked) + graceful);
+  const needed = Math.max(preStop + STOP_TIMEOUT_MS / 1000, Number(blocked) + graceful);
   return [
     name === 'gateway'
-      ? Number(blocked) > preStop + LEAVE_WITHIN / 1000 || 'the sidecar ends before the clients have left'
+      ? Number(blocked) > preStop + DRAIN_TIMEOUT_MS / 1000 || 'the sidecar ends before the clients have left'
       : Number(blocked) < preStop || 'the sidecar still takes calls when its service stops',
     needed < pod.terminationGracePeriodSeconds || `stops in ${needed} s, and is killed before`,
   ];

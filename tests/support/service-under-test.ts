@@ -1,10 +1,11 @@
 import type { Express } from 'express';
 import request from 'supertest';
-import { startTracing } from '../../services/shared/tracing.ts';
-import type { CloudEvent } from '../../services/shared/events.ts';
-import { createLogger } from '../../services/shared/log.ts';
-import { createMetrics, type ServiceDeps } from '../../services/shared/service.ts';
-import { createSidecar, type Sidecar } from '../../services/shared/sidecar.ts';
+import { startTracing } from '../../services/shared/telemetry/tracing.ts';
+import type { CloudEvent } from '../../services/shared/dapr/cloud-event.ts';
+import { createLogger } from '../../services/shared/telemetry/logger.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
+import type { ServiceDeps } from '../../services/shared/runtime/service-app.ts';
+import { createSidecar, type Sidecar } from '../../services/shared/dapr/sidecar.ts';
 import { buildEvent } from './events.ts';
 import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar, type FakeSidecar } from './fake-sidecar.ts';
 
@@ -32,19 +33,21 @@ export type Door = ReturnType<typeof request.agent>;
 export const doorOf = (app: Express): Door => request.agent(app).set('dapr-api-token', APP_API_TOKEN);
 
 /** A client of the fake sidecar. */
-export const sidecarAt = (port: number, more: { metricsPort?: number; quietMs?: number } = {}): Sidecar =>
-  createSidecar({ port, apiToken: DAPR_API_TOKEN, ...more });
+export const sidecarAt = (
+  port: number,
+  more: { metricsPort?: number; deduplicationWindowMs?: number } = {},
+): Sidecar => createSidecar({ port, apiToken: DAPR_API_TOKEN, ...more });
 
 let tracing = false;
 
 /**
  * Builds the service with the dependencies that every service has; `build` adds its own.
  *
- * @param options.quietMs for how long its sidecar's client does not publish an event again; not given: it always does
+ * @param options.deduplicationWindowMs for how long its sidecar's client does not publish an event again; not given: it always does
  */
 export async function startService(
   build: (deps: ServiceDeps) => Express,
-  { quietMs = 0 }: { quietMs?: number } = {},
+  { deduplicationWindowMs = 0 }: { deduplicationWindowMs?: number } = {},
 ): Promise<ServiceUnderTest> {
   if (!tracing) startTracing('test', { ZIPKIN_ENDPOINT: undefined, TRACES_PER_SECOND: 10 });
   tracing = true;
@@ -55,7 +58,7 @@ export async function startService(
   });
   const clients: Sidecar[] = [];
   function replica(): Door {
-    const sidecar = sidecarAt(fake.port, { metricsPort: fake.port, quietMs });
+    const sidecar = sidecarAt(fake.port, { metricsPort: fake.port, deduplicationWindowMs });
     clients.push(sidecar);
     return doorOf(build({ log, sidecar, appApiToken: APP_API_TOKEN, metrics: createMetrics() }));
   }

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { bodyOf, createClient, type Client } from '../../services/gateway/client/client.ts';
+import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
 import type { Order, OrderStatus } from '../../services/orders/contract.ts';
 import type { Product } from '../../services/inventory/contract.ts';
 import type { Payment } from '../../services/payments/contract.ts';
@@ -28,7 +28,7 @@ export async function login(api: string, email: string, password: string): Promi
 export async function register(client: Client): Promise<Credentials> {
   const credentials = { email: `customer-${randomUUID()}@example.com`, password: 'correct horse' };
   const body = { ...credentials, name: 'Ada <b>Lovelace</b>' };
-  bodyOf(await client('POST /api/users/register', { body }));
+  unwrap(await client('POST /api/users/register', { body }));
   return credentials;
 }
 
@@ -54,7 +54,7 @@ export async function placeOrder(
     body: { items: [{ product_id: product, quantity }], payment: { method: 'card', card_token: card } },
     headers: { traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01` },
   });
-  return { orderId: bodyOf(answer).order_id, traceId };
+  return { orderId: unwrap(answer).order_id, traceId };
 }
 
 /** Callers are told to try again while something is away, or a sidecar still takes it for that. */
@@ -69,7 +69,7 @@ export async function placeAtLast(customer: Caller): Promise<Placed> {
 }
 
 export async function orderOf({ call }: Caller, orderId: string): Promise<Order> {
-  return bodyOf(await call('GET /api/orders/:id', { params: { id: orderId } }));
+  return unwrap(await call('GET /api/orders/:id', { params: { id: orderId } }));
 }
 
 /** Asks until the order is so; an answer that is no success, from a service that is not back yet, is one that it is not. */
@@ -85,14 +85,14 @@ export async function untilStatus(
     (given) => given.ok && given.body.status === status,
     deadlineMs,
   );
-  return bodyOf(answer);
+  return unwrap(answer);
 }
 
 export async function productOf({ call }: Caller, productId: string): Promise<Product> {
-  return bodyOf(await call('GET /api/inventory/:product_id', { params: { product_id: productId } }));
+  return unwrap(await call('GET /api/inventory/:product_id', { params: { product_id: productId } }));
 }
 
 export async function paymentOf({ call }: Caller, orderId: string): Promise<Payment | undefined> {
-  const { items } = bodyOf(await call('GET /api/payments', { query: { order_id: orderId } }));
+  const { items } = unwrap(await call('GET /api/payments', { query: { order_id: orderId } }));
   return items[0];
 }

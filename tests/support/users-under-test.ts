@@ -1,5 +1,5 @@
 import { expect, vi } from 'vitest';
-import { createMetrics } from '../../services/shared/service.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import { createApp, type UsersDeps } from '../../services/users/app.ts';
 import { doorOf, startService, type ServiceUnderTest } from './service-under-test.ts';
 import { quickPasswords } from './quick-passwords.ts';

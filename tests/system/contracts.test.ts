@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { portsAt } from '../../deploy/local/ports.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf, createClient } from '../../services/gateway/client/client.ts';
+import { unwrap, createClient } from '../../services/gateway/client/client.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { asyncApiCheck, openApiCheck } from '../support/json-schema.ts';
 import { OFFSETS } from '../support/offsets.ts';
@@ -85,7 +85,7 @@ async function deliveredOrder(): Promise<Real> {
   const { params } = await paidOrder();
   // By hand: the warehouse takes a minute here.
   for (const status of ['SHIPPED', 'DELIVERED'] as const)
-    bodyOf(await admin.call('PUT /api/orders/:id/status', { params: { id: params.id }, body: { status } }));
+    unwrap(await admin.call('PUT /api/orders/:id/status', { params: { id: params.id }, body: { status } }));
   return { params };
 }
 

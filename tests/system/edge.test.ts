@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf, createClient, type Client } from '../../services/gateway/client/client.ts';
-import { operationOf, recordKey } from '../../services/shared/idempotency.ts';
+import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
+import { operationOf, responseKey } from '../../services/shared/http/idempotency.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import {
   login,
@@ -101,14 +101,14 @@ describe('sessions', () => {
       createClient(apis[1], accessOf(caller.call)),
     ];
     for (const client of clients) expect((await client('POST /api/orders', order)).status).toBe(201);
-    bodyOf(await caller.call('DELETE /api/users/:id', { params: { id: caller.userId } }));
+    unwrap(await caller.call('DELETE /api/users/:id', { params: { id: caller.userId } }));
     for (const client of clients) expect((await client('POST /api/orders', order)).status).toBe(401);
   });
 
   it('When a refresh token is used twice, then its session ends everywhere', async () => {
     const caller = await newCustomer(apis[0]);
     const body = refreshOf(caller.call);
-    const renewed = bodyOf(await caller.call('POST /api/users/token', { body }));
+    const renewed = unwrap(await caller.call('POST /api/users/token', { body }));
     const thief = await createClient(apis[1])('POST /api/users/token', { body });
     expect(thief.status).toBe(401);
     const holder = createClient(apis[1], { access_token: renewed.access_token });
@@ -123,7 +123,7 @@ describe('sessions', () => {
       await login(apis[0], credentials.email, credentials.password),
       await login(apis[1], credentials.email, credentials.password),
     ];
-    bodyOf(
+    unwrap(
       await here.call('PUT /api/users/:id', {
         params: { id: here.userId },
         body: { password: 'another horse', current_password: credentials.password },
@@ -187,8 +187,8 @@ describe('idempotency keys', () => {
   it('When a service is killed in between, then the same key still gives the same answer, and nothing twice', async () => {
     const [key, body] = [randomUUID(), { product_id: 'mug-white', quantity: 1 }];
     const place = () => customer.call('POST /api/orders', { body, headers: { 'idempotency-key': key } });
-    const first = bodyOf(await place());
-    const stocked = bodyOf(await restock(key, 7, 'tea-green'));
+    const first = unwrap(await place());
+    const stocked = unwrap(await restock(key, 7, 'tea-green'));
     for (const app of [system.app('orders'), system.app('inventory')]) {
       await app.service.stop('SIGKILL');
       await app.service.start();
@@ -208,7 +208,7 @@ describe('idempotency keys', () => {
   it('When an answer is kept, then for a day', async () => {
     const key = randomUUID();
     await restock(key, 1, 'tea-green');
-    const record = recordKey(operationOf(admin.userId, 'restock', key));
+    const record = responseKey(operationOf(admin.userId, 'restock', key));
     const kept = await callSidecar(system.app('inventory'), `/v1.0/state/statestore/${record}`);
     const expires = Date.parse(kept.headers.get('metadata.ttlexpiretime') ?? '');
     expect(Math.abs(expires - Date.now() - 24 * 3_600_000)).toBeLessThan(60_000);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { bodyOf } from '../../services/gateway/client/client.ts';
+import { unwrap } from '../../services/gateway/client/client.ts';
 import {
   login,
   newCustomer,
@@ -60,7 +60,7 @@ async function untilNothingReserved(productId: string): Promise<void> {
 const ledgerOf = async (orderId: string) => {
   const params = { order_id: orderId };
   const answer = await admin.call('GET /api/payments/ledger/:order_id', { params });
-  return answer.status === 404 ? { captured: 0, refunded: 0 } : bodyOf(answer);
+  return answer.status === 404 ? { captured: 0, refunded: 0 } : unwrap(answer);
 };
 
 describe('an order that goes well', () => {
@@ -114,7 +114,7 @@ describe('an order that goes well', () => {
     const order = await untilStatus(buyer, orderId, 'DELIVERED');
     const list = await until(
       'the read side has it',
-      async () => bodyOf(await buyer.call('GET /api/orders', { query: { status: 'DELIVERED' } })),
+      async () => unwrap(await buyer.call('GET /api/orders', { query: { status: 'DELIVERED' } })),
       ({ items }) => items.length === 1,
     );
     expect(list.items).toEqual([order]);
@@ -239,12 +239,12 @@ describe('an account that is deleted', () => {
     const { orderId } = await placeOrder(buyer);
     const reason = `marked-${randomUUID()}`;
     await untilStatus(buyer, orderId, 'PAID');
-    bodyOf(await buyer.call('POST /api/orders/:id/cancel', { params: { id: orderId }, body: { reason } }));
+    unwrap(await buyer.call('POST /api/orders/:id/cancel', { params: { id: orderId }, body: { reason } }));
     await buyer.call('DELETE /api/users/:id', { params: { id: buyer.userId } });
     const shown = async () => {
       const list = await admin.call('GET /api/admin/orders', { query: { customer_id: buyer.userId } });
       const events = await admin.call('GET /api/orders/:id/events', { params: { id: orderId } });
-      return JSON.stringify([bodyOf(list), bodyOf(events), await orderOf(admin, orderId)]);
+      return JSON.stringify([unwrap(list), unwrap(events), await orderOf(admin, orderId)]);
     };
     const text = await until('it is erased', shown, (found) => !found.includes(reason), 30_000);
     expect(text).toContain('CANCELLED');
@@ -279,10 +279,10 @@ describe('a refund by the shop', () => {
     const params = { customer_id: buyer.userId };
     await until(
       'the totals are without it',
-      async () => bodyOf(await buyer.call('GET /api/customers/:customer_id/totals', { params })),
+      async () => unwrap(await buyer.call('GET /api/customers/:customer_id/totals', { params })),
       ({ spent, by_status }) => by_status.DELIVERED === 1 && spent['EUR'] === undefined,
     );
-    expect(bodyOf(await buyer.call('GET /api/orders')).items).toEqual([order]);
+    expect(unwrap(await buyer.call('GET /api/orders')).items).toEqual([order]);
     await until(
       'a mail tells of it',
       () => mailsTo(system.urls.mails, buyer.email),
@@ -298,7 +298,7 @@ describe('a message that nobody can process', () => {
     const published = await publishUnprocessable(system.app('payments'), id);
     expect(published.status).toBe(204);
     const list = () => admin.call('GET /api/admin/dead-letters');
-    const parked = async () => bodyOf(await list()).items.find((letter) => letter.event_id === id);
+    const parked = async () => unwrap(await list()).items.find((letter) => letter.event_id === id);
     const letter = await until('it is parked', parked, (found) => found !== undefined);
     expect(letter).toMatchObject({ type: 'payment.failed', redriven: 0 });
     const params = { id: letter?.dead_letter_id ?? '' };
@@ -334,7 +334,7 @@ describe('a raw payload', () => {
 
 describe('the edge', () => {
   it('When health is asked, then every service is named', async () => {
-    const health = bodyOf(await customer.call('GET /health'));
+    const health = unwrap(await customer.call('GET /health'));
     expect(Object.keys(health.services).toSorted()).toEqual([
       'fulfilment',
       'history',
@@ -357,7 +357,7 @@ describe('the edge', () => {
       answers.filter(({ ok }) => !ok).map(() => 409),
     );
     const accepted = [...answers.filter(({ ok }) => ok), await place()].map(
-      (answer) => bodyOf(answer).order_id,
+      (answer) => unwrap(answer).order_id,
     );
     expect(accepted.length).toBeGreaterThan(1);
     expect(new Set(accepted).size).toBe(1);

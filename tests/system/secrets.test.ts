@@ -8,7 +8,7 @@ import { output } from '../../deploy/local/processes.ts';
 import { tokensOf } from '../../deploy/local/secrets.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
 import { readTemplate } from '../../deploy/local/template.ts';
-import { bodyOf, createClient } from '../../services/gateway/client/client.ts';
+import { unwrap, createClient } from '../../services/gateway/client/client.ts';
 import { routes } from '../../services/gateway/routes.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { OFFSETS } from '../support/offsets.ts';
@@ -73,7 +73,7 @@ describe('a secret', () => {
     const email = `ada-${randomUUID()}@example.com`;
     const anonymous = createClient(system.urls.api);
     const { password } = SECRETS;
-    bodyOf(await anonymous('POST /api/users/register', { body: { email, password, name: 'Ada' } }));
+    unwrap(await anonymous('POST /api/users/register', { body: { email, password, name: 'Ada' } }));
     const wrong = await anonymous('POST /api/users/login', {
       body: { email, password: SECRETS['wrong password'] },
     });

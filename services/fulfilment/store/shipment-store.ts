@@ -1,5 +1,5 @@
-import { createDocumentStore, type DocumentStore } from '../../shared/document-store.ts';
-import type { StateStore } from '../../shared/state.ts';
+import { createDocumentStore, type DocumentStore } from '../../shared/dapr/document-store.ts';
+import type { StateStore } from '../../shared/dapr/state-store.ts';
 import type { Shipment } from '../domain/shipment.ts';
 
 export type ShipmentStore = DocumentStore<Shipment>;

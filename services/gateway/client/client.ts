@@ -1,12 +1,12 @@
 import type { z } from 'zod';
 import type { OrderChange } from '../../orders/contract.ts';
-import { parted, type Method } from '../../shared/api.ts';
+import { parseRouteKey, type Method } from '../../shared/api-docs/route-table.ts';
 import type { loginBody, tokenSchema } from '../../users/contract.ts';
-import { openTransport, type Transport } from './transport.ts';
-import type { Answer, CallAddress, CallArguments, CallBody, CallHeaders } from './types.ts';
+import { createTransport, type Transport } from './transport.ts';
+import type { ApiResponse, CallAddress, CallArguments, CallBody, CallHeaders } from './types.ts';
 import { watchOrder, type WatchOptions } from './watch.ts';
 
-export type { Answer, CallAddress, ProblemDocument } from './types.ts';
+export type { ApiResponse, CallAddress, ProblemDocument } from './types.ts';
 
 /** The tokens of a session. Without a refresh token, the session ends with its access token. */
 export type Tokens = Pick<z.output<typeof tokenSchema>, 'access_token'> &
@@ -19,13 +19,13 @@ export type Tokens = Pick<z.output<typeof tokenSchema>, 'access_token'> &
  */
 export interface Client {
   /** `client('GET /api/orders/:id', { params: { id } })` */
-  <A extends CallAddress>(address: A, ...given: CallArguments<A>): Promise<Answer<CallBody<A>>>;
+  <A extends CallAddress>(address: A, ...given: CallArguments<A>): Promise<ApiResponse<CallBody<A>>>;
   /** Sends a request that the types of the API do not allow. */
   raw: (
     method: Method,
     path: `/${string}`,
     given?: CallHeaders & { body?: unknown },
-  ) => Promise<Answer<unknown>>;
+  ) => Promise<ApiResponse<unknown>>;
   /**
    * Iterates over the changes of an order after version `after`, until the order is final. It reconnects after a lost connection.
    *
@@ -39,7 +39,7 @@ export interface Client {
    */
   logIn: (credentials: z.input<typeof loginBody>) => Promise<Client>;
   /** Ends the session. The client is anonymous afterwards. */
-  logOut: () => Promise<Answer<undefined>>;
+  logOut: () => Promise<ApiResponse<undefined>>;
   /** The current tokens. A later client can continue the session with them. */
   tokens: () => Tokens | undefined;
   /** Closes the connections, which all clients of `logIn` share. */
@@ -58,7 +58,7 @@ export function createClient(
   tokens?: Tokens,
   { connections = 128 }: { connections?: number } = {},
 ): Client {
-  return clientOf(openTransport(baseUrl, connections), tokens);
+  return clientOf(createTransport(baseUrl, connections), tokens);
 }
 
 function clientOf(transport: Transport, begun: Tokens | undefined): Client {
@@ -72,8 +72,8 @@ function clientOf(transport: Transport, begun: Tokens | undefined): Client {
 
   async function authorized<Body>(
     given: Record<string, string> | undefined,
-    send: (headers: Record<string, string>) => Promise<Answer<Body>>,
-  ): Promise<Answer<Body>> {
+    send: (headers: Record<string, string>) => Promise<ApiResponse<Body>>,
+  ): Promise<ApiResponse<Body>> {
     const used = tokens;
     const answer = await send(headersOf(used, given));
     if (!used || !isTokenRefused(answer)) return answer;
@@ -97,9 +97,9 @@ function clientOf(transport: Transport, begun: Tokens | undefined): Client {
 
   const call: Client = Object.assign(
     async <A extends CallAddress>(address: A, ...given: CallArguments<A>) => {
-      const { method, path } = parted(address);
+      const { method, path } = parseRouteKey(address);
       const [input] = given as [input?: Parts];
-      return (await json(method, pathOf(path, input), input)) as Answer<CallBody<A>>;
+      return (await json(method, pathOf(path, input), input)) as ApiResponse<CallBody<A>>;
     },
     {
       raw: json,
@@ -115,7 +115,7 @@ function clientOf(transport: Transport, begun: Tokens | undefined): Client {
           options,
         ),
       async logIn(credentials: z.input<typeof loginBody>) {
-        return clientOf(transport, bodyOf(await call('POST /api/users/login', { body: credentials })));
+        return clientOf(transport, unwrap(await call('POST /api/users/login', { body: credentials })));
       },
       async logOut() {
         const answer = await call('POST /api/users/logout');
@@ -130,7 +130,7 @@ function clientOf(transport: Transport, begun: Tokens | undefined): Client {
 }
 
 /** Returns the body of a success. @throws Error with the problem of a failure */
-export function bodyOf<Body>(answer: Answer<Body>): Body {
+export function unwrap<Body>(answer: ApiResponse<Body>): Body {
   if (answer.ok) return answer.body;
   const { detail, errors = [] } = answer.body;
   const fields = errors.map(({ field, message }) => ` ${field}: ${message}.`);
@@ -142,7 +142,7 @@ function headersOf(tokens: Tokens | undefined, given: Record<string, string> = {
 }
 
 /** Whether the server rejected the access token (RFC 6750, 3.1). A refresh does not help against any other 401. */
-function isTokenRefused({ status, headers }: Answer<unknown>): boolean {
+function isTokenRefused({ status, headers }: ApiResponse<unknown>): boolean {
   return status === 401 && (headers['www-authenticate'] ?? '').includes('invalid_token');
 }
 

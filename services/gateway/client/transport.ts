@@ -2,13 +2,13 @@ import { EventEmitter } from 'node:events';
 import { STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
-import type { Method } from '../../shared/api.ts';
-import type { Answer, ProblemDocument } from './types.ts';
+import type { Method } from '../../shared/api-docs/route-table.ts';
+import type { ApiResponse, ProblemDocument } from './types.ts';
 
 /** The timeout of a response, including its last byte. Milliseconds. */
-const ANSWER_WITHIN = 20_000;
+const REQUEST_TIMEOUT_MS = 20_000;
 /** The timeout of a silent stream: three heartbeats of the gateway. Milliseconds. */
-const SILENT_FOR = 45_000;
+const MAX_SILENCE_MS = 45_000;
 /** The maximum length of a detail from a response without a problem document, which may be a whole page. */
 const MAX_DETAIL = 1_000;
 
@@ -24,22 +24,22 @@ export interface Request {
 /** HTTP calls to one server over a connection pool. Every response is a result; only a missing response throws. */
 export interface Transport {
   /** @throws Error if no response arrives within 20 s */
-  call: (request: Request) => Promise<Answer<unknown>>;
+  call: (request: Request) => Promise<ApiResponse<unknown>>;
   /**
    * Returns the body of a 200 as a stream, which the caller reads or destroys. Any other success has no body.
    *
    * @throws Error if no response starts within 20 s, or `signal` aborts
    */
-  open: (request: Request, signal: AbortSignal | undefined) => Promise<Answer<Readable | undefined>>;
+  open: (request: Request, signal: AbortSignal | undefined) => Promise<ApiResponse<Readable | undefined>>;
   /** Resolves when all calls in progress have ended. */
   close: () => Promise<void>;
 }
 
 /** @param connections the maximum of open connections; further requests wait, and an open stream holds one */
-export function openTransport(baseUrl: string, connections: number): Transport {
+export function createTransport(baseUrl: string, connections: number): Transport {
   const { origin, pathname } = new URL(baseUrl);
   const base = pathname.replace(/\/$/, '');
-  const pool = new Pool(origin, { connections, bodyTimeout: SILENT_FOR });
+  const pool = new Pool(origin, { connections, bodyTimeout: MAX_SILENCE_MS });
 
   /** Sends a request and returns the result of `read`, within the timeout. */
   async function ask<T>(
@@ -48,8 +48,8 @@ export function openTransport(baseUrl: string, connections: number): Transport {
     read: (response: Dispatcher.ResponseData) => Promise<T>,
   ): Promise<T> {
     const timer = setTimeout(
-      () => end(new Error(`${method} ${path}: no answer within ${ANSWER_WITHIN / 1000} s`)),
-      ANSWER_WITHIN,
+      () => end(new Error(`${method} ${path}: no answer within ${REQUEST_TIMEOUT_MS / 1000} s`)),
+      REQUEST_TIMEOUT_MS,
     );
     try {
       const response = await pool.request({
@@ -68,7 +68,7 @@ export function openTransport(baseUrl: string, connections: number): Transport {
   return {
     call: (request) => ask(request, endingAlone(), (response) => answerOf(request, response)),
     open: (request, signal) =>
-      ask(request, endingWith(signal), async (response): Promise<Answer<Readable | undefined>> => {
+      ask(request, endingWith(signal), async (response): Promise<ApiResponse<Readable | undefined>> => {
         const { statusCode: status, headers, body } = response;
         if (status === 200) return { ok: true, status, headers, body };
         const answer = await answerOf(request, response);
@@ -108,7 +108,7 @@ function endingWith(signal: AbortSignal | undefined): Ending {
 async function answerOf(
   { path }: Request,
   { statusCode: status, headers, body }: Dispatcher.ResponseData,
-): Promise<Answer<unknown>> {
+): Promise<ApiResponse<unknown>> {
   const text = await body.text();
   const mediaType = String(headers['content-type'] ?? '');
   const isJson = /\bjson\b/.test(mediaType);

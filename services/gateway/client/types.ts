@@ -5,8 +5,8 @@ import type { historyApi } from '../../history/api.ts';
 import type { inventoryApi } from '../../inventory/api.ts';
 import type { ordersApi } from '../../orders/api.ts';
 import type { paymentsApi } from '../../payments/api.ts';
-import type { Operation } from '../../shared/api.ts';
-import type { problemSchema } from '../../shared/problem.ts';
+import type { Operation } from '../../shared/api-docs/route-table.ts';
+import type { problemSchema } from '../../shared/http/problem.ts';
 import type { usersApi } from '../../users/api.ts';
 import type { gatewayApi } from '../api.ts';
 
@@ -20,10 +20,10 @@ type Tables = typeof gatewayApi &
   typeof fulfilmentApi;
 
 /** Routes that the client does not offer: internal routes and streams. */
-type NotCalled = { access: 'internal' } | { mediaType: 'text/event-stream' };
+type NotCallable = { access: 'internal' } | { mediaType: 'text/event-stream' };
 
 /** Every operation of the client, by its address. */
-export type Api = { [A in keyof Tables as Tables[A] extends NotCalled ? never : A]: Tables[A] };
+export type Api = { [A in keyof Tables as Tables[A] extends NotCallable ? never : A]: Tables[A] };
 
 /** `GET /api/orders/:id` */
 export type CallAddress = keyof Api;
@@ -61,7 +61,7 @@ export type CallArguments<A extends CallAddress> =
   object extends CallInput<Api[A]> ? [input?: CallInput<Api[A]>] : [input: CallInput<Api[A]>];
 
 /** The body of a successful response. */
-export type CallBody<A extends CallAddress> = Api[A] extends { answer: infer S extends z.ZodType }
+export type CallBody<A extends CallAddress> = Api[A] extends { response: infer S extends z.ZodType }
   ? z.output<S>
   : undefined;
 
@@ -69,7 +69,7 @@ export type CallBody<A extends CallAddress> = Api[A] extends { answer: infer S e
 export type ProblemDocument = z.output<typeof problemSchema>;
 
 /** A response of the API with any status. */
-export type Answer<Body> = Success<Body> | Failure;
+export type ApiResponse<Body> = Success<Body> | Failure;
 
 export interface Success<Body> {
   ok: true;

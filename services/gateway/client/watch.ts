@@ -2,15 +2,15 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FINAL_STATUSES, type Order, type OrderChange, type OrderEventType } from '../../orders/contract.ts';
-import type { Answer } from './types.ts';
+import type { ApiResponse } from './types.ts';
 
 /** The maximum of consecutive failed connections without a message in between. */
-const MAX_LOST = 10;
+const MAX_CONSECUTIVE_FAILURES = 10;
 /** The default and the maximum of the pause before a reconnect, which the server may set. Milliseconds. */
-const RETRY = 2_000;
-const MAX_RETRY = 30_000;
+const RETRY_DELAY_MS = 2_000;
+const MAX_RETRY_DELAY_MS = 30_000;
 /** The maximum length of an incomplete event, in characters. */
-const MAX_EVENT = 1_000_000;
+const MAX_EVENT_CHARACTERS = 1_000_000;
 
 export interface WatchOptions {
   /** The version of the order after which the changes start. */
@@ -20,7 +20,10 @@ export interface WatchOptions {
 }
 
 /** Opens the stream after the event with this id. A success without a body means that no events follow. */
-type Open = (lastEventId: string, signal: AbortSignal | undefined) => Promise<Answer<Readable | undefined>>;
+type Open = (
+  lastEventId: string,
+  signal: AbortSignal | undefined,
+) => Promise<ApiResponse<Readable | undefined>>;
 
 /**
  * Iterates over the changes of an order until it is final, each change once. After a lost connection, it reconnects and resumes.
@@ -32,14 +35,17 @@ export async function* watchOrder(
   { after = 0, signal }: WatchOptions = {},
 ): AsyncGenerator<OrderChange, void> {
   let seen = after;
-  let retry = RETRY;
+  let retry = RETRY_DELAY_MS;
   let lost = 0;
   let hasEnded = false;
   let cause: unknown;
   const alive = () => void (lost = 0);
-  const stream = { onComment: alive, onRetry: (ms: number) => void (retry = Math.min(ms, MAX_RETRY)) };
+  const stream = {
+    onComment: alive,
+    onRetry: (ms: number) => void (retry = Math.min(ms, MAX_RETRY_DELAY_MS)),
+  };
 
-  for (let connections = 0; lost < MAX_LOST; connections++) {
+  for (let connections = 0; lost < MAX_CONSECUTIVE_FAILURES; connections++) {
     if (connections > 0) await delay(retry, undefined, { signal }).catch(() => {});
     lost += 1;
     cause = 'the server closed the stream';
@@ -76,7 +82,7 @@ async function* changesOf(
   const arrived: EventSourceMessage[] = [];
   const parser = createParser({
     ...more,
-    maxBufferSize: MAX_EVENT,
+    maxBufferSize: MAX_EVENT_CHARACTERS,
     onEvent: (message) => void arrived.push(message),
   });
   const decoder = new TextDecoder();

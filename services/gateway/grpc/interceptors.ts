@@ -1,10 +1,15 @@
 import { Metadata, ServerInterceptingCall, status, type ServerInterceptor } from '@grpc/grpc-js';
 import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import { Histogram, type Registry } from 'prom-client';
-import { captureContext, requestIdFrom, runInContext, runInRequest } from '../../shared/context.ts';
-import type { Logger } from '../../shared/log.ts';
+import {
+  captureContext,
+  requestIdFrom,
+  runInContext,
+  runInRequest,
+} from '../../shared/telemetry/request-context.ts';
+import type { Logger } from '../../shared/telemetry/logger.ts';
 import { traceResponse } from '../http/server-span.ts';
-import { textOf } from './guard.ts';
+import { metadataValue } from './authenticated-handlers.ts';
 
 /** Whether a method is a health check or reflection, which are not logged. */
 const isProbe = (method: string) => method.startsWith('grpc.');
@@ -24,11 +29,11 @@ const FAULTS: ReadonlySet<status> = new Set([
  * Runs each call in its own context and span, and logs it at its end. An interceptor does not wrap the handler. But grpc-js calls
  * the handler synchronously from one of these events, so each event is forwarded within the context.
  */
-export function inRequest(log: Logger): ServerInterceptor {
+export function contextInterceptor(log: Logger): ServerInterceptor {
   return (definition, call) => {
     const started = performance.now();
     const method = nameOf(definition);
-    const told = new Metadata();
+    const responseMetadata = new Metadata();
     let here = captureContext();
     let span: Span | undefined;
     let hasSentMetadata = false;
@@ -38,8 +43,8 @@ export function inRequest(log: Logger): ServerInterceptor {
         if (FAULTS.has(code)) span?.setStatus({ code: SpanStatusCode.ERROR });
         span?.setAttribute('rpc.grpc.status_code', code).end();
         if (isProbe(method)) return;
-        const ms = Math.round((performance.now() - started) * 10) / 10;
-        log.info({ method, code: status[code], ms }, 'grpc request completed');
+        const duration_ms = Math.round((performance.now() - started) * 10) / 10;
+        log.info({ method, code: status[code], duration_ms }, 'grpc request completed');
       }),
     );
 
@@ -47,16 +52,16 @@ export function inRequest(log: Logger): ServerInterceptor {
       start: (next) =>
         next({
           onReceiveMetadata(metadata, proceed) {
-            const requestId = requestIdFrom(textOf(metadata, 'x-request-id'));
-            told.set('x-request-id', requestId);
+            const requestId = requestIdFrom(metadataValue(metadata, 'x-request-id'));
+            responseMetadata.set('x-request-id', requestId);
             const traceHeaders = {
-              traceparent: textOf(metadata, 'traceparent'),
-              tracestate: textOf(metadata, 'tracestate'),
+              traceparent: metadataValue(metadata, 'traceparent'),
+              tracestate: metadataValue(metadata, 'tracestate'),
             };
             runInRequest(traceHeaders, { request_id: requestId }, () => {
               if (!isProbe(method)) {
                 span = serverSpan(method);
-                told.set('traceresponse', traceResponse(span));
+                responseMetadata.set('traceresponse', traceResponse(span));
               }
               here = span ? trace.setSpan(context.active(), span) : context.active();
               runInContext(here, () => proceed(metadata));
@@ -68,14 +73,14 @@ export function inRequest(log: Logger): ServerInterceptor {
         }),
       sendMetadata(metadata, next) {
         hasSentMetadata = true;
-        metadata.merge(told);
+        metadata.merge(responseMetadata);
         next(metadata);
       },
       sendStatus(answer, next) {
         ended(answer.code);
         if (hasSentMetadata) return next(answer);
         const metadata = answer.metadata?.clone() ?? new Metadata();
-        metadata.merge(told);
+        metadata.merge(responseMetadata);
         next({ ...answer, metadata });
       },
     });
@@ -83,7 +88,7 @@ export function inRequest(log: Logger): ServerInterceptor {
 }
 
 /** Measures the duration of all calls. */
-export function measured(metrics: Registry): ServerInterceptor {
+export function metricsInterceptor(metrics: Registry): ServerInterceptor {
   const duration = new Histogram({
     name: 'grpc_server_handling_seconds',
     help: 'Duration of gRPC calls in seconds',
@@ -110,13 +115,13 @@ type Call = Parameters<ServerInterceptor>[1];
  * The tolerance for deadlines, in milliseconds. A caller cancels at its own deadline, which is earlier than the deadline here by
  * the time that the call has travelled.
  */
-const ON_THE_WAY = 100;
+const DEADLINE_TOLERANCE_MS = 100;
 
 /**
- * Calls `tell` once, at the end of a call. grpc-js reports calls that it ends itself, such as at a deadline, as cancelled. The
+ * Calls `onEnd` once, at the end of a call. grpc-js reports calls that it ends itself, such as at a deadline, as cancelled. The
  * clock shows whether it was the deadline.
  */
-function end(call: Call, tell: (code: status) => void): (code: status | undefined) => void {
+function end(call: Call, onEnd: (code: status) => void): (code: status | undefined) => void {
   let isOpen = true;
   // The deadline is a time of day, so a clock change would falsify a later comparison.
   const timeLeft = Number(call.getDeadline()) - Date.now();
@@ -124,8 +129,8 @@ function end(call: Call, tell: (code: status) => void): (code: status | undefine
   return (code) => {
     if (!isOpen) return;
     isOpen = false;
-    const isLate = performance.now() - started >= timeLeft - ON_THE_WAY;
-    tell(code ?? (isLate ? status.DEADLINE_EXCEEDED : status.CANCELLED));
+    const isLate = performance.now() - started >= timeLeft - DEADLINE_TOLERANCE_MS;
+    onEnd(code ?? (isLate ? status.DEADLINE_EXCEEDED : status.CANCELLED));
   };
 }
 

@@ -1,15 +1,16 @@
+import { addRequestFields } from '../../shared/telemetry/request-context.ts';
 import { Metadata, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { z } from 'zod';
 import { orderAcceptedSchema, orderSchema } from '../../orders/contract.ts';
-import { headersOf } from '../../shared/identity.ts';
-import { aboutOrder } from '../../shared/service.ts';
-import type { SidecarRequest } from '../../shared/sidecar-call.ts';
-import type { Sidecar } from '../../shared/sidecar.ts';
-import { id } from '../../shared/types.ts';
-import { parsePath } from '../../shared/validate.ts';
-import type { WatchOrder } from '../order-updates/live-orders.ts';
-import { answeredError } from './failure.ts';
-import { textOf, type Asked, type Guard } from './guard.ts';
+import { callerHeaders } from '../../shared/http/caller.ts';
+
+import type { SidecarRequest } from '../../shared/dapr/sidecar-call.ts';
+import type { Sidecar } from '../../shared/dapr/sidecar.ts';
+import { id } from '../../shared/schemas/types.ts';
+import { parsePath } from '../../shared/http/validation.ts';
+import type { WatchOrder } from '../order-updates/feed.ts';
+import { toResponseError } from './errors.ts';
+import { metadataValue, type AuthorizedCall, type AuthenticatedHandlers } from './authenticated-handlers.ts';
 import {
   orderMessage,
   statusName,
@@ -28,35 +29,35 @@ export interface OrderServiceDeps {
 }
 
 /** The methods of `sidecart.v1.OrderService`. They call the same routes of `orders` as the REST API. */
-export function orderService(
-  { unary, stream }: Guard,
+export function createOrderService(
+  { unary, stream }: AuthenticatedHandlers,
   { sidecar, watch }: OrderServiceDeps,
 ): UntypedServiceImplementation {
   /** Calls `orders` with these headers only. The sidecar client adds the request id and the trace context. */
   async function ask<Schema extends z.ZodType>(
-    { caller, metadata, signal }: Asked<unknown>,
+    { caller, metadata, signal }: AuthorizedCall<unknown>,
     target: Pick<SidecarRequest, 'method' | 'path'>,
     schema: Schema,
     body?: object,
   ): Promise<{ answer: z.infer<Schema>; metadata: Metadata }> {
-    const key = textOf(metadata, 'idempotency-key');
+    const key = metadataValue(metadata, 'idempotency-key');
     const response = await sidecar.invoke('orders', {
       ...target,
       headers: {
         ...(body ? { 'content-type': 'application/json' } : {}),
         // A key that is too long is cut, so that it passes the sidecar and `orders` rejects it.
         ...(key === undefined ? {} : { 'idempotency-key': key.slice(0, 1_024) }),
-        ...headersOf(caller),
+        ...callerHeaders(caller),
       },
       ...(body ? { body: JSON.stringify(body) } : {}),
       // grpc-js also cancels the call at its deadline.
       signal,
     });
-    if (response.status >= 400) throw answeredError('orders', response);
+    if (response.status >= 400) throw toResponseError('orders', response);
     const replayed = response.headers['idempotent-replayed'];
-    const told = new Metadata();
-    if (typeof replayed === 'string') told.set('idempotent-replayed', replayed);
-    return { answer: schema.parse(JSON.parse(response.body.toString())), metadata: told };
+    const responseMetadata = new Metadata();
+    if (typeof replayed === 'string') responseMetadata.set('idempotent-replayed', replayed);
+    return { answer: schema.parse(JSON.parse(response.body.toString())), metadata: responseMetadata };
   }
 
   return {
@@ -88,9 +89,9 @@ export function orderService(
   };
 }
 
-/** The validated id, which becomes part of a path. @throws Problem 404 */
-function orderIdOf({ request }: Asked<{ order_id: string }>): string {
+/** The validated id, which becomes part of a path. @throws ProblemError 404 */
+function orderIdOf({ request }: AuthorizedCall<{ order_id: string }>): string {
   const orderId = parsePath(id, request.order_id, 'order');
-  aboutOrder(orderId);
+  addRequestFields({ order_id: orderId });
   return orderId;
 }

@@ -3,20 +3,19 @@ import { HealthImplementation } from 'grpc-health-check';
 import { promisify } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
-import type { Logger } from '../../shared/log.ts';
-import { unavailable } from '../../shared/problem.ts';
-import { BODY_LIMIT } from '../../shared/service.ts';
-import { failureOf } from './failure.ts';
-import type { Gate } from '../auth/gate.ts';
-import { guard, type GuardDeps } from './guard.ts';
-import { inRequest, measured } from './interceptors.ts';
-import { openCalls } from './open-calls.ts';
-import { orderService, type OrderServiceDeps } from './order-service.ts';
+import type { Logger } from '../../shared/telemetry/logger.ts';
+import { unavailable } from '../../shared/http/problem.ts';
+import { BODY_LIMIT_BYTES } from '../../shared/runtime/service-app.ts';
+import { toGrpcError } from './errors.ts';
+import { createAuthenticatedHandlers, type AuthenticatedHandlersDeps } from './authenticated-handlers.ts';
+import { contextInterceptor, metricsInterceptor } from './interceptors.ts';
+import { createCallLimiter } from './call-limiter.ts';
+import { createOrderService, type OrderServiceDeps } from './order-service.ts';
 import { loadProtocol, ORDER_SERVICE } from './protocol.ts';
 import { reflection } from './reflection.ts';
 
-export interface GrpcDeps extends Omit<OrderServiceDeps, 'watch'> {
-  gate: GuardDeps['gate'] & Pick<Gate, 'live'>;
+export interface GrpcDeps extends OrderServiceDeps {
+  accessControl: AuthenticatedHandlersDeps['accessControl'];
   log: Logger;
   /** The registry of `grpc_server_handling_seconds`. */
   metrics: Registry;
@@ -33,7 +32,7 @@ export interface GrpcServer {
 }
 
 const OPTIONS = {
-  'grpc.max_receive_message_length': BODY_LIMIT,
+  'grpc.max_receive_message_length': BODY_LIMIT_BYTES,
   'grpc.max_concurrent_streams': 200,
   // Closes dead and idle connections. Milliseconds.
   'grpc.keepalive_time_ms': 60_000,
@@ -42,8 +41,8 @@ const OPTIONS = {
 };
 
 /** Milliseconds. */
-const STOP_TIMEOUT = 5_000;
-const LOOK_EVERY = 5_000;
+const STOP_TIMEOUT_MS = 5_000;
+const HEALTH_INTERVAL_MS = 5_000;
 
 /**
  * Creates the gRPC server of the gateway: `sidecart.v1.OrderService` for callers with an access token, and health
@@ -52,46 +51,45 @@ const LOOK_EVERY = 5_000;
 export function createGrpcServer(deps: GrpcDeps): GrpcServer {
   const { log, metrics, isReady, protoDir } = deps;
   const { orderService: definition, encode, definitions } = loadProtocol(protoDir);
-  const calls = openCalls(() => failureOf(unavailable('Too many calls are open. Try again later.'), encode));
+  const calls = createCallLimiter(() =>
+    toGrpcError(unavailable('Too many calls are open. Try again later.'), encode),
+  );
   const server = new Server({
     ...OPTIONS,
     // In the order from the connection to the handler.
-    interceptors: [inRequest(log), measured(metrics), calls.interceptor],
+    interceptors: [contextInterceptor(log), metricsInterceptor(metrics), calls.interceptor],
   });
-  server.addService(
-    definition,
-    orderService(guard({ ...deps, encode }), { ...deps, watch: deps.gate.live.watch }),
-  );
+  server.addService(definition, createOrderService(createAuthenticatedHandlers({ ...deps, encode }), deps));
   reflection(definitions).addToServer(server);
   const health = new HealthImplementation();
   health.addToServer(server);
   let isStopping = false;
-  let looking: NodeJS.Timeout | undefined;
+  let healthTimer: NodeJS.Timeout | undefined;
 
-  function tell(status: 'SERVING' | 'NOT_SERVING'): void {
+  function setServingStatus(status: 'SERVING' | 'NOT_SERVING'): void {
     for (const service of ['', ORDER_SERVICE]) health.setStatus(service, status);
   }
 
-  async function look(): Promise<void> {
+  async function refreshHealth(): Promise<void> {
     const ready = await isReady().catch(() => false);
-    tell(ready && !isStopping ? 'SERVING' : 'NOT_SERVING');
+    setServingStatus(ready && !isStopping ? 'SERVING' : 'NOT_SERVING');
   }
 
   return {
     async listen(port, host) {
-      tell('NOT_SERVING');
-      void look();
-      looking = setInterval(() => void look(), LOOK_EVERY).unref();
+      setServingStatus('NOT_SERVING');
+      void refreshHealth();
+      healthTimer = setInterval(() => void refreshHealth(), HEALTH_INTERVAL_MS).unref();
       const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
       return promisify(server.bindAsync.bind(server))(address, ServerCredentials.createInsecure());
     },
     async stop() {
       isStopping = true;
-      clearInterval(looking);
-      tell('NOT_SERVING');
-      calls.endStreams(failureOf(unavailable('The server is stopping. Reconnect and try again.'), encode));
+      clearInterval(healthTimer);
+      setServingStatus('NOT_SERVING');
+      calls.endStreams(toGrpcError(unavailable('The server is stopping. Reconnect and try again.'), encode));
       const stopped = promisify(server.tryShutdown.bind(server))();
-      await Promise.race([stopped, delay(STOP_TIMEOUT, undefined, { ref: false })]);
+      await Promise.race([stopped, delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
       server.forceShutdown();
     },
   };

@@ -1,14 +1,14 @@
 import { Router, type RequestHandler } from 'express';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import type { ServiceDescription } from '../../shared/api.ts';
-import { asyncApi } from '../../shared/asyncapi.ts';
-import { openApi } from '../../shared/openapi.ts';
-import { notFound } from '../../shared/problem.ts';
-import { documentMadeOnce } from '../../shared/service.ts';
+import type { ServiceDescription } from '../../shared/api-docs/route-table.ts';
+import { asyncApi } from '../../shared/api-docs/asyncapi.ts';
+import { openApi } from '../../shared/api-docs/openapi.ts';
+import { notFound } from '../../shared/http/problem.ts';
+import { cachedJson } from '../../shared/runtime/service-app.ts';
 import { ABOUT } from '../api.ts';
-import { allowOnly, exactRouter } from './edge.ts';
-import { pageHeaders } from './headers.ts';
+import { methodNotAllowed, createStrictRouter } from './api-router.ts';
+import { docsSecurityHeaders } from './security-headers.ts';
 
 /** The files of Swagger UI that the page needs. */
 const ASSETS: ReadonlySet<string> = new Set(['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']);
@@ -38,15 +38,15 @@ export function documents(
   descriptions: readonly ServiceDescription[],
 ): Record<'GET /openapi.json' | 'GET /asyncapi.json', RequestHandler> {
   return {
-    'GET /openapi.json': documentMadeOnce(() => openApi(descriptions, 'world', ABOUT)),
-    'GET /asyncapi.json': documentMadeOnce(() => asyncApi(descriptions)),
+    'GET /openapi.json': cachedJson(() => openApi(descriptions, 'world', ABOUT)),
+    'GET /asyncapi.json': cachedJson(() => asyncApi(descriptions)),
   };
 }
 
 /** `GET /docs`: a page that shows the API and can call it. */
 export function docsPage(): Router {
-  const router = exactRouter();
-  router.use('/docs', pageHeaders());
+  const router = createStrictRouter();
+  router.use('/docs', docsSecurityHeaders());
   router.get('/docs', (_req, res) => void res.type('html').send(PAGE));
   router.get('/docs/start.js', (_req, res) => void res.type('js').send(START));
   router.get('/docs/:file', (req, res) => {
@@ -54,6 +54,6 @@ export function docsPage(): Router {
     if (!ASSETS.has(file)) throw notFound('file');
     res.sendFile(file, { root: ASSETS_FOLDER, maxAge: '1d' });
   });
-  for (const path of ['/docs', '/docs/:file']) allowOnly(router, path, { methods: ['GET'] });
+  for (const path of ['/docs', '/docs/:file']) methodNotAllowed(router, path, { methods: ['GET'] });
   return router;
 }

@@ -1,18 +1,18 @@
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
-import { outOfTrace } from '../../shared/context.ts';
-import { keptFor } from '../../shared/kept-for.ts';
-import { retryHeaders } from '../../shared/problem.ts';
-import type { Sidecar } from '../../shared/sidecar.ts';
+import { withoutTrace } from '../../shared/telemetry/request-context.ts';
+import { cached } from '../../shared/util/cached.ts';
+import { retryHeaders } from '../../shared/http/problem.ts';
+import type { Sidecar } from '../../shared/dapr/sidecar.ts';
 import type { Health } from '../api.ts';
 import { SERVICES, type Service } from '../routes.ts';
 
 /** The services that are required to accept an order. Without the others, orders wait. */
-const NEEDED: ReadonlySet<Service> = new Set(['users', 'inventory', 'orders']);
+const REQUIRED_SERVICES: ReadonlySet<Service> = new Set(['users', 'inventory', 'orders']);
 /** The timeout of a probe. Milliseconds. */
-const ANSWER_WITHIN = 2_000;
+const PROBE_TIMEOUT_MS = 2_000;
 /** How long a result is cached, so that callers cannot cause more probes. Milliseconds. */
-const KEPT_FOR = 1_000;
+const CACHE_TTL_MS = 1_000;
 
 type ServiceHealth = Health['services'][string];
 
@@ -20,21 +20,21 @@ const readinessSchema = z.object({ open_breakers: z.array(z.string()).optional()
 
 /** Handles `GET /health`: probes all services. */
 export function health(sidecar: Pick<Sidecar, 'invoke'>): RequestHandler {
-  const current = keptFor(KEPT_FOR, askAll);
+  const current = cached(CACHE_TTL_MS, askAll);
 
   async function askAll(): Promise<Health> {
     const answers = await Promise.all(SERVICES.map(async (name) => [name, await ask(name)] as const));
     const down = answers.filter(([, { status }]) => status !== 'ok').map(([name]) => name);
     const services = Object.fromEntries(answers);
-    if (down.some((name) => NEEDED.has(name))) return { status: 'unavailable', services };
+    if (down.some((name) => REQUIRED_SERVICES.has(name))) return { status: 'unavailable', services };
     const isDegraded = down.length > 0 || answers.some(([, { open_breakers }]) => open_breakers);
     return { status: isDegraded ? 'degraded' : 'ok', services };
   }
 
   async function ask(service: Service): Promise<ServiceHealth> {
     const started = performance.now();
-    const answer = await outOfTrace(() =>
-      sidecar.invoke(service, { method: 'GET', path: '/readyz', timeout: ANSWER_WITHIN }),
+    const answer = await withoutTrace(() =>
+      sidecar.invoke(service, { method: 'GET', path: '/readyz', timeoutMs: PROBE_TIMEOUT_MS }),
     ).catch(() => undefined);
     const latency_ms = Math.round(performance.now() - started);
     const { open_breakers } = readinessOf(answer?.body);

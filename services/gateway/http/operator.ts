@@ -1,6 +1,6 @@
 import express, { type Express } from 'express';
-import { errorHandler, unknownRoute } from '../../shared/problem.ts';
-import { probes, type ServiceDeps } from '../../shared/service.ts';
+import { errorHandler, notFoundHandler } from '../../shared/http/problem.ts';
+import { probes, type ServiceDeps } from '../../shared/runtime/service-app.ts';
 
 /**
  * Creates the app of `/healthz`, `/readyz` and `/metrics`. They have their own port, because load and failures of the shop are
@@ -11,7 +11,7 @@ export function createOperatorApp(deps: Pick<ServiceDeps, 'log' | 'sidecar' | 'm
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(probes(deps));
-  app.use(unknownRoute);
+  app.use(notFoundHandler);
   app.use(errorHandler(deps.log));
   return app;
 }

@@ -9,7 +9,7 @@ import { isIP } from 'node:net';
 export type ClientAddress = (peer: string | undefined, forwardedFor: string | undefined) => string;
 
 /** @param trustedProxies in the syntax of https://expressjs.com/en/guide/behind-proxies.html */
-export function clientAddress(trustedProxies: readonly string[]): ClientAddress {
+export function createClientAddress(trustedProxies: readonly string[]): ClientAddress {
   const isTrusted = express()
     .set('trust proxy', [...trustedProxies])
     .get('trust proxy fn') as (address: string, hop: number) => boolean;

@@ -4,7 +4,7 @@ import { shipmentEvents } from '../../fulfilment/contract.ts';
 import { inventoryEvents } from '../../inventory/contract.ts';
 import { orderEvents } from '../../orders/contract.ts';
 import { paymentEvents } from '../../payments/contract.ts';
-import type { CloudEvent } from '../../shared/events.ts';
+import type { CloudEvent } from '../../shared/dapr/cloud-event.ts';
 import { userEvents } from '../../users/contract.ts';
 import type { DeadLetter } from '../contract.ts';
 
@@ -16,7 +16,7 @@ const EVENT_TYPES: ReadonlySet<string> = new Set(
 );
 
 /** The fields of any message. The sidecar adds `topic`. */
-const recognised = z.object({
+const envelopeSchema = z.object({
   id: z.string().catch(''),
   type: z.string().catch(''),
   topic: z.string().catch(''),
@@ -25,7 +25,7 @@ const recognised = z.object({
 
 /** Creates the dead letter of a message. The same event always has the same id. */
 export function deadLetterOf(event: unknown, receivedAt: Date): DeadLetter {
-  const { success, data: told } = recognised.safeParse(event);
+  const { success, data: told } = envelopeSchema.safeParse(event);
   const content = success ? [told.id, told.type, told.data ?? event] : [event];
   return {
     dead_letter_id: createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32),
@@ -50,13 +50,13 @@ export function redrivable({ event }: DeadLetter): CloudEvent | undefined {
 }
 
 /** The dead letter for the API. Events contain no secrets, but other messages may. */
-export function shown(letter: DeadLetter): DeadLetter {
-  return { ...letter, event: withoutSecrets(letter.event) };
+export function redacted(letter: DeadLetter): DeadLetter {
+  return { ...letter, event: redactSecrets(letter.event) };
 }
 
 const SECRET = /password|token|secret|authorization/i;
 
-export function withoutSecrets(event: unknown): unknown {
+export function redactSecrets(event: unknown): unknown {
   return JSON.parse(JSON.stringify(event, redact)) as unknown;
 }
 

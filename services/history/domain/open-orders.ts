@@ -17,7 +17,7 @@ export function isOpen({ status }: Order): boolean {
 }
 
 /** A set of open orders after these changes; undefined if it stays the same. */
-export function settled(open: readonly string[], orders: readonly Order[]): string[] | undefined {
+export function updateOpenSet(open: readonly string[], orders: readonly Order[]): string[] | undefined {
   const after = new Set(open);
   for (const order of orders)
     if (isOpen(order)) after.add(order.order_id);

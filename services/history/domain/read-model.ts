@@ -2,20 +2,20 @@ import { PAID_STATUSES, type Order } from '../../orders/contract.ts';
 import type { CustomerTotals } from '../contract.ts';
 
 /** The fields of an order that count towards its customer's totals. */
-export type Counted = Pick<Order, 'status' | 'currency' | 'total' | 'refunded'>;
+export type CountableOrder = Pick<Order, 'status' | 'currency' | 'total' | 'refunded'>;
 
 /** The totals in the state store. */
-export interface KeptTotals extends CustomerTotals {
+export interface StoredTotals extends CustomerTotals {
   /** The last rebuild that counted these totals. */
   rebuild?: string;
   /** A recount in progress: who counts, and the orders that have changed since its start. */
-  recount?: { by: string; changed: Record<string, Counted> };
+  recount?: { by: string; changed: Record<string, CountableOrder> };
 }
 
 /** The known documents: orders by id, and totals by customer. */
 export interface Known {
   orders: ReadonlyMap<string, Order>;
-  totals: ReadonlyMap<string, KeptTotals>;
+  totals: ReadonlyMap<string, StoredTotals>;
 }
 
 /** The documents that the incoming versions change. */
@@ -24,7 +24,7 @@ export interface Changes {
   orders: Order[];
   /** The orders that were unknown, which are added to the lists. */
   firstSeen: Order[];
-  totals: KeptTotals[];
+  totals: StoredTotals[];
 }
 
 /** The newest version of each order. Of equal versions the first one is used, because each contains the whole order. */
@@ -47,12 +47,12 @@ export function project(
   incoming: readonly Order[],
   replayed: ReadonlySet<string> = new Set(),
 ): Changes {
-  const totals = new Map<string, KeptTotals>();
+  const totals = new Map<string, StoredTotals>();
   const orders = incoming.filter((order) => {
     const before = known.orders.get(order.order_id);
     if (before && !replaces(order, before, replayed.has(order.order_id))) return false;
     const customer = order.customer_id;
-    const counted = totals.get(customer) ?? known.totals.get(customer) ?? noTotals(customer);
+    const counted = totals.get(customer) ?? known.totals.get(customer) ?? emptyTotals(customer);
     totals.set(customer, recount(counted, before, order));
     return true;
   });
@@ -69,13 +69,13 @@ function replaces(order: Order, before: Order, isReplayed: boolean): boolean {
 }
 
 /** The totals of a customer without orders. */
-export function noTotals(customerId: string): KeptTotals {
+export function emptyTotals(customerId: string): StoredTotals {
   return { customer_id: customerId, orders: 0, by_status: {}, spent: {} };
 }
 
 /** The totals of a customer, counted from the orders. */
-export function totalsOf(customerId: string, orders: Iterable<Counted>): KeptTotals {
-  const totals = noTotals(customerId);
+export function totalsOf(customerId: string, orders: Iterable<CountableOrder>): StoredTotals {
+  const totals = emptyTotals(customerId);
   for (const order of orders) {
     count(totals, order, 1);
     totals.orders += 1;
@@ -84,16 +84,16 @@ export function totalsOf(customerId: string, orders: Iterable<Counted>): KeptTot
 }
 
 /** The part of an order that counts. */
-export function countedOf({ status, currency, total, refunded = 0 }: Order): Counted {
+export function toCountable({ status, currency, total, refunded = 0 }: Order): CountableOrder {
   return { status, currency, total, refunded };
 }
 
 /** The maximum of orders of a customer that may change during a recount. Beyond it, the recount starts again. */
 const MOST_CHANGED = 5_000;
 
-function recount(totals: KeptTotals, before: Order | undefined, after: Order): KeptTotals {
+function recount(totals: StoredTotals, before: Order | undefined, after: Order): StoredTotals {
   const { recount: running, ...rest } = totals;
-  const counted: KeptTotals = {
+  const counted: StoredTotals = {
     ...rest,
     orders: totals.orders + (before ? 0 : 1),
     by_status: { ...totals.by_status },
@@ -102,13 +102,13 @@ function recount(totals: KeptTotals, before: Order | undefined, after: Order): K
   if (before) count(counted, before, -1);
   count(counted, after, 1);
   if (!running) return counted;
-  const changed = { ...running.changed, [after.order_id]: countedOf(after) };
+  const changed = { ...running.changed, [after.order_id]: toCountable(after) };
   return Object.keys(changed).length > MOST_CHANGED
     ? counted
     : { ...counted, recount: { ...running, changed } };
 }
 
-function count({ by_status, spent }: CustomerTotals, order: Counted, sign: 1 | -1): void {
+function count({ by_status, spent }: CustomerTotals, order: CountableOrder, sign: 1 | -1): void {
   add(by_status, order.status, sign);
   if (PAID_STATUSES.has(order.status))
     add(spent, order.currency, sign * (order.total - (order.refunded ?? 0)));

@@ -1,5 +1,5 @@
 import type { Order } from '../../orders/contract.ts';
-import { foreignCursor } from '../../shared/paged-index.ts';
+import { decodeCursor, encodeCursor } from '../../shared/util/cursor.ts';
 import { isOpen } from './open-orders.ts';
 
 /** The position of an order in the list: the time of its last event (milliseconds since the epoch), then its id. */
@@ -21,9 +21,9 @@ const compare = (a: Position, b: Position) =>
  * because a wrong clock hides how long they are idle.
  *
  * @param idleMs a stuck order has been idle for longer than this
- * @throws Problem 400 for a cursor that does not belong to this list
+ * @throws InvalidCursorError
  */
-export function stuckPage(
+export function pageOfStuckOrders(
   orders: readonly Order[],
   idleMs: number,
   now: Date,
@@ -39,15 +39,13 @@ export function stuckPage(
   return { items, nextCursor: last && left.length > limit ? encode(positionOf(last)) : null };
 }
 
+const POSITION = /^(\d{1,13}):([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/;
+
 /** A cursor has at most 64 characters, so the id has no hyphens. */
 const encode = ({ lastEvent, orderId }: Position) =>
-  Buffer.from(`${lastEvent}:${orderId.replaceAll('-', '')}`).toString('base64url');
+  encodeCursor(`${lastEvent}:${orderId.replaceAll('-', '')}`);
 
 function decode(cursor: string): Position {
-  const [, time, ...id] =
-    /^(\d{1,13}):([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/.exec(
-      Buffer.from(cursor, 'base64url').toString(),
-    ) ?? [];
-  if (time === undefined) throw foreignCursor();
+  const [time, ...id] = decodeCursor(cursor, POSITION);
   return { lastEvent: Number(time), orderId: id.join('-') };
 }

@@ -1,6 +1,6 @@
-import { groupCommit } from '../../shared/group-commit.ts';
-import { pagedIndex } from '../../shared/paged-index.ts';
-import { retryOnConflict, type StateStore, type Write } from '../../shared/state.ts';
+import { createBatcher } from '../../shared/util/batcher.ts';
+import { createPagedIndex } from '../../shared/dapr/paged-index.ts';
+import { retryOnConflict, type StateStore, type StateOperation } from '../../shared/dapr/state-store.ts';
 import type { DeadLetter } from '../contract.ts';
 
 export interface DeadLetterStore {
@@ -18,8 +18,8 @@ export interface DeadLetterStore {
 
 const letterKey = (id: string) => `dead-letter:${id}`;
 
-export function deadLetterStore(state: StateStore): DeadLetterStore {
-  const index = pagedIndex(state, 'dead-letters');
+export function createDeadLetterStore(state: StateStore): DeadLetterStore {
+  const index = createPagedIndex(state, 'dead-letters');
 
   async function keepAll(letters: DeadLetter[]): Promise<boolean[]> {
     const byKey = new Map(letters.map((letter) => [letterKey(letter.dead_letter_id), letter]));
@@ -27,7 +27,7 @@ export function deadLetterStore(state: StateStore): DeadLetterStore {
     const fresh = [...byKey].filter(([key]) => !stored.has(key));
     if (fresh.length > 0)
       await state.write(
-        ...fresh.map(([key, value]): Write => ({ op: 'put', key, value })),
+        ...fresh.map(([key, value]): StateOperation => ({ op: 'put', key, value })),
         ...(await index.append(fresh.map(([, { dead_letter_id }]) => dead_letter_id))),
       );
     const first = new Set(fresh.map(([, letter]) => letter));
@@ -35,7 +35,7 @@ export function deadLetterStore(state: StateStore): DeadLetterStore {
   }
 
   return {
-    keep: groupCommit((letters) => retryOnConflict(() => keepAll(letters))),
+    keep: createBatcher((letters) => retryOnConflict(() => keepAll(letters))),
     async load(id) {
       return (await state.get<DeadLetter>(letterKey(id)))?.value;
     },

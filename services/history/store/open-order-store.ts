@@ -1,6 +1,6 @@
 import type { Order } from '../../orders/contract.ts';
-import type { StateStore, Stored, Write } from '../../shared/state.ts';
-import { isOpen, OPEN_KEYS, openKeyOf, settled } from '../domain/open-orders.ts';
+import type { StateStore, StateEntry, StateOperation } from '../../shared/dapr/state-store.ts';
+import { isOpen, OPEN_KEYS, openKeyOf, updateOpenSet } from '../domain/open-orders.ts';
 
 export interface OpenOrderStore {
   /** The ids of all open orders. */
@@ -16,11 +16,11 @@ export interface OpenOrderStore {
   settle: (
     orders: readonly Order[],
     keys: ReadonlySet<string>,
-    read: ReadonlyMap<string, Stored<unknown>>,
-  ) => Promise<{ writes: Write[]; opened: Order[] }>;
+    read: ReadonlyMap<string, StateEntry<unknown>>,
+  ) => Promise<{ writes: StateOperation[]; opened: Order[] }>;
 }
 
-export function openOrderStore(state: StateStore): OpenOrderStore {
+export function createOpenOrderStore(state: StateStore): OpenOrderStore {
   return {
     async ids() {
       const sets = await state.getMany(OPEN_KEYS);
@@ -34,12 +34,12 @@ export function openOrderStore(state: StateStore): OpenOrderStore {
         byKey.set(key, [...(byKey.get(key) ?? []), order]);
       }
       const more = await state.getMany([...byKey.keys()].filter((key) => !keys.has(key)));
-      const writes: Write[] = [];
+      const writes: StateOperation[] = [];
       const opened: Order[] = [];
       for (const [key, turned] of byKey) {
         const stored = read.get(key) ?? more.get(key);
         const open = idsIn(stored);
-        const after = settled(open, turned);
+        const after = updateOpenSet(open, turned);
         if (!after) continue;
         writes.push({ op: 'put', key, value: after, etag: stored?.etag });
         opened.push(...turned.filter((order) => isOpen(order) && !open.includes(order.order_id)));
@@ -49,6 +49,6 @@ export function openOrderStore(state: StateStore): OpenOrderStore {
   };
 }
 
-function idsIn(stored: Stored<unknown> | undefined): string[] {
+function idsIn(stored: StateEntry<unknown> | undefined): string[] {
   return Array.isArray(stored?.value) ? (stored.value as string[]) : [];
 }

@@ -1,12 +1,17 @@
 import type { Order } from '../../orders/contract.ts';
-import { groupCommit } from '../../shared/group-commit.ts';
-import { pagedIndex } from '../../shared/paged-index.ts';
-import { retryOnConflict, type StateStore, type Stored, type Write } from '../../shared/state.ts';
-import { inSpan } from '../../shared/tracing.ts';
+import { createBatcher } from '../../shared/util/batcher.ts';
+import { createPagedIndex } from '../../shared/dapr/paged-index.ts';
+import {
+  retryOnConflict,
+  type StateStore,
+  type StateEntry,
+  type StateOperation,
+} from '../../shared/dapr/state-store.ts';
+import { inSpan } from '../../shared/telemetry/tracing.ts';
 import type { CustomerTotals } from '../contract.ts';
-import { openOrderStore } from './open-order-store.ts';
+import { createOpenOrderStore } from './open-order-store.ts';
 import { isOpen, openKeyOf } from '../domain/open-orders.ts';
-import { newestOf, noTotals, project, type KeptTotals, type Known } from '../domain/read-model.ts';
+import { newestOf, emptyTotals, project, type StoredTotals, type Known } from '../domain/read-model.ts';
 
 export interface OrderPage {
   items: Order[];
@@ -45,23 +50,23 @@ export const LIST_OF_ALL = 'all';
 const SCAN = { pages: 10, pageSize: 100 };
 
 /** The open orders per call. */
-const OPEN_AT_ONCE = 500;
+const OPEN_ORDERS_PER_READ = 500;
 
 /**
  * How long events wait for a common batch, in milliseconds, because a call costs more than a document. Lists are late by at
  * most this.
  */
-const GATHER = 50;
+const BATCH_DELAY_MS = 50;
 
 interface Incoming {
   order: Order;
   isReplayed: boolean;
 }
 
-export function readModelStore(state: StateStore): ReadModelStore {
-  const ordersOf = (customerId: string) => pagedIndex(state, listOf(customerId));
-  const allOrders = pagedIndex(state, LIST_OF_ALL);
-  const openOrders = openOrderStore(state);
+export function createReadModelStore(state: StateStore): ReadModelStore {
+  const ordersOf = (customerId: string) => createPagedIndex(state, listOf(customerId));
+  const allOrders = createPagedIndex(state, LIST_OF_ALL);
+  const openOrders = createOpenOrderStore(state);
 
   async function commit(batch: Incoming[]): Promise<void[]> {
     const replayed = batch.filter(({ isReplayed }) => isReplayed).map(({ order }) => order);
@@ -89,22 +94,22 @@ export function readModelStore(state: StateStore): ReadModelStore {
     ]);
     const known = knownOf(stored, incoming);
     const { orders, firstSeen, totals } = project(known, incoming, replayed);
-    const turned = turnedOf(incoming, { known, written: new Set(orders), replayed });
-    const { writes, opened } = await openOrders.settle(turned, openKeys, stored);
+    const opennessChanged = turnedOf(incoming, { known, written: new Set(orders), replayed });
+    const { writes, opened } = await openOrders.settle(opennessChanged, openKeys, stored);
     if (orders.length + writes.length === 0) return;
-    const put = (key: string, value: unknown): Write => {
+    const put = (key: string, value: unknown): StateOperation => {
       return { op: 'put', key, value, etag: stored.get(key)?.etag };
     };
     await state.write(
       ...[...new Set([...orders, ...opened])].map((order) => put(orderKey(order.order_id), order)),
       ...totals.map((total) => put(totalsKey(total.customer_id), total)),
       ...writes,
-      ...(await listed(firstSeen)),
+      ...(await indexWrites(firstSeen)),
     );
   }
 
   /** The writes that add new orders to the lists. */
-  async function listed(orders: Order[]): Promise<Write[]> {
+  async function indexWrites(orders: Order[]): Promise<StateOperation[]> {
     if (orders.length === 0) return [];
     const byCustomer = new Map<string, string[]>();
     for (const { customer_id, order_id } of orders)
@@ -121,12 +126,12 @@ export function readModelStore(state: StateStore): ReadModelStore {
     return ids.flatMap((id) => found.get(orderKey(id))?.value ?? []);
   }
 
-  const take = groupCommit(commit, { gatherMs: () => GATHER });
+  const enqueue = createBatcher(commit, { lingerMs: () => BATCH_DELAY_MS });
 
   return {
-    record: (order) => take({ order, isReplayed: false }),
+    record: (order) => enqueue({ order, isReplayed: false }),
     // In the same queue, so that the two do not conflict.
-    replay: (order) => take({ order, isReplayed: true }),
+    replay: (order) => enqueue({ order, isReplayed: true }),
 
     async list({ customerId, status, cursor, limit }) {
       const index = customerId === undefined ? allOrders : ordersOf(customerId);
@@ -160,14 +165,14 @@ export function readModelStore(state: StateStore): ReadModelStore {
     async open() {
       const ids = await openOrders.ids();
       const orders: Order[] = [];
-      for (let start = 0; start < ids.length; start += OPEN_AT_ONCE)
-        orders.push(...(await load(ids.slice(start, start + OPEN_AT_ONCE))));
+      for (let start = 0; start < ids.length; start += OPEN_ORDERS_PER_READ)
+        orders.push(...(await load(ids.slice(start, start + OPEN_ORDERS_PER_READ))));
       return orders.filter(isOpen);
     },
 
     async totals(customerId) {
-      const stored = await state.get<KeptTotals>(totalsKey(customerId));
-      const { customer_id, orders, by_status, spent } = stored?.value ?? noTotals(customerId);
+      const stored = await state.get<StoredTotals>(totalsKey(customerId));
+      const { customer_id, orders, by_status, spent } = stored?.value ?? emptyTotals(customerId);
       return { customer_id, orders, by_status, spent };
     },
   };
@@ -189,16 +194,16 @@ function turnedOf(
   });
 }
 
-function knownOf(stored: ReadonlyMap<string, Stored<unknown>>, incoming: readonly Order[]): Known {
+function knownOf(stored: ReadonlyMap<string, StateEntry<unknown>>, incoming: readonly Order[]): Known {
   const orders = new Map<string, Order>();
-  const totals = new Map<string, KeptTotals>();
+  const totals = new Map<string, StoredTotals>();
   for (const order of incoming) {
     const known = stored.get(orderKey(order.order_id))?.value;
     // A document that is not an order is already listed, and every version replaces it.
     if (known !== undefined)
       orders.set(order.order_id, isVersioned(known) ? known : { ...order, version: 0 });
     const counted = stored.get(totalsKey(order.customer_id))?.value;
-    if (typeof counted === 'object') totals.set(order.customer_id, counted as KeptTotals);
+    if (typeof counted === 'object') totals.set(order.customer_id, counted as StoredTotals);
   }
   return { orders, totals };
 }

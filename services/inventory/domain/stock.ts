@@ -100,23 +100,26 @@ const available = (product: StockedProduct) => product.on_hand - product.reserve
 
 function reserve({ products, reservations }: Stock, { order_id, lines, at }: OrderCommand): Changes {
   if (reservations.has(order_id)) return UNCHANGED;
-  const wanted = onePerProduct(lines);
-  const short = wanted.flatMap(({ product_id, quantity }) => {
+  const requestedLines = onePerProduct(lines);
+  const shortages = requestedLines.flatMap(({ product_id, quantity }) => {
     const product = products.get(product_id);
     const left = product ? available(product) : 0;
     return left < quantity ? [`${product_id} (${quantity} wanted, ${left} available)`] : [];
   });
-  if (short.length > 0) return refuse('REJECTED', order_id, at, `out of stock: ${short.join(', ')}`);
+  if (shortages.length > 0)
+    return rejectReservation('REJECTED', order_id, at, `out of stock: ${shortages.join(', ')}`);
   return {
-    reservation: { order_id, status: 'RESERVED', lines: wanted, time: at },
-    products: move(products, wanted, (product, quantity) => ({ reserved: product.reserved + quantity })),
+    reservation: { order_id, status: 'RESERVED', lines: requestedLines, time: at },
+    products: adjustStock(products, requestedLines, (product, quantity) => ({
+      reserved: product.reserved + quantity,
+    })),
   };
 }
 
 function sell({ products, reservations }: Stock, { order_id, at }: OrderCommand): Changes {
   const reservation = reservations.get(order_id);
   if (reservation?.status !== 'RESERVED') return UNCHANGED;
-  const after = move(products, reservation.lines, (product, quantity) => ({
+  const after = adjustStock(products, reservation.lines, (product, quantity) => ({
     on_hand: product.on_hand - quantity,
     reserved: product.reserved - quantity,
     sold: product.sold + quantity,
@@ -136,20 +139,21 @@ function sell({ products, reservations }: Stock, { order_id, at }: OrderCommand)
 function release({ products, reservations }: Stock, { order_id, at }: OrderCommand): Changes {
   const reservation = reservations.get(order_id);
   // The order ended before `order.created` arrived. That event must find this reservation, and reserve nothing.
-  if (!reservation) return refuse('RELEASED', order_id, at, 'the order ended before its stock was reserved');
+  if (!reservation)
+    return rejectReservation('RELEASED', order_id, at, 'the order ended before its stock was reserved');
   const released: Reservation = { ...reservation, status: 'RELEASED' };
   switch (reservation.status) {
     case 'RESERVED':
       return {
         reservation: released,
-        products: move(products, reservation.lines, (product, quantity) => ({
+        products: adjustStock(products, reservation.lines, (product, quantity) => ({
           reserved: product.reserved - quantity,
         })),
       };
     case 'SOLD':
       return {
         reservation: released,
-        products: move(products, reservation.lines, (product, quantity) => ({
+        products: adjustStock(products, reservation.lines, (product, quantity) => ({
           on_hand: product.on_hand + quantity,
           sold: product.sold - quantity,
         })),
@@ -177,25 +181,35 @@ function editProduct({ products, restocks }: Stock, command: ProductCommand): Ch
         currency: 'EUR',
         low_stock_threshold: DEFAULT_THRESHOLD,
       };
-      return { products: [revised(kept, { name, unit_price, currency: currency ?? kept.currency })] };
+      return {
+        products: [withNextRevision(kept, { name, unit_price, currency: currency ?? kept.currency })],
+      };
     }
     case 'restock': {
       const { operation, product_id, quantity } = command;
       if (!product || (operation !== undefined && restocks.has(operation))) return UNCHANGED;
       const { on_hand, stocked } = product;
       return {
-        products: [revised(product, { on_hand: on_hand + quantity, stocked: stocked + quantity })],
+        products: [withNextRevision(product, { on_hand: on_hand + quantity, stocked: stocked + quantity })],
         ...(operation === undefined ? {} : { restock: { operation, product_id, quantity } }),
       };
     }
   }
 }
 
-function revised<Kept extends { revision: number }, More>(product: Kept, changes: More): Kept & More {
+function withNextRevision<Kept extends { revision: number }, More>(
+  product: Kept,
+  changes: More,
+): Kept & More {
   return { ...product, ...changes, revision: product.revision + 1 };
 }
 
-function refuse(status: 'REJECTED' | 'RELEASED', order_id: string, time: string, reason: string): Changes {
+function rejectReservation(
+  status: 'REJECTED' | 'RELEASED',
+  order_id: string,
+  time: string,
+  reason: string,
+): Changes {
   return { reservation: { order_id, status, lines: [], time, reason }, products: [] };
 }
 
@@ -208,7 +222,7 @@ function onePerProduct(lines: readonly Line[]): Line[] {
 }
 
 /** @throws Error for a line whose product is not in the stock */
-function move(
+function adjustStock(
   products: Stock['products'],
   lines: readonly Line[],
   change: (product: StockedProduct, quantity: number) => Partial<StockedProduct>,
@@ -216,6 +230,6 @@ function move(
   return lines.map(({ product_id, quantity }) => {
     const product = products.get(product_id);
     if (!product) throw new Error(`${product_id} is reserved, but missing in the order`);
-    return revised(product, change(product, quantity));
+    return withNextRevision(product, change(product, quantity));
   });
 }

@@ -1,7 +1,12 @@
-import { groupCommit } from '../../shared/group-commit.ts';
-import { KEPT_SECONDS, keyReused } from '../../shared/idempotency.ts';
-import { pagedIndex } from '../../shared/paged-index.ts';
-import { retryOnConflict, type StateStore, type Stored, type Write } from '../../shared/state.ts';
+import { createBatcher } from '../../shared/util/batcher.ts';
+import { IDEMPOTENCY_TTL_SECONDS, idempotencyKeyReused } from '../../shared/http/idempotency.ts';
+import { createPagedIndex } from '../../shared/dapr/paged-index.ts';
+import {
+  retryOnConflict,
+  type StateStore,
+  type StateEntry,
+  type StateOperation,
+} from '../../shared/dapr/state-store.ts';
 import type { Product } from '../contract.ts';
 import { applyCommand, toProduct } from '../domain/stock.ts';
 import type {
@@ -14,7 +19,7 @@ import type {
 } from '../domain/stock.ts';
 
 /** The document that a command changes, before and after the command. */
-export interface Step<One> {
+export interface ChangeResult<One> {
   before: One | undefined;
   after: One | undefined;
 }
@@ -23,39 +28,39 @@ export interface StockStore {
   product: (id: string) => Promise<StockedProduct | undefined>;
   /** The products in the order of `ids`. Unknown ids are omitted. */
   products: (ids: readonly string[]) => Promise<Product[]>;
-  /** A page of products, newest first. @throws Problem 400 for a cursor that does not belong to this list */
+  /** A page of products, newest first. @throws ProblemError 400 for a cursor that does not belong to this list */
   list: (
     cursor: string | undefined,
     limit: number,
   ) => Promise<{ items: Product[]; nextCursor: string | null }>;
   /** @throws Error if the command cannot be applied; other commands of the batch are not affected */
-  applyToOrder: (command: OrderCommand) => Promise<Step<Reservation>>;
-  /** @param demand checks the product before the change; if it throws, nothing changes */
+  applyToOrder: (command: OrderCommand) => Promise<ChangeResult<Reservation>>;
+  /** @param precondition checks the product before the change; if it throws, nothing changes */
   applyToProduct: (
     command: ProductCommand,
-    demand?: (before: StockedProduct | undefined) => void,
-  ) => Promise<Step<StockedProduct>>;
+    precondition?: (before: StockedProduct | undefined) => void,
+  ) => Promise<ChangeResult<StockedProduct>>;
 }
 
-type Outcome = Step<Reservation | StockedProduct> | { error: unknown };
+type Outcome = ChangeResult<Reservation | StockedProduct> | { error: unknown };
 
 const productKey = (id: string) => `product:${id}`;
 const reservationKey = (orderId: string) => `reservation:${orderId}`;
 const restockKey = (operation: string) => `restock:${operation}`;
 
-interface Demanded {
+interface PendingCommand {
   command: Command;
   demand?: ((before: StockedProduct | undefined) => void) | undefined;
 }
 
 type Document = StockedProduct | Reservation | Restock;
 
-export function stockStore(state: StateStore): StockStore {
-  const index = pagedIndex(state, 'products');
+export function createStockStore(state: StateStore): StockStore {
+  const index = createPagedIndex(state, 'products');
   // Every change of stock passes here: one read and one transaction per batch of commands.
-  const commit = groupCommit<Demanded, Outcome>((batch) => retryOnConflict(() => commitOnce(batch)));
+  const commit = createBatcher<PendingCommand, Outcome>((batch) => retryOnConflict(() => commitOnce(batch)));
 
-  async function commitOnce(batch: Demanded[]): Promise<Outcome[]> {
+  async function commitOnce(batch: PendingCommand[]): Promise<Outcome[]> {
     const read = await state.getMany<Document>([...new Set(batch.flatMap(({ command }) => keysOf(command)))]);
     const products = new Map<string, StockedProduct>();
     const reservations = new Map<string, Reservation>();
@@ -67,13 +72,13 @@ export function stockStore(state: StateStore): StockStore {
     const changed = new Map<string, unknown>();
 
     /** Applies the commands in order, each to the result of the previous ones. */
-    function applyNext({ command, demand }: Demanded): Outcome {
+    function applyNext({ command, demand }: PendingCommand): Outcome {
       const documentOf = () =>
         isOrderCommand(command) ? reservations.get(command.order_id) : products.get(command.product_id);
       const before = documentOf();
       if (demand && !isOrderCommand(command)) demand(products.get(command.product_id));
       if (command.kind === 'restock' && command.operation !== undefined)
-        demandSame(command, restocks.get(command.operation));
+        assertSameRestock(command, restocks.get(command.operation));
       const changes = applyCommand({ products, reservations, restocks }, command);
       for (const product of changes.products) {
         products.set(product.product_id, product);
@@ -103,15 +108,15 @@ export function stockStore(state: StateStore): StockStore {
 
   async function writesOf(
     changed: ReadonlyMap<string, unknown>,
-    read: ReadonlyMap<string, Stored<unknown>>,
-  ): Promise<Write[]> {
+    read: ReadonlyMap<string, StateEntry<unknown>>,
+  ): Promise<StateOperation[]> {
     const writes = [...changed].map(([key, value]) => ({
       op: 'put' as const,
       key,
       value,
       etag: read.get(key)?.etag,
       // As long as the idempotency key. After that, the same key is a new restock.
-      ttlSeconds: key.startsWith(restockKey('')) ? KEPT_SECONDS : undefined,
+      ttlSeconds: key.startsWith(restockKey('')) ? IDEMPOTENCY_TTL_SECONDS : undefined,
     }));
     const created = writes.filter(({ key, etag }) => !etag && isProductKey(key));
     if (created.length === 0) return writes;
@@ -127,10 +132,10 @@ export function stockStore(state: StateStore): StockStore {
     });
   }
 
-  async function apply<One>(demanded: Demanded): Promise<Step<One>> {
+  async function apply<One>(demanded: PendingCommand): Promise<ChangeResult<One>> {
     const outcome = await commit(demanded);
     if ('error' in outcome) throw outcome.error;
-    return outcome as Step<One>;
+    return outcome as ChangeResult<One>;
   }
 
   return {
@@ -145,9 +150,12 @@ export function stockStore(state: StateStore): StockStore {
   };
 }
 
-/** @throws Problem 422 if the operation was a different restock */
-function demandSame({ product_id, quantity }: Omit<Restock, 'operation'>, done: Restock | undefined): void {
-  if (done && (done.product_id !== product_id || done.quantity !== quantity)) throw keyReused();
+/** @throws ProblemError 422 if the operation was a different restock */
+function assertSameRestock(
+  { product_id, quantity }: Omit<Restock, 'operation'>,
+  done: Restock | undefined,
+): void {
+  if (done && (done.product_id !== product_id || done.quantity !== quantity)) throw idempotencyKeyReused();
 }
 
 const isOrderCommand = (command: Command): command is OrderCommand => 'order_id' in command;

@@ -7,19 +7,19 @@ export interface Addressee {
 }
 
 /** A deleted user. The version keeps late events from restoring the address. */
-export interface Gone {
+export interface DeletedRecipient {
   user_id: string;
-  gone: true;
+  deleted: true;
   version: number;
 }
 
-export type Recipient = Addressee | Gone;
+export type Recipient = Addressee | DeletedRecipient;
 
-export function isGone(recipient: Recipient): recipient is Gone {
-  return 'gone' in recipient;
+export function isDeleted(recipient: Recipient): recipient is DeletedRecipient {
+  return 'deleted' in recipient;
 }
 
 /** Whether an event is newer. Events arrive late and twice. */
-export function isNews(known: Recipient | undefined, told: Recipient): boolean {
+export function isNewer(known: Recipient | undefined, told: Recipient): boolean {
   return known === undefined || told.version > known.version;
 }

@@ -1,5 +1,5 @@
 import type { Order } from '../../orders/contract.ts';
-import { formatMoney } from '../../shared/money.ts';
+import { formatMoney } from '../../shared/schemas/money.ts';
 import { html, type Html } from './html.ts';
 import type { Addressee } from './recipient.ts';
 

@@ -1,5 +1,5 @@
 import type { Product } from '../../inventory/contract.ts';
-import { Problem, type FieldError } from '../../shared/problem.ts';
+import { ProblemError, type FieldError } from '../../shared/http/problem.ts';
 import type { OrderCreated } from './order.ts';
 
 /** An order without prices, from either form of the request. */
@@ -13,7 +13,7 @@ export interface OrderDraft {
 /**
  * Prices a draft with the shop's prices. Lines of the same product become one.
  *
- * @throws Problem 422 for unknown products or a mix of currencies, 409 if the caller expects another price
+ * @throws ProblemError 422 for unknown products or a mix of currencies, 409 if the caller expects another price
  */
 export function priceOrder(
   draft: OrderDraft,
@@ -42,22 +42,27 @@ export function priceOrder(
     });
   }
   if (unknownProducts.length > 0)
-    throw new Problem(422, 'unknown-product', 'The order contains unknown products. Remove them.', {
+    throw new ProblemError(422, 'unknown-product', 'The order contains unknown products. Remove them.', {
       errors: unknownProducts,
     });
 
   const currencies = new Set([...items.keys()].map((productId) => known.get(productId)?.currency ?? ''));
   const [currency = ''] = currencies;
   if (currencies.size > 1)
-    throw new Problem(422, 'mixed-currencies', 'The products of an order must have the same currency.');
+    throw new ProblemError(422, 'mixed-currencies', 'The products of an order must have the same currency.');
   const total = [...items.values()].reduce((sum, line) => sum + line.quantity * line.unit_price, 0);
   if (draft.currency !== undefined && draft.currency !== currency)
     priceMismatches.push({ field: 'currency', message: `must be ${currency}` });
   if (draft.amount !== undefined && draft.amount !== total)
     priceMismatches.push({ field: 'amount', message: `must be the current total, ${total}` });
   if (priceMismatches.length > 0)
-    throw new Problem(409, 'price-differs', 'The price has changed. See `errors` for the current values.', {
-      errors: priceMismatches,
-    });
+    throw new ProblemError(
+      409,
+      'price-differs',
+      'The price has changed. See `errors` for the current values.',
+      {
+        errors: priceMismatches,
+      },
+    );
   return { items: [...items.values()], total, currency };
 }

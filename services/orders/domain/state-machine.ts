@@ -182,7 +182,7 @@ function acknowledges(trigger: Trigger, lastEvent: OrderEventType): boolean {
   return lastEvent === TRANSITIONS[trigger.type].acknowledges;
 }
 
-/** The status after an event; undefined if the event leaves it as it is. */
+/** The status after an event; undefined if the event leaves it is. */
 export function statusAfter(type: OrderEventType): OrderStatus | undefined {
   return EVENT_RULES[type].status;
 }

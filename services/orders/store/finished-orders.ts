@@ -1,6 +1,6 @@
-import { groupCommit } from '../../shared/group-commit.ts';
-import { pagedIndex } from '../../shared/paged-index.ts';
-import { retryOnConflict, type StateStore } from '../../shared/state.ts';
+import { createBatcher } from '../../shared/util/batcher.ts';
+import { createPagedIndex } from '../../shared/dapr/paged-index.ts';
+import { retryOnConflict, type StateStore } from '../../shared/dapr/state-store.ts';
 
 /** The list of finished orders, for services that rebuild their data from all orders. */
 export interface FinishedOrders {
@@ -17,7 +17,7 @@ export interface FinishedOrders {
 const BATCH_DELAY_MS = 1_500;
 
 export function createFinishedOrders(state: StateStore): FinishedOrders {
-  const list = pagedIndex(state, 'finished');
+  const list = createPagedIndex(state, 'finished');
 
   async function addAll(orderIds: string[]): Promise<void[]> {
     await retryOnConflict(async () => state.write(...(await list.append(orderIds))));
@@ -26,7 +26,7 @@ export function createFinishedOrders(state: StateStore): FinishedOrders {
 
   const jitteredDelay = () => BATCH_DELAY_MS * (0.5 + Math.random());
   return {
-    add: groupCommit(addAll, { maxBatch: 1_000, maxWait: 5 * BATCH_DELAY_MS, gatherMs: jitteredDelay }),
-    page: list.from,
+    add: createBatcher(addAll, { maxBatch: 1_000, maxWaitMs: 5 * BATCH_DELAY_MS, lingerMs: jitteredDelay }),
+    page: list.readForward,
   };
 }

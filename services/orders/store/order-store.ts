@@ -1,5 +1,5 @@
-import { createDocumentStore, type DocumentStore } from '../../shared/document-store.ts';
-import type { StateStore } from '../../shared/state.ts';
+import { createDocumentStore, type DocumentStore } from '../../shared/dapr/document-store.ts';
+import type { StateStore } from '../../shared/dapr/state-store.ts';
 import type { PaymentMethod } from '../contract.ts';
 import type { OrderEvent } from '../domain/order.ts';
 

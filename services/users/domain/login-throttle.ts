@@ -6,12 +6,12 @@ export interface Wait {
 }
 
 /** The failures without a wait. */
-const FREE = 5;
+const FREE_ATTEMPTS = 5;
 const LONGEST_WAIT_SECONDS = 60;
 
 /** The wait in seconds after this many consecutive failures: 0, then 1, 2, 4 ... 60. */
 export function waitAfter(count: number): number {
-  return count < FREE ? 0 : Math.min(LONGEST_WAIT_SECONDS, 2 ** (count - FREE));
+  return count < FREE_ATTEMPTS ? 0 : Math.min(LONGEST_WAIT_SECONDS, 2 ** (count - FREE_ATTEMPTS));
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { JWK } from 'jose';
-import { CLOCKS_APART_SECONDS } from '../../shared/clocks.ts';
+import { CLOCKS_APART_SECONDS } from '../../shared/util/time.ts';
 
 /** A private key, and the time from which it signs, until the next key does. */
 export interface SigningKey {
@@ -8,9 +8,9 @@ export interface SigningKey {
 }
 
 /** How long a copy of the keys is used before it is loaded again. Seconds. */
-export const KNOWN_FOR = 30;
+export const KEY_CACHE_SECONDS = 30;
 /** How long a new key is public before it signs, so that every replica and gateway knows it. Seconds. */
-export const PUBLIC_BEFORE = 120;
+export const PUBLISH_LEAD_SECONDS = 120;
 
 /**
  * Whether a new key is due. A start later than any clock difference explains comes from a wrong clock. It must not block
@@ -20,7 +20,7 @@ export function isNewKeyDue(keys: readonly SigningKey[], now: Date, rotationSeco
   const newest = keys.at(-1);
   if (!newest) return true;
   const age = secondsSince(newest, now);
-  return age >= rotationSeconds || age < -(PUBLIC_BEFORE + CLOCKS_APART_SECONDS);
+  return age >= rotationSeconds || age < -(PUBLISH_LEAD_SECONDS + CLOCKS_APART_SECONDS);
 }
 
 /** The keys, without those whose tokens have all expired. */
@@ -32,7 +32,7 @@ export function withoutRetired(
   const isRetired = (_: SigningKey, position: number) => {
     const next = keys[position + 1];
     // A replica may sign with the old key while its copy of the keys is old, or its clock is behind.
-    const last = KNOWN_FOR + tokenTtlSeconds + 2 * CLOCKS_APART_SECONDS;
+    const last = KEY_CACHE_SECONDS + tokenTtlSeconds + 2 * CLOCKS_APART_SECONDS;
     return next !== undefined && secondsSince(next, now) > last;
   };
   return keys.filter((key, position) => !isRetired(key, position));

@@ -2,7 +2,7 @@ import type { User } from '../contract.ts';
 
 /** The end of all sessions of earlier epochs. */
 export interface SessionsEnded {
-  epoch: number;
+  token_version: number;
   at: string;
   /** The session in which the user changed the password, which stays valid. */
   except?: string | undefined;
@@ -50,9 +50,9 @@ export function registered(details: Omit<Account, 'version' | 'changed_at'>, at:
   return { ...details, version: 1, changed_at: at };
 }
 
-/** The epoch. It grows by one each time all sessions of the account end. */
-export function epochOf(document: UserDocument): number {
-  return document.sessions_ended?.epoch ?? 0;
+/** The token version. It grows by one each time all sessions of the account end. */
+export function tokenVersionOf(document: UserDocument): number {
+  return document.sessions_ended?.token_version ?? 0;
 }
 
 /**
@@ -76,7 +76,9 @@ export function changed(account: Account, changes: Changes, at: string, session?
   return {
     ...kept,
     ...(Object.keys(notice).length > 0 ? { notice } : {}),
-    ...(endsSessions ? { sessions_ended: { epoch: epochOf(account) + 1, at, except: session } } : {}),
+    ...(endsSessions
+      ? { sessions_ended: { token_version: tokenVersionOf(account) + 1, at, except: session } }
+      : {}),
     email,
     name,
     password_hash: passwordHash,
@@ -88,12 +90,12 @@ export function changed(account: Account, changes: Changes, at: string, session?
 /** The rest of a deleted account. Its version is higher than that of every earlier event. */
 export function erased(account: Account, at: string): ErasedAccount {
   const { user_id, version } = account;
-  const sessionsEnded = { epoch: epochOf(account) + 1, at };
+  const sessionsEnded = { token_version: tokenVersionOf(account) + 1, at };
   return { user_id, erased: true, sessions_ended: sessionsEnded, version: version + 1, changed_at: at };
 }
 
 /** The public fields of a user. */
-export function publicUser({ user_id, email, name, role }: Account): User {
+export function toPublicUser({ user_id, email, name, role }: Account): User {
   return { user_id, email, name, role };
 }
 
@@ -102,9 +104,9 @@ export function isErased(document: UserDocument): document is ErasedAccount {
 }
 
 /** The event of this version, derived from the document alone. */
-export function messageOf(document: UserDocument) {
+export function toUserEvent(document: UserDocument) {
   const { user_id, version } = document;
   if (isErased(document)) return { type: 'user.deleted' as const, data: { user_id, version } };
   const type = version === 1 ? ('user.registered' as const) : ('user.updated' as const);
-  return { type, data: { user: publicUser(document), version, ...document.notice } };
+  return { type, data: { user: toPublicUser(document), version, ...document.notice } };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { Problem } from '../../shared/problem.ts';
-import { ConflictError } from '../../shared/sidecar-call.ts';
-import { retryOnConflict, type StateStore, type Write } from '../../shared/state.ts';
+import { ProblemError } from '../../shared/http/problem.ts';
+import { ConflictError } from '../../shared/dapr/sidecar-call.ts';
+import { retryOnConflict, type StateStore, type StateOperation } from '../../shared/dapr/state-store.ts';
 import { secondsToWait, waitAfter, type Wait } from '../domain/login-throttle.ts';
 
 /** An attempt to log in. */
@@ -21,22 +21,22 @@ export interface Attempt {
 export interface LoginThrottle {
   /**
    * @returns whether there were failures
-   * @throws Problem 429 while attempts are throttled
+   * @throws ProblemError 429 while attempts are throttled
    */
-  demandOpen: (attempt: Attempt) => Promise<boolean>;
+  assertNotThrottled: (attempt: Attempt) => Promise<boolean>;
   /** @returns seconds until the next attempt */
   countFailure: (attempt: Attempt) => Promise<number>;
-  forget: (attempt: Attempt) => Promise<void>;
+  reset: (attempt: Attempt) => Promise<void>;
   /** Remembers the network of the account's owner. */
-  know: (owner: Pick<Attempt, 'userId' | 'network'>) => Promise<void>;
+  rememberNetwork: (owner: Pick<Attempt, 'userId' | 'network'>) => Promise<void>;
 }
 
 /** How long a failure counts after the last one. */
-const FORGOTTEN_AFTER_SECONDS = 3_600;
-const KNOWN_FOR_SECONDS = 90 * 24 * 3_600;
+const FAILURES_TTL_SECONDS = 3_600;
+const KNOWN_NETWORK_TTL_SECONDS = 90 * 24 * 3_600;
 
 const tooManyAttempts = (seconds: number) =>
-  new Problem(
+  new ProblemError(
     429,
     'too-many-attempts',
     'Too many logins have failed. Try again after the time in Retry-After.',
@@ -55,7 +55,7 @@ interface Failures {
 }
 
 /** All these times use the clock of the store, because the replicas share no other clock. */
-export function loginThrottle({ state, now }: { state: StateStore; now: () => Date }): LoginThrottle {
+export function createLoginThrottle({ state, now }: { state: StateStore; now: () => Date }): LoginThrottle {
   async function keysOf(attempt: Attempt) {
     const isKnown = attempt.network !== undefined && (await state.get(knownKey(attempt))) !== undefined;
     const scope = isKnown ? hashOf(attempt.email, attempt.network) : hashOf(attempt.email);
@@ -69,7 +69,7 @@ export function loginThrottle({ state, now }: { state: StateStore; now: () => Da
   }
 
   return {
-    async demandOpen(attempt) {
+    async assertNotThrottled(attempt) {
       const { failures, wait } = await load(attempt);
       const seconds = secondsToWait(wait?.value, now());
       if (seconds > 0) throw tooManyAttempts(seconds);
@@ -81,13 +81,13 @@ export function loginThrottle({ state, now }: { state: StateStore; now: () => Da
         const { failuresKey, waitKey, failures, wait } = await load(attempt);
         const value: Failures = { count: (failures?.value.count ?? 0) + 1 };
         const seconds = waitAfter(value.count);
-        const writes: Write[] = [
+        const writes: StateOperation[] = [
           {
             op: 'put',
             key: failuresKey,
             value,
             etag: failures?.etag,
-            ttlSeconds: FORGOTTEN_AFTER_SECONDS,
+            ttlSeconds: FAILURES_TTL_SECONDS,
           },
         ];
         const next: Wait = { seconds, since: now().toISOString() };
@@ -98,15 +98,20 @@ export function loginThrottle({ state, now }: { state: StateStore; now: () => Da
         return seconds;
       }),
 
-    forget: (attempt) =>
+    reset: (attempt) =>
       retryOnConflict(async () => {
         const { failuresKey, failures } = await load(attempt);
         if (failures) await state.write({ op: 'delete', key: failuresKey, etag: failures.etag });
       }),
 
-    async know(owner) {
+    async rememberNetwork(owner) {
       if (owner.network === undefined || (await state.get(knownKey(owner)))) return;
-      const mark: Write = { op: 'put', key: knownKey(owner), value: {}, ttlSeconds: KNOWN_FOR_SECONDS };
+      const mark: StateOperation = {
+        op: 'put',
+        key: knownKey(owner),
+        value: {},
+        ttlSeconds: KNOWN_NETWORK_TTL_SECONDS,
+      };
       await state.write(mark).catch((error: unknown) => {
         // A concurrent login from this network was saved first.
         if (!(error instanceof ConflictError)) throw error;

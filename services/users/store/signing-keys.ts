@@ -1,11 +1,11 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
-import type { Logger } from '../../shared/log.ts';
-import { retryOnConflict, type StateStore } from '../../shared/state.ts';
+import type { Logger } from '../../shared/telemetry/logger.ts';
+import { retryOnConflict, type StateStore } from '../../shared/dapr/state-store.ts';
 import { TOKEN_ALGORITHM } from '../contract.ts';
 import {
   isNewKeyDue,
-  KNOWN_FOR,
-  PUBLIC_BEFORE,
+  KEY_CACHE_SECONDS,
+  PUBLISH_LEAD_SECONDS,
   withoutRetired,
   type SigningKey,
 } from '../domain/signing-key.ts';
@@ -15,7 +15,7 @@ export type SigningKeys = () => Promise<readonly SigningKey[]>;
 
 const KEYS = 'signing-keys';
 /** The pause between two attempts to load the keys. Milliseconds. */
-const TRY_AGAIN_AFTER = 1_000;
+const RETRY_DELAY_MS = 1_000;
 
 /**
  * The private keys, which all replicas share. A replica that finds the newest key too old adds the next one, so the
@@ -24,7 +24,7 @@ const TRY_AGAIN_AFTER = 1_000;
  * @param deps.clock monotonic milliseconds
  * @param deps.rotationSeconds how long a key signs
  */
-export function signingKeys(deps: {
+export function createSigningKeys(deps: {
   state: StateStore;
   log: Logger;
   now: () => Date;
@@ -37,7 +37,7 @@ export function signingKeys(deps: {
   let knownUntil = -Infinity;
   let reading: Promise<readonly SigningKey[]> | undefined;
 
-  const turned = () =>
+  const rotateIfDue = () =>
     retryOnConflict(async () => {
       const stored = await state.get<SigningKey[]>(KEYS);
       const before = stored?.value ?? [];
@@ -46,7 +46,7 @@ export function signingKeys(deps: {
       const isDue = isNewKeyDue(kept, time, rotationSeconds);
       if (!isDue && kept.length === before.length) return before;
       const next = isDue
-        ? [...kept, await newKey(kept.length === 0 ? time : later(time, PUBLIC_BEFORE))]
+        ? [...kept, await newKey(kept.length === 0 ? time : later(time, PUBLISH_LEAD_SECONDS))]
         : kept;
       await state.write({ op: 'put', key: KEYS, value: next, etag: stored?.etag });
       if (isDue) log.info({ kid: next.at(-1)?.jwk.kid }, 'signing key created');
@@ -55,12 +55,12 @@ export function signingKeys(deps: {
 
   async function read(): Promise<readonly SigningKey[]> {
     try {
-      known = await turned();
-      knownUntil = clock() + KNOWN_FOR * 1000;
+      known = await rotateIfDue();
+      knownUntil = clock() + KEY_CACHE_SECONDS * 1000;
     } catch (err) {
       if (!known) throw err;
       log.warn({ err }, 'reading signing keys failed; using cached keys');
-      knownUntil = clock() + TRY_AGAIN_AFTER;
+      knownUntil = clock() + RETRY_DELAY_MS;
     }
     return known;
   }

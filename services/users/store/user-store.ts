@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
-import { KEPT_SECONDS, recordKey } from '../../shared/idempotency.ts';
-import { pagedIndex } from '../../shared/paged-index.ts';
-import type { StateStore, Stored, Write } from '../../shared/state.ts';
+import { IDEMPOTENCY_TTL_SECONDS, responseKey } from '../../shared/http/idempotency.ts';
+import { createPagedIndex } from '../../shared/dapr/paged-index.ts';
+import type { StateStore, StateEntry, StateOperation } from '../../shared/dapr/state-store.ts';
 import { isErased, type Account, type UserDocument } from '../domain/user.ts';
 
 export interface UserStore {
   /** Loads an account, including the rest of an erased one. */
-  load: (userId: string) => Promise<Stored<UserDocument> | undefined>;
+  load: (userId: string) => Promise<StateEntry<UserDocument> | undefined>;
   /** The id of the account with this address. */
   ownerOf: (email: string) => Promise<string | undefined>;
   /** The id of the account that this operation has created within the last day. */
-  madeBy: (operation: string) => Promise<string | undefined>;
+  registeredBy: (operation: string) => Promise<string | undefined>;
   /** @throws ConflictError if the address was taken, the operation was done, or another account was added meanwhile */
   add: (account: Account) => Promise<void>;
   /**
@@ -18,7 +18,7 @@ export interface UserStore {
    *
    * @throws ConflictError if the account was changed or the address was taken meanwhile
    */
-  replace: (loaded: Stored<Account>, next: UserDocument) => Promise<void>;
+  replace: (loaded: StateEntry<Account>, next: UserDocument) => Promise<void>;
   /** A page of accounts, newest first. Erased accounts are omitted, so a page may have fewer than `limit`. */
   list: (
     cursor: string | undefined,
@@ -37,32 +37,32 @@ interface Pointer {
   user_id: string;
 }
 
-const claimEmail = (email: string, userId: string): Write => ({
+const claimEmail = (email: string, userId: string): StateOperation => ({
   op: 'put',
   key: emailKey(email),
   value: { user_id: userId } satisfies Pointer,
 });
 
 /** The document by which a second replica, or a retry after a crash, finds the account. It expires with the key. */
-const remember = (operation: string, userId: string): Write => ({
+const remember = (operation: string, userId: string): StateOperation => ({
   op: 'put',
   key: operationKey(operation),
   value: { user_id: userId } satisfies Pointer,
-  ttlSeconds: KEPT_SECONDS,
+  ttlSeconds: IDEMPOTENCY_TTL_SECONDS,
 });
 
 /** The accounts, and one document per address, which makes addresses unique. */
-export function userStore(state: StateStore): UserStore {
-  const index = pagedIndex(state, 'users');
+export function createUserStore(state: StateStore): UserStore {
+  const index = createPagedIndex(state, 'users');
 
-  async function releaseEmail(email: string): Promise<Write[]> {
+  async function releaseEmail(email: string): Promise<StateOperation[]> {
     const found = await state.get<Pointer>(emailKey(email));
     return found ? [{ op: 'delete', key: emailKey(email), etag: found.etag }] : [];
   }
 
   /** The stored reply of the registration contains personal data. */
-  async function forgetAnswer(operation: string): Promise<Write[]> {
-    const key = recordKey(operation);
+  async function forgetAnswer(operation: string): Promise<StateOperation[]> {
+    const key = responseKey(operation);
     const found = await state.get(key);
     return found ? [{ op: 'delete', key, etag: found.etag }] : [];
   }
@@ -72,7 +72,7 @@ export function userStore(state: StateStore): UserStore {
 
     ownerOf: async (email) => (await state.get<Pointer>(emailKey(email)))?.value.user_id,
 
-    madeBy: async (operation) => (await state.get<Pointer>(operationKey(operation)))?.value.user_id,
+    registeredBy: async (operation) => (await state.get<Pointer>(operationKey(operation)))?.value.user_id,
 
     async add(account) {
       await state.write(
@@ -85,7 +85,7 @@ export function userStore(state: StateStore): UserStore {
 
     async replace({ value: { user_id, email: old, operation = user_id }, etag }, next) {
       const email = isErased(next) ? undefined : next.email;
-      const writes: Write[] = [{ op: 'put', key: userKey(next.user_id), value: next, etag }];
+      const writes: StateOperation[] = [{ op: 'put', key: userKey(next.user_id), value: next, etag }];
       if (email !== old) writes.push(...(await releaseEmail(old)));
       // Accounts of earlier versions use the id of the operation.
       if (isErased(next)) writes.push(...(await forgetAnswer(operation)));

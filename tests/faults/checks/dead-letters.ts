@@ -1,4 +1,4 @@
-import { bodyOf, type Client } from '../../../services/gateway/client/client.ts';
+import { unwrap, type Client } from '../../../services/gateway/client/client.ts';
 import { allOf, type Check } from './check.ts';
 
 export const noDeadLetters: Check = {
@@ -13,7 +13,7 @@ export const noDeadLetters: Check = {
 /** Every dead letter there is. When it came, only a clock could say, and that may have been set. */
 export async function deadLetters(admin: Client): Promise<{ id: string; what: string }[]> {
   const letters = await allOf(async (cursor) =>
-    bodyOf(await admin('GET /api/admin/dead-letters', { query: { cursor, limit: 100 } })),
+    unwrap(await admin('GET /api/admin/dead-letters', { query: { cursor, limit: 100 } })),
   );
   return letters.map(({ dead_letter_id: id, type, event_id }) => ({ id, what: `${type} ${event_id}` }));
 }

@@ -1,4 +1,4 @@
-import { bodyOf } from '../../../services/gateway/client/client.ts';
+import { unwrap } from '../../../services/gateway/client/client.ts';
 import { each, type Check, type Scene, type Told } from './check.ts';
 
 export const moneyIsRight: Check = {
@@ -11,7 +11,7 @@ export const moneyIsRight: Check = {
 async function verifyPayment({ people }: Scene, { order }: Told): Promise<string | undefined> {
   const { order_id, status, total, refunded = 0 } = order;
   const answer = await people.admin('GET /api/payments/ledger/:order_id', { params: { order_id } });
-  const books = answer.status === 404 ? { captures: [], captured: 0, refunded: 0 } : bodyOf(answer);
+  const books = answer.status === 404 ? { captures: [], captured: 0, refunded: 0 } : unwrap(answer);
   const kept = books.captured - books.refunded;
   const owed = status === 'DELIVERED' ? total - refunded : 0;
   if (books.captures.length > 1) return `order ${order_id}: ${books.captures.length} captures`;
@@ -19,7 +19,7 @@ async function verifyPayment({ people }: Scene, { order }: Told): Promise<string
     return `order ${order_id} of ${total}: ${books.captured} captured, ${books.refunded} refunded`;
   if (kept !== owed) return `order ${order_id} of ${total} is ${status}: ${kept} kept`;
 
-  const { items } = bodyOf(await people.admin('GET /api/payments', { query: { order_id } }));
+  const { items } = unwrap(await people.admin('GET /api/payments', { query: { order_id } }));
   const [payment] = items;
   const shown = payment ? (payment.status === 'CAPTURED' ? payment.amount : 0) : 0;
   if (items.length > 1 || shown !== owed || (payment && payment.refunded !== books.refunded))

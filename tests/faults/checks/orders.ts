@@ -1,4 +1,4 @@
-import { bodyOf } from '../../../services/gateway/client/client.ts';
+import { unwrap } from '../../../services/gateway/client/client.ts';
 import { FINAL_STATUSES, type OrderEventType } from '../../../services/orders/contract.ts';
 import { replay, type OrderEvent } from '../../../services/orders/domain/order.ts';
 import { statusAfter, TRANSITIONS } from '../../../services/orders/domain/state-machine.ts';
@@ -33,7 +33,7 @@ async function verifyOrder(
   if (!orders.has(id)) {
     const answer = await people.admin('GET /api/orders/:id/events', { params: { id } });
     if (answer.status === 404) return `order ${id} was accepted and is not there`;
-    const { items } = bodyOf(answer);
+    const { items } = unwrap(answer);
     const order = replay(id, items as OrderEvent[]);
     const events = items.map(({ type }) => type);
     if (!FINAL_STATUSES.has(order.status)) return `order ${id} is still ${order.status}`;

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { bodyOf } from '../../../services/gateway/client/client.ts';
+import { unwrap } from '../../../services/gateway/client/client.ts';
 import type { Order } from '../../../services/orders/contract.ts';
 import { tally } from '../tally.ts';
 import { allOf, each, type Check, type Outcome, type Scene } from './check.ts';
@@ -12,7 +12,7 @@ export const readModelIsTrue: Check = {
     const { people, orders } = scene;
     const mine = new Set(people.customers.map(({ userId }) => userId));
     const all = await allOf((cursor) =>
-      people.admin('GET /api/orders', { query: { cursor, limit: 100 } }).then(bodyOf),
+      people.admin('GET /api/orders', { query: { cursor, limit: 100 } }).then(unwrap),
     );
     const lists = [
       compare(
@@ -25,7 +25,7 @@ export const readModelIsTrue: Check = {
           compare(
             `the orders of ${userId}`,
             ordersOf(scene, userId),
-            await allOf((cursor) => call('GET /api/orders', { query: { cursor, limit: 100 } }).then(bodyOf)),
+            await allOf((cursor) => call('GET /api/orders', { query: { cursor, limit: 100 } }).then(unwrap)),
           ),
         ),
       )),
@@ -66,7 +66,7 @@ const KEPT = new Set(['PAID', 'SHIPPED', 'DELIVERED']);
 
 async function verifyTotals(scene: Scene, customer_id: string): Promise<string | undefined> {
   const expected = ordersOf(scene, customer_id);
-  const totals = bodyOf(
+  const totals = unwrap(
     await scene.people.admin('GET /api/customers/:customer_id/totals', { params: { customer_id } }),
   );
   const by_status = tally(expected.map(({ status }) => status));

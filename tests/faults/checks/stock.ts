@@ -1,4 +1,4 @@
-import { bodyOf } from '../../../services/gateway/client/client.ts';
+import { unwrap } from '../../../services/gateway/client/client.ts';
 import { onHandAtFirst } from '../shelf.ts';
 import { allOf, type Check } from './check.ts';
 
@@ -9,7 +9,7 @@ export const stockAddsUp: Check = {
   async verify({ people, journal, shelf, orders }) {
     const atFirst = onHandAtFirst(shelf);
     const products = await allOf(async (cursor) =>
-      bodyOf(await people.admin('GET /api/inventory', { query: { cursor, limit: 100 } })),
+      unwrap(await people.admin('GET /api/inventory', { query: { cursor, limit: 100 } })),
     );
     const sold = new Map<string, number>();
     for (const { order } of orders.values())

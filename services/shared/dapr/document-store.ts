@@ -1,0 +1,27 @@
+import type { StateStore, StateEntry } from './state-store.ts';
+
+/** Documents of one kind, each with a key of its own. */
+export interface DocumentStore<Document> {
+  load: (id: string) => Promise<StateEntry<Document> | undefined>;
+  /**
+   * Saves a new document, or the next version of the one that was loaded.
+   *
+   * @param before the loaded document; undefined if the document must not exist
+   * @throws ConflictError if the stored document is not `before`
+   */
+  save: (document: Document, before: StateEntry<Document> | undefined) => Promise<void>;
+}
+
+/** @param kind the first part of each key, which is `<kind>:<id>` */
+export function createDocumentStore<Document>(
+  state: StateStore,
+  kind: string,
+  idOf: (document: Document) => string,
+): DocumentStore<Document> {
+  const keyOf = (id: string) => `${kind}:${id}`;
+  return {
+    load: (id) => state.get<Document>(keyOf(id)),
+    save: (document, before) =>
+      state.write({ op: 'put', key: keyOf(idOf(document)), value: document, etag: before?.etag }),
+  };
+}

@@ -1,0 +1,57 @@
+import type { Express } from 'express';
+import type { z } from 'zod';
+import { loadConfig, sidecarOptions, type BaseConfig } from './config.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { closeServer, listen } from '../http/listen.ts';
+import { orExit, stopGracefully } from './shutdown.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
+import type { ServiceDeps } from './service-app.ts';
+import { createSidecar } from '../dapr/sidecar.ts';
+import { startTracing } from '../telemetry/tracing.ts';
+
+/** A process that is about to be a service. */
+export interface ServiceProcess<Config> {
+  config: Config;
+  deps: ServiceDeps;
+  /** Stops gracefully on SIGTERM and SIGINT: `servers` close at once, then `cleanups` run in their order, then sidecar and tracing end. */
+  onStop: (servers: readonly (() => Promise<unknown>)[], ...cleanups: (() => Promise<unknown>)[]) => void;
+}
+
+/**
+ * Reads the environment, and prepares what every service needs. A wrong environment ends the process with 1 and names each
+ * variable.
+ *
+ * @param service the name in logs and spans
+ */
+export async function prepareService<Config extends BaseConfig>(
+  process: NodeJS.Process,
+  service: string,
+  schema: z.ZodType<Config>,
+): Promise<ServiceProcess<Config>> {
+  const config = await orExit(process, () => loadConfig(schema, process.env));
+  const log = createLogger(service, config.LOG_LEVEL);
+  const stopTracing = startTracing(service, config);
+  const sidecar = createSidecar(sidecarOptions(config));
+  return {
+    config,
+    deps: { log, sidecar, metrics: createMetrics(), appApiToken: config.APP_API_TOKEN },
+    onStop: (servers, ...cleanups) =>
+      stopGracefully(process, servers, log, stopTracing, ...cleanups, () => sidecar.close()),
+  };
+}
+
+/**
+ * Runs a service that has one port: prepares it, builds its app, and listens until SIGTERM or SIGINT.
+ */
+export async function runService<Config extends BaseConfig>(
+  process: NodeJS.Process,
+  service: string,
+  schema: z.ZodType<Config>,
+  build: (deps: ServiceDeps, config: Config) => Express | Promise<Express>,
+): Promise<void> {
+  const { config, deps, onStop } = await prepareService(process, service, schema);
+  const app = await build(deps, config);
+  const server = await listen(app, config.APP_PORT, config.APP_HOST);
+  deps.log.info({ port: config.APP_PORT }, 'listening');
+  onStop([() => closeServer(server)]);
+}

@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  createConcurrencyLimiter,
+  type ConcurrencyLimiter,
+} from '../../services/gateway/limits/concurrency-limiter.ts';
+import { OverloadedError } from '../../services/shared/http/problem.ts';
+
+const YOUNG = 64;
+const ALL = 100;
+
+let limiter: ConcurrencyLimiter;
+beforeEach(() => {
+  vi.useFakeTimers();
+  limiter = createConcurrencyLimiter(1_000);
+});
+afterEach(() => vi.useRealTimers());
+
+/** Begins so many that do not end; the first that is refused throws. */
+function begin(count: number): void {
+  for (let begun = 0; begun < count; begun++) {
+    limiter.assertCapacity();
+    void limiter.run(() => new Promise(() => {}));
+  }
+}
+
+describe('requests under way', () => {
+  it('When sixty-four are young, then there is no room until one has ended', async () => {
+    begin(YOUNG - 1);
+    let end = () => {};
+    const last = limiter.run(() => new Promise<void>((resolve) => (end = resolve)));
+    expect(limiter.assertCapacity).toThrow(OverloadedError);
+    await expect(limiter.run(() => Promise.resolve())).rejects.toThrow(OverloadedError);
+    end();
+    await last;
+    expect(limiter.assertCapacity).not.toThrow();
+  });
+
+  it('When they have waited for a second, then there is room for others', () => {
+    begin(YOUNG);
+    vi.advanceTimersByTime(999);
+    expect(limiter.assertCapacity).toThrow(OverloadedError);
+    vi.advanceTimersByTime(1);
+    expect(limiter.assertCapacity).not.toThrow();
+  });
+
+  it('When there are a hundred, then there is none, however old they are', () => {
+    for (const count of [YOUNG, ALL - YOUNG]) {
+      begin(count);
+      vi.advanceTimersByTime(1_000);
+    }
+    expect(limiter.assertCapacity).toThrow(OverloadedError);
+  });
+
+  it('When one that has become old ends, then it is not counted twice', async () => {
+    let end = () => {};
+    const old = limiter.run(() => new Promise<void>((resolve) => (end = resolve)));
+    vi.advanceTimersByTime(1_000);
+    begin(YOUNG);
+    end();
+    await old;
+    expect(limiter.assertCapacity).toThrow(OverloadedError);
+  });
+
+  it('When one fails, then its room is free again', async () => {
+    begin(YOUNG - 1);
+    await expect(limiter.run(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(limiter.assertCapacity).not.toThrow();
+  });
+});
