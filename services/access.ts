@@ -1,4 +1,5 @@
-import { DESCRIPTIONS, routes, SERVICES } from './gateway/routes.ts';
+import { routes } from './gateway/routes.ts';
+import { SERVICES } from './services.ts';
 import { parseRouteKey, type Method, type ServiceDescription } from './shared/api-docs/route-table.ts';
 import type { EventComponent } from './shared/schemas/published-events.ts';
 
@@ -36,7 +37,7 @@ export type SidecarApi = 'invoke' | 'publish' | ServiceDescription['uses'][numbe
 /** Where the sidecar of a subscriber publishes what the subscriber could not process. */
 export const DEAD_LETTERS: Topic = { component: 'pubsub', name: 'dead-letters' };
 
-export const ACCESS: readonly Access[] = DESCRIPTIONS.map(accessOf);
+export const ACCESS: readonly Access[] = SERVICES.map(accessOf);
 
 function accessOf(description: ServiceDescription): Access {
   const { name: app, subscribes, uses, keepsDeadLetters } = description;
@@ -68,8 +69,12 @@ function callsOf({ name, calls }: ServiceDescription): Call[] {
   const forwarded = routes
     .filter(({ service }) => service !== name)
     .map(({ service, method, path }): Call => ({ service, method, path }));
-  const asked = SERVICES.map((service): Call => ({ service, method: 'GET', path: '/readyz' }));
-  return [...own, ...forwarded, ...asked];
+  const probed = SERVICES.filter((one) => one.name !== name).map(({ name: service }): Call => ({
+    service,
+    method: 'GET',
+    path: '/readyz',
+  }));
+  return [...own, ...forwarded, ...probed];
 }
 
 function ownTopics({ events }: ServiceDescription): Topic[] {
@@ -78,5 +83,5 @@ function ownTopics({ events }: ServiceDescription): Topic[] {
 
 /** What history may publish again. A broadcast has no dead letters. */
 function brokerTopics(): Topic[] {
-  return DESCRIPTIONS.flatMap(ownTopics).filter(({ component }) => component === DEAD_LETTERS.component);
+  return SERVICES.flatMap(ownTopics).filter(({ component }) => component === DEAD_LETTERS.component);
 }

@@ -9,6 +9,7 @@ import {
 } from '../shared/api-docs/route-table.ts';
 import { id } from '../shared/schemas/types.ts';
 import { shipmentEvents, shipmentStoppedSchema, stopShipmentBody } from './contract.ts';
+import { config } from './config.ts';
 
 /** The fulfilment service's routes: none of them is public. */
 export const fulfilmentApi = {
@@ -48,7 +49,7 @@ const events = describeEvents(shipmentEvents, {
   },
 });
 
-export const fulfilment: ServiceDescription = {
+export const fulfilment = {
   name: 'fulfilment',
   summary: 'Shipments',
   api: fulfilmentApi,
@@ -56,5 +57,9 @@ export const fulfilment: ServiceDescription = {
   calls: {},
   subscribes: [subscribedTo(orderEvents, 'order.paid', 'order.shipped')],
   uses: ['state', 'jobs'],
+  config,
+  state: {
+    'shipment:{order_id}': 'The shipment of an order.',
+  },
   schemas: {},
-};
+} satisfies ServiceDescription;

@@ -6,8 +6,6 @@ const MAX_DELAY_MS = 2_592_000_000;
 const delayMs = integer({ min: 0, max: MAX_DELAY_MS, example: 2_000 }).default(2_000);
 
 export const config = baseConfig.extend({
-  /** A parcel is dispatched after this time. */
-  DISPATCH_AFTER_MS: delayMs,
-  /** A dispatched parcel is delivered after this time. */
-  DELIVER_AFTER_MS: delayMs,
+  DISPATCH_AFTER_MS: delayMs.describe('A parcel is dispatched after this time.'),
+  DELIVER_AFTER_MS: delayMs.describe('A dispatched parcel is delivered after this time.'),
 });

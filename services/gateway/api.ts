@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { orderBroadcasts, orderSchema } from '../orders/contract.ts';
 import { subscribedTo, type ServiceApi, type ServiceDescription } from '../shared/api-docs/route-table.ts';
 import { id } from '../shared/schemas/types.ts';
+import { config } from './config.ts';
 
 const readiness = z.enum(['ok', 'unavailable']);
 
@@ -85,7 +86,7 @@ The API of a shop: orders, stock, payments and accounts.
 - **Events.** [/asyncapi.json](/asyncapi.json) describes the events.
 `.trim();
 
-export const gateway: ServiceDescription = {
+export const gateway = {
   name: 'gateway',
   summary: 'Gateway',
   api: gatewayApi,
@@ -96,5 +97,7 @@ export const gateway: ServiceDescription = {
   },
   subscribes: [subscribedTo(orderBroadcasts, 'orders.changed')],
   uses: [],
+  config,
+  state: {},
   schemas: { Health: healthSchema, Order: orderSchema },
-};
+} satisfies ServiceDescription;

@@ -14,7 +14,8 @@ import { createOrderUpdates, type OrderUpdates } from './order-updates/feed.ts';
 import { createUpdateSubscription } from './order-updates/subscription.ts';
 import type { Limits } from './limits/rate-limiter.ts';
 import { createOrderStream } from './order-updates/sse.ts';
-import { DESCRIPTIONS, routes } from './routes.ts';
+import { routes } from './routes.ts';
+import { SERVICES } from '../services.ts';
 
 export interface GatewayDeps extends ServiceDeps {
   now: () => Date;
@@ -50,7 +51,7 @@ export function createApp(
         sidecar,
         accessControl,
         localHandlers: {
-          ...documents(DESCRIPTIONS),
+          ...documents(SERVICES),
           'GET /health': health(sidecar),
           'GET /api/orders/:id/stream': createOrderStream({ accessControl, updates, stopping }),
         },

@@ -39,26 +39,32 @@ function isDecodable(text: string): boolean {
 
 export const config = baseConfig
   .extend({
-    GRPC_PORT: port(50051).default(50051),
-    /** The port of /readyz and /metrics, which are not on the public port. */
-    OPERATOR_PORT: port(8079).default(8079),
-    OPERATOR_HOST: host('127.0.0.1').default('127.0.0.1'),
-    /** Requests per minute and caller: without a token, with a token, and to register or log in. */
-    RATE_LIMIT_DEFAULT: aMinute(100),
-    RATE_LIMIT_API: aMinute(1_000),
-    RATE_LIMIT_AUTH: aMinute(10),
-    /** The Redis in which replicas count together. Without it, each replica counts alone. */
+    GRPC_PORT: port(50051).default(50051).describe('The port of gRPC.'),
+    OPERATOR_PORT: port(8079)
+      .default(8079)
+      .describe('The port of /readyz and /metrics, which are not on the public port.'),
+    OPERATOR_HOST: host('127.0.0.1').default('127.0.0.1').describe('The address of the operator port.'),
+    RATE_LIMIT_DEFAULT: aMinute(100).describe('Requests without a token, per minute and address.'),
+    RATE_LIMIT_API: aMinute(1_000).describe('Requests with a token, per minute and user.'),
+    RATE_LIMIT_AUTH: aMinute(10).describe('Registrations and logins, per minute and address.'),
     RATE_LIMIT_REDIS_URL: url({
       example: 'redis://localhost:6379',
       schemes: ['redis', 'rediss'],
       problem: redisProblem,
-    }).optional(),
-    /** It must exceed the idle timeout of a load balancer in front, which may be 600 s or more. */
-    KEEP_ALIVE_TIMEOUT_SECONDS: integer({ min: 1, max: 86_400, example: 620 }).default(75),
-    /** Origins of web pages that may call the API, separated by commas. */
-    CORS_ORIGINS: list('https://shop.example,http://localhost:3000', origin).default([]),
-    /** Proxies whose X-Forwarded-For is trusted: addresses, networks (10.0.0.0/8) or `loopback`, separated by commas. */
-    TRUSTED_PROXIES: list('loopback,10.0.0.0/8', proxy).default([]),
+    })
+      .optional()
+      .describe('The Redis in which replicas count together. Without it, each replica counts alone.'),
+    KEEP_ALIVE_TIMEOUT_SECONDS: integer({ min: 1, max: 86_400, example: 620 })
+      .default(75)
+      .describe('It must exceed the idle timeout of a load balancer in front, which may be 600 s or more.'),
+    CORS_ORIGINS: list('https://shop.example,http://localhost:3000', origin)
+      .default([])
+      .describe('Origins of web pages that may call the API, separated by commas.'),
+    TRUSTED_PROXIES: list('loopback,10.0.0.0/8', proxy)
+      .default([])
+      .describe(
+        'Proxies whose X-Forwarded-For is trusted: addresses, networks (10.0.0.0/8) or `loopback`, separated by commas.',
+      ),
   })
   .transform((env) => ({
     ...env,

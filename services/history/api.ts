@@ -20,6 +20,7 @@ import {
   type DeadLetter,
   type Rebuild,
 } from './contract.ts';
+import { config } from './config.ts';
 
 const params = z.object({ id: deadLetterId });
 const deadLetter: DeadLetter = {
@@ -106,7 +107,7 @@ export const historyApi = {
   },
 } satisfies ServiceApi;
 
-export const history: ServiceDescription = {
+export const history = {
   name: 'history',
   summary: 'Order lists, totals and dead letters',
   api: historyApi,
@@ -115,6 +116,21 @@ export const history: ServiceDescription = {
   subscribes: [subscribedTo(orderEvents, ...orderEvents.types), subscribedTo(userEvents, 'user.deleted')],
   uses: ['state', 'jobs'],
   keepsDeadLetters: true,
+  config,
+  state: {
+    'order:{order_id}': 'An order of the read model.',
+    'open:{bucket}': 'The ids of open orders, by the last two digits of the id.',
+    'totals:{customer_id}': 'The totals of a customer.',
+    'index:customer:{customer_id}': "The number of a customer's orders.",
+    'index:customer:{customer_id}:{page}': 'The ids of a hundred orders of a customer.',
+    'index:all': 'The number of all orders.',
+    'index:all:{page}': 'The ids of a hundred orders.',
+    'dead-letter:{dead_letter_id}': 'A dead letter.',
+    'index:dead-letters': 'The number of dead letters.',
+    'index:dead-letters:{page}': 'The ids of a hundred dead letters.',
+    rebuild: 'The progress of the last rebuild.',
+    'erasure:{customer_id}': 'The progress of an erasure.',
+  },
   schemas: {
     Order: orderSchema,
     OrderList: orderListSchema,
@@ -123,4 +139,4 @@ export const history: ServiceDescription = {
     DeadLetterList: deadLetterListSchema,
     Rebuild: rebuildSchema,
   },
-};
+} satisfies ServiceDescription;

@@ -19,6 +19,7 @@ import {
   restockBody,
   type Product,
 } from './contract.ts';
+import { config } from './config.ts';
 
 const params = z.object({ product_id: productId });
 const product: Product = {
@@ -93,7 +94,7 @@ const events = describeEvents(inventoryEvents, {
   },
 });
 
-export const inventory: ServiceDescription = {
+export const inventory = {
   name: 'inventory',
   summary: 'Products, prices and stock',
   api: inventoryApi,
@@ -110,5 +111,14 @@ export const inventory: ServiceDescription = {
     ),
   ],
   uses: ['state'],
+  config,
+  state: {
+    'product:{product_id}': 'A product with its price and stock.',
+    'reservation:{order_id}': 'The reservation of an order.',
+    'restock:{operation}': 'A restock with an Idempotency-Key.',
+    'index:products': 'The number of products.',
+    'index:products:{page}': 'The ids of a hundred products.',
+  },
+  timeout: 'short',
   schemas: { Product: productSchema, ProductList: productListSchema },
-};
+} satisfies ServiceDescription;

@@ -6,9 +6,10 @@ import { setting } from '../shared/runtime/settings.ts';
 const isFile = (path: string) => existsSync(path) && statSync(path).isFile();
 
 export const config = baseConfig.extend({
-  /** The path of a catalogue to use instead of `catalogue.json`. */
   SEED_FILE: setting(
     'services/inventory/catalogue.json',
     z.string().refine(isFile, 'must be the path of a file that exists'),
-  ).optional(),
+  )
+    .optional()
+    .describe('The path of a catalogue to use instead of `catalogue.json`.'),
 });

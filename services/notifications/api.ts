@@ -1,9 +1,10 @@
 import { CUSTOMER_EVENT_TYPES, orderEvents } from '../orders/contract.ts';
 import { subscribedTo, type ServiceDescription } from '../shared/api-docs/route-table.ts';
 import { userEvents } from '../users/contract.ts';
+import { config } from './config.ts';
 
 /** The description of `notifications`, which only receives events. */
-export const notifications: ServiceDescription = {
+export const notifications = {
   name: 'notifications',
   summary: 'E-mails to customers',
   api: {},
@@ -14,5 +15,10 @@ export const notifications: ServiceDescription = {
     subscribedTo(userEvents, ...userEvents.types),
   ],
   uses: ['state', 'bindings'],
+  config,
+  state: {
+    'recipient:{user_id}': 'The name and address of a user, or that the user is deleted.',
+    'mail:{subject}:{kind}': 'That an e-mail was sent.',
+  },
   schemas: {},
-};
+} satisfies ServiceDescription;

@@ -11,6 +11,7 @@ const bindingName = z
   );
 
 export const config = baseConfig.extend({
-  /** The names of the e-mail components (components/email.yaml). Each sends one e-mail at a time. */
-  EMAIL_BINDINGS: list(BINDINGS.join(','), bindingName).default(BINDINGS),
+  EMAIL_BINDINGS: list(BINDINGS.join(','), bindingName)
+    .default(BINDINGS)
+    .describe('The names of the e-mail components (components/email.yaml). Each sends one e-mail at a time.'),
 });

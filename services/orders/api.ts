@@ -29,6 +29,7 @@ import {
   type Order,
   type OrderStatus,
 } from './contract.ts';
+import { config } from './config.ts';
 
 const params = z.object({ id });
 const created_at = '2026-01-05T09:30:00.000Z';
@@ -222,7 +223,7 @@ const broadcasts = describeEvents(orderBroadcasts, {
   },
 });
 
-export const orders: ServiceDescription = {
+export const orders = {
   name: 'orders',
   summary: 'Orders and their lifecycle',
   api: ordersApi,
@@ -238,5 +239,11 @@ export const orders: ServiceDescription = {
     subscribedTo(shipmentEvents, ...shipmentEvents.types),
   ],
   uses: ['state', 'jobs'],
+  config,
+  state: {
+    'order:{order_id}': 'The events of an order.',
+    'index:finished': 'The number of finished orders.',
+    'index:finished:{page}': 'The ids of a hundred finished orders.',
+  },
   schemas: { Order: orderSchema, OrderList: orderListSchema, OrderAccepted: orderAcceptedSchema },
-};
+} satisfies ServiceDescription;

@@ -4,15 +4,17 @@ import { MAX_CHECK_DELAY_MS } from './domain/check-delay.ts';
 
 export const config = baseConfig
   .extend({
-    /**
-     * The first check of an order's watchdog comes after this time, and later ones at longer intervals. It is longer than the
-     * broker takes to redeliver, and at most MAX_CHECK_DELAY_MS (domain/check-delay.ts).
-     */
-    ORDER_RECHECK_MS: integer({ min: 100, max: MAX_CHECK_DELAY_MS, example: 20_000 }).default(20_000),
-    /** An order that is not paid after this time expires. */
-    ORDER_EXPIRE_MS: integer({ min: 100, max: 2_592_000_000, example: 900_000 }).default(900_000),
-    /** New orders are shed while they would wait longer than this until their payment is decided. */
-    ORDER_MAX_LAG_MS: integer({ min: 100, max: 3_600_000, example: 5_000 }).default(5_000),
+    ORDER_RECHECK_MS: integer({ min: 100, max: MAX_CHECK_DELAY_MS, example: 20_000 })
+      .default(20_000)
+      .describe(
+        "The first check of an order's watchdog comes after this time, and later ones at longer intervals. It is longer than the broker takes to redeliver.",
+      ),
+    ORDER_EXPIRE_MS: integer({ min: 100, max: 2_592_000_000, example: 900_000 })
+      .default(900_000)
+      .describe('An order that is not paid after this time expires.'),
+    ORDER_MAX_LAG_MS: integer({ min: 100, max: 3_600_000, example: 5_000 })
+      .default(5_000)
+      .describe('New orders are shed while they would wait longer than this until their payment is decided.'),
   })
   // The watchdog expires an order, and its first check comes after ORDER_RECHECK_MS.
   .refine(({ ORDER_RECHECK_MS: intervalMs, ORDER_EXPIRE_MS: deadlineMs }) => !(intervalMs > deadlineMs), {

@@ -16,6 +16,7 @@ import {
   paymentSchema,
   type Payment,
 } from './contract.ts';
+import { config } from './config.ts';
 
 const params = z.object({ order_id: id });
 const payment: Payment = {
@@ -83,7 +84,7 @@ const events = describeEvents(paymentEvents, {
   },
 });
 
-export const payments: ServiceDescription = {
+export const payments = {
   name: 'payments',
   summary: 'Payments and refunds',
   api: paymentsApi,
@@ -91,5 +92,10 @@ export const payments: ServiceDescription = {
   calls: { orders: ['GET /orders', 'GET /orders/:id/payment-method'] },
   subscribes: [subscribedTo(orderEvents, 'payment.requested', 'order.cancelled', 'order.expired')],
   uses: ['state', 'jobs'],
+  config,
+  state: {
+    'payment:{order_id}': 'The payment of an order.',
+    'ledger:{order_id}': 'The captures and refunds of the simulated provider.',
+  },
   schemas: { Payment: paymentSchema, PaymentList: paymentListSchema, Ledger: ledgerSchema },
-};
+} satisfies ServiceDescription;

@@ -21,6 +21,7 @@ import {
   userSchema,
   type User,
 } from './contract.ts';
+import { config } from './config.ts';
 
 const params = z.object({ id });
 const EMAIL_TAKEN = { status: 409, description: 'An account with this e-mail address already exists.' };
@@ -163,7 +164,7 @@ const events = describeEvents(userEvents, {
   },
 });
 
-export const users: ServiceDescription = {
+export const users = {
   name: 'users',
   summary: 'Accounts and sessions',
   api: usersApi,
@@ -171,5 +172,20 @@ export const users: ServiceDescription = {
   calls: {},
   subscribes: [],
   uses: ['state', 'jobs'],
+  config,
+  state: {
+    'user:{user_id}': 'An account, or the rest of an erased one.',
+    'email:{sha256 of the address}': 'The id of the account with this address.',
+    'registration:{operation}': 'The id of the account that a registration with an Idempotency-Key created.',
+    'index:users': 'The number of accounts.',
+    'index:users:{page}': 'The ids of a hundred accounts.',
+    'session:{session_id}': 'A session with the key of its refresh tokens.',
+    'revoked-sessions': 'The ended sessions whose access tokens may still be valid.',
+    'token-era': 'The era of new access tokens.',
+    'signing-keys': 'The private keys of access tokens, newest last.',
+    'logins:{sha256 of address and network}': 'The number of failed logins.',
+    'login-wait:{sha256 of address and network}': 'The time until the next login is allowed.',
+    'known-network:{sha256 of user and network}': 'A network from which the owner has logged in.',
+  },
   schemas: { User: userSchema, UserList: userListSchema, Tokens: tokenSchema },
-};
+} satisfies ServiceDescription;

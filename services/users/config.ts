@@ -5,8 +5,12 @@ import { registerBody } from './contract.ts';
 
 /** The first administrator, who is created at start if the address has no account. Both variables or none. */
 export const adminConfig = {
-  ADMIN_EMAIL: setting('admin@shop.example', registerBody.shape.email).optional(),
-  ADMIN_PASSWORD: setting('a-long-password-of-your-own', registerBody.shape.password).optional(),
+  ADMIN_EMAIL: setting('admin@shop.example', registerBody.shape.email)
+    .optional()
+    .describe('The address of the first administrator.'),
+  ADMIN_PASSWORD: setting('a-long-password-of-your-own', registerBody.shape.password)
+    .optional()
+    .describe('The password of the first administrator.'),
 };
 
 interface AdminConfig {
@@ -28,12 +32,17 @@ export const bothOrNone = [
 
 export const config = baseConfig
   .extend({
-    /** The lifetime of an access token. */
-    TOKEN_TTL_SECONDS: integer({ min: 60, max: 86_400, example: 3_600 }).default(3_600),
-    /** The lifetime of a session without a refresh. Ninety days after the login, every session ends. */
-    REFRESH_TTL_SECONDS: integer({ min: 60, max: 7_776_000, example: 2_592_000 }).default(2_592_000),
-    /** How long a key signs before the next key. */
-    KEY_ROTATION_SECONDS: integer({ min: 600, max: 31_536_000, example: 2_592_000 }).default(2_592_000),
+    TOKEN_TTL_SECONDS: integer({ min: 60, max: 86_400, example: 3_600 })
+      .default(3_600)
+      .describe('The lifetime of an access token.'),
+    REFRESH_TTL_SECONDS: integer({ min: 60, max: 7_776_000, example: 2_592_000 })
+      .default(2_592_000)
+      .describe(
+        'The lifetime of a session without a refresh. Ninety days after the login, every session ends.',
+      ),
+    KEY_ROTATION_SECONDS: integer({ min: 600, max: 31_536_000, example: 2_592_000 })
+      .default(2_592_000)
+      .describe('How long a key signs before the next key.'),
     ...adminConfig,
   })
   // Expired sessions are not listed as ended, so gateways would accept their access tokens.

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readComponents } from '../../deploy/local/component-files.ts';
 import { ACCESS, DEAD_LETTERS, type Access } from '../../services/access.ts';
-import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
+import { SERVICES } from '../../services/services.ts';
 import { redrivable } from '../../services/history/domain/dead-letter.ts';
 import { APPS, routesServedBy } from '../support/apps.ts';
 import { buildEvent } from '../support/events.ts';
@@ -34,7 +34,7 @@ describe('the table', () => {
     const unknown = ACCESS.flatMap(({ app, calls }) =>
       calls
         .filter(({ service, ...call }) => {
-          const api = DESCRIPTIONS.find(({ name }) => name === service)?.api ?? {};
+          const api = SERVICES.find(({ name }) => name === service)?.api ?? {};
           return ![...Object.keys(api), 'GET /readyz'].includes(addressOf(call));
         })
         .map((call) => `${app} -> ${call.service} ${addressOf(call)}`),
@@ -46,7 +46,7 @@ describe('the table', () => {
     const called = new Set(
       ACCESS.flatMap(({ calls }) => calls.map((one) => `${one.service} ${addressOf(one)}`)),
     );
-    const internal = DESCRIPTIONS.flatMap(({ name, api }) =>
+    const internal = SERVICES.flatMap(({ name, api }) =>
       Object.entries(api)
         .filter(([, { access }]) => access === 'internal')
         .map(([address]) => `${name} ${address}`),
@@ -55,13 +55,13 @@ describe('the table', () => {
   });
 
   it('When a service describes its events, then it is their source', () => {
-    for (const { name, events } of DESCRIPTIONS)
+    for (const { name, events } of SERVICES)
       expect(events.map(({ published }) => published.source)).toEqual(events.map(() => name));
   });
 
   it('When a service subscribes to an event, then another one publishes it', () => {
-    const published = new Set(DESCRIPTIONS.flatMap(({ events }) => events.map((one) => one.published)));
-    const foreign = DESCRIPTIONS.flatMap(({ name, subscribes }) =>
+    const published = new Set(SERVICES.flatMap(({ events }) => events.map((one) => one.published)));
+    const foreign = SERVICES.flatMap(({ name, subscribes }) =>
       subscribes.filter((one) => !published.has(one.published) || one.published.source === name),
     );
     expect(foreign).toEqual([]);
@@ -93,7 +93,7 @@ describe('the table', () => {
 
 describe.each(NAMES)('the code of %s', (name) => {
   const access = accessOf(name);
-  const description = DESCRIPTIONS.find((one) => one.name === name)!;
+  const description = SERVICES.find((one) => one.name === name)!;
   const sources = filesOf(name).map((file) => readFileSync(file, 'utf8'));
   const text = sources.join('\n');
   let served: string[];
@@ -106,7 +106,7 @@ describe.each(NAMES)('the code of %s', (name) => {
     const routes = served.filter(
       (address) => !BY_EVERY_SERVICE.has(address) && !/^POST \/(events|job)\/|^GET \/docs/.test(address),
     );
-    const described = DESCRIPTIONS.flatMap(({ name: service, api }) =>
+    const described = SERVICES.flatMap(({ name: service, api }) =>
       Object.entries(api)
         // The gateway has the public ones of all.
         .filter(([, { access: who }]) => service === name || (name === 'gateway' && who !== 'internal'))

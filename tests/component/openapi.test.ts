@@ -3,21 +3,22 @@ import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
+import { SERVICES } from '../../services/services.ts';
+import { environmentOf } from '../../services/shared/api-docs/environment.ts';
 import { asyncApi } from '../../services/shared/api-docs/asyncapi.ts';
 import type { Json } from '../../services/shared/api-docs/openapi-problems.ts';
 import { openApi } from '../../services/shared/api-docs/openapi.ts';
 import { APPS } from '../support/apps.ts';
 import { startService } from '../support/service-under-test.ts';
 
-const BEHIND_THE_GATEWAY = DESCRIPTIONS.filter(({ name }) => name !== 'gateway');
+const BEHIND_THE_GATEWAY = SERVICES.filter(({ name }) => name !== 'gateway');
 type Case = [what: string, document: Json];
 const OPENAPI: Case[] = [
-  ['the gateway', openApi(DESCRIPTIONS, 'world')],
-  ...BEHIND_THE_GATEWAY.map((one): Case => [one.name, openApi([one], 'sidecar')]),
+  ['the gateway', openApi(SERVICES, 'public')],
+  ...BEHIND_THE_GATEWAY.map((one): Case => [one.name, openApi([one], 'internal')]),
 ];
 const ASYNCAPI: Case[] = [
-  ['the gateway', asyncApi(DESCRIPTIONS)],
+  ['the gateway', asyncApi(SERVICES)],
   ...BEHIND_THE_GATEWAY.map((one): Case => [one.name, asyncApi([one])]),
 ];
 
@@ -36,7 +37,7 @@ const RULES: RawUniversalConfig = {
 
 describe('GET /openapi.json and GET /asyncapi.json', () => {
   it('When the services are counted, then none is forgotten here', () => {
-    expect(Object.keys(APPS).toSorted()).toEqual(DESCRIPTIONS.map(({ name }) => name).toSorted());
+    expect(Object.keys(APPS).toSorted()).toEqual(SERVICES.map(({ name }) => name).toSorted());
   });
 
   it.each(BEHIND_THE_GATEWAY.map((one) => [one.name, one] as const))(
@@ -48,7 +49,7 @@ describe('GET /openapi.json and GET /asyncapi.json', () => {
         await service.door.get('/openapi.json'),
         await service.door.get('/asyncapi.json'),
       ];
-      expect([api.status, api.body]).toEqual([200, openApi([description], 'sidecar')]);
+      expect([api.status, api.body]).toEqual([200, openApi([description], 'internal')]);
       expect([events.status, events.body]).toEqual([200, asyncApi([description])]);
     },
   );
@@ -61,8 +62,11 @@ describe('the documents', () => {
   ])('When %s is linted, then nothing is found', async (_what, document) => {
     const config = await createConfig(RULES);
     const problems = await lintFromString({ source: JSON.stringify(document), config });
+    // A probe accepts every request.
+    const isOfProbe = /^#\/paths\/~1(healthz|readyz|metrics)\/get\/responses$/;
+    const found = problems.filter(({ location }) => !isOfProbe.test(location[0]?.pointer ?? ''));
     expect(
-      problems.map(({ ruleId, message, location }) => `${ruleId}: ${message} ${location[0]?.pointer ?? ''}`),
+      found.map(({ ruleId, message, location }) => `${ruleId}: ${message} ${location[0]?.pointer ?? ''}`),
     ).toEqual([]);
   });
 
@@ -80,8 +84,56 @@ describe('the documents', () => {
     },
   );
 
+  it('openapi.json of a service describes what an implementation in another language needs', () => {
+    const document = openApi([SERVICES.find(({ name }) => name === 'orders')!], 'internal');
+    expect(Object.keys(document['paths'] as Json)).toEqual(
+      expect.arrayContaining(['/healthz', '/readyz', '/metrics', '/orders/{id}/changes']),
+    );
+    expect(document['x-environment']).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ name: 'APP_API_TOKEN', required: true }),
+        {
+          name: 'ORDER_EXPIRE_MS',
+          description: 'An order that is not paid after this time expires.',
+          required: false,
+          default: 900_000,
+          example: '900000',
+        },
+      ]),
+    );
+    expect(document['x-state']).toContainEqual({
+      key: 'order:{order_id}',
+      description: 'The events of an order.',
+    });
+    expect(document['x-invokes']).toMatchObject({ inventory: ['GET /products'] });
+  });
+
+  it.each(SERVICES.map(({ name, config }) => [name, config] as const))(
+    'each variable of %s has a description',
+    (_name, config) => {
+      expect(environmentOf(config).filter(({ description }) => description === '')).toEqual([]);
+    },
+  );
+
+  it('asyncapi.json of a service describes the events that it receives, and the meaning of its answers', () => {
+    const { channels, operations } = asyncApi([SERVICES.find(({ name }) => name === 'fulfilment')!]) as {
+      channels: Json;
+      operations: Json;
+    };
+    expect(operations['fulfilment.receive.order.paid']).toMatchObject({
+      action: 'receive',
+      channel: { $ref: '#/channels/order.paid' },
+      'x-http': {
+        component: 'pubsub',
+        path: '/events/order.paid',
+        statuses: { SUCCESS: expect.any(String) as string, RETRY: expect.any(String) as string },
+      },
+    });
+    expect(channels['order.paid']).toMatchObject({ address: 'order.paid' });
+  });
+
   it('When an operation takes an id in its path, then an answer links to it', () => {
-    const { paths } = openApi(DESCRIPTIONS, 'world') as { paths: Record<string, Record<string, Linked>> };
+    const { paths } = openApi(SERVICES, 'public') as { paths: Record<string, Record<string, Linked>> };
     const operations = Object.entries(paths).flatMap(([path, methods]) =>
       Object.values(methods).map((operation) => ({ path, ...operation })),
     );
@@ -104,7 +156,7 @@ describe('the documents', () => {
       { id: '$response.body#/items/0/dead_letter_id' },
     ],
   ])('When %s by %s, then the link to %s has %o', (_what, from, to, parameters) => {
-    const { paths } = openApi(DESCRIPTIONS, 'world') as { paths: Record<string, Record<string, Linked>> };
+    const { paths } = openApi(SERVICES, 'public') as { paths: Record<string, Record<string, Linked>> };
     const source = Object.values(paths)
       .flatMap((methods) => Object.values(methods))
       .find(({ operationId }) => operationId === from)!;
@@ -125,7 +177,7 @@ describe('the documents', () => {
   );
 
   it('When an operation answers JSON, or needs it, then there is an example', () => {
-    const { paths } = openApi(DESCRIPTIONS, 'world') as { paths: Record<string, Record<string, object>> };
+    const { paths } = openApi(SERVICES, 'public') as { paths: Record<string, Record<string, object>> };
     const silent = Object.entries(paths).flatMap(([path, operations]) =>
       Object.entries(operations)
         .filter(([, operation]) => jsonOf(operation).some((media) => !('examples' in media)))
@@ -137,11 +189,13 @@ describe('the documents', () => {
 
   it.each(ASYNCAPI)(
     'When asyncapi.json of %s gives examples, then each is what its schema says',
-    (_whose, document) => {
+    (whose, document) => {
       const { messages } = document['components'] as { messages: Record<string, Message> };
-      for (const { name, payload, examples } of Object.values(messages)) {
+      for (const { name, payload, examples = [] } of Object.values(messages)) {
         const validate = addFormats.default(new Ajv({ strict: false, allErrors: true })).compile(payload);
-        expect(examples.length).toBeGreaterThan(0);
+        // Only the publisher of an event has an example.
+        const isPublished = whose === 'the gateway' || payload.properties.source.const === whose;
+        expect([name, examples.length > 0]).toEqual([name, isPublished]);
         for (const example of examples)
           expect([name, validate(example.payload) ? [] : validate.errors]).toEqual([name, []]);
       }
@@ -151,8 +205,8 @@ describe('the documents', () => {
 
 interface Message {
   name: string;
-  payload: Json;
-  examples: { payload: unknown }[];
+  payload: Json & { properties: { source: { const: string } } };
+  examples?: { payload: unknown }[];
 }
 
 interface MediaType {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ABOUT } from '../../services/gateway/api.ts';
-import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
+import { SERVICES } from '../../services/services.ts';
 import { openApi } from '../../services/shared/api-docs/openapi.ts';
 
-const OPERATIONS = DESCRIPTIONS.flatMap(({ api }) => Object.entries(api));
+const OPERATIONS = SERVICES.flatMap(({ api }) => Object.entries(api));
 const VERBS =
   /^(Cancel|Create|Delete|Erase|Exchange|Get|List|Log|Place|Rebuild|Redrive|Refund|Register|Restock|Set|Stop|Stream|Update)\b/;
 const MOST_WORDS = 25;
@@ -35,7 +35,7 @@ describe('the texts of the API', () => {
   });
 
   it('contain the description of an operation beside its summary', () => {
-    const paths = openApi(DESCRIPTIONS, 'world')['paths'] as Record<string, Record<string, object>>;
+    const paths = openApi(SERVICES, 'public')['paths'] as Record<string, Record<string, object>>;
     expect(paths['/api/users/{id}']?.['put']).toMatchObject({
       summary: 'Update a user',
       description: expect.stringContaining('`current_password`') as string,

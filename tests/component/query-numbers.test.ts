@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { DESCRIPTIONS } from '../../services/gateway/routes.ts';
+import { SERVICES } from '../../services/services.ts';
 
 /** Every whole number in a query, internal routes included. */
-const numbers = DESCRIPTIONS.flatMap(({ api }) =>
+const numbers = SERVICES.flatMap(({ api }) =>
   Object.entries(api).flatMap(([address, { query }]) => {
     if (!query) return [];
     const { properties } = z.toJSONSchema(query, { io: 'input' }) as {

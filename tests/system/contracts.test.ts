@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { portsAt } from '../../deploy/local/ports.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { SERVICES } from '../../services/services.ts';
 import { unwrap, createClient } from '../../services/gateway/client/client.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { asyncApiCheck, openApiCheck } from '../support/json-schema.ts';
@@ -313,5 +314,32 @@ describe('the gRPC API, by grpcurl', () => {
     const { output } = await asked(method, token ?? tokenOf(admin), message);
     expect(output).toContain(code);
     expect(output).toContain('google.rpc.ErrorInfo');
+  });
+});
+
+describe('the state stores', () => {
+  /** The types of Node.js 20 do not have this module of Node.js 24, which runs the tests. */
+  interface Sqlite {
+    DatabaseSync: new (
+      path: string,
+      options: { readOnly: boolean },
+    ) => { prepare: (sql: string) => { all: () => { key: string }[] }; close: () => void };
+  }
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite') as unknown as Sqlite;
+
+  const keyForms = (state: Readonly<Record<string, string>>) =>
+    [...Object.keys(state), 'idempotency:{operation}'].map(
+      (form) => new RegExp(`^${form.replaceAll(/\{[^}]*\}/g, '.+')}$`),
+    );
+
+  it.each(
+    SERVICES.filter(({ uses }) => uses.includes('state')).map(({ name, state }) => [name, state] as const),
+  )('When %s has a document, then its api.ts describes the key', (name, state) => {
+    const database = new DatabaseSync(join(dataDir, 'state', `${name}.db`), { readOnly: true });
+    const rows = database.prepare('SELECT key FROM state').all();
+    database.close();
+    expect(rows.length).toBeGreaterThan(0);
+    const keys = rows.map(({ key }) => key.replace(`${name}||`, ''));
+    expect(keys.filter((key) => !keyForms(state).some((form) => form.test(key)))).toEqual([]);
   });
 });

@@ -1,29 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
-import type { fulfilmentApi } from '../../fulfilment/api.ts';
-import type { historyApi } from '../../history/api.ts';
-import type { inventoryApi } from '../../inventory/api.ts';
-import type { ordersApi } from '../../orders/api.ts';
-import type { paymentsApi } from '../../payments/api.ts';
 import type { Operation } from '../../shared/api-docs/route-table.ts';
+import type { Routes } from '../../services.ts';
 import type { problemSchema } from '../../shared/http/problem.ts';
-import type { usersApi } from '../../users/api.ts';
-import type { gatewayApi } from '../api.ts';
-
-/** The route tables of all services as types, which do not exist at run time. */
-type Tables = typeof gatewayApi &
-  typeof ordersApi &
-  typeof inventoryApi &
-  typeof paymentsApi &
-  typeof usersApi &
-  typeof historyApi &
-  typeof fulfilmentApi;
 
 /** Routes that the client does not offer: internal routes and streams. */
 type NotCallable = { access: 'internal' } | { mediaType: 'text/event-stream' };
 
 /** Every operation of the client, by its address. */
-export type Api = { [A in keyof Tables as Tables[A] extends NotCallable ? never : A]: Tables[A] };
+export type Api = { [A in keyof Routes as Routes[A] extends NotCallable ? never : A]: Routes[A] };
 
 /** `GET /api/orders/:id` */
 export type CallAddress = keyof Api;

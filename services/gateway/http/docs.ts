@@ -38,7 +38,7 @@ export function documents(
   descriptions: readonly ServiceDescription[],
 ): Record<'GET /openapi.json' | 'GET /asyncapi.json', RequestHandler> {
   return {
-    'GET /openapi.json': cachedJson(() => openApi(descriptions, 'world', ABOUT)),
+    'GET /openapi.json': cachedJson(() => openApi(descriptions, 'public', ABOUT)),
     'GET /asyncapi.json': cachedJson(() => asyncApi(descriptions)),
   };
 }

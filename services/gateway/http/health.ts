@@ -5,14 +5,16 @@ import { cached } from '../../shared/util/cached.ts';
 import { retryHeaders } from '../../shared/http/problem.ts';
 import type { Sidecar } from '../../shared/dapr/sidecar.ts';
 import type { Health } from '../api.ts';
-import { SERVICES, type Service } from '../routes.ts';
+import { SERVICES } from '../../services.ts';
 
 /** The services that are required to accept an order. Without the others, orders wait. */
-const REQUIRED_SERVICES: ReadonlySet<Service> = new Set(['users', 'inventory', 'orders']);
+const REQUIRED_SERVICES: ReadonlySet<string> = new Set(['users', 'inventory', 'orders']);
 /** The timeout of a probe. Milliseconds. */
 const PROBE_TIMEOUT_MS = 2_000;
 /** How long a result is cached, so that callers cannot cause more probes. Milliseconds. */
 const CACHE_TTL_MS = 1_000;
+
+const PROBED = SERVICES.map(({ name }) => name).filter((name) => name !== 'gateway');
 
 type ServiceHealth = Health['services'][string];
 
@@ -23,7 +25,7 @@ export function health(sidecar: Pick<Sidecar, 'invoke'>): RequestHandler {
   const current = cached(CACHE_TTL_MS, askAll);
 
   async function askAll(): Promise<Health> {
-    const answers = await Promise.all(SERVICES.map(async (name) => [name, await ask(name)] as const));
+    const answers = await Promise.all(PROBED.map(async (name) => [name, await ask(name)] as const));
     const down = answers.filter(([, { status }]) => status !== 'ok').map(([name]) => name);
     const services = Object.fromEntries(answers);
     if (down.some((name) => REQUIRED_SERVICES.has(name))) return { status: 'unavailable', services };
@@ -31,7 +33,7 @@ export function health(sidecar: Pick<Sidecar, 'invoke'>): RequestHandler {
     return { status: isDegraded ? 'degraded' : 'ok', services };
   }
 
-  async function ask(service: Service): Promise<ServiceHealth> {
+  async function ask(service: string): Promise<ServiceHealth> {
     const started = performance.now();
     const answer = await withoutTrace(() =>
       sidecar.invoke(service, { method: 'GET', path: '/readyz', timeoutMs: PROBE_TIMEOUT_MS }),

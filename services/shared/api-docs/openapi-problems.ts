@@ -3,13 +3,13 @@ import { PROBLEM_TYPE } from '../http/problem.ts';
 
 export type Json = Record<string, unknown>;
 
-/** The readers of the document: `world` for clients of the gateway, `sidecar` for the sidecar of a service. */
-export type Audience = 'world' | 'sidecar';
+/** The readers of the document: `public` for clients of the gateway, `internal` for the sidecar of a service. */
+export type Audience = 'public' | 'internal';
 
 /** Every problem that an operation can return, by status: those that follow from its parts, and those that it declares. */
 export function problemsOf(operation: Operation, audience: Audience): Json {
   const { access, rateLimit, params, query, body, idempotent, etag, problems = {} } = operation;
-  const isForWorld = audience === 'world';
+  const isPublic = audience === 'public';
   const needsCaller = access === 'customer' || access === 'admin';
   const takesBody = body !== undefined;
   const implied: [applies: boolean, status: number, slug: string, description: string][] = [
@@ -17,7 +17,7 @@ export function problemsOf(operation: Operation, audience: Audience): Json {
     [query !== undefined, 400, 'invalid-query', 'A query parameter is invalid.'],
     [takesBody, 400, 'malformed-json', 'The body is not valid JSON.'],
     [idempotent === true, 400, 'invalid-idempotency-key', 'The Idempotency-Key header is malformed.'],
-    [needsCaller || !isForWorld, 401, 'unauthenticated', 'The access token is missing or not valid.'],
+    [needsCaller || !isPublic, 401, 'unauthenticated', 'The access token is missing or not valid.'],
     [needsCaller, 403, 'forbidden', 'The caller lacks permission.'],
     [params !== undefined, 404, 'not-found', 'The resource does not exist, or belongs to another user.'],
     [idempotent === true, 409, 'idempotency-key-in-use', 'The first request with this key is in progress.'],
@@ -28,14 +28,14 @@ export function problemsOf(operation: Operation, audience: Audience): Json {
       'The resource has changed since the caller fetched it.',
     ],
     [takesBody, 413, 'too-large', 'The body is larger than 100 KB.'],
-    [isForWorld, 414, 'uri-too-long', 'The URL is longer than 8 KB.'],
+    [isPublic, 414, 'uri-too-long', 'The URL is longer than 8 KB.'],
     [takesBody, 415, 'unsupported-media-type', 'The Content-Type is not JSON.'],
     [takesBody, 415, 'unsupported-encoding', 'The content encoding is not supported.'],
     [takesBody, 415, 'unsupported-charset', 'The charset is not UTF-8.'],
     [takesBody, 422, 'invalid-input', 'A field of the body is invalid.'],
     [idempotent === true, 422, 'idempotency-key-reused', 'The key was used for a different request.'],
-    [isForWorld && rateLimit !== 'none', 429, 'too-many-requests', 'The caller sent too many requests.'],
-    [isForWorld, 431, 'headers-too-large', 'The URL and the headers together are larger than 16 KB.'],
+    [isPublic && rateLimit !== 'none', 429, 'too-many-requests', 'The caller sent too many requests.'],
+    [isPublic, 431, 'headers-too-large', 'The URL and the headers together are larger than 16 KB.'],
     [true, 503, 'unavailable', 'The service is temporarily unavailable.'],
   ];
   const all = [

@@ -3,23 +3,26 @@ import { z } from 'zod';
 import { parseRouteKey, type Operation, type ServiceDescription } from './route-table.ts';
 import { linksOf, type Described } from './openapi-links.ts';
 import { problemsOf, type Audience, type Json } from './openapi-problems.ts';
+import { PROBES, RULES, serviceMembers } from './openapi-service.ts';
 import { problemSchema } from '../http/problem.ts';
 
 /**
  * Generates an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1.html) from the schemas that validate the requests.
- * The public document omits internal routes.
+ * The public document omits internal routes. The internal document of a service also has its probes and, as `x-` members, its
+ * environment and state.
  */
 export function openApi(
   services: readonly ServiceDescription[],
   audience: Audience,
   about = services.map(({ summary }) => summary).join('. '),
 ): Json {
-  const paths: Record<string, Json> = {};
+  const isInternal = audience === 'internal';
+  const paths: Record<string, Json> = isInternal ? { ...PROBES } : {};
   const named: Record<string, z.ZodType> = { Problem: problemSchema };
   for (const { schemas } of services) Object.assign(named, schemas);
   const described = services.flatMap(({ name, api }) =>
     Object.entries(api)
-      .filter(([, { access }]) => audience === 'sidecar' || access !== 'internal')
+      .filter(([, { access }]) => audience === 'internal' || access !== 'internal')
       .map(([address, operation]) => {
         const { method, path } = parseRouteKey(address);
         return { id: operationId(method, path), service: name, method, path, operation };
@@ -39,27 +42,29 @@ export function openApi(
   return {
     openapi: '3.1.1',
     info: {
-      title: audience === 'world' ? 'Sidecart' : `Sidecart: ${services.map(({ name }) => name).join(', ')}`,
+      title: audience === 'public' ? 'Sidecart' : `Sidecart: ${services.map(({ name }) => name).join(', ')}`,
       version: '1',
-      description: about,
+      description: isInternal ? `${about}\n\n${RULES}` : about,
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
-    tags: services.map(({ name, summary }) => ({ name, description: summary })),
+    tags: [
+      ...services.map(({ name, summary }) => ({ name, description: summary })),
+      ...(isInternal ? [{ name: 'probes', description: 'Probes and metrics' }] : []),
+    ],
     paths,
-    ...(Object.keys(paths).length > 0 ? { components: componentsOf(named, audience) } : {}),
+    components: {
+      schemas: namedSchemas(named),
+      ...(described.length > 0 ? { securitySchemes: securitySchemesOf(audience) } : {}),
+    },
+    ...(isInternal ? serviceMembers(services) : {}),
   };
 }
 
-function componentsOf(named: Record<string, z.ZodType>, audience: Audience): Json {
-  return {
-    schemas: namedSchemas(named),
-    securitySchemes:
-      audience === 'world'
-        ? { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } }
-        : { sidecar: { type: 'apiKey', in: 'header', name: 'dapr-api-token' } },
-  };
-}
+const securitySchemesOf = (audience: Audience): Json =>
+  audience === 'public'
+    ? { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } }
+    : { sidecar: { type: 'apiKey', in: 'header', name: 'dapr-api-token' } };
 
 function describe(
   described: Described,
@@ -73,7 +78,7 @@ function describe(
   return {
     summary: access === 'admin' ? `${summary} (administrators)` : summary,
     ...(description === undefined ? {} : { description }),
-    security: audience === 'sidecar' ? [{ sidecar: [] }] : access === 'public' ? [] : [{ token: [] }],
+    security: audience === 'internal' ? [{ sidecar: [] }] : access === 'public' ? [] : [{ token: [] }],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body
       ? {
@@ -129,7 +134,7 @@ function parametersOf(
     ...Object.entries(headers ?? {}).map(([name, { description, pattern }]) =>
       header(name, description, false, { type: 'string', pattern }),
     ),
-    ...(to === 'sidecar' && (access === 'customer' || access === 'admin')
+    ...(to === 'internal' && (access === 'customer' || access === 'admin')
       ? [
           header('x-caller-id', 'The id of the caller, set by the gateway.', true),
           header('x-caller-role', 'The role of the caller, set by the gateway.', true, {

@@ -68,7 +68,7 @@ export interface DescribedEvents {
   descriptions: Readonly<Record<string, EventDescription>>;
 }
 
-interface EventDescription<Data = unknown> {
+export interface EventDescription<Data = unknown> {
   summary: string;
   /** An example of the event's data. */
   example: Data;
@@ -110,6 +110,12 @@ export interface ServiceDescription {
   uses: readonly ('state' | 'jobs' | 'bindings')[];
   /** The service subscribes to the dead letters, and may publish every event again. */
   keepsDeadLetters?: true;
+  /** The environment variables. Each has a `describe` text, and an example by `setting` of `runtime/settings.ts`. */
+  config: z.ZodType;
+  /** What the service keeps, by the form of the keys in its state store: `order:{order_id}`. Stored responses are left out. */
+  state: Readonly<Record<string, string>>;
+  /** The timeout of resiliency-gateway.yaml for calls from the gateway: `short` is 3 s. The default is `usual`, 5 s. */
+  timeout?: 'short';
   /** The schemas that have a name in the documents. All others are inlined. */
   schemas: Readonly<Record<string, z.ZodType>>;
 }

@@ -3,28 +3,36 @@ import { hasCredentials, host, integer, port, setting, token, url } from './sett
 
 /** The environment variables of every service. A service adds its own variables. */
 export const baseConfig = z.object({
-  /** The port that this service listens on. Only the gateway is reached from outside. */
-  APP_PORT: port(8080),
-  /** The address to bind. Sidecar and service share a host, so only the gateway needs another address than loopback. */
-  APP_HOST: host('127.0.0.1').default('127.0.0.1'),
-  DAPR_HTTP_PORT: port(3500).default(3500),
-  /** The metrics port of the sidecar. */
-  DAPR_METRICS_PORT: port(9090).default(9090),
-  /** The token that this service sends to its sidecar (https://docs.dapr.io/operations/security/api-token/). */
-  DAPR_API_TOKEN: token,
-  /** The token that the sidecar sends with every call (https://docs.dapr.io/operations/security/app-api-token/). */
-  APP_API_TOKEN: token,
-  LOG_LEVEL: setting('info', z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])).default(
-    'info',
+  APP_PORT: port(8080).describe(
+    'The port that this service listens on. Only the gateway is reached from outside.',
   ),
-  /** The URL for the spans of this service. Without it, only the sidecars export spans. */
+  APP_HOST: host('127.0.0.1')
+    .default('127.0.0.1')
+    .describe(
+      'The address to bind. Sidecar and service share a host, so only the gateway needs another address than loopback.',
+    ),
+  DAPR_HTTP_PORT: port(3500).default(3500).describe('The port of the HTTP API of the sidecar.'),
+  DAPR_METRICS_PORT: port(9090).default(9090).describe('The metrics port of the sidecar.'),
+  DAPR_API_TOKEN: token.describe(
+    'The token that this service sends to its sidecar (https://docs.dapr.io/operations/security/api-token/).',
+  ),
+  APP_API_TOKEN: token.describe(
+    'The token that the sidecar sends with every call (https://docs.dapr.io/operations/security/app-api-token/).',
+  ),
+  LOG_LEVEL: setting('info', z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']))
+    .default('info')
+    .describe('The least severe level that is logged.'),
   ZIPKIN_ENDPOINT: url({
     example: 'http://localhost:9411/api/v2/spans',
     schemes: ['http', 'https'],
     problem: zipkinProblem,
-  }).optional(),
-  /** The maximum of traces that start in this process per second (services/decisions/0127-traces-per-second.md). */
-  TRACES_PER_SECOND: integer({ min: 0, max: 1_000_000, example: 10 }).default(10),
+  })
+    .optional()
+    .describe('The URL for the spans of this service. Without it, only the sidecars export spans.'),
+  // services/decisions/0127-traces-per-second.md
+  TRACES_PER_SECOND: integer({ min: 0, max: 1_000_000, example: 10 })
+    .default(10)
+    .describe('The maximum of traces that start in this process per second.'),
 });
 
 /** Checks the URL, because the exporter does not report Zipkin's error responses. */

@@ -94,7 +94,7 @@ function documents(description: ServiceDescription): Router {
   const router = express.Router();
   router.get(
     '/openapi.json',
-    cachedJson(() => openApi([description], 'sidecar')),
+    cachedJson(() => openApi([description], 'internal')),
   );
   router.get(
     '/asyncapi.json',

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+
+/** An environment variable of a service. */
+export interface Variable {
+  name: string;
+  description: string;
+  required: boolean;
+  /** The value of an unset variable. */
+  default?: unknown;
+  /** A valid value. */
+  example?: string;
+}
+
+/** Lists the variables of a config schema, for implementations of a service in other languages. */
+export function environmentOf(config: z.ZodType): Variable[] {
+  return Object.entries(shapeOf(config)).map(([name, schema]) => {
+    const unset = schema.safeParse(undefined);
+    const example = exampleOf(schema);
+    return {
+      name,
+      description: schema.description ?? '',
+      required: !unset.success,
+      ...(unset.data === undefined ? {} : { default: unset.data }),
+      ...(example === undefined ? {} : { example }),
+    };
+  });
+}
+
+/** The fields of an object schema, below its checks and transformations. */
+function shapeOf(schema: z.core.$ZodType): Record<string, z.ZodType> {
+  if (schema instanceof z.ZodPipe) return shapeOf(schema.in);
+  return schema instanceof z.ZodObject ? schema.shape : {};
+}
+
+/** The example of `setting`, which a rejected value reports. No variable accepts a control character. */
+function exampleOf(schema: z.ZodType): string | undefined {
+  const [issue] = schema.safeParse('\u0000').error?.issues ?? [];
+  const example: unknown = issue?.code === 'custom' ? issue.params?.['example'] : undefined;
+  return typeof example === 'string' ? example : undefined;
+}
