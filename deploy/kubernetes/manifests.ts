@@ -5,7 +5,7 @@ import { accessControlOf, apiAllowListOf } from './access-control.ts';
 import { networkPolicyOf } from './network-policy.ts';
 
 /**
- * The files of base/access: for each service its Dapr Configuration and its network policy. `npm run manifests` writes them, and a
+ * The files of base/access: for each service its Dapr Configuration and its network policy. `npm run generate` writes them, and a
  * test compares them with the table of services/access.ts and with components/configuration.yaml.
  */
 
@@ -14,7 +14,8 @@ export const NAMESPACE = 'sidecart';
 /** Of the apps. Sentry puts it into their certificates: https://docs.dapr.io/operations/configuration/invoke-allowlist/ */
 const TRUST_DOMAIN = 'public';
 
-const HEADER = '# Made of services/access.ts and components/configuration.yaml by `npm run manifests`.\n';
+const HEADER =
+  '# Generated from services/access.ts and components/configuration.yaml by `npm run generate`.\n';
 
 /** The text of each file by its name. */
 export function accessFiles(table: readonly Access[] = ACCESS): Map<string, string> {

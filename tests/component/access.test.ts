@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readComponents } from '../../deploy/local/component-files.ts';
-import { ACCESS, DEAD_LETTERS, type Access } from '../../services/access.ts';
+import { ACCESS, type Access } from '../../services/access.ts';
 import { SERVICES } from '../../services/services.ts';
 import { redrivable } from '../../services/history/domain/dead-letter.ts';
 import { APPS, routesServedBy } from '../support/apps.ts';
@@ -331,43 +331,4 @@ describe('the component files', () => {
     );
     expect(resiliencyTargets(committed).filter((target) => !called.has(target))).toEqual([]);
   });
-});
-
-describe('the table in services/README.md', () => {
-  const types = new Set(ACCESS.flatMap(({ publishes }) => publishes).map(({ name }) => name));
-  const rows = readFileSync('services/README.md', 'utf8')
-    .split('\n')
-    .filter((line) => /^\| \[(\w+)\]\(\1\)/.test(line))
-    .map((line) => line.split('|').map((cell) => cell.trim()));
-
-  /** The types that a cell names: `order.paid` `.shipped` is two of them, and `order.*` all of `order`. */
-  function typesIn(cell: string): string[] {
-    let aggregate = '';
-    return [...cell.matchAll(/`([^`]+)`/g)].flatMap(([, word = '']) => {
-      const [start, end = ''] = word.split('.');
-      aggregate = start || aggregate;
-      if (end === '*') return [...types].filter((type) => type.startsWith(`${aggregate}.`));
-      return end ? `${aggregate}.${end}` : aggregate;
-    });
-  }
-
-  it('When its rows are counted, then each service has one', () => {
-    expect(rows.map(([, service = '']) => /\w+/.exec(service)![0]).toSorted()).toEqual(NAMES.toSorted());
-  });
-
-  it.each(rows.map((row) => [/\w+/.exec(row[1]!)![0], row] as const))(
-    'When it tells of %s, then what is in the table',
-    (name, [, , , invokes = '', publishes = '', subscribes = '']) => {
-      const access = accessOf(name);
-      const topics = (list: Access['publishes']) => new Set(list.map((topic) => topic.name));
-      expect(new Set(invokes.split(', ').filter(Boolean))).toEqual(
-        new Set(access.calls.map(({ service }) => service)),
-      );
-      // The sidecar of every subscriber publishes dead letters; the service does not.
-      expect(new Set([...typesIn(publishes), 'dead-letters'])).toEqual(
-        topics([...access.publishes, DEAD_LETTERS]),
-      );
-      expect(new Set(typesIn(subscribes))).toEqual(topics(access.subscribes));
-    },
-  );
 });

@@ -19,12 +19,6 @@ describe('the diagram of the state machine', () => {
       ]),
     );
   });
-
-  it('is that of the README; `npm run diagrams` writes it', () => {
-    expect(readFileSync('services/orders/README.md', 'utf8')).toContain(
-      `\`\`\`mermaid\n${stateDiagram()}\`\`\``,
-    );
-  });
 });
 
 describe('the gRPC description', () => {

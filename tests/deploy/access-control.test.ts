@@ -31,6 +31,13 @@ describe('access control', () => {
       trustDomain: 'public',
       policies: [
         {
+          appId: 'gateway',
+          defaultAction: 'deny',
+          trustDomain: 'public',
+          namespace: 'shop',
+          operations: [{ name: '/readyz', httpVerb: ['GET'], action: 'allow' }],
+        },
+        {
           appId: 'orders',
           defaultAction: 'deny',
           trustDomain: 'public',
@@ -39,13 +46,6 @@ describe('access control', () => {
             { name: '/shipments/**/reason', httpVerb: ['DELETE'], action: 'allow' },
             { name: '/shipments/**/stop', httpVerb: ['POST'], action: 'allow' },
           ],
-        },
-        {
-          appId: 'gateway',
-          defaultAction: 'deny',
-          trustDomain: 'public',
-          namespace: 'shop',
-          operations: [{ name: '/readyz', httpVerb: ['GET'], action: 'allow' }],
         },
       ],
     });

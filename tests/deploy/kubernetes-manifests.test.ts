@@ -31,7 +31,7 @@ it('When folders are counted, then the base and the overlays for a cluster have 
 describe('the files of access', () => {
   const folder = 'deploy/kubernetes/base/access';
 
-  it('When the table or configuration.yaml has changed, then `npm run manifests` has made them anew', () => {
+  it('When the table or configuration.yaml has changed, then `npm run generate` has made them anew', () => {
     const files = new Map(
       readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
     );

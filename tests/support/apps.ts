@@ -8,6 +8,7 @@ import { createApp as ordersApp } from '../../services/orders/app.ts';
 import { createApp as paymentsApp } from '../../services/payments/app.ts';
 import { createSimulatedProvider } from '../../services/payments/simulated-provider.ts';
 import type { ServiceDeps } from '../../services/shared/runtime/service-app.ts';
+import { SERVICES } from '../../services/services.ts';
 import { createApp as usersApp } from '../../services/users/app.ts';
 import { gatewayOptions } from './gateway-options.ts';
 import { startService } from './service-under-test.ts';
@@ -15,7 +16,7 @@ import { quickPasswords } from './quick-passwords.ts';
 
 const now = () => new Date('2026-01-05T09:30:00.000Z');
 
-/** How each service is built, by its app id. */
+/** How each service is built, by its app id. Services that need only the common dependencies are added below. */
 export const APPS: Record<string, (deps: ServiceDeps) => Express> = {
   gateway: (deps) => gatewayApp({ ...deps, ...gatewayOptions() }),
   users: (deps) =>
@@ -39,6 +40,11 @@ export const APPS: Record<string, (deps: ServiceDeps) => Express> = {
   notifications: (deps) => notificationsApp({ ...deps, bindings: ['email'] }),
   history: (deps) => historyApp({ ...deps, now }),
 };
+
+for (const { name } of SERVICES)
+  APPS[name] ??= (
+    (await import(`../../services/${name}/app.ts`)) as { createApp: (deps: ServiceDeps) => Express }
+  ).createApp;
 
 /** The routes that a service has, as `GET /orders/:id`, without those for any method and for OPTIONS. */
 export async function routesServedBy(name: string): Promise<string[]> {

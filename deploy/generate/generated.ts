@@ -1,0 +1,30 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
+import { SERVICES } from '../../services/services.ts';
+import { accessFiles } from '../kubernetes/manifests.ts';
+import { componentEdits } from './components.ts';
+import { containerEdits } from './containers.ts';
+import { documentEdits } from './documents.ts';
+import type { Edit } from './edit.ts';
+
+/**
+ * All that follows from the list of services and their `api.ts`: the text of each file, by its path below `root`. A file that
+ * has other parts keeps them.
+ */
+export async function generatedFiles(root: string): Promise<Map<string, string>> {
+  const edits: Edit[] = [
+    ...componentEdits(SERVICES),
+    ...containerEdits(SERVICES),
+    ...documentEdits(SERVICES),
+    ...[...accessFiles()].map(([name, text]): Edit => [`deploy/kubernetes/base/access/${name}`, () => text]),
+  ];
+  return new Map(await Promise.all(edits.map(([file, edit]) => generated(root, file, edit))));
+}
+
+async function generated(root: string, file: string, edit: Edit[1]): Promise<[string, string]> {
+  const path = join(root, file);
+  const text = edit(existsSync(path) ? readFileSync(path, 'utf8') : '');
+  const isFormatted = /\.(ya?ml|md)$/.test(file) && !file.startsWith('deploy/kubernetes/base/access/');
+  return [file, isFormatted ? await format(text, { ...(await resolveConfig(path)), filepath: path }) : text];
+}
