@@ -22,9 +22,14 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
   return new Map(await Promise.all(edits.map(([file, edit]) => generated(root, file, edit))));
 }
 
+/** Formats a text as `npm run format` does. */
+export async function formatted(path: string, text: string): Promise<string> {
+  return format(text, { ...(await resolveConfig(path)), filepath: path });
+}
+
 async function generated(root: string, file: string, edit: Edit[1]): Promise<[string, string]> {
   const path = join(root, file);
   const text = edit(existsSync(path) ? readFileSync(path, 'utf8') : '');
   const isFormatted = /\.(ya?ml|md)$/.test(file) && !file.startsWith('deploy/kubernetes/base/access/');
-  return [file, isFormatted ? await format(text, { ...(await resolveConfig(path)), filepath: path }) : text];
+  return [file, isFormatted ? await formatted(path, text) : text];
 }

@@ -3,6 +3,7 @@ export const OFFSETS = {
   profiles: 2_600,
   contracts: 6_000,
   dev: 10_900,
+  newService: 9_300,
   consul: 12_000,
   flows: 15_000,
   edge: 16_000,
