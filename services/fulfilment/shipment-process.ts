@@ -1,5 +1,5 @@
 import { Counter } from 'prom-client';
-import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import { createEventPublisher } from '../shared/dapr/event-publisher.ts';
 import { ProblemError } from '../shared/http/problem.ts';
 import { isRecent } from '../shared/util/time.ts';
 import type { ServiceDeps } from '../shared/runtime/service-app.ts';
@@ -33,6 +33,7 @@ const TICK_SCHEDULE = '@every 3s';
 /** Applies triggers to shipments: load, decide, save, publish, schedule or cancel the job. */
 export function createShipmentProcess(deps: ShipmentProcessDeps) {
   const { store, orderShippedReceived, sidecar, delays, now, log } = deps;
+  const events = createEventPublisher(sidecar, shipmentEvents);
   const transitions = new Counter({
     name: 'shipments_total',
     help: 'Shipments that reached a status',
@@ -73,8 +74,8 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
     const { order_id, updated_at } = shipment;
     const event = statusEvent(shipment, orderShippedReceived.has(order_id));
     if (!event) return;
-    const id = `${order_id}:${event.type}`;
-    await sidecar.publish(cloudEvent(shipmentEvents, { id, subject: order_id, time: updated_at, ...event }));
+    const { type, data } = event;
+    await events.publish(type, { id: `${order_id}:${type}`, subject: order_id, time: updated_at, data });
   }
 
   async function cancelJob(job: string): Promise<void> {

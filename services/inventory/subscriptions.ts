@@ -3,7 +3,7 @@ import type { Router } from 'express';
 import { Counter } from 'prom-client';
 import type { z } from 'zod';
 import { orderEvents, type orderEventData } from '../orders/contract.ts';
-import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import { createEventPublisher } from '../shared/dapr/event-publisher.ts';
 import { onEvent, createSubscriptionRouter } from '../shared/dapr/subscriptions.ts';
 import { type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { inSpan } from '../shared/telemetry/tracing.ts';
@@ -14,6 +14,7 @@ import type { StockStore } from './store/stock-store.ts';
 type OrderEvent = z.infer<typeof orderEventData>;
 
 export function createSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock: StockStore): Router {
+  const { publish } = createEventPublisher(sidecar, inventoryEvents);
   const reservations = new Counter({
     name: 'inventory_reservations_total',
     help: 'Reservations, by outcome',
@@ -36,21 +37,14 @@ export function createSubscriptions({ log, sidecar, metrics }: ServiceDeps, stoc
   async function reserve(event: OrderEvent): Promise<void> {
     const { order_id, time, reason } = await apply('reserve', event);
     const about = { subject: order_id, time };
-    await sidecar.publish(
-      reason === undefined
-        ? cloudEvent(inventoryEvents, {
-            ...about,
-            id: `${order_id}:reserved`,
-            type: 'inventory.reserved',
-            data: { order_id },
-          })
-        : cloudEvent(inventoryEvents, {
-            ...about,
-            id: `${order_id}:rejected`,
-            type: 'inventory.rejected',
-            data: { order_id, reason },
-          }),
-    );
+    if (reason === undefined)
+      await publish('inventory.reserved', { ...about, id: `${order_id}:reserved`, data: { order_id } });
+    else
+      await publish('inventory.rejected', {
+        ...about,
+        id: `${order_id}:rejected`,
+        data: { order_id, reason },
+      });
   }
 
   async function sell(event: OrderEvent): Promise<void> {
@@ -58,15 +52,12 @@ export function createSubscriptions({ log, sidecar, metrics }: ServiceDeps, stoc
     // The order ended before its payment. `orders` handles the money, and the stock is already free.
     if (!sale) return log.warn({ status }, 'order.paid ignored: no reservation');
     for (const { product_id, available } of sale.low)
-      await sidecar.publish(
-        cloudEvent(inventoryEvents, {
-          id: `${order_id}:low:${product_id}`,
-          type: 'stock.low',
-          subject: product_id,
-          time: sale.time,
-          data: { product_id, available },
-        }),
-      );
+      await publish('stock.low', {
+        id: `${order_id}:low:${product_id}`,
+        subject: product_id,
+        time: sale.time,
+        data: { product_id, available },
+      });
   }
 
   async function release(event: OrderEvent): Promise<void> {

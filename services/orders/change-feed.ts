@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import { withoutTrace } from '../shared/telemetry/request-context.ts';
-import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import { createEventPublisher } from '../shared/dapr/event-publisher.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { orderBroadcasts } from './contract.ts';
@@ -15,11 +15,12 @@ const MAX_ORDERS = 1_000;
  * supersedes it.
  */
 export function createChangeFeed(deps: {
-  sidecar: Pick<Sidecar, 'broadcast'>;
+  sidecar: Pick<Sidecar, 'publish' | 'broadcast'>;
   log: Logger;
   now: () => Date;
 }): (orderId: string, version: number) => void {
   const { sidecar, log, now } = deps;
+  const { publish } = createEventPublisher(sidecar, orderBroadcasts);
   const pendingVersions = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
 
@@ -28,14 +29,13 @@ export function createChangeFeed(deps: {
     const orders = [...pendingVersions].slice(0, MAX_ORDERS);
     for (const [orderId] of orders) pendingVersions.delete(orderId);
     if (pendingVersions.size > 0) scheduleFlush();
-    const event = cloudEvent(orderBroadcasts, {
+    const event = {
       id: uuidv7(),
-      type: 'orders.changed',
       subject: 'orders',
       time: now().toISOString(),
       data: { changed: orders.map(([order_id, version]) => ({ order_id, version })) },
-    });
-    withoutTrace(() => sidecar.broadcast(event)).catch((err: unknown) =>
+    };
+    withoutTrace(() => publish('orders.changed', event)).catch((err: unknown) =>
       log.debug({ err }, 'broadcasting order changes failed'),
     );
   }

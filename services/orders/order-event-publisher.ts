@@ -1,4 +1,4 @@
-import { cloudEvent, type CloudEvent } from '../shared/dapr/cloud-event.ts';
+import { createEventPublisher } from '../shared/dapr/event-publisher.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { orderEvents } from './contract.ts';
 import { replay } from './domain/order.ts';
@@ -11,23 +11,18 @@ export function createOrderEventPublisher(
   sidecar: Sidecar,
   broadcastChange: (orderId: string, version: number) => void,
 ): PublishOrderEvent {
-  return async (document, version) => {
-    broadcastChange(document.order_id, version);
-    await sidecar.publish(toCloudEvent(document, version));
+  const { publish } = createEventPublisher(sidecar, orderEvents);
+  return async ({ order_id, events }, version) => {
+    broadcastChange(order_id, version);
+    const upTo = events.slice(0, version);
+    const event = upTo.at(-1);
+    if (event?.version !== version) throw new Error(`order ${order_id} has no version ${version}`);
+    // All parts depend on the stream alone, so that a repeated publish carries the same event.
+    await publish(event.type, {
+      id: `${order_id}:${version}`,
+      subject: order_id,
+      time: event.time,
+      data: { order: replay(order_id, upTo) },
+    });
   };
-}
-
-/** The published form of one event. It depends on the stream alone, so that a repeated publish carries the same event. */
-function toCloudEvent({ order_id, events }: OrderDocument, version: number): CloudEvent {
-  const upTo = events.slice(0, version);
-  const event = upTo.at(-1);
-  if (event?.version !== version) throw new Error(`order ${order_id} has no version ${version}`);
-  const order = replay(order_id, upTo);
-  return cloudEvent(orderEvents, {
-    id: `${order_id}:${version}`,
-    type: event.type,
-    subject: order_id,
-    time: event.time,
-    data: { order },
-  });
 }

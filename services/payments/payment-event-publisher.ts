@@ -1,4 +1,4 @@
-import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import { createEventPublisher } from '../shared/dapr/event-publisher.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { paymentEvents } from './contract.ts';
 import { outcomeEvent, type PaymentDocument } from './domain/payment.ts';
@@ -10,27 +10,23 @@ export interface PaymentEventPublisher {
   publishRefund: (payment: PaymentDocument) => Promise<void>;
 }
 
-export function createPaymentEventPublisher(sidecar: Pick<Sidecar, 'publish'>): PaymentEventPublisher {
+export function createPaymentEventPublisher(sidecar: Sidecar): PaymentEventPublisher {
+  const { publish } = createEventPublisher(sidecar, paymentEvents);
   return {
     async publishOutcome(payment) {
       const { payment_id, order_id, updated_at } = payment;
       const { type, data } = outcomeEvent(payment);
       const id = `${payment_id}:${type}`;
-      await sidecar.publish(
-        cloudEvent(paymentEvents, { id, type, subject: order_id, time: updated_at, data }),
-      );
+      await publish(type, { id, subject: order_id, time: updated_at, data });
     },
     async publishRefund({ payment_id, order_id, refunded, currency, updated_at }) {
       if (refunded === 0) return;
-      await sidecar.publish(
-        cloudEvent(paymentEvents, {
-          id: `${payment_id}:payment.refunded:${refunded}`,
-          type: 'payment.refunded',
-          subject: order_id,
-          time: updated_at,
-          data: { order_id, payment_id, refunded, currency },
-        }),
-      );
+      await publish('payment.refunded', {
+        id: `${payment_id}:payment.refunded:${refunded}`,
+        subject: order_id,
+        time: updated_at,
+        data: { order_id, payment_id, refunded, currency },
+      });
     },
   };
 }

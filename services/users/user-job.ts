@@ -1,4 +1,4 @@
-import { cloudEvent } from '../shared/dapr/cloud-event.ts';
+import { createEventPublisher } from '../shared/dapr/event-publisher.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { userEvents } from './contract.ts';
@@ -38,13 +38,15 @@ export function createUserJob(deps: {
 }): UserJob {
   const { store, sessionStore, sidecar, log } = deps;
 
+  const events = createEventPublisher(sidecar, userEvents);
+
   const schedule = (document: { user_id: string; version: number }, dueTime: string, looks: number) =>
     sidecar.scheduleJob(jobOf(document), { dueTime, schedule: SCHEDULE, data: { looks: String(looks) } });
 
   async function publish(document: UserDocument): Promise<void> {
     const { user_id, version, changed_at } = document;
-    const envelope = { id: `${user_id}:${version}`, subject: user_id, time: changed_at };
-    await sidecar.publish(cloudEvent(userEvents, { ...envelope, ...toUserEvent(document) }));
+    const { type, data } = toUserEvent(document);
+    await events.publish(type, { id: `${user_id}:${version}`, subject: user_id, time: changed_at, data });
   }
 
   /** Rejects the access tokens of ended sessions. Refreshes already fail once the account is saved. */

@@ -127,7 +127,7 @@ describe.each(NAMES)('the code of %s', (name) => {
   it('When it uses its sidecar, then as the table says', () => {
     const used = {
       invoke: /sidecar\.invoke\(/,
-      publish: /sidecar\.(publish|broadcast)\(/,
+      publish: /createEventPublisher\(|sidecar\.publish\(/,
       state: /sidecar\.state\b|\{[^}]*\bstate\b[^}]*\} = sidecar/,
       jobs: /\bsidecar\s*\.(scheduleJob|deleteJob)\(/,
       bindings: /sidecar\.invokeBinding\(/,
@@ -137,7 +137,9 @@ describe.each(NAMES)('the code of %s', (name) => {
   });
 
   it('When it builds an event, then one of its own contract, and the other way round', async () => {
-    const built = new Set([...text.matchAll(/cloudEvent\((\w+)/g)].map(([, events = '']) => events));
+    const built = new Set(
+      [...text.matchAll(/createEventPublisher\(sidecar, (\w+)/g)].map(([, events = '']) => events),
+    );
     const contract = (built.size > 0 ? await import(`../../services/${name}/contract.ts`) : {}) as Record<
       string,
       unknown
@@ -145,11 +147,6 @@ describe.each(NAMES)('the code of %s', (name) => {
     expect(new Set([...built].map((events) => contract[events]))).toEqual(
       new Set(description.events.map(({ published }) => published)),
     );
-  });
-
-  it('When it broadcasts, then on the component that reaches every replica', () => {
-    const components = new Set(description.events.map(({ published }) => published.component));
-    expect(/sidecar\.broadcast\(/.test(text)).toBe(components.has('broadcast'));
   });
 
   it('When it calls an address, then the table has the call, and the other way round', () => {

@@ -18,7 +18,10 @@ describe('what changes within 200 ms', () => {
     vi.useFakeTimers();
     told = [];
     changed = createChangeFeed({
-      sidecar: { broadcast: (event) => Promise.resolve(void told.push(event)) },
+      sidecar: {
+        publish: () => Promise.reject(new Error('must be broadcast')),
+        broadcast: (event) => Promise.resolve(void told.push(event)),
+      },
       log: createLogger('test', 'silent'),
       now: () => new Date('2026-01-01T00:00:00.000Z'),
     });
