@@ -2,9 +2,11 @@ import { ACCESS, DEAD_LETTERS, type Access, type Topic } from '../../services/ac
 import { stateDiagram } from '../../services/orders/domain/state-diagram.ts';
 import type { ServiceDescription } from '../../services/shared/api-docs/route-table.ts';
 import { replace, type Edit } from './edit.ts';
+import { importGraph } from './import-graph.ts';
 
 /** The parts of the READMEs that follow from the code. */
-export function documentEdits(services: readonly ServiceDescription[]): Edit[] {
+export function documentEdits(root: string, services: readonly ServiceDescription[]): Edit[] {
+  const names = services.map(({ name }) => name);
   return [
     [
       'services/orders/README.md',
@@ -12,10 +14,17 @@ export function documentEdits(services: readonly ServiceDescription[]): Edit[] {
     ],
     [
       'services/README.md',
-      (text) => replace(text, /\| service +\| invokes[\s\S]*?\n\n/, `${accessTable(services)}\n\n`),
+      (text) => {
+        const granted = replace(text, /\| service +\| invokes[\s\S]*?\n\n/, `${accessTable(services)}\n\n`);
+        return replace(granted, GRAPHS, importGraph(root, names));
+      },
     ],
   ];
 }
+
+/** The first text and both flowcharts of `importGraph`. */
+const GRAPHS =
+  /The contracts that services import:\n\n```mermaid\n[^`]*```\n\nThe folders of `shared`:\n\n```mermaid\n[^`]*```/;
 
 function accessTable(services: readonly ServiceDescription[]): string {
   const rows = services.map(({ name }) => {

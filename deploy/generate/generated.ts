@@ -16,7 +16,7 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
   const edits: Edit[] = [
     ...componentEdits(SERVICES),
     ...containerEdits(SERVICES),
-    ...documentEdits(SERVICES),
+    ...documentEdits(root, SERVICES),
     ...[...accessFiles()].map(([name, text]): Edit => [`deploy/kubernetes/base/access/${name}`, () => text]),
   ];
   return new Map(await Promise.all(edits.map(([file, edit]) => generated(root, file, edit))));
