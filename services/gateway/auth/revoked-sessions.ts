@@ -1,8 +1,10 @@
+import type { z } from 'zod';
 import { withoutTrace } from '../../shared/telemetry/request-context.ts';
 import type { Logger } from '../../shared/telemetry/logger.ts';
 import { unavailable } from '../../shared/http/problem.ts';
 import type { Sidecar } from '../../shared/dapr/sidecar.ts';
 import { parseResponse } from '../../shared/http/validation.ts';
+import { createCache } from '../../shared/util/cached.ts';
 import { revokedSessionsSchema } from '../../users/contract.ts';
 
 /** The claims of an access token about its session. */
@@ -46,57 +48,43 @@ export function createRevocationCheck(deps: {
   clock: () => number;
 }): IsRevoked {
   const { sidecar, log, clock } = deps;
-  let known: Revocations | undefined;
-  let knownAt = -Infinity;
-  let asking: Promise<void> | undefined;
-  let askingNext: Promise<void> | undefined;
-  let failedAt = -Infinity;
+  const list = createCache(fetchRevocations, clock);
+  let refreshingNext: Promise<void> | undefined;
 
-  async function ask(): Promise<void> {
-    const started = clock();
-    const response = await withoutTrace(() =>
-      sidecar.invoke('users', { method: 'GET', path: '/sessions/revoked', timeoutMs: REQUEST_TIMEOUT_MS }),
-    );
-    const { items, era } = parseResponse(revokedSessionsSchema, response);
-    const sessions = new Set<string>();
-    const users = new Map<string, { token_version: number; except?: string | undefined }>();
-    for (const item of items)
-      if ('session_id' in item) sessions.add(item.session_id);
-      else if ((users.get(item.user_id)?.token_version ?? -1) < item.token_version)
-        users.set(item.user_id, item);
-    known = { sessions, users, era };
-    knownAt = started;
+  async function fetchRevocations(): Promise<Revocations> {
+    try {
+      const response = await withoutTrace(() =>
+        sidecar.invoke('users', { method: 'GET', path: '/sessions/revoked', timeoutMs: REQUEST_TIMEOUT_MS }),
+      );
+      return revocationsOf(parseResponse(revokedSessionsSchema, response));
+    } catch (err) {
+      log.warn({ err }, 'fetching ended sessions failed');
+      throw err;
+    }
   }
 
-  function askOnce(): Promise<void> {
-    if (asking) return asking;
-    if (clock() - failedAt < RETRY_BACKOFF_MS) return Promise.resolve();
-    asking = ask()
-      .catch((err: unknown) => {
-        failedAt = clock();
-        log.warn({ err }, 'fetching ended sessions failed');
-      })
-      .finally(() => (asking = undefined));
-    return asking;
+  /** Fetches a new list, except in the pause after a failure. */
+  async function refresh(): Promise<void> {
+    if (list.isLoading() || list.failureAgeMs() >= RETRY_BACKOFF_MS) await list.refresh().catch(() => {});
   }
 
   /** Waits for a list that is fetched after this call. The fetch in progress may be too old. */
-  function askAfterThis(): Promise<void> {
-    if (!asking) return askOnce();
-    askingNext ??= asking.then(() => {
-      askingNext = undefined;
-      return askOnce();
+  function refreshAfterThis(): Promise<void> {
+    if (!list.isLoading()) return refresh();
+    refreshingNext ??= refresh().then(() => {
+      refreshingNext = undefined;
+      return refresh();
     });
-    return askingNext;
+    return refreshingNext;
   }
 
-  const isOut = () => known !== undefined && failedAt > knownAt;
+  const isOut = () => list.value() !== undefined && list.failureAgeMs() < list.ageMs();
 
   return async ({ sub, sid, token_version, era }, freshness) => {
-    if (freshness === 'current' && !isOut()) await askAfterThis();
-    const age = clock() - knownAt;
-    if (age > MAX_AGE_MS && !isOut()) await askOnce();
-    else if (age > REFRESH_AFTER_MS) void askOnce();
+    if (freshness === 'current' && !isOut()) await refreshAfterThis();
+    if (list.ageMs() > MAX_AGE_MS && !isOut()) await refresh();
+    else if (list.ageMs() > REFRESH_AFTER_MS) void refresh();
+    const known = list.value();
     if (!known) throw unavailable();
     if (era < known.era) return true;
     const ended = known.users.get(sub);
@@ -105,4 +93,14 @@ export function createRevocationCheck(deps: {
       (ended !== undefined && token_version < ended.token_version && sid !== ended.except)
     );
   };
+}
+
+function revocationsOf({ items, era }: z.infer<typeof revokedSessionsSchema>): Revocations {
+  const sessions = new Set<string>();
+  const users = new Map<string, { token_version: number; except?: string | undefined }>();
+  for (const item of items)
+    if ('session_id' in item) sessions.add(item.session_id);
+    else if ((users.get(item.user_id)?.token_version ?? -1) < item.token_version)
+      users.set(item.user_id, item);
+  return { sessions, users, era };
 }

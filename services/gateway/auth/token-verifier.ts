@@ -5,10 +5,11 @@ import { z } from 'zod';
 import { withoutTrace } from '../../shared/telemetry/request-context.ts';
 import type { Caller } from '../../shared/http/caller.ts';
 import type { Logger } from '../../shared/telemetry/logger.ts';
-import { ProblemError, unavailable } from '../../shared/http/problem.ts';
+import { ProblemError } from '../../shared/http/problem.ts';
 import type { Sidecar } from '../../shared/dapr/sidecar.ts';
 import { id } from '../../shared/schemas/types.ts';
 import { parseResponse } from '../../shared/http/validation.ts';
+import { createCache } from '../../shared/util/cached.ts';
 import { jwksSchema, TOKEN_AUDIENCE, TOKEN_ISSUER, userRole } from '../../users/contract.ts';
 import { createRevocationCheck, type Freshness } from './revoked-sessions.ts';
 
@@ -105,39 +106,22 @@ interface PublicKeys {
 }
 
 function createPublicKeys({ sidecar, clock }: Pick<AuthDeps, 'sidecar' | 'clock'>): PublicKeys {
-  let known: { find: JWTVerifyGetKey; kids: ReadonlySet<string> } | undefined;
-  let asking: Promise<void> | undefined;
-  /** Monotonic, so that keys do not stay fresh for hours after a clock change. */
-  let askedAt = -Infinity;
-
-  async function fetchKeys(): Promise<void> {
+  const keys = createCache(async () => {
     const response = await sidecar.invoke('users', { method: 'GET', path: '/.well-known/jwks.json' });
     const jwks = parseResponse(jwksSchema, response);
-    known = {
-      find: createLocalJWKSet(jwks),
-      kids: new Set(jwks.keys.map(({ kid }) => kid)),
-    };
-  }
-
-  /** Fetches the keys. Concurrent callers share one request. The known keys stay valid until it succeeds. */
-  function refresh(): Promise<void> {
-    if (asking) return asking;
-    askedAt = clock();
-    asking = fetchKeys().finally(() => (asking = undefined));
-    return asking;
-  }
+    return { find: createLocalJWKSet(jwks), kids: new Set(jwks.keys.map(({ kid }) => kid)) };
+  }, clock);
 
   return {
     has(kid) {
       // In the background: a revoked key is removed a moment later.
-      if (clock() - askedAt > JWKS_MAX_AGE_MS) withoutTrace(refresh).catch(() => {});
-      return known?.kids.has(kid) ?? false;
+      if (keys.attemptAgeMs() > JWKS_MAX_AGE_MS) withoutTrace(keys.refresh).catch(() => {});
+      return keys.value()?.kids.has(kid) ?? false;
     },
     async find(header, token) {
-      if (!known) await refresh();
-      if (!known) throw unavailable();
+      let known = keys.value() ?? (await keys.refresh());
       const isNew = !known.kids.has(String(header.kid));
-      if (isNew && clock() - askedAt >= JWKS_COOLDOWN_MS) await refresh();
+      if (isNew && keys.attemptAgeMs() >= JWKS_COOLDOWN_MS) known = await keys.refresh();
       return known.find(header, token);
     },
   };

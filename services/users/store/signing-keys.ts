@@ -1,6 +1,7 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import type { Logger } from '../../shared/telemetry/logger.ts';
 import { retryOnConflict, type StateStore } from '../../shared/dapr/state-store.ts';
+import { createCache } from '../../shared/util/cached.ts';
 import { TOKEN_ALGORITHM } from '../contract.ts';
 import {
   isNewKeyDue,
@@ -33,9 +34,7 @@ export function createSigningKeys(deps: {
   tokenTtlSeconds: number;
 }): SigningKeys {
   const { state, log, now, clock, rotationSeconds, tokenTtlSeconds } = deps;
-  let known: readonly SigningKey[] | undefined;
-  let knownUntil = -Infinity;
-  let reading: Promise<readonly SigningKey[]> | undefined;
+  const cache = createCache(load, clock);
 
   const rotateIfDue = () =>
     retryOnConflict(async () => {
@@ -53,22 +52,20 @@ export function createSigningKeys(deps: {
       return next;
     });
 
-  async function read(): Promise<readonly SigningKey[]> {
+  async function load(): Promise<readonly SigningKey[]> {
     try {
-      known = await rotateIfDue();
-      knownUntil = clock() + KEY_CACHE_SECONDS * 1000;
+      return await rotateIfDue();
     } catch (err) {
-      if (!known) throw err;
-      log.warn({ err }, 'reading signing keys failed; using cached keys');
-      knownUntil = clock() + RETRY_DELAY_MS;
+      if (cache.value()) log.warn({ err }, 'reading signing keys failed; using cached keys');
+      throw err;
     }
-    return known;
   }
 
   return async () => {
-    if (known && clock() < knownUntil) return known;
-    reading ??= read().finally(() => (reading = undefined));
-    return reading;
+    const known = cache.value();
+    if (!known) return cache.refresh();
+    const isFresh = cache.ageMs() < KEY_CACHE_SECONDS * 1000 || cache.failureAgeMs() < RETRY_DELAY_MS;
+    return isFresh ? known : cache.refresh().catch(() => known);
   };
 }
 
