@@ -1,5 +1,5 @@
 import { addRequestFields } from '../../shared/telemetry/request-context.ts';
-import { Metadata, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
 import type { z } from 'zod';
 import { orderAcceptedSchema, orderSchema } from '../../orders/contract.ts';
 import { callerHeaders } from '../../shared/http/caller.ts';
@@ -11,17 +11,8 @@ import { parsePath } from '../../shared/http/validation.ts';
 import type { WatchOrder } from '../order-updates/feed.ts';
 import { toResponseError } from './errors.ts';
 import { metadataValue, type AuthorizedCall, type AuthenticatedHandlers } from './authenticated-handlers.ts';
-import {
-  orderMessage,
-  statusName,
-  type CancelOrderRequest,
-  type CreateOrderRequest,
-  type CreateOrderResponse,
-  type GetOrderRequest,
-  type OrderEventMessage,
-  type OrderMessage,
-  type WatchOrderRequest,
-} from './messages.ts';
+import type { OrderServiceHandlers } from './generated/sidecart/v1/OrderService.ts';
+import { orderMessage, statusName } from './messages.ts';
 
 export interface OrderServiceDeps {
   sidecar: Pick<Sidecar, 'invoke'>;
@@ -32,7 +23,7 @@ export interface OrderServiceDeps {
 export function createOrderService(
   { unary, stream }: AuthenticatedHandlers,
   { sidecar, watch }: OrderServiceDeps,
-): UntypedServiceImplementation {
+): OrderServiceHandlers {
   /** Calls `orders` with these headers only. The sidecar client adds the request id and the trace context. */
   async function ask<Schema extends z.ZodType>(
     { caller, metadata, signal }: AuthorizedCall<unknown>,
@@ -61,26 +52,26 @@ export function createOrderService(
   }
 
   return {
-    CreateOrder: unary<CreateOrderRequest, CreateOrderResponse>('current', async (asked) => {
+    CreateOrder: unary('current', async (asked) => {
       const target = { method: 'POST', path: '/api/orders' } as const;
       // The message has the fields of the REST body. `orders` validates it.
       const { answer, metadata } = await ask(asked, target, orderAcceptedSchema, asked.request);
       return { message: { ...answer, status: statusName(answer.status) }, metadata };
     }),
 
-    GetOrder: unary<GetOrderRequest, OrderMessage>('recent', async (asked) => {
+    GetOrder: unary('recent', async (asked) => {
       const target = { method: 'GET', path: `/api/orders/${orderIdOf(asked)}` } as const;
       const { answer, metadata } = await ask(asked, target, orderSchema);
       return { message: orderMessage(answer), metadata };
     }),
 
-    CancelOrder: unary<CancelOrderRequest, OrderMessage>('current', async (asked) => {
+    CancelOrder: unary('current', async (asked) => {
       const target = { method: 'POST', path: `/api/orders/${orderIdOf(asked)}/cancel` } as const;
       const { answer, metadata } = await ask(asked, target, orderSchema, { reason: asked.request.reason });
       return { message: orderMessage(answer), metadata };
     }),
 
-    WatchOrder: stream<WatchOrderRequest, OrderEventMessage>(async function* events(asked) {
+    WatchOrder: stream(async function* events(asked) {
       const { caller, request, signal } = asked;
       const after = Math.max(0, request.after_version);
       for await (const { type, order } of watch(caller, orderIdOf(asked), after, signal))

@@ -18,8 +18,9 @@ export interface Protocol {
 }
 
 /**
- * Reads the .proto files of `protoDir`. Messages have the types of `messages.ts`: original field names, absent `optional`
- * fields, int64 as numbers, and enums by name. Amounts of a shop fit into these numbers.
+ * Reads the .proto files of `protoDir`. Messages have the types in `generated`: original field names, absent `optional` fields,
+ * int64 as numbers, and enums by name. Amounts of a shop fit into these numbers. `npm run generate` writes the types, with the
+ * same options.
  *
  * @throws Error if a file is missing or invalid
  */
