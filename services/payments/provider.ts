@@ -61,17 +61,12 @@ export type TimeLimitedProvider = ReturnType<typeof withTimeout>;
 /** Limits the time of every call. After `timeoutMs` the call is aborted and counts as not answered. */
 export function withTimeout(provider: PaymentProvider, timeoutMs: number) {
   async function withLimit<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const controller = new AbortController();
-    const { signal } = controller;
+    const signal = AbortSignal.timeout(timeoutMs);
+    // The listener precedes those of the call, so the caller gets this error.
     const timedOut = new Promise<never>((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(new ProviderError('provider timeout')), { once: true });
     });
-    const timer = setTimeout(() => controller.abort(), timeoutMs);
-    try {
-      return await Promise.race([timedOut, call(signal)]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return Promise.race([timedOut, call(signal)]);
   }
   return {
     authorize: (charge: Charge) => withLimit((signal) => provider.authorize(charge, signal)),

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import { STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
@@ -41,14 +40,16 @@ export function createTransport(baseUrl: string, connections: number): Transport
   const base = pathname.replace(/\/$/, '');
   const pool = new Pool(origin, { connections, bodyTimeout: MAX_SILENCE_MS });
 
-  /** Sends a request and returns the result of `read`, within the timeout. */
+  /** Sends a request and returns the result of `read`, within the timeout. `callerSignal` also ends it. */
   async function ask<T>(
     { method, path, headers, body }: Request,
-    { signal, end }: Ending,
     read: (response: Dispatcher.ResponseData) => Promise<T>,
+    callerSignal?: AbortSignal,
   ): Promise<T> {
+    // AbortSignal.timeout() would also end a stream that `open` has returned.
+    const timeout = new AbortController();
     const timer = setTimeout(
-      () => end(new Error(`${method} ${path}: no answer within ${REQUEST_TIMEOUT_MS / 1000} s`)),
+      () => timeout.abort(new Error(`${method} ${path}: no answer within ${REQUEST_TIMEOUT_MS / 1000} s`)),
       REQUEST_TIMEOUT_MS,
     );
     try {
@@ -57,7 +58,7 @@ export function createTransport(baseUrl: string, connections: number): Transport
         path: base + path,
         headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
         body: body ?? null,
-        signal,
+        signal: callerSignal ? AbortSignal.any([callerSignal, timeout.signal]) : timeout.signal,
       });
       return await read(response);
     } finally {
@@ -66,42 +67,17 @@ export function createTransport(baseUrl: string, connections: number): Transport
   }
 
   return {
-    call: (request) => ask(request, endingAlone(), (response) => answerOf(request, response)),
-    open: (request, signal) =>
-      ask(request, endingWith(signal), async (response): Promise<ApiResponse<Readable | undefined>> => {
+    call: (request) => ask(request, (response) => answerOf(request, response)),
+    open: (request, signal) => {
+      const read = async (response: Dispatcher.ResponseData): Promise<ApiResponse<Readable | undefined>> => {
         const { statusCode: status, headers, body } = response;
         if (status === 200) return { ok: true, status, headers, body };
         const answer = await answerOf(request, response);
         return answer.ok ? { ...answer, body: undefined } : answer;
-      }),
+      };
+      return ask(request, read, signal);
+    },
     close: () => pool.close(),
-  };
-}
-
-/** Aborts a request before its response. */
-interface Ending {
-  signal: AbortSignal | EventEmitter;
-  end: (reason: Error) => void;
-}
-
-/**
- * Undici also accepts an EventEmitter, which costs less than an AbortController
- * (services/decisions/0122-a-thin-client-of-the-sidecar.md).
- */
-function endingAlone(): Ending {
-  const signal = Object.assign(new EventEmitter(), { reason: undefined as Error | undefined });
-  const end = (reason: Error) => {
-    signal.reason = reason;
-    signal.emit('abort');
-  };
-  return { signal, end };
-}
-
-function endingWith(signal: AbortSignal | undefined): Ending {
-  const own = new AbortController();
-  return {
-    signal: signal ? AbortSignal.any([signal, own.signal]) : own.signal,
-    end: (reason) => own.abort(reason),
   };
 }
 
