@@ -105,6 +105,7 @@ interface PublicKeys {
   has: (kid: string) => boolean;
 }
 
+/** jose's own cache follows the clock on the wall (services/decisions/0130-libraries-and-own-code.md). */
 function createPublicKeys({ sidecar, clock }: Pick<AuthDeps, 'sidecar' | 'clock'>): PublicKeys {
   const keys = createCache(async () => {
     const response = await sidecar.invoke('users', { method: 'GET', path: '/.well-known/jwks.json' });

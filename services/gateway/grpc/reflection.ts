@@ -24,7 +24,8 @@ interface Message {
 
 /**
  * Creates the reflection service (https://grpc.io/docs/guides/reflection/) of `definitions`. It fills gaps in the descriptors of
- * the loader that clients reject (https://github.com/grpc/grpc-node/issues/2958).
+ * the loader that clients reject (https://github.com/grpc/grpc-node/issues/2958,
+ * services/decisions/0130-libraries-and-own-code.md).
  */
 export function reflection(definitions: PackageDefinition): ReflectionService {
   const { serialize, deserialize } = loadSync('google/protobuf/descriptor.proto')[

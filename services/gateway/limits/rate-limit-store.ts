@@ -107,6 +107,7 @@ export function createRedisStore(url: string, log: Logger): RateLimitStore {
   };
 }
 
+/** AbortSignal.timeout costs each request more (services/decisions/0130-libraries-and-own-code.md). */
 async function withTimeout<T>(ms: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {

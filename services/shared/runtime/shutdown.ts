@@ -25,7 +25,8 @@ export const STOP_TIMEOUT_MS = 10_000;
 
 /**
  * On SIGTERM or SIGINT, closes all `servers` at once, which lets requests in progress finish, and then runs `cleanups` in order.
- * The process exits with 0, or with 1 after ten seconds.
+ * The process exits with 0, or with 1 after ten seconds. A second signal changes nothing
+ * (services/decisions/0130-libraries-and-own-code.md).
  */
 export function stopGracefully(
   process: NodeJS.Process,

@@ -1,4 +1,7 @@
-/** One loaded value with its ages. The ages are monotonic, so a clock that is set changes none of them. */
+/**
+ * One loaded value with its ages. The ages are monotonic, so a clock that is set changes none of them. Why it is not lru-cache:
+ * services/decisions/0130-libraries-and-own-code.md.
+ */
 export interface Cache<T> {
   /** The last value that was loaded. */
   value: () => T | undefined;
