@@ -141,13 +141,13 @@ describe('the table', () => {
   it('When it is read, then only these may be called by everyone', () => {
     const open = routes.filter(({ access }) => access === 'public').map(({ path }) => path);
     expect(open).toEqual([
+      '/health',
+      '/openapi.json',
+      '/asyncapi.json',
       '/api/users/register',
       '/api/users/login',
       '/api/users/token',
       '/.well-known/jwks.json',
-      '/health',
-      '/openapi.json',
-      '/asyncapi.json',
     ]);
   });
 
