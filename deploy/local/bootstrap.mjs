@@ -36,11 +36,17 @@ process.env.NODE_COMPILE_CACHE ||= join(root, 'node_modules/.cache/node');
 
 const [command = 'start', ...args] = process.argv.slice(2);
 // Within a script of npm this is the Node.js that package-lock.json pins, which was not there yet when this one began.
-const child = spawn('node', [`dist/deploy/local/${command}.js`, ...args], { stdio: 'inherit' });
+const child = spawn('node', [programOf(command), ...args], { stdio: 'inherit' });
 // A terminal sends Ctrl-C to the child as well; from anywhere else a signal reaches only this process.
 process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+
+/** A command that runs tests is among the tests, every other command here. */
+function programOf(name) {
+  const programs = ['deploy/local', 'tests'].map((part) => `dist/${part}/commands/${name}.js`);
+  return programs.find((program) => existsSync(program)) ?? programs[0];
+}
 
 /**
  * Where the pinned Node.js does not run, as with another C library, everything takes the machine's: npm puts the folder of this

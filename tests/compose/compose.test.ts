@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { isUp } from '../../deploy/local/app-processes.ts';
+import { isUp } from '../../deploy/local/system/app-processes.ts';
 import { createClient } from '../../services/gateway/client/client.ts';
 import { findEngine, projectOf, type Project } from '../support/compose.ts';
 import { mailsTo } from '../support/mails.ts';

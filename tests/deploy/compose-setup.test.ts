@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { appsWithState, layOver, type Files } from '../../deploy/compose/setup/components.ts';
 import { databaseFor, newSecrets } from '../../deploy/compose/setup/secrets.ts';
-import { component, readComponents } from '../../deploy/local/component-files.ts';
+import { component, readComponents } from '../../deploy/local/configuration/component-files.ts';
 
 const STATE = readFileSync('deploy/compose/state.yaml', 'utf8');
 const committed = readComponents();

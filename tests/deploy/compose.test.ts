@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { DAPR_RUNTIME, ZIPKIN } from '../../deploy/local/paths.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { DAPR_RUNTIME, ZIPKIN } from '../../deploy/local/programs/versions.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { ACCESS } from '../../services/access.ts';
 
 const FILE = 'deploy/compose/compose.yaml';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DAPR_RUNTIME, root } from '../../deploy/local/paths.ts';
+import { DAPR_RUNTIME } from '../../deploy/local/programs/versions.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
 
 const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
 

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { findOrBuildManifestTools } from '../../deploy/local/manifest-tools.ts';
-import { DAPR_RUNTIME } from '../../deploy/local/paths.ts';
+import { findOrBuildManifestTools } from '../support/manifest-tools.ts';
+import { DAPR_RUNTIME } from '../../deploy/local/programs/versions.ts';
 import { writeSchemas } from '../support/manifest-schemas.ts';
 import { faults, FOLDERS, misfits, parseManifests, render, type Fault } from '../support/manifests.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ACCESS } from '../../services/access.ts';
-import { component } from '../../deploy/local/component-files.ts';
+import { component } from '../../deploy/local/configuration/component-files.ts';
 import { renderAll, type Manifest } from '../support/manifests.ts';
 import { connections, type End } from '../support/network-policies.ts';
 import { servicesIn, workloadsIn } from '../support/workloads.ts';

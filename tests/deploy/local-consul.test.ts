@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { profileOf } from '../../deploy/local/profiles.ts';
-import { DAPRD, secretFile, secretsIn } from '../../deploy/local/secrets.ts';
-import { renderTemplate } from '../../deploy/local/template.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { profileOf } from '../../deploy/local/profiles/index.ts';
+import { DAPRD, secretFile, secretsIn } from '../../deploy/local/configuration/secrets.ts';
+import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 
 let scratch: string;
 beforeEach(() => (scratch = mkdtempSync(join(tmpdir(), 'sidecart-consul-'))));

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { usedComponents, writeDaprd } from '../../deploy/local/dapr-components.ts';
+import { usedComponents, writeDaprd } from '../../deploy/local/programs/dapr-components.ts';
 import { pathOf, printedBy, serveReleases, type Published, type Releases } from '../support/releases.ts';
 
 // Each reading of processes.ts listens to the end of this process.
@@ -67,7 +67,7 @@ async function findOrBuild(env: Record<string, string> = {}) {
   };
   for (const [name, value] of Object.entries({ ...machine, ...env })) vi.stubEnv(name, value);
   vi.resetModules();
-  const { findOrBuildDapr } = await import('../../deploy/local/dapr.ts');
+  const { findOrBuildDapr } = await import('../../deploy/local/programs/dapr.ts');
   const { cli, daprd, scheduler, env: forDapr } = await findOrBuildDapr(() => {}, true);
   const printed = (program: string) => spawnSync(program, { encoding: 'utf8' }).stdout.trim();
   return {

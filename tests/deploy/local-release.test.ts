@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { downloadDapr } from '../../deploy/local/dapr-release.ts';
+import { downloadDapr } from '../../deploy/local/programs/dapr-release.ts';
 import { listen, pathOf, printedBy, serveReleases, type Releases } from '../support/releases.ts';
 
 let cache: string;

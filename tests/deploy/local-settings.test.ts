@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { amount, argumentsOf } from '../../deploy/local/arguments.ts';
-import { settings, settingsSchema } from '../../deploy/local/settings.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { amount, argumentsOf } from '../../deploy/local/commands/arguments.ts';
+import { settings, settingsSchema } from '../../deploy/local/configuration/settings.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 
 /** Values that each variable of the commands refuses; one that any text may be has none. */
 const BROKEN: Record<string, string[]> = {
@@ -117,9 +117,8 @@ describe('the arguments of a command', () => {
 const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
 
 describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
-  const run = (program: string, args: string[], env: Record<string, string> = {}, script?: string) => {
-    const file = script === undefined ? [`deploy/local/${program}.ts`] : ['-p', script];
-    const { status, stdout, stderr } = spawnSync(process.execPath, [...file, ...args], {
+  const run = (args: string[], env: Record<string, string> = {}) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
       encoding: 'utf8',
       env: { HOME: homedir(), ...env },
     });
@@ -135,14 +134,18 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
     ['faults', ['chaos'], 'unknown mode "chaos"'],
     ['faults', ['--minutes', '10m'], '--minutes must be a number greater than 0'],
   ])('When npm run %s gets %j, then it says why in a line, and ends with 1', (program, args, message) => {
-    const { status, stdout, stderr } = run(program, args);
+    const folder = ['start', 'demo'].includes(program) ? 'deploy/local' : 'tests';
+    const { status, stdout, stderr } = run([`${folder}/commands/${program}.ts`, ...args]);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(message);
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
   });
 
   it('When the environment of npm start is broken, then it says so before anything is started', () => {
-    const { status, stdout, stderr } = run('start', [], { PORT_OFFSET: '2000', TRUSTED_PROXIES: '1' });
+    const { status, stdout, stderr } = run(['deploy/local/commands/start.ts'], {
+      PORT_OFFSET: '2000',
+      TRUSTED_PROXIES: '1',
+    });
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr.trimEnd().split('\n')).toEqual([
       'The environment variables are wrong:',
@@ -152,8 +155,10 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
   });
 
   const cache = (env: Record<string, string>) =>
-    run('', [], env, "import('./deploy/local/paths.ts').then(({ cacheDir }) => console.log(cacheDir))")
-      .stdout;
+    run(
+      ['-p', "import('./deploy/local/machine/paths.ts').then(({ cacheDir }) => console.log(cacheDir))"],
+      env,
+    ).stdout;
 
   it.each([
     [{ SIDECART_CACHE: '/var/cache/mine' }, '/var/cache/mine'],
@@ -166,7 +171,7 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
   });
 
   it.runIf(process.getuid?.() === 0)('When the user has no home, then npm start says what to set', () => {
-    const { status, stderr } = spawnSync(process.execPath, ['deploy/local/start.ts'], {
+    const { status, stderr } = spawnSync(process.execPath, ['deploy/local/commands/start.ts'], {
       encoding: 'utf8',
       env: {},
       uid: 54_321,

@@ -45,8 +45,8 @@ describe.runIf(runsTypeScript)('without /proc', () => {
 
   it('When a port is taken, then it is named without its holder', () => {
     const found = run(`
-      import { commandOf, holderOf, isClosing } from './deploy/local/port-holder.ts';
-      import { demandFree } from './deploy/local/ports.ts';
+      import { commandOf, holderOf, isClosing } from './deploy/local/machine/port-holder.ts';
+      import { demandFree } from './deploy/local/machine/tcp-ports.ts';
       const { message } = await demandFree(${port}, 'a part', 200).catch((error) => error);
       print({ holder: holderOf(${port}) ?? null, closing: isClosing(${port}), own: commandOf(process.pid) ?? null, message });
     `);
@@ -63,8 +63,8 @@ describe.runIf(runsTypeScript)('without /proc', () => {
     onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
     const found = run(`
       import { writeFileSync } from 'node:fs';
-      import { demandAlone } from './deploy/local/one-start.ts';
-      import { start } from './deploy/local/processes.ts';
+      import { demandAlone } from './deploy/local/commands/start-lock.ts';
+      import { start } from './deploy/local/machine/processes.ts';
       const dataDir = ${JSON.stringify(dataDir)};
       const idle = start('idle', process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { logDir: dataDir, niceness: 10 });
       writeFileSync(dataDir + '/start.pid', String(idle.pid));

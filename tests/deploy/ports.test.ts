@@ -4,25 +4,24 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { startMailCatcher } from '../../deploy/local/mail.ts';
-import { startNats } from '../../deploy/local/nats.ts';
+import { startMailCatcher } from '../../deploy/local/infrastructure/mail-catcher.ts';
+import { startNats } from '../../deploy/local/profiles/nats-postgres/nats.ts';
+import { demandFree } from '../../deploy/local/machine/tcp-ports.ts';
 import {
-  demandFree,
   LARGEST_OFFSET,
   offsetProblem,
   portOffset,
-  portsAt,
   REFUSED_BY_FETCH,
-  systemPorts,
-  type Ports,
-} from '../../deploy/local/ports.ts';
-import { replicasOf } from '../../deploy/local/app-processes.ts';
-import { holderOf, isClosing } from '../../deploy/local/port-holder.ts';
-import { startPostgres } from '../../deploy/local/postgres.ts';
-import { startRedis } from '../../deploy/local/redis.ts';
-import { startScheduler } from '../../deploy/local/scheduler.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
-import { startZipkin } from '../../deploy/local/zipkin.ts';
+} from '../../deploy/local/configuration/port-offset.ts';
+import { portsAt, type Ports } from '../../deploy/local/configuration/ports.ts';
+import { systemPorts } from '../../deploy/local/configuration/system-ports.ts';
+import { replicasOf } from '../../deploy/local/system/app-processes.ts';
+import { holderOf, isClosing } from '../../deploy/local/machine/port-holder.ts';
+import { startPostgres } from '../../deploy/local/profiles/nats-postgres/postgres.ts';
+import { startRedis } from '../../deploy/local/infrastructure/redis.ts';
+import { startScheduler } from '../../deploy/local/infrastructure/scheduler.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
+import { startZipkin } from '../../deploy/local/infrastructure/zipkin.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import { until } from '../support/wait.ts';
 

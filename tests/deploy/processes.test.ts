@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
+import { start, waitFor, type Running } from '../../deploy/local/machine/processes.ts';
 import { until } from '../support/wait.ts';
 
 let logDir: string;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { component, valueOf } from '../../deploy/local/component-files.ts';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { renderTemplate } from '../../deploy/local/template.ts';
+import { component, valueOf } from '../../deploy/local/configuration/component-files.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 
 let scratch: string;
 beforeEach(() => {

@@ -3,7 +3,7 @@ import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { output } from '../../deploy/local/processes.ts';
+import { output } from '../../deploy/local/machine/processes.ts';
 import { ACCESS } from '../../services/access.ts';
 import { findOrBuildActionlint } from '../support/actionlint.ts';
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, rmSync, symlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { output } from '../../deploy/local/processes.ts';
+import { output } from '../../deploy/local/machine/processes.ts';
 
 /** A disk of its own, small enough to be full. */
 export interface SmallDisk {

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import type { Host } from '../../deploy/local/app-processes.ts';
-import { output } from '../../deploy/local/processes.ts';
+import type { Host } from '../../deploy/local/system/app-processes.ts';
+import { output } from '../../deploy/local/machine/processes.ts';
 
 /** A second host on this machine: a network namespace, joined to this one by a cable that can be pulled. */
 export interface FarHost {

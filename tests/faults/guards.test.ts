@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { folder, root } from '../../deploy/local/paths.ts';
+import { folder, root } from '../../deploy/local/machine/paths.ts';
 import { act, type Act } from './act.ts';
 import { faults } from './attacks/faults.ts';
 import { GUARDS, takeOut, type Guard } from './guards.ts';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Unit } from '../../deploy/local/app-processes.ts';
-import type { RunningSystem } from '../../deploy/local/system.ts';
+import type { Unit } from '../../deploy/local/system/managed-process.ts';
+import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { lockDatabase, type SmallDisk } from './disks.ts';
 import type { FarHost } from './far-host.ts';
 import type { Kind, Target } from './schedule.ts';

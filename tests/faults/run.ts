@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { profileOf } from '../../deploy/local/profiles.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { profileOf } from '../../deploy/local/profiles/index.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { machine } from '../support/machine.ts';
 import { act, type Act, type ActOptions } from './act.ts';
 import type { Attack } from './attacks/attack.ts';

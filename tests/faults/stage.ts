@@ -1,11 +1,12 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { replicasOf, type Unit } from '../../deploy/local/app-processes.ts';
-import { folder, root } from '../../deploy/local/paths.ts';
-import { profileOf } from '../../deploy/local/profiles.ts';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { replicasOf } from '../../deploy/local/system/app-processes.ts';
+import type { Unit } from '../../deploy/local/system/managed-process.ts';
+import { folder, root } from '../../deploy/local/machine/paths.ts';
+import { profileOf } from '../../deploy/local/profiles/index.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
 import { chance } from './chance.ts';
 import { makeSmallDisk } from './disks.ts';

@@ -1,4 +1,4 @@
-import type { Unit } from '../../deploy/local/app-processes.ts';
+import type { Unit } from '../../deploy/local/system/managed-process.ts';
 import { bringUp } from './kinds.ts';
 
 /** How often a process is looked at. Milliseconds. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
-import { folder, root } from '../../deploy/local/paths.ts';
+import { folder, root } from '../../deploy/local/machine/paths.ts';
 import { act, type Act } from '../faults/act.ts';
 import { recoveries } from '../faults/recovery.ts';
 import { isGood, readable, succeededOf, type Report } from '../faults/report.ts';
@@ -150,7 +150,7 @@ async function untilStarted(signal: AbortSignal, tell: (line: string) => void): 
 async function demo(api: string): Promise<string> {
   const { status, stdout, stderr } = await runProgram(
     process.execPath,
-    [join(root, 'dist/deploy/local/demo.js')],
+    [join(root, 'dist/deploy/local/commands/demo.js')],
     {
       deadlineMs: DEMO_MS,
       env: { SIDECART_API: api },

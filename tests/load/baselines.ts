@@ -3,12 +3,12 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
-import { findOrBuildDapr } from '../../deploy/local/dapr.ts';
-import { folder, root } from '../../deploy/local/paths.ts';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { start, waitFor } from '../../deploy/local/processes.ts';
-import { secretsIn, tokensOf } from '../../deploy/local/secrets.ts';
-import { renderTemplate } from '../../deploy/local/template.ts';
+import { findOrBuildDapr } from '../../deploy/local/programs/dapr.ts';
+import { folder, root } from '../../deploy/local/machine/paths.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { start, waitFor } from '../../deploy/local/machine/processes.ts';
+import { secretsIn, tokensOf } from '../../deploy/local/configuration/secrets.ts';
+import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 import { closedLoop, median, openDoor, type Load, type Pace } from './closed-loop.ts';
 
 /** What the parts take that every service is built on; the figures of the system are measured against these. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { folder, root } from '../../deploy/local/paths.ts';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { folder, root } from '../../deploy/local/machine/paths.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { machine } from '../support/machine.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
 import { startBaselines, type Baselines } from './baselines.ts';

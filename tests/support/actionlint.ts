@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildWithGo } from '../../deploy/local/go-build.ts';
-import { cacheDir, folder, root } from '../../deploy/local/paths.ts';
-import { output } from '../../deploy/local/processes.ts';
+import { buildWithGo } from '../../deploy/local/programs/go-build.ts';
+import { cacheDir, folder, root } from '../../deploy/local/machine/paths.ts';
+import { output } from '../../deploy/local/machine/processes.ts';
 
 /**
  * The `actionlint` of the machine, else one that is built with Go, once, into the cache: half a minute.

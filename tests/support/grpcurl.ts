@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDir, folder } from '../../deploy/local/paths.ts';
-import { output, run } from '../../deploy/local/processes.ts';
+import { cacheDir, folder } from '../../deploy/local/machine/paths.ts';
+import { output, run } from '../../deploy/local/machine/processes.ts';
 
 const VERSION = '1.9.3';
 

@@ -6,7 +6,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DAPR_CLI, DAPR_RUNTIME } from '../../deploy/local/paths.ts';
+import { DAPR_CLI, DAPR_RUNTIME } from '../../deploy/local/programs/versions.ts';
 
 /** The page of Dapr's releases, on this machine. */
 export interface Releases {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { textOf } from '../../deploy/local/paths.ts';
-import { commandOf as commandLineOf } from '../../deploy/local/port-holder.ts';
+import { textOf } from '../../deploy/local/machine/paths.ts';
+import { commandOf as commandLineOf } from '../../deploy/local/machine/port-holder.ts';
 
 /** Where a process takes connections, or UDP packets: `127.0.0.1:8080`. */
 export interface Listener {

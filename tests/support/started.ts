@@ -1,14 +1,15 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isUp } from '../../deploy/local/app-processes.ts';
-import { findOrBuildDapr } from '../../deploy/local/dapr.ts';
-import { partsOf } from '../../deploy/local/infrastructure.ts';
-import { folder, root } from '../../deploy/local/paths.ts';
-import { portsAt, type Ports } from '../../deploy/local/ports.ts';
-import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
-import { secretsIn } from '../../deploy/local/secrets.ts';
-import { readTemplate, renderTemplate, type Template } from '../../deploy/local/template.ts';
-import { findOrFetchZipkin } from '../../deploy/local/zipkin.ts';
+import { isUp } from '../../deploy/local/system/app-processes.ts';
+import { findOrBuildDapr } from '../../deploy/local/programs/dapr.ts';
+import { partsOf } from '../../deploy/local/system/infrastructure.ts';
+import { folder, root } from '../../deploy/local/machine/paths.ts';
+import { portsAt, type Ports } from '../../deploy/local/configuration/ports.ts';
+import { start, waitFor, type Running } from '../../deploy/local/machine/processes.ts';
+import { secretsIn } from '../../deploy/local/configuration/secrets.ts';
+import { readTemplate, type Template } from '../../deploy/local/configuration/template.ts';
+import { renderTemplate } from '../../deploy/local/system/render-template.ts';
+import { findOrFetchZipkin } from '../../deploy/local/infrastructure/zipkin.ts';
 
 /** A system that was started by a command as users type it, on ports of its own. */
 export interface Started {

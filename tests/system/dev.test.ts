@@ -11,11 +11,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isUp } from '../../deploy/local/app-processes.ts';
-import { root } from '../../deploy/local/paths.ts';
-import { holderOf } from '../../deploy/local/port-holder.ts';
-import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { isUp } from '../../deploy/local/system/app-processes.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
+import { holderOf } from '../../deploy/local/machine/port-holder.ts';
+import { start, waitFor, type Running } from '../../deploy/local/machine/processes.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import { sidecarPorts } from '../support/started.ts';
 import { until } from '../support/wait.ts';

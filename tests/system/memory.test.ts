@@ -3,9 +3,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { root } from '../../deploy/local/paths.ts';
-import { start, waitFor } from '../../deploy/local/processes.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
+import { start, waitFor } from '../../deploy/local/machine/processes.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar } from '../support/fake-sidecar.ts';
 import { until } from '../support/wait.ts';
 

@@ -3,8 +3,8 @@ import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { root } from '../../deploy/local/paths.ts';
-import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
+import { start, waitFor, type Running } from '../../deploy/local/machine/processes.ts';
 import { createClient } from '../../services/gateway/client/client.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import { newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';

@@ -3,11 +3,11 @@ import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { output } from '../../deploy/local/processes.ts';
-import { tokensOf } from '../../deploy/local/secrets.ts';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { output } from '../../deploy/local/machine/processes.ts';
+import { tokensOf } from '../../deploy/local/configuration/secrets.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { unwrap, createClient } from '../../services/gateway/client/client.ts';
 import { routes } from '../../services/gateway/routes.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
