@@ -1,15 +1,15 @@
 import { tmpdir } from 'node:os';
-import { bench } from '../load/bench.ts';
+import { parseArguments } from '../../deploy/local/commands/arguments.ts';
+import { runInterruptibly } from '../../deploy/local/commands/interruptible.ts';
+import { readSettings } from '../../deploy/local/configuration/settings.ts';
+import { preparePrograms } from '../../deploy/local/system/prepare.ts';
 import { orExit } from '../../services/shared/runtime/shutdown.ts';
-import { argumentsOf } from '../../deploy/local/commands/arguments.ts';
-import { untilInterrupted } from '../../deploy/local/commands/interruptible.ts';
-import { prepare } from '../../deploy/local/system/prepare.ts';
-import { settings } from '../../deploy/local/configuration/settings.ts';
+import { bench } from '../load/bench.ts';
 
-/** `npm run bench`: measures a system of its own, on ports of its own. `-- --quick` for a short look. */
+/** `npm run bench`: measures a separate system on its own ports. `-- --quick` gives a short run. */
 const { quick, portOffset } = await orExit(process, () => ({
-  quick: argumentsOf({ quick: { type: 'boolean' } }).quick ?? false,
-  portOffset: settings().PORT_OFFSET ?? 5_000,
+  quick: parseArguments({ quick: { type: 'boolean' } }).quick ?? false,
+  portOffset: readSettings().PORT_OFFSET ?? 5_000,
 }));
-await prepare(tmpdir());
-await untilInterrupted((signal) => bench({ quick, portOffset, signal }));
+await preparePrograms(tmpdir());
+await runInterruptibly((signal) => bench({ quick, portOffset, signal }));

@@ -1,26 +1,26 @@
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { parsePositiveNumber } from '../../deploy/local/commands/arguments.ts';
+import { runInterruptibly } from '../../deploy/local/commands/interruptible.ts';
+import { readSettings } from '../../deploy/local/configuration/settings.ts';
+import { findProfile } from '../../deploy/local/profiles/index.ts';
+import { preparePrograms } from '../../deploy/local/system/prepare.ts';
 import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { MODES, type Mode } from '../faults/run.ts';
-import { amount } from '../../deploy/local/commands/arguments.ts';
-import { anySeed, faultRun } from './fault-run.ts';
-import { untilInterrupted } from '../../deploy/local/commands/interruptible.ts';
-import { prepare } from '../../deploy/local/system/prepare.ts';
-import { profileOf } from '../../deploy/local/profiles/index.ts';
-import { settings } from '../../deploy/local/configuration/settings.ts';
+import { randomSeed, runAndReport } from './fault-run.ts';
 import { runTests } from './run-vitest.ts';
 
 /**
- * `npm run test:faults -- [mode]`: ten minutes of load and faults against a system of its own, or what else the mode says;
- * then every promise is checked. `-- --short`: the tests of tests/faults instead, a run of three minutes and the guards.
+ * `npm run test:faults -- [mode]`: runs ten minutes of load and faults, or another mode, against a separate system. Then every
+ * promise is checked. `-- --short` runs the tests of tests/faults instead: three minutes of faults, and the guards.
  */
 const { isShort, mode, minutes, restMs, profile, options } = await orExit(process, asked);
-const { seed = anySeed(), only, keep = false } = options;
-await prepare(tmpdir(), undefined, profile);
+const { seed = randomSeed(), only, keep = false } = options;
+await preparePrograms(tmpdir(), undefined, profile);
 if (isShort) runTests(['faults']);
 else
-  await untilInterrupted(async (signal) => {
-    const isGood = await faultRun({
+  await runInterruptibly(async (signal) => {
+    const isGood = await runAndReport({
       seed,
       seconds: 60 * minutes,
       mode,
@@ -33,9 +33,9 @@ else
     process.exitCode = isGood ? 0 : 1;
   });
 
-/** What the arguments say. @throws Error where one of them is wrong */
+/** Reads the arguments and settings. @throws Error if one of them is wrong */
 function asked() {
-  settings();
+  readSettings();
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -58,9 +58,9 @@ function asked() {
     options: values,
     isShort: short,
     mode: modeOf(name),
-    minutes: amount('--minutes', values.minutes ?? (name === 'overload' ? '2' : '10')),
-    restMs: rest === undefined ? undefined : 1000 * amount('--rest', rest),
-    profile: profileOf(values.profile),
+    minutes: parsePositiveNumber('--minutes', values.minutes ?? (name === 'overload' ? '2' : '10')),
+    restMs: rest === undefined ? undefined : 1000 * parsePositiveNumber('--rest', rest),
+    profile: findProfile(values.profile),
   };
 }
 

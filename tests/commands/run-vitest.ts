@@ -5,16 +5,16 @@ import { root } from '../../deploy/local/machine/paths.ts';
 /** The projects of tests/vitest.config.ts. */
 export type Project = 'component' | 'deploy' | 'system' | 'compose' | 'faults';
 
-/** Runs the tests of these projects, or of those that the arguments name; the arguments go to vitest. This process ends with it. */
+/** Runs the tests of these projects, or of those in the arguments, which go to vitest. This process exits with vitest. */
 export function runTests(projects: readonly Project[], args: readonly string[] = []): void {
-  const chosen = args.some((arg) => /^--project(=|$)/.test(arg)) ? [] : projects;
+  const selected = args.some((arg) => /^--project(=|$)/.test(arg)) ? [] : projects;
   const vitest = spawn(
     process.execPath,
     [
       join(root, 'node_modules/vitest/vitest.mjs'),
       'run',
       '--config=tests/vitest.config.ts',
-      ...chosen.map((project) => `--project=${project}`),
+      ...selected.map((project) => `--project=${project}`),
       ...args,
     ],
     { cwd: root, stdio: 'inherit' },

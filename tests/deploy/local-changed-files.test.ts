@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { consequenceOf } from '../../deploy/local/commands/changed-files.ts';
+import { effectsOfChanges } from '../../deploy/local/commands/changed-files.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 
 const SERVICES = readTemplate().apps.map(({ appID }) => appID);
@@ -18,23 +18,23 @@ describe('a change of code', () => {
     ['services/orders/new-and-not-imported.ts', []],
     ['deploy/local/commands/start.ts', []],
   ])('When it is in %s, then these start anew: %j', (file, expected) => {
-    expect(consequenceOf('.', [file], SERVICES).restart.toSorted()).toEqual(expected.toSorted());
+    expect(effectsOfChanges('.', [file], SERVICES).restart.toSorted()).toEqual(expected.toSorted());
   });
 
   it('When a contract changes, then also who imports it', () => {
-    const { restart } = consequenceOf('.', ['services/orders/contract.ts'], SERVICES);
+    const { restart } = effectsOfChanges('.', ['services/orders/contract.ts'], SERVICES);
     expect(restart).toEqual(expect.arrayContaining(['orders', 'gateway', 'payments', 'history']));
   });
 
   it('When any file of a service is code that runs, then the service starts anew', () => {
     for (const service of SERVICES)
-      expect(consequenceOf('.', [`services/${service}/app.ts`], SERVICES).restart).toContain(service);
+      expect(effectsOfChanges('.', [`services/${service}/app.ts`], SERVICES).restart).toContain(service);
   });
 
   it('When it is read only at the start, then that is said, and nothing starts anew', () => {
     const components = readdirSync('components').filter((name) => name.endsWith('.yaml'));
     expect(components.length).toBeGreaterThan(3);
     const files = ['dapr.yaml', 'package-lock.json', ...components.map((name) => `components/${name}`)];
-    expect(consequenceOf('.', files, SERVICES)).toEqual({ restart: [], needsNewStart: files });
+    expect(effectsOfChanges('.', files, SERVICES)).toEqual({ restart: [], needsNewStart: files });
   });
 });

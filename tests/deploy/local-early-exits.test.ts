@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { watchForDeaths } from '../../deploy/local/commands/early-exits.ts';
+import { watchForExits } from '../../deploy/local/commands/early-exits.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 
 const LOGS = '.dapr/logs';
@@ -21,7 +21,7 @@ it('When a service or a sidecar of this start ends, then it is named with its la
   const head = (port: number) => `Starting Dapr with id ${appID}. HTTP Port: ${port}. gRPC Port: 1\n`;
   const failed = (what: string) => `❌  The ${what} process exited with error code: exit status 1\n`;
   log(`${appID}_daprd_20260105093000.log`, head(mine) + failed('daprd'));
-  const demandAllAlive = watchForDeaths([{ ...app, appID, daprHTTPPort: mine }]);
+  const demandAllAlive = watchForExits([{ ...app, appID, daprHTTPPort: mine }]);
 
   // Of an earlier start, of a system at other ports, and of this one, which runs.
   log(`${appID}_daprd_20260105094000.log`, head(other) + failed('daprd'));

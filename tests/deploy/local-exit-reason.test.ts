@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { endOf, lastWords } from '../../deploy/local/machine/exit-reason.ts';
+import { findExitStatus, findExitReason } from '../../deploy/local/machine/exit-reason.ts';
 
 /** Logs as `dapr run -f` writes them, shortened. */
 const APP = (...lines: string[]) =>
@@ -44,7 +44,7 @@ describe('what a program said before it ended', () => {
     ['nothing, and ended well', '✅  Exited App successfully\n', '', 'exit status 0'],
     ['only lines of its own, and runs', APP(INFO), INFO, undefined],
   ])('When it is %s, then these are its words', (_, log, words, end) => {
-    expect(lastWords(log)).toBe(words);
-    expect(endOf(log)).toBe(end);
+    expect(findExitReason(log)).toBe(words);
+    expect(findExitStatus(log)).toBe(end);
   });
 });

@@ -2,14 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { amount, argumentsOf } from '../../deploy/local/commands/arguments.ts';
-import { settings, settingsSchema } from '../../deploy/local/configuration/settings.ts';
+import { parsePositiveNumber, parseArguments } from '../../deploy/local/commands/arguments.ts';
+import { readSettings, settingsSchema } from '../../deploy/local/configuration/settings.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 
 /** Values that each variable of the commands refuses; one that any text may be has none. */
 const BROKEN: Record<string, string[]> = {
   PORT_OFFSET: ['x', '-1', '1.5', '1e3', ' 1000', '22001', '2000'],
-  SIDECART_CACHE: [],
+  SIDECART_CACHE_DIR: [],
   XDG_CACHE_HOME: ['.cache', '~/.cache'],
   DAPR_RELEASES: [
     'mirror.example',
@@ -18,7 +18,7 @@ const BROKEN: Record<string, string[]> = {
     'https://mirror.example/?a',
   ],
   DAPR_COMPONENTS: ['some', 'ALL'],
-  SIDECART_API: ['localhost:8080', 'http://', 'http://localhost:8080/api', 'http://ada:secret@localhost'],
+  SIDECART_API_URL: ['localhost:8080', 'http://', 'http://localhost:8080/api', 'http://ada:secret@localhost'],
   LOG_LEVEL: ['INFO', 'loud'],
   ADMIN_EMAIL: ['boss'],
   ADMIN_PASSWORD: ['12345'],
@@ -46,7 +46,7 @@ describe('the settings of npm start and its sisters', () => {
       const pair = name.startsWith('ADMIN')
         ? { ADMIN_EMAIL: 'ada@example.com', ADMIN_PASSWORD: 'correct horse' }
         : {};
-      const said = problems(refusal(() => settings(undefined, { ...pair, [name]: value }, '/home/ada')));
+      const said = problems(refusal(() => readSettings(undefined, { ...pair, [name]: value }, '/home/ada')));
       expect(said).toEqual([expect.stringMatching(EXAMPLE)]);
       expect(said[0]).toContain(`${name}: `);
       expect(said[0]).not.toContain('secret');
@@ -61,7 +61,7 @@ describe('the settings of npm start and its sisters', () => {
       CORS_ORIGINS: 'https://shop.example/app',
       ORDER_EXPIRE_MS: '6000',
     };
-    const said = problems(refusal(() => settings(readTemplate(), env, '')));
+    const said = problems(refusal(() => readSettings(readTemplate(), env, '')));
     const names = ['HOME', 'PORT_OFFSET', 'LOG_LEVEL', 'ADMIN_PASSWORD', 'CORS_ORIGINS', 'ORDER_RECHECK_MS'];
     expect(new Set(said.map((line) => /^ {2}(\w+):/.exec(line)?.[1]))).toEqual(new Set(names));
     expect(said).toHaveLength(names.length);
@@ -70,19 +70,23 @@ describe('the settings of npm start and its sisters', () => {
 
   it('When nothing is set, or everything is empty, then nothing is wrong with it, nor for the services', () => {
     const empty = Object.fromEntries(Object.keys(BROKEN).map((name) => [name, '']));
-    expect(settings(readTemplate(), {}, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
-    expect(settings(readTemplate(), empty, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
+    expect(readSettings(readTemplate(), {}, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
+    expect(readSettings(readTemplate(), empty, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
   });
 
   it('When a service of the template is somebody else’s, then its settings are not ours to judge', () => {
     const { apps, ...others } = readTemplate();
     const template = { ...others, apps: apps.map((app) => ({ ...app, command: ['python3', 'main.py'] })) };
-    expect(refusal(() => settings(template, { CORS_ORIGINS: '*' }, '/home/ada'))).toBe('');
+    expect(refusal(() => readSettings(template, { CORS_ORIGINS: '*' }, '/home/ada'))).toBe('');
   });
 
   it('When the API is named with a slash, then it is an origin', () => {
-    const { SIDECART_API } = settings(undefined, { SIDECART_API: 'http://LOCALHOST:9080/' }, '/home/ada');
-    expect(SIDECART_API).toBe('http://localhost:9080');
+    const { SIDECART_API_URL } = readSettings(
+      undefined,
+      { SIDECART_API_URL: 'http://LOCALHOST:9080/' },
+      '/home/ada',
+    );
+    expect(SIDECART_API_URL).toBe('http://localhost:9080');
   });
 });
 
@@ -93,24 +97,24 @@ describe('the arguments of a command', () => {
     'When they are %j, then that is an error which names it',
     (args) => {
       const [name = ''] = args[0]?.replaceAll('-', '').split('=') ?? [];
-      expect(() => argumentsOf(options, args, {})).toThrow(name);
+      expect(() => parseArguments(options, args, {})).toThrow(name);
     },
   );
 
   it('When npm has kept an option for itself, then the error says where to put it', () => {
-    expect(() => argumentsOf(options, [], { npm_config_profile: 'x' })).toThrow('npm start -- --profile');
+    expect(() => parseArguments(options, [], { npm_config_profile: 'x' })).toThrow('npm start -- --profile');
   });
 
   it('When they are right, then they are read', () => {
-    expect(argumentsOf(options, ['--profile', 'x', '--quick'], {})).toEqual({ profile: 'x', quick: true });
+    expect(parseArguments(options, ['--profile', 'x', '--quick'], {})).toEqual({ profile: 'x', quick: true });
   });
 
   it.each(['', '-1', '0', '1e3', 'two', '0x10', ' 1'])('When an amount is %j, then it is none', (text) => {
-    expect(() => amount('--hours', text)).toThrow('--hours must be a number greater than 0');
+    expect(() => parsePositiveNumber('--hours', text)).toThrow('--hours must be a number greater than 0');
   });
 
   it('When an amount has a fraction, then it is taken', () => {
-    expect(amount('--hours', '0.5')).toBe(0.5);
+    expect(parsePositiveNumber('--hours', '0.5')).toBe(0.5);
   });
 });
 
@@ -161,10 +165,10 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
     ).stdout;
 
   it.each([
-    [{ SIDECART_CACHE: '/var/cache/mine' }, '/var/cache/mine'],
-    [{ SIDECART_CACHE: './cache' }, join(process.cwd(), 'cache')],
-    [{ SIDECART_CACHE: './cache', INIT_CWD: '/home/ada' }, '/home/ada/cache'],
-    [{ SIDECART_CACHE: '', XDG_CACHE_HOME: '/var/cache' }, '/var/cache/sidecart'],
+    [{ SIDECART_CACHE_DIR: '/var/cache/mine' }, '/var/cache/mine'],
+    [{ SIDECART_CACHE_DIR: './cache' }, join(process.cwd(), 'cache')],
+    [{ SIDECART_CACHE_DIR: './cache', INIT_CWD: '/home/ada' }, '/home/ada/cache'],
+    [{ SIDECART_CACHE_DIR: '', XDG_CACHE_HOME: '/var/cache' }, '/var/cache/sidecart'],
     [{ XDG_CACHE_HOME: '', HOME: '/home/ada' }, '/home/ada/.cache/sidecart'],
   ])('When %j is set, then programs are kept in %s', (env, folder) => {
     expect(cache(env)).toContain(`${folder}\n`);

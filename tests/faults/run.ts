@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { profileOf } from '../../deploy/local/profiles/index.ts';
+import { findProfile } from '../../deploy/local/profiles/index.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { machine } from '../support/machine.ts';
 import { act, type Act, type ActOptions } from './act.ts';
@@ -118,7 +118,7 @@ export async function run(options: RunOptions): Promise<Report> {
 }
 
 function restMsOf({ load, brokerRestMs }: Course, { profile, restMs }: RunOptions): number {
-  return restMs ?? (profileOf(profile)?.broker ? brokerRestMs : undefined) ?? load.restMs;
+  return restMs ?? (findProfile(profile)?.broker ? brokerRestMs : undefined) ?? load.restMs;
 }
 
 function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[], acted: Act): Report {

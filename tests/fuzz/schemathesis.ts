@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDir, folder, root } from '../../deploy/local/machine/paths.ts';
-import { output, run } from '../../deploy/local/machine/processes.ts';
+import { cacheDir, ensureFolder, root } from '../../deploy/local/machine/paths.ts';
+import { readOutput, runProgram } from '../../deploy/local/machine/processes.ts';
 
 const REQUIREMENTS = join(root, 'tests/fuzz/requirements.txt');
 
 /**
- * The path of schemathesis, in a virtual environment of its own in the cache; made where it is missing.
+ * The path of schemathesis. A virtual environment in the cache contains it, and is created if it is missing.
  *
- * @throws Error where there is no Python to make it with
+ * @throws Error if Python is missing
  */
 export async function findOrInstallSchemathesis(): Promise<string> {
   const requirements = readFileSync(REQUIREMENTS);
@@ -20,15 +20,15 @@ export async function findOrInstallSchemathesis(): Promise<string> {
   const program = join(home, 'bin', 'schemathesis');
   const complete = join(home, '.complete');
   if (existsSync(complete)) return program;
-  if (output('python3', '--version') === undefined)
+  if (readOutput('python3', '--version') === undefined)
     throw new Error('Fuzzing needs Python 3.10 or newer with the venv module (https://www.python.org).');
-  const logFile = join(folder(cacheDir, 'logs'), 'schemathesis-install.log');
+  const logFile = join(ensureFolder(cacheDir, 'logs'), 'schemathesis-install.log');
   console.log(`Installing schemathesis (once), log: ${logFile}`);
-  // What an interrupted installation left is no good.
+  // An interrupted installation may be incomplete.
   rmSync(home, { recursive: true, force: true });
   mkdirSync(home, { recursive: true });
-  await run('python3', ['-m', 'venv', home], { logFile });
-  await run(join(home, 'bin', 'pip'), ['install', '--disable-pip-version-check', '-r', REQUIREMENTS], {
+  await runProgram('python3', ['-m', 'venv', home], { logFile });
+  await runProgram(join(home, 'bin', 'pip'), ['install', '--disable-pip-version-check', '-r', REQUIREMENTS], {
     logFile,
   });
   writeFileSync(complete, '');

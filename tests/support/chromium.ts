@@ -1,16 +1,19 @@
+import { readOutput } from '../../deploy/local/machine/processes.ts';
 import { installFromDebian } from '../../deploy/local/programs/debian.ts';
-import { output } from '../../deploy/local/machine/processes.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
-/** Makes sure that there is a Chromium for the tests: the one of the machine, or, where we may, Debian's. */
-export async function findOrInstallChromium(logDir: string, tell: (what: string) => void): Promise<void> {
+/** Finds a Chromium on this machine, or installs it from Debian if this user may. */
+export async function findOrInstallChromium(
+  logDir: string,
+  onProgress: (step: string) => void,
+): Promise<void> {
   if (findChromium() !== undefined) return;
   const hint = 'Debian: sudo apt-get install chromium';
-  await installFromDebian('chromium', { hint, logDir, tell });
+  await installFromDebian('chromium', { hint, logDir, onProgress });
 }
 
-/** The path of a Chromium; undefined where there is none. */
+/** The path of a Chromium; undefined if it is missing. */
 export function findChromium(): string | undefined {
-  return NAMES.map((name) => output('which', name)?.trim()).find((path) => path);
+  return NAMES.map((name) => readOutput('which', name)?.trim()).find((path) => path);
 }

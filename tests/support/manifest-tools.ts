@@ -1,85 +1,92 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cacheDir, ensureFolder, root } from '../../deploy/local/machine/paths.ts';
+import { readOutput, runProgram } from '../../deploy/local/machine/processes.ts';
 import { buildWithGo } from '../../deploy/local/programs/go-build.ts';
-import { cacheDir, folder, root } from '../../deploy/local/machine/paths.ts';
-import { output, run } from '../../deploy/local/machine/processes.ts';
 
-/** What checks the manifests of deploy/kubernetes: services/decisions/0072-static-checks-of-manifests.md. */
+/** The programs that check the manifests of deploy/kubernetes: services/decisions/0072-static-checks-of-manifests.md. */
 export interface ManifestTools {
-  /** Prints the manifests of a folder, which comes as the last argument. */
+  /** Prints the manifests of the folder in the last argument. */
   kustomize: readonly [program: string, ...args: string[]];
   kubeconform: string;
   kubeScore: string;
-  /** The folder of a Go module of toolchain/schemas, by the module's path. */
+  /** The folder of each Go module of toolchain/schemas, by the module's path. */
   schemaSources: ReadonlyMap<string, string>;
 }
 
-/** The oldest that were tried. */
-const KUSTOMIZE = [5, 5] as const;
-const KUBECONFORM = [0, 8] as const;
+/** The oldest tested versions. */
+const OLDEST_KUSTOMIZE = [5, 5] as const;
+const OLDEST_KUBECONFORM = [0, 8] as const;
 
 const TOOLCHAIN = join(root, 'deploy/local/toolchain');
 
-/** The programs of the machine, else ones that are built with Go, once, into the cache; and what schemas are made of. */
-export async function findOrBuildManifestTools(tell: (what: string) => void): Promise<ManifestTools> {
+/** The installed programs, else ones that Go builds once into the cache, and the sources of the schemas. */
+export async function findOrBuildManifestTools(onProgress: (step: string) => void): Promise<ManifestTools> {
   return {
     kustomize: installedKustomize() ?? [
-      await built('kustomize', 'sigs.k8s.io/kustomize/kustomize/v5', tell),
+      await findOrBuildTool('kustomize', 'sigs.k8s.io/kustomize/kustomize/v5', onProgress),
       'build',
     ],
-    kubeconform: isAtLeast(KUBECONFORM, output('kubeconform', '-v'))
+    kubeconform: isAtLeast(OLDEST_KUBECONFORM, readOutput('kubeconform', '-v'))
       ? 'kubeconform'
-      : await built('kubeconform', 'github.com/yannh/kubeconform/cmd/kubeconform', tell),
-    // Never the one of the machine: another version has other checks.
-    kubeScore: await built('kube-score', 'github.com/zegl/kube-score/cmd/kube-score', tell),
-    schemaSources: await findOrDownloadSchemaSources(tell),
+      : await findOrBuildTool('kubeconform', 'github.com/yannh/kubeconform/cmd/kubeconform', onProgress),
+    // Never the installed one, because another version has other checks.
+    kubeScore: await findOrBuildTool('kube-score', 'github.com/zegl/kube-score/cmd/kube-score', onProgress),
+    schemaSources: await findOrDownloadSchemaSources(onProgress),
   };
 }
 
 function installedKustomize(): ManifestTools['kustomize'] | undefined {
-  if (isAtLeast(KUSTOMIZE, output('kustomize', 'version'))) return ['kustomize', 'build'];
-  const [, ofKubectl] =
-    /"kustomizeVersion": *"([^"]+)"/.exec(output('kubectl', 'version', '--client', '-o', 'json') ?? '') ?? [];
-  return isAtLeast(KUSTOMIZE, ofKubectl) ? ['kubectl', 'kustomize'] : undefined;
+  if (isAtLeast(OLDEST_KUSTOMIZE, readOutput('kustomize', 'version'))) return ['kustomize', 'build'];
+  const [, kubectlVersion] =
+    /"kustomizeVersion": *"([^"]+)"/.exec(readOutput('kubectl', 'version', '--client', '-o', 'json') ?? '') ??
+    [];
+  return isAtLeast(OLDEST_KUSTOMIZE, kubectlVersion) ? ['kubectl', 'kustomize'] : undefined;
 }
 
-/** Whether the first version in a text is this one or a newer one. */
+/** Whether the first version in the text is this one or newer. */
 function isAtLeast([major, minor]: readonly [number, number], text = ''): boolean {
-  const [, ours = -1, minors = 0] = (/(\d+)\.(\d+)\.\d+/.exec(text) ?? []).map(Number);
-  return ours > major || (ours === major && minors >= minor);
+  const [, foundMajor = -1, foundMinor = 0] = (/(\d+)\.(\d+)\.\d+/.exec(text) ?? []).map(Number);
+  return foundMajor > major || (foundMajor === major && foundMinor >= minor);
 }
 
-/** The path of a program that has the version of toolchain/manifests. */
-async function built(name: string, source: string, tell: (what: string) => void): Promise<string> {
+/** The path of a program in the version of toolchain/manifests. */
+async function findOrBuildTool(
+  name: string,
+  source: string,
+  onProgress: (step: string) => void,
+): Promise<string> {
   const versions = createHash('sha256').update(readFileSync(join(TOOLCHAIN, 'manifests/go.mod')));
-  const program = join(folder(cacheDir, `manifest-tools-${versions.digest('hex').slice(0, 12)}`), name);
+  const program = join(ensureFolder(cacheDir, `manifest-tools-${versions.digest('hex').slice(0, 12)}`), name);
   if (existsSync(program)) return program;
-  demandGo(name);
-  const logFile = join(folder(cacheDir, 'logs'), 'manifest-tools-build.log');
-  tell(`Building ${name} with Go (once; one to two minutes), log: ${logFile}`);
+  assertGoInstalled(name);
+  const logFile = join(ensureFolder(cacheDir, 'logs'), 'manifest-tools-build.log');
+  onProgress(`Building ${name} with Go (once; one to two minutes), log: ${logFile}`);
   await buildWithGo({ program, module: 'manifests', flags: ['-ldflags', '-s -w'], source, logFile });
   return program;
 }
 
-/** Go keeps them in its own cache, and compares them with the checksums of toolchain/schemas. */
-async function findOrDownloadSchemaSources(tell: (what: string) => void): Promise<Map<string, string>> {
-  demandGo('the schemas of Kubernetes');
+/** Go keeps the sources in its own cache, and checks the checksums of toolchain/schemas. */
+async function findOrDownloadSchemaSources(onProgress: (step: string) => void): Promise<Map<string, string>> {
+  assertGoInstalled('the schemas of Kubernetes');
   const cwd = join(TOOLCHAIN, 'schemas');
   const modules = [...readFileSync(join(cwd, 'go.mod'), 'utf8').matchAll(/^\t(\S+) (v\S+)$/gm)];
-  const cache = output('go', 'env', 'GOMODCACHE')?.trim() ?? '';
+  const cache = readOutput('go', 'env', 'GOMODCACHE')?.trim() ?? '';
   const sources = new Map(
     modules.map(([, path = '', version = '']) => [path, join(cache, `${path}@${version}`)]),
   );
   if ([...sources.values()].every((source) => existsSync(source))) return sources;
-  const logFile = join(folder(cacheDir, 'logs'), 'schemas-download.log');
-  tell(`Downloading the schemas of Kubernetes, Dapr and Gateway API with Go (once; 45 MB), log: ${logFile}`);
+  const logFile = join(ensureFolder(cacheDir, 'logs'), 'schemas-download.log');
+  onProgress(
+    `Downloading the schemas of Kubernetes, Dapr and Gateway API with Go (once; 45 MB), log: ${logFile}`,
+  );
   const versions = modules.map(([, path = '', version = '']) => `${path}@${version}`);
-  await run('go', ['mod', 'download', ...versions], { logFile, cwd });
+  await runProgram('go', ['mod', 'download', ...versions], { logFile, cwd });
   return sources;
 }
 
-function demandGo(what: string): void {
-  if (output('go', 'version') === undefined)
+function assertGoInstalled(what: string): void {
+  if (readOutput('go', 'version') === undefined)
     throw new Error(`The tests of the manifests need Go for ${what}. Install Go: https://go.dev.`);
 }

@@ -57,8 +57,8 @@ describe('NATS JetStream and PostgreSQL in place of Redis and SQLite', () => {
     const { orderId } = await placeAtLast(customer);
     const before = await untilStatus(customer, orderId, 'DELIVERED');
     for (const title of ['NATS JetStream', 'PostgreSQL']) {
-      await system.part(title).stop('SIGKILL');
-      await system.part(title).start();
+      await system.infrastructure(title).stop('SIGKILL');
+      await system.infrastructure(title).start();
     }
     const after = await placeAtLast(customer);
     expect(await untilStatus(customer, orderId, 'DELIVERED')).toEqual(before);

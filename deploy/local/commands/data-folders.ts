@@ -1,15 +1,15 @@
-import { explained } from './error-message.ts';
-import { folder, keepPrivate, root } from '../machine/paths.ts';
+import { ensureFolder, restrictFileAccess, root } from '../machine/paths.ts';
+import { explainError } from './error-message.ts';
 
-/** Where a system keeps what it has; one at other ports or with a profile has folders of its own. @throws Error that says what to do */
-export function dataFolders(offset: number, profile: string | undefined) {
+/** Creates the folders of a system. Each offset and each profile has its own. @throws Error that states what to do */
+export function createDataFolders(offset: number, profile: string | undefined) {
   try {
-    keepPrivate();
+    restrictFileAccess();
     const own = offset === 0 ? '.sidecart' : `.sidecart/offset-${offset}`;
-    const dataDir = folder(root, own, ...(profile ? [profile] : []));
-    folder(dataDir, 'state');
-    return { dataDir, logDir: folder(dataDir, 'logs') };
+    const dataDir = ensureFolder(root, own, ...(profile ? [profile] : []));
+    ensureFolder(dataDir, 'state');
+    return { dataDir, logDir: ensureFolder(dataDir, 'logs') };
   } catch (error) {
-    throw new Error(explained(error), { cause: error });
+    throw new Error(explainError(error), { cause: error });
   }
 }

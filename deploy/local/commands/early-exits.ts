@@ -1,55 +1,55 @@
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { endOf, lastWords } from '../machine/exit-reason.ts';
-import { root, textOf } from '../machine/paths.ts';
 import type { App } from '../configuration/template.ts';
+import { findExitStatus, findExitReason } from '../machine/exit-reason.ts';
+import { root, readTextOrEmpty } from '../machine/paths.ts';
 
 const daprLogs = join(root, '.dapr', 'logs');
 
 /**
- * Watches what `dapr run` is about to start, by the logs that it begins now: it goes on when a service or a sidecar has ended,
- * and notes that only there. Systems at other ports write to the same folder.
+ * Watches the new logs of `dapr run`, because it continues after the exit of a service or sidecar and reports that only there.
+ * Systems at other ports write to the same folder.
  *
- * @returns a function that throws an Error with the app and its last words, once one has ended
+ * @returns a function that throws an Error with the app and the reason, as soon as one has exited
  */
-export function watchForDeaths(apps: readonly App[]): () => void {
-  const old = new Set(logs());
+export function watchForExits(apps: readonly App[]): () => void {
+  const oldLogs = new Set(listLogs());
   return () => {
-    // Each is read once: all of them are looked at ten times per second while services start.
-    const begun = logs().flatMap((file) =>
-      old.has(file) ? [] : [{ file, text: textOf(join(daprLogs, file)) }],
+    // Each log is read once per call, because the start calls this ten times per second.
+    const newLogs = listLogs().flatMap((file) =>
+      oldLogs.has(file) ? [] : [{ file, text: readTextOrEmpty(join(daprLogs, file)) }],
     );
     for (const { appID, daprHTTPPort } of apps) {
-      const sidecar = begun.find(
+      const sidecar = newLogs.find(
         ({ file, text }) =>
           file.startsWith(`${appID}_daprd_`) &&
-          // daprd's port is in the first line.
+          // The first line contains daprd's port.
           text.slice(0, 500).includes(`HTTP Port: ${daprHTTPPort}.`),
       );
       if (!sidecar) continue;
-      // Its log is begun after that of its sidecar; the names end with the time.
-      const service = begun.find(
-        ({ file }) => file >= sidecar.file.replace('_daprd_', '_app_') && isOf(appID, file),
+      // `dapr run` creates this log after that of the sidecar. The names end with the time.
+      const service = newLogs.find(
+        ({ file }) => file >= sidecar.file.replace('_daprd_', '_app_') && isServiceLog(appID, file),
       );
-      if (service) demandAlive(appID, service);
-      demandAlive(`${appID}'s sidecar`, sidecar);
+      if (service) assertRunning(appID, service);
+      assertRunning(`${appID}'s sidecar`, sidecar);
     }
   };
 }
 
-const isOf = (appID: string, file: string) => file.startsWith(`${appID}_app_`);
+const isServiceLog = (appID: string, file: string) => file.startsWith(`${appID}_app_`);
 
-function demandAlive(who: string, { file, text }: { file: string; text: string }): void {
-  const end = endOf(text);
-  if (end === undefined) return;
+function assertRunning(name: string, { file, text }: { file: string; text: string }): void {
+  const status = findExitStatus(text);
+  if (status === undefined) return;
   throw new Error(
-    `${who} exited during startup (${end}): ${lastWords(text) || 'no output'}\n` +
+    `${name} exited during startup (${status}): ${findExitReason(text) || 'no output'}\n` +
       `Log: ${relative(root, join(daprLogs, file))}`,
   );
 }
 
-/** By name, so that those of an app are in the order of their time. */
-function logs(): string[] {
+/** Sorted by name, so that the logs of an app are in chronological order. */
+function listLogs(): string[] {
   try {
     return readdirSync(daprLogs).toSorted();
   } catch {

@@ -1,19 +1,19 @@
 import { z } from 'zod';
 import { cacheDir } from '../machine/paths.ts';
 
-const fromSystem = z.object({ code: z.string(), path: z.string().optional() });
+const systemErrorSchema = z.object({ code: z.string(), path: z.string().optional() });
 
-const CACHE = `The cache folder is not writable: ${cacheDir}. Use another folder: SIDECART_CACHE=./cache npm start`;
+const CACHE_NOT_WRITABLE = `The cache folder is not writable: ${cacheDir}. Use another folder: SIDECART_CACHE_DIR=./cache npm start`;
 
-/** An error as one may read it: where the system refused something, what to do about it. */
-export function explained(error: unknown): string {
+/** The message of an error. For errors of the file system, it states what to do. */
+export function explainError(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  const refusal = fromSystem.safeParse(error).data;
-  if (!refusal) return message;
-  const { code, path = 'a file' } = refusal;
+  const systemError = systemErrorSchema.safeParse(error).data;
+  if (!systemError) return message;
+  const { code, path = 'a file' } = systemError;
   const isInCache = path.startsWith(cacheDir);
-  // Node.js says so, too, of folders in one that is read-only.
-  if (isInCache && code === 'ENOENT') return CACHE;
+  // Node.js also reports this code for a folder in a read-only one.
+  if (isInCache && code === 'ENOENT') return CACHE_NOT_WRITABLE;
   switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':
@@ -22,7 +22,9 @@ export function explained(error: unknown): string {
     case 'EACCES':
     case 'EPERM':
     case 'ENOTDIR':
-      return isInCache ? CACHE : `${path} is not writable (${code}). Give this user write access.`;
+      return isInCache
+        ? CACHE_NOT_WRITABLE
+        : `${path} is not writable (${code}). Give this user write access.`;
     default:
       return message;
   }

@@ -1,13 +1,13 @@
 /**
- * Does what may take long. Ctrl-C and SIGTERM abort the signal: whoever has started something ends it then, and the
- * program ends with 130, as if the signal had ended it.
+ * Runs long work. Ctrl-C and SIGTERM abort the signal, so that the work can stop its processes. The program then exits with 130,
+ * as after a signal.
  */
-export async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const interrupted = new AbortController();
+export async function runInterruptibly(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.on(name, () => interrupted.abort(new Error('interrupted')));
-  await work(interrupted.signal).catch((error: unknown) => {
-    if (!interrupted.signal.aborted) throw error;
+    process.on(name, () => controller.abort(new Error('interrupted')));
+  await work(controller.signal).catch((error: unknown) => {
+    if (!controller.signal.aborted) throw error;
     process.exitCode = 130;
   });
 }

@@ -1,13 +1,13 @@
-import { argumentsOf } from './arguments.ts';
-import { dataFolders } from './data-folders.ts';
-import { profileOf } from '../profiles/index.ts';
-import { settings } from '../configuration/settings.ts';
+import { readSettings } from '../configuration/settings.ts';
 import { readTemplate } from '../configuration/template.ts';
+import { findProfile } from '../profiles/index.ts';
+import { parseArguments } from './arguments.ts';
+import { createDataFolders } from './data-folders.ts';
 
-/** The system that `npm start` and `npm run dev` are asked for, and its folders. @throws Error that names what is wrong */
-export function askedSystem() {
-  const { profile: name } = argumentsOf({ profile: { type: 'string' } });
-  const profile = profileOf(name);
-  const offset = settings(readTemplate()).PORT_OFFSET ?? 0;
-  return { profile, offset, ...dataFolders(offset, profile?.name) };
+/** The system that the arguments and settings of `npm start` and `npm run dev` describe. @throws Error that names the wrong value */
+export function resolveRequestedSystem() {
+  const { profile: name } = parseArguments({ profile: { type: 'string' } });
+  const profile = findProfile(name);
+  const offset = readSettings(readTemplate()).PORT_OFFSET ?? 0;
+  return { profile, offset, ...createDataFolders(offset, profile?.name) };
 }

@@ -1,16 +1,16 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { textOf } from '../machine/paths.ts';
-import { commandOf } from '../machine/port-holder.ts';
+import { readTextOrEmpty } from '../machine/paths.ts';
+import { readCommandLine } from '../machine/port-holder.ts';
 
 /**
- * Notes that this process has the data in this folder, until it ends.
+ * Locks the data folder for this process until it exits.
  *
- * @throws Error that names the process, where another one has it
+ * @throws Error that names the process, if another one has the lock
  */
-export function demandAlone(dataDir: string): void {
+export function lockDataFolder(dataDir: string): void {
   const file = join(dataDir, 'start.pid');
-  const owner = ownerOf(file);
+  const owner = findOwner(file);
   if (owner !== undefined)
     throw new Error(
       `A system is already running in ${dataDir} (process ${owner}). ` +
@@ -18,7 +18,7 @@ export function demandAlone(dataDir: string): void {
     );
   rmSync(file, { force: true });
   try {
-    // Where two come at once, one of them fails here.
+    // If two processes start at once, one of them fails here.
     writeFileSync(file, String(process.pid), { flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOSPC') rmSync(file, { force: true });
@@ -27,11 +27,11 @@ export function demandAlone(dataDir: string): void {
   process.once('exit', () => rmSync(file, { force: true }));
 }
 
-function ownerOf(file: string): number | undefined {
-  const pid = Number(textOf(file));
+function findOwner(file: string): number | undefined {
+  const pid = Number(readTextOrEmpty(file));
   if (!Number.isInteger(pid) || pid < 1 || pid === process.pid || !isAlive(pid)) return undefined;
-  // After a power cut another program may have got its number.
-  const command = commandOf(pid);
+  // After a power cut another program may have this process id.
+  const command = readCommandLine(pid);
   return command === undefined || /\b(start|dev)\.(js|ts)\b/.test(command) ? pid : undefined;
 }
 

@@ -1,65 +1,65 @@
-import { Listr } from 'listr2';
 import { relative } from 'node:path';
+import { Listr } from 'listr2';
 import { orExit } from '../../../services/shared/runtime/shutdown.ts';
-import { askedSystem } from './requested-system.ts';
-import { isUp } from '../system/app-processes.ts';
-import type { Dapr } from '../programs/dapr.ts';
-import { watchForDeaths } from './early-exits.ts';
-import { explained } from './error-message.ts';
-import { adminEnv, adminOf } from '../system/admin.ts';
-import { partsOf } from '../system/infrastructure.ts';
-import type { Part } from '../infrastructure/infrastructure-service.ts';
-import { demandAlone } from './start-lock.ts';
-import { root } from '../machine/paths.ts';
-import { demandFreeForServices } from '../configuration/system-ports.ts';
 import { portsAt } from '../configuration/ports.ts';
-import { prepare, type Prepared } from '../system/prepare.ts';
-import { start, waitFor, type Running } from '../machine/processes.ts';
-import { speaksRedis } from '../infrastructure/redis.ts';
-import { speaksGrpc } from '../infrastructure/scheduler.ts';
-import { secretsIn } from '../configuration/secrets.ts';
+import { secretsEnv } from '../configuration/secrets.ts';
+import { assertServicePortsFree } from '../configuration/system-ports.ts';
 import { readTemplate } from '../configuration/template.ts';
+import type { InfrastructureService } from '../infrastructure/infrastructure-service.ts';
+import { isRedis } from '../infrastructure/redis.ts';
+import { isGrpc } from '../infrastructure/scheduler.ts';
+import { isZipkin } from '../infrastructure/zipkin.ts';
+import { root } from '../machine/paths.ts';
+import { startProcess, waitFor, type RunningProcess } from '../machine/processes.ts';
+import type { Dapr } from '../programs/dapr.ts';
+import { adminEnv, findOrCreateAdmin } from '../system/admin.ts';
+import { isSystemReady } from '../system/app-processes.ts';
+import { infrastructureFor } from '../system/infrastructure.ts';
+import { preparePrograms, type PreparedPrograms } from '../system/prepare.ts';
 import { renderTemplate } from '../system/render-template.ts';
-import { sayWhere } from './endpoints.ts';
-import { answersAsZipkin } from '../infrastructure/zipkin.ts';
+import { watchForExits } from './early-exits.ts';
+import { printEndpoints } from './endpoints.ts';
+import { explainError } from './error-message.ts';
+import { resolveRequestedSystem } from './requested-system.ts';
+import { lockDataFolder } from './start-lock.ts';
 
-/** `npm start`: brings everything up around the real `dapr run -f .`, and takes all of it down again on Ctrl-C. */
+/** `npm start`: starts the infrastructure and the real `dapr run -f .`, and stops both on Ctrl-C. */
 
-const { profile, offset, dataDir, logDir } = await orExit(process, askedSystem);
+const { profile, offset, dataDir, logDir } = await orExit(process, resolveRequestedSystem);
 const ports = portsAt(offset);
 const api = `http://localhost:${8080 + offset}`;
 
-/** Everything that was started, in order; it ends the other way round. */
-const running: Running[] = [];
+/** The started processes. They stop in reverse order. */
+const running: RunningProcess[] = [];
 let stopping: Promise<void> | undefined;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(0));
 
 try {
-  demandAlone(dataDir);
-  // Before what takes long.
-  await demandFreeForServices(offset);
-  const present = {
-    redis: await speaksRedis(ports.redis),
-    scheduler: await speaksGrpc(ports.scheduler),
-    zipkin: await answersAsZipkin(ports.zipkin),
+  lockDataFolder(dataDir);
+  // Before the long steps.
+  await assertServicePortsFree(offset);
+  const found = {
+    redis: await isRedis(ports.redis),
+    scheduler: await isGrpc(ports.scheduler),
+    zipkin: await isZipkin(ports.zipkin),
   };
-  const prepared = await prepare(logDir, present, profile);
-  await startAll(prepared);
-  if (!stopping) sayWhere({ offset, dataDir, profile, zipkin: prepared.zipkin });
+  const programs = await preparePrograms(logDir, found, profile);
+  await startSystem(programs);
+  if (!stopping) printEndpoints({ offset, dataDir, profile, zipkin: programs.zipkin });
 } catch (error) {
-  if (!stopping) console.error(`\n${explained(error)}`);
+  if (!stopping) console.error(`\n${explainError(error)}`);
   await stop(1);
 }
 
-async function startAll({ dapr, zipkin }: Prepared): Promise<void> {
+async function startSystem({ dapr, zipkin }: PreparedPrograms): Promise<void> {
   const zipkinJar = zipkin && 'jar' in zipkin ? zipkin.jar : undefined;
-  const parts = partsOf({ dapr, ports, dataDir, logDir, zipkinJar, profile });
-  const task = (part: Part) => ({
-    title: part.title,
+  const infrastructure = infrastructureFor({ dapr, ports, dataDir, logDir, zipkinJar, profile });
+  const task = (service: InfrastructureService) => ({
+    title: service.title,
     task: async (_: unknown, shown: { title: string }) => {
-      const found = await part.found();
-      if (found) shown.title = `${part.title}: ${found}`;
-      else keep(await part.start());
+      const reused = await service.findRunning();
+      if (reused) shown.title = `${service.title}: ${reused}`;
+      else onStarted(await service.start());
     },
   });
   const services = {
@@ -69,56 +69,56 @@ async function startAll({ dapr, zipkin }: Prepared): Promise<void> {
       await startServices(dapr);
     },
   };
-  const atOnce = { concurrent: true, registerSignalListeners: false };
-  await new Listr(parts.filter(({ canComeLater }) => !canComeLater).map(task), atOnce).run();
+  const concurrently = { concurrent: true, registerSignalListeners: false };
+  await new Listr(infrastructure.filter(({ canStartLater }) => !canStartLater).map(task), concurrently).run();
   if (stopping) return;
-  const later = parts.filter(({ canComeLater }) => canComeLater).map(task);
-  await new Listr([services, ...later], atOnce).run();
+  const later = infrastructure.filter(({ canStartLater }) => canStartLater).map(task);
+  await new Listr([services, ...later], concurrently).run();
 }
 
 async function startServices(dapr: Dapr): Promise<void> {
-  const asCommitted = offset === 0 && !profile;
-  const { template, file } = asCommitted
+  const usesCommittedFiles = offset === 0 && !profile;
+  const { template, file } = usesCommittedFiles
     ? { template: readTemplate(), file: '.' }
     : renderTemplate({ offset, ports, dataDir, profile });
-  await demandFreeForServices(offset);
-  const demandAllAlive = watchForDeaths(template.apps);
-  const run = start('dapr-run', dapr.cli, ['run', '-f', file], {
+  await assertServicePortsFree(offset);
+  const assertAllRunning = watchForExits(template.apps);
+  const run = startProcess('dapr-run', dapr.cli, ['run', '-f', file], {
     logDir,
     cwd: root,
     env: {
-      ...adminEnv(adminOf(dataDir)),
-      ...secretsIn(dataDir),
+      ...adminEnv(findOrCreateAdmin(dataDir)),
+      ...secretsEnv(dataDir),
       ...dapr.env,
     },
   });
-  keep(run);
-  void run.ended.then(() => stop(1));
+  onStarted(run);
+  void run.exited.then(() => stop(1));
   const sidecars = template.apps.map(({ daprHTTPPort }) => daprHTTPPort);
-  const areUp = async () => {
-    demandAllAlive();
-    return isUp(api, sidecars);
+  const isReady = async () => {
+    assertAllRunning();
+    return isSystemReady(api, sidecars);
   };
-  await waitFor('the services', areUp, { process: run, deadlineMs: 120_000 });
+  await waitFor('the services', isReady, { process: run, timeoutMs: 120_000 });
 }
 
-/** Notes what was started; once we are stopping, it is stopped at once. */
-function keep(one: Running): void {
+/** Registers a started process. If the system already stops, the process stops at once. */
+function onStarted(one: RunningProcess): void {
   running.push(one);
   if (stopping) void one.stop('SIGINT');
-  void tellOfEnd(one);
+  void reportExit(one);
 }
 
-async function tellOfEnd({ ended, name, logFile }: Running): Promise<void> {
-  if (!(await ended))
+async function reportExit({ exited, name, logFile }: RunningProcess): Promise<void> {
+  if (!(await exited))
     console.error(`\n${name} has exited; see ${logFile}. To start it again, press Ctrl-C and run npm start.`);
 }
 
 function stop(code: number): Promise<void> {
   stopping ??= (async () => {
     if (running.length > 0) console.log('\nStopping ...');
-    // `dapr run` ends on SIGINT, and takes its services and sidecars along.
-    // Where it fails at start, `dapr run` may wait for a sidecar that is no more.
+    // On SIGINT, `dapr run` stops its services and sidecars.
+    // After a failed start, it may wait for a sidecar that has exited already.
     const graceMs = code === 0 ? 20_000 : 3_000;
     for (const one of running.toReversed()) await one.stop('SIGINT', graceMs);
     process.exit(code);

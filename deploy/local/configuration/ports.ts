@@ -1,4 +1,4 @@
-/** The ports of what stands around the services; every port of a system is shifted by the same offset. */
+/** The ports of the infrastructure and the gateway. Every port of a system is shifted by the same offset. */
 export interface Ports {
   redis: number;
   nats: number;
@@ -14,14 +14,14 @@ export interface Ports {
   zipkin: number;
   smtp: number;
   mailWeb: number;
-  /** The gateway's door for gRPC. */
+  /** The gateway's gRPC API. */
   grpc: number;
-  /** Its /readyz and /metrics. */
+  /** The gateway's /readyz and /metrics. */
   operator: number;
 }
 
 export function portsAt(offset: number): Ports {
-  // Shifted, these two would leave the range of ports: others are taken then.
+  // Shifted, these two would exceed the range of ports, so a shifted system uses others.
   const scheduler = offset === 0 ? 50_006 : 4_000 + offset;
   const grpc = offset === 0 ? 50_051 : 4_005 + offset;
   return {

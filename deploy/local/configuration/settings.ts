@@ -21,27 +21,27 @@ import type { Template } from './template.ts';
 
 type Env = Record<string, string | undefined>;
 
-/** What the commands of package.json read from the environment. */
+/** The environment variables of the commands in package.json. */
 export const settingsSchema = z
   .object({
     PORT_OFFSET: portOffsetSetting,
-    /** Where the programs are kept that were built or fetched; a relative path begins where the command was called. */
-    SIDECART_CACHE: setting('./cache', z.string()).optional(),
-    /** https://specifications.freedesktop.org/basedir-spec/latest/ allows no relative one. */
+    /** The folder for downloaded and built programs. A relative path starts at the folder of the call. */
+    SIDECART_CACHE_DIR: setting('./cache', z.string()).optional(),
+    /** https://specifications.freedesktop.org/basedir-spec/latest/ allows no relative path. */
     XDG_CACHE_HOME: setting(
       '/home/ada/.cache',
       z.string().refine(isAbsolute, 'must be an absolute path'),
     ).optional(),
-    /** Where dapr-release.ts looks for `dapr/releases/download/...` and `cli/releases/download/...`. */
+    /** The parent of `dapr/releases/download/...` and `cli/releases/download/...` for dapr-release.ts. */
     DAPR_RELEASES: url({
       example: 'https://mirror.example/dapr',
       schemes: ['https', 'http'],
       problem: releasesProblem,
     }).optional(),
-    /** Which components a daprd has that is built here: those of the component files, or all. */
+    /** The components of a locally built daprd: those of the component files, or all. */
     DAPR_COMPONENTS: setting('all', z.enum(['used', 'all'])).optional(),
-    /** Where `npm run demo` finds the system. */
-    SIDECART_API: setting('http://localhost:8080', origin).optional(),
+    /** The address of the system for `npm run demo`. */
+    SIDECART_API_URL: setting('http://localhost:8080', origin).optional(),
     LOG_LEVEL: baseConfig.shape.LOG_LEVEL,
     ...adminConfig,
   })
@@ -52,7 +52,7 @@ function releasesProblem(parsed: URL): string | undefined {
   return parsed.search === '' ? undefined : 'must have no query, because release paths are appended';
 }
 
-const NO_HOME =
+const HOME_MISSING =
   'HOME: is missing, and this user has no entry in /etc/passwd. Go, npm and Dapr need a home folder. For example: HOME=/tmp/home';
 
 const SERVICES: Readonly<Record<string, z.ZodType>> = {
@@ -69,30 +69,30 @@ const SERVICES: Readonly<Record<string, z.ZodType>> = {
 /**
  * The settings of a command.
  *
- * @param template of the services that are about to get this environment. One that does not start because of it would be
- *   missed only after two minutes, and `dapr run` does not say why.
+ * @param template its services get the same environment, so their variables are checked as well. Otherwise a wrong variable of a
+ *   service would be noticed only after two minutes, without a reason from `dapr run`.
  * @throws Error naming every variable that is missing or wrong, as `loadConfig` does
  */
-export function settings(
+export function readSettings(
   template?: Template,
   env: Env = process.env,
   homeFolder = home,
 ): z.infer<typeof settingsSchema> {
   const problems = [
-    ...(homeFolder === '' ? [NO_HOME] : []),
+    ...(homeFolder === '' ? [HOME_MISSING] : []),
     ...problemsOf(settingsSchema, env),
-    ...(template ? problemsOfServices(template, env) : []),
+    ...(template ? serviceProblems(template, env) : []),
   ];
   if (problems.length > 0) throw wrongEnvironment([...new Set(problems)]);
   return loadConfig(settingsSchema, env);
 }
 
-function problemsOfServices({ common, apps }: Template, env: Env): string[] {
+function serviceProblems({ common, apps }: Template, env: Env): string[] {
   return apps.flatMap(({ appID, command, env: own }) => {
     const schema = command.includes(`dist/services/${appID}/main.js`) ? SERVICES[appID] : undefined;
     if (!schema) return [];
     const fromTemplate = { ...common.env, ...own };
-    // What comes only with the start, such as ports and tokens, is missing here as well as there.
+    // Ports and tokens are added at the start, so they are missing in both cases.
     const usual = problemsOf(schema, fromTemplate);
     return problemsOf(schema, { ...env, ...fromTemplate }).filter((line) => !usual.includes(line));
   });

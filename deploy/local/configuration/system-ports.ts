@@ -1,9 +1,9 @@
-import { demandFree } from '../machine/tcp-ports.ts';
+import { assertPortFree } from '../machine/tcp-ports.ts';
 import { portsAt, type Ports } from './ports.ts';
 import { readTemplate, type App } from './template.ts';
 
-/** What speaks no HTTP. Everything else is asked by `fetch` or a browser. */
-const NOT_HTTP: readonly (keyof Ports)[] = [
+/** Ports without HTTP. `fetch` or a browser calls all others. */
+const NON_HTTP_PORTS: readonly (keyof Ports)[] = [
   'redis',
   'nats',
   'postgres',
@@ -17,16 +17,16 @@ const NOT_HTTP: readonly (keyof Ports)[] = [
 ];
 
 export interface SystemPort {
-  /** Whose port it is. */
+  /** The owner of the port. */
   name: string;
   port: number;
-  /** Whether it is asked by `fetch` or a browser. */
+  /** Whether `fetch` or a browser calls it. */
   isHttp: boolean;
 }
 
 /** Every port of a system whose ports are shifted by `offset`. */
 export function systemPorts(offset: number, apps: readonly App[] = readTemplate().apps): SystemPort[] {
-  const notHttp: readonly string[] = NOT_HTTP;
+  const notHttp: readonly string[] = NON_HTTP_PORTS;
   return [
     ...Object.entries(portsAt(offset)).map(([name, port]) => ({
       name,
@@ -43,10 +43,10 @@ export function systemPorts(offset: number, apps: readonly App[] = readTemplate(
   ];
 }
 
-/** @throws Error as `demandFree`, for the first of the services' and sidecars' ports that stays taken */
-export async function demandFreeForServices(offset: number): Promise<void> {
-  const around: readonly string[] = Object.keys(portsAt(offset));
-  const isTheirs = (name: string) => ['grpc', 'operator'].includes(name) || !around.includes(name);
-  const theirs = systemPorts(offset).filter(({ name }) => isTheirs(name));
-  await Promise.all(theirs.map(({ port, name }) => demandFree(port, name)));
+/** @throws Error as `assertPortFree`, for the first port of a service or sidecar that stays in use */
+export async function assertServicePortsFree(offset: number): Promise<void> {
+  const infrastructure: readonly string[] = Object.keys(portsAt(offset));
+  const isOfService = (name: string) => ['grpc', 'operator'].includes(name) || !infrastructure.includes(name);
+  const servicePorts = systemPorts(offset).filter(({ name }) => isOfService(name));
+  await Promise.all(servicePorts.map(({ port, name }) => assertPortFree(port, name)));
 }

@@ -1,11 +1,11 @@
-import type { Running } from '../machine/processes.ts';
+import type { RunningProcess } from '../machine/processes.ts';
 
-/** One part of what stands around the services. */
-export interface Part {
+/** A process that services and sidecars need, such as the broker or the mail catcher. */
+export interface InfrastructureService {
   title: string;
-  /** What is there already and may be used instead, if anything: said to the user. */
-  found: () => Promise<string | undefined>;
-  start: () => Promise<Running>;
-  /** Services and sidecars start without it. */
-  canComeLater?: boolean;
+  /** A message for the user if a running one is reused; undefined otherwise. */
+  findRunning: () => Promise<string | undefined>;
+  start: () => Promise<RunningProcess>;
+  /** Whether services and sidecars can start before it is ready. */
+  canStartLater?: boolean;
 }

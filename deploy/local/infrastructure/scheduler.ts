@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs';
 import { connect } from 'node:http2';
-import type { Dapr } from '../programs/dapr.ts';
-import { folder } from '../machine/paths.ts';
-import { demandFree } from '../machine/tcp-ports.ts';
 import type { Ports } from '../configuration/ports.ts';
-import { start, waitFor, type Running } from '../machine/processes.ts';
+import { ensureFolder } from '../machine/paths.ts';
+import { startProcess, waitFor, type RunningProcess } from '../machine/processes.ts';
+import { assertPortFree } from '../machine/tcp-ports.ts';
+import type { Dapr } from '../programs/dapr.ts';
 
-/** Whether what listens there speaks gRPC, as a scheduler does: without its certificates no more can be asked. */
-export function speaksGrpc(port: number): Promise<boolean> {
+/** Whether a gRPC server listens at this port. Without certificates, a scheduler cannot be identified more precisely. */
+export function isGrpc(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const session = connect(`http://127.0.0.1:${port}`);
-    const answer = (speaks: boolean) => {
+    const answer = (isGrpcServer: boolean) => {
       session.destroy();
-      resolve(speaks);
+      resolve(isGrpcServer);
     };
     session.setTimeout(1_000, () => answer(false));
     session.once('remoteSettings', () => answer(true));
@@ -21,14 +21,14 @@ export function speaksGrpc(port: number): Promise<boolean> {
   });
 }
 
-/** Starts Dapr's scheduler, which keeps the jobs in `dataDir`. */
+/** Starts Dapr's scheduler, with its jobs in `dataDir`. */
 export async function startScheduler(options: {
   dapr: Dapr;
   ports: Ports;
   dataDir: string;
   logDir: string;
   listenAddress: string;
-}): Promise<Running> {
+}): Promise<RunningProcess> {
   const { dapr, ports, dataDir, logDir, listenAddress } = options;
   if (!existsSync(dapr.scheduler))
     throw new Error(
@@ -40,7 +40,7 @@ export async function startScheduler(options: {
     ports.schedulerEtcdClient,
     ports.schedulerEtcdPeer,
   ];
-  for (const port of [ports.scheduler, ...own]) await demandFree(port, 'Dapr scheduler');
+  for (const port of [ports.scheduler, ...own]) await assertPortFree(port, 'Dapr scheduler');
   const flags = {
     port: ports.scheduler,
     'listen-address': listenAddress,
@@ -48,14 +48,14 @@ export async function startScheduler(options: {
     'healthz-listen-address': '127.0.0.1',
     'metrics-port': ports.schedulerMetrics,
     'metrics-listen-address': '127.0.0.1',
-    // Without it the scheduler tells the sidecars a name that only Kubernetes resolves.
+    // By default the scheduler sends the sidecars a name that only Kubernetes resolves.
     'override-broadcast-host-port': `localhost:${ports.scheduler}`,
-    'etcd-data-dir': folder(dataDir, 'scheduler'),
+    'etcd-data-dir': ensureFolder(dataDir, 'scheduler'),
     'etcd-client-port': ports.schedulerEtcdClient,
     'etcd-initial-cluster': `dapr-scheduler-server-0=http://localhost:${ports.schedulerEtcdPeer}`,
   };
   const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
-  const running = start('scheduler', dapr.scheduler, args, { logDir });
+  const running = startProcess('scheduler', dapr.scheduler, args, { logDir });
   await waitFor('the Dapr scheduler', () => isHealthy(ports.schedulerHealth), { process: running });
   return running;
 }

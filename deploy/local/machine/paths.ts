@@ -3,18 +3,18 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The checkout: this file may run as it is (in tests) or compiled (below dist). */
+/** The checkout. This file runs as TypeScript in tests, and compiled below dist. */
 export const root = ancestorWith('dapr.yaml', dirname(fileURLToPath(import.meta.url)));
 
-/** Empty where this user has none: an id without an entry in /etc/passwd, and no HOME. */
+/** Empty if this user has no entry in /etc/passwd and HOME is not set. */
 export const home = homeOfUser();
 
-/** A relative path begins where npm was called, not where it runs its scripts. A variable that is empty is not set. */
-const { SIDECART_CACHE, XDG_CACHE_HOME, INIT_CWD = '' } = process.env;
+/** A relative path starts at the folder in which npm was called. An empty variable counts as missing. */
+const { SIDECART_CACHE_DIR, XDG_CACHE_HOME, INIT_CWD = '' } = process.env;
 
-/** What is built or fetched once and outlives checkouts. The commands demand a home (settings.ts). */
-export const cacheDir = SIDECART_CACHE
-  ? resolve(INIT_CWD, SIDECART_CACHE)
+/** The folder for downloaded and built programs, which all checkouts share. The commands require a home (settings.ts). */
+export const cacheDir = SIDECART_CACHE_DIR
+  ? resolve(INIT_CWD, SIDECART_CACHE_DIR)
   : join(XDG_CACHE_HOME || join(home || tmpdir(), '.cache'), 'sidecart');
 
 function homeOfUser(): string {
@@ -32,7 +32,7 @@ function ancestorWith(file: string, directory: string): string {
 }
 
 /** The text of a file; '' if the file cannot be read, for example because its process has ended. */
-export function textOf(file: string): string {
+export function readTextOrEmpty(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch {
@@ -40,15 +40,15 @@ export function textOf(file: string): string {
   }
 }
 
-/** Makes a folder where it is missing, for its owner alone, and gives its path. */
-export function folder(...parts: string[]): string {
+/** Creates a folder if it is missing, readable only by its owner. @returns its path */
+export function ensureFolder(...parts: string[]): string {
   const path = join(...parts);
   mkdirSync(path, { recursive: true, mode: 0o700 });
   return path;
 }
 
-/** What this program and those that it starts write from now on, only their owner can read; so with what an older version wrote. */
-export function keepPrivate(): void {
+/** Makes new files of this program and its children readable only by their owner, and closes `.sidecart` to others. */
+export function restrictFileAccess(): void {
   process.umask(0o077);
-  chmodSync(folder(root, '.sidecart'), 0o700);
+  chmodSync(ensureFolder(root, '.sidecart'), 0o700);
 }

@@ -4,79 +4,84 @@ import { appendFileSync, closeSync, openSync, readFileSync, writeFileSync } from
 import { availableParallelism, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { lastWords } from './exit-reason.ts';
+import { findExitReason } from './exit-reason.ts';
 
 /** A process that this program started. */
-export interface Running {
+export interface RunningProcess {
   name: string;
   pid: number;
   logFile: string;
-  /** Whether it has ended, by itself or not. */
-  hasEnded: () => boolean;
-  /** Resolves when it has ended: to whether it had been asked to. */
-  ended: Promise<boolean>;
-  /** Asks it to end, makes it after `graceMs`, and resolves when it has. */
+  /** Whether the process has exited, by itself or stopped. */
+  hasExited: () => boolean;
+  /** Resolves when the process has exited: to true if `stop` was called before. */
+  exited: Promise<boolean>;
+  /** Sends the signal, kills the process after `graceMs`, and resolves when it has exited. */
   stop: (signal?: NodeJS.Signals, graceMs?: number) => Promise<void>;
 }
 
-/** Whoever ends before these have been stopped, by an error or in the middle of starting them, leaves none behind. */
-const alive = new Set<number>();
-process.once('exit', () => alive.forEach(killGroup));
+/** This program kills these process groups at its own exit, for example after an error during the start. */
+const runningGroups = new Set<number>();
+process.once('exit', () => runningGroups.forEach(killGroup));
 
-/** A program may have started others (`dapr run` does): they are in its group. */
+/** A program may have started others, as `dapr run` does. They are in its process group. */
 function killGroup(pid: number): void {
   if (pid < 1) return;
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Nothing is left of it.
+    // The group has exited already.
   }
 }
 
 /**
- * A dozen Go programs that each think of all cores as their own look for work on them instead of doing it: that took a
- * fifth of the processor time of an order, on two cores. And a sidecar keeps so little in memory that it would collect
- * garbage for a tenth of its time.
+ * By default, each of a dozen Go programs uses all cores and searches them for work. That takes a fifth of the processor time
+ * of an order, on two cores. The heap of a sidecar is small, so that it collects garbage for a tenth of its time by default.
  */
-const GO = { GOMAXPROCS: String(Math.ceil(availableParallelism() / 4)), GOGC: '200' };
+const GO_RUNTIME_ENV = { GOMAXPROCS: String(Math.ceil(availableParallelism() / 4)), GOGC: '200' };
 
 interface StartOptions {
   logDir: string;
   cwd?: string;
   env?: Record<string, string>;
-  /** As `os.setPriority` has it: the higher, the later it gets a processor. Not given: as this process. */
+  /** As in `os.setPriority`: a process with a higher value gets a processor later. By default that of this process. */
   niceness?: number | undefined;
 }
 
 /**
- * Starts a program in a process group of its own, so that Ctrl-C reaches only us and things end in our order. What it
- * prints goes to `<logDir>/<name>.log`.
+ * Starts a program in its own process group. Ctrl-C then reaches only this program, which stops the others in its order.
+ * The output goes to `<logDir>/<name>.log`.
  */
-export function start(name: string, program: string, args: string[], options: StartOptions): Running {
+export function startProcess(
+  name: string,
+  program: string,
+  args: string[],
+  options: StartOptions,
+): RunningProcess {
   const logFile = join(options.logDir, `${name}.log`);
   const log = openSync(logFile, 'a');
   const child = spawn(program, args, {
     cwd: options.cwd,
-    env: { ...GO, ...process.env, ...options.env },
+    env: { ...GO_RUNTIME_ENV, ...process.env, ...options.env },
     stdio: ['ignore', log, log],
     detached: true,
   });
   closeSync(log);
-  if (options.niceness !== undefined && child.pid !== undefined) void standBack(child.pid, options.niceness);
+  if (options.niceness !== undefined && child.pid !== undefined)
+    void lowerPriority(child.pid, options.niceness);
   const pid = child.pid ?? -1;
-  alive.add(pid);
-  let asked = false;
-  let hasEnded = false;
-  const ended = new Promise<boolean>((resolve) => {
+  runningGroups.add(pid);
+  let isStopping = false;
+  let hasExited = false;
+  const exited = new Promise<boolean>((resolve) => {
     const finish = () => {
-      hasEnded = true;
-      alive.delete(pid);
+      hasExited = true;
+      runningGroups.delete(pid);
       killGroup(pid);
-      resolve(asked);
+      resolve(isStopping);
     };
     child.once('exit', finish);
     child.once('error', ({ message }) => {
-      // A program that is not there prints nothing.
+      // A missing program prints nothing.
       appendFileSync(logFile, `${message}\n`);
       finish();
     });
@@ -85,35 +90,35 @@ export function start(name: string, program: string, args: string[], options: St
     name,
     pid,
     logFile,
-    hasEnded: () => hasEnded,
-    ended,
+    hasExited: () => hasExited,
+    exited,
     async stop(signal = 'SIGTERM', graceMs = 15_000) {
-      asked = true;
-      if (hasEnded) return;
+      isStopping = true;
+      if (hasExited) return;
       child.kill(signal);
-      if (await Promise.race([ended.then(() => true), delay(graceMs, false, { ref: false })])) return;
+      if (await Promise.race([exited.then(() => true), delay(graceMs, false, { ref: false })])) return;
       killGroup(pid);
-      await ended;
+      await exited;
     },
   };
 }
 
-/** Without privileges, a process may set one in a tenth of a second; that is for a system's two dozen. */
-const TRIES = 50;
+/** Without privileges, Linux accepts one such change per tenth of a second. A system has two dozen processes. */
+const PRIORITY_ATTEMPTS = 50;
 
 /**
- * Has others get a processor first. Linux shares processors among sessions before it looks at processes, and what is started
- * here has a session of its own: "The autogroup feature" in https://man7.org/linux/man-pages/man7/sched.7.html. What cannot be
- * set stays as it is.
+ * Gives other processes priority over this one. Linux shares processors among sessions first, and each process that is started
+ * here has its own session: "The autogroup feature" in https://man7.org/linux/man-pages/man7/sched.7.html. A value that cannot
+ * be set stays unchanged.
  */
-async function standBack(pid: number, niceness: number): Promise<void> {
+async function lowerPriority(pid: number, niceness: number): Promise<void> {
   try {
-    // At once: threads take it over from the one that starts them.
+    // At once, because new threads inherit it.
     setPriority(pid, niceness);
   } catch {
     return;
   }
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let attempt = 0; attempt < PRIORITY_ATTEMPTS; attempt++) {
     try {
       writeFileSync(`/proc/${pid}/autogroup`, String(niceness));
       return;
@@ -125,11 +130,11 @@ async function standBack(pid: number, niceness: number): Promise<void> {
 }
 
 /**
- * Runs a program to its end; what it prints goes to the end of `logFile`.
+ * Runs a program until it exits, and appends its output to `logFile`.
  *
- * @throws Error that names the log file, where it does not end well
+ * @throws Error that names the log file, if the exit status is not 0
  */
-export async function run(
+export async function runProgram(
   program: string,
   args: string[],
   options: { logFile: string; cwd?: string; env?: Record<string, string> },
@@ -141,39 +146,39 @@ export async function run(
     stdio: ['ignore', log, log],
   });
   closeSync(log);
-  const endWithUs = () => child.kill();
-  process.once('exit', endWithUs);
+  const killChild = () => child.kill();
+  process.once('exit', killChild);
   const [code] = (await once(child, 'exit')) as [number | null];
-  process.off('exit', endWithUs);
+  process.off('exit', killChild);
   if (code !== 0) throw new Error(`${program} ${args[0] ?? ''} failed; see ${options.logFile}`);
 }
 
-/** What a program prints, or undefined where there is no such program or it fails. */
-export function output(program: string, ...args: string[]): string | undefined {
+/** The output of a program; undefined if the program is missing or fails. */
+export function readOutput(program: string, ...args: string[]): string | undefined {
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 });
   return status === 0 ? `${stdout}${stderr}` : undefined;
 }
 
 /**
- * Asks every tenth of a second until it is so.
+ * Checks a condition every tenth of a second until it holds.
  *
- * @throws Error when the deadline passes, or at once when the process that should bring it about has ended
+ * @throws Error after `timeoutMs`, or at once if `process` has exited
  */
 export async function waitFor(
-  what: string,
-  isSo: () => Promise<boolean>,
-  { deadlineMs = 60_000, process: awaited }: { deadlineMs?: number; process?: Running } = {},
+  description: string,
+  condition: () => Promise<boolean>,
+  { timeoutMs = 60_000, process: awaited }: { timeoutMs?: number; process?: RunningProcess } = {},
 ): Promise<void> {
-  const deadline = performance.now() + deadlineMs;
-  while (!(await isSo())) {
-    if (awaited?.hasEnded()) {
-      const words = lastWords(readFileSync(awaited.logFile, 'utf8'));
+  const deadline = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    if (awaited?.hasExited()) {
+      const reason = findExitReason(readFileSync(awaited.logFile, 'utf8'));
       throw new Error(
-        `waiting for ${what}: ${awaited.name} exited${words && `: ${words}`}; see ${awaited.logFile}`,
+        `waiting for ${description}: ${awaited.name} exited${reason && `: ${reason}`}; see ${awaited.logFile}`,
       );
     }
     if (performance.now() > deadline)
-      throw new Error(`waiting for ${what}: timed out after ${deadlineMs / 1000} s`);
+      throw new Error(`waiting for ${description}: timed out after ${timeoutMs / 1000} s`);
     await delay(100);
   }
 }

@@ -1,14 +1,14 @@
 import { connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { holderOf, isClosing } from './port-holder.ts';
+import { findPortHolder, isPortClosing } from './port-holder.ts';
 
-/** Whether something listens there. */
-export function isTaken(port: number): Promise<boolean> {
+/** Whether a program listens at this port. */
+export function isPortInUse(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' });
-    const answer = (taken: boolean) => {
+    const answer = (inUse: boolean) => {
       socket.destroy();
-      resolve(taken);
+      resolve(inUse);
     };
     socket.setTimeout(1_000, () => answer(false));
     socket.once('connect', () => answer(true));
@@ -16,10 +16,10 @@ export function isTaken(port: number): Promise<boolean> {
   });
 }
 
-/** Whether a program of ours could listen there. An outgoing connection of another program holds its port, too. */
-async function isFree(port: number): Promise<boolean> {
-  // On macOS one may listen at 127.0.0.1 beside somebody who listens at all addresses.
-  if (await isTaken(port)) return false;
+/** Whether a new program could listen at this port. An outgoing connection of another program also holds its port. */
+async function isPortFree(port: number): Promise<boolean> {
+  // On macOS a program can listen at 127.0.0.1 while another listens at all addresses.
+  if (await isPortInUse(port)) return false;
   const server = createServer();
   return new Promise((resolve) => {
     server.once('error', () => resolve(false));
@@ -27,33 +27,37 @@ async function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** A program that is just ending has its port for so long at most. */
-const PATIENCE_MS = 5_000;
-/** And the kernel, for a connection that is over. */
-const CLOSING_MS = 65_000;
+/** How long an exiting program may hold its port. */
+const RELEASE_TIMEOUT_MS = 5_000;
+/** How long the kernel may hold the port of a closed connection. */
+const TIME_WAIT_TIMEOUT_MS = 65_000;
 
 /**
- * Waits for a moment where the port is held.
+ * Waits until the port is free, for a limited time.
  *
- * @throws Error that says which port is taken, by whom, and what to do
+ * @throws Error that names the port, its holder and what to do
  */
-export async function demandFree(port: number, what: string, patienceMs = PATIENCE_MS): Promise<void> {
-  const begun = performance.now();
-  const waitedMs = () => performance.now() - begun;
-  let isSaid = false;
-  while (!(await isFree(port))) {
-    if (waitedMs() < patienceMs) {
+export async function assertPortFree(
+  port: number,
+  user: string,
+  timeoutMs = RELEASE_TIMEOUT_MS,
+): Promise<void> {
+  const startedAt = performance.now();
+  const waitedMs = () => performance.now() - startedAt;
+  let isReported = false;
+  while (!(await isPortFree(port))) {
+    if (waitedMs() < timeoutMs) {
       await delay(100);
       continue;
     }
-    if (waitedMs() > CLOSING_MS || !isClosing(port))
+    if (waitedMs() > TIME_WAIT_TIMEOUT_MS || !isPortClosing(port))
       throw new Error(
-        `Port ${port} (${what}) is in use by ${holderOf(port) ?? 'another program'}. ` +
+        `Port ${port} (${user}) is in use by ${findPortHolder(port) ?? 'another program'}. ` +
           `Stop that program, or shift all ports of Sidecart: PORT_OFFSET=1000 npm start`,
       );
-    if (!isSaid)
-      console.log(`Port ${port} (${what}) is held by a closed connection. Waiting up to one minute ...`);
-    isSaid = true;
+    if (!isReported)
+      console.log(`Port ${port} (${user}) is held by a closed connection. Waiting up to one minute ...`);
+    isReported = true;
     await delay(1_000);
   }
 }

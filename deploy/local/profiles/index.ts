@@ -4,11 +4,11 @@ import type { Profile } from './profile.ts';
 
 const PROFILES: Profile[] = [natsPostgres, consul];
 
-/** The profile of this name; none without one. @throws Error with the names that there are, where this is none of them */
-export function profileOf(name: string | undefined): Profile | undefined {
+/** The profile of this name; undefined without a name. @throws Error that lists the profiles, if the name is unknown */
+export function findProfile(name: string | undefined): Profile | undefined {
   if (name === undefined) return undefined;
-  const found = PROFILES.find((profile) => profile.name === name);
-  if (found) return found;
-  const known = PROFILES.map((profile) => profile.name).join(', ');
+  const profile = PROFILES.find((one) => one.name === name);
+  if (profile) return profile;
+  const known = PROFILES.map((one) => one.name).join(', ');
   throw new Error(`Unknown profile "${name}". Use ${known}, or omit --profile for Redis and SQLite.`);
 }

@@ -1,21 +1,21 @@
 import type { Files } from '../configuration/component-files.ts';
 import type { Ports } from '../configuration/ports.ts';
-import type { Part } from '../infrastructure/infrastructure-service.ts';
+import type { InfrastructureService } from '../infrastructure/infrastructure-service.ts';
 
-/** Other parts than those that components/ describes. What it does not replace stays: Redis, SQLite files, names in a file. */
+/** An alternative to the infrastructure in components/. By default that is Redis, SQLite files and a file with the names of services. */
 export interface Profile {
   name: string;
-  /** Titles among `parts`, each where it has one of its own: what is there instead of Redis, of files, and of the file of names. */
+  /** Titles in `infrastructure`, if the profile replaces Redis, the SQLite files or the file with names. */
   broker?: string;
   databaseServer?: string;
   nameServer?: string;
-  /** The component files as they are with this profile. */
-  layOver: (committed: Files) => Files;
-  /** What has to be replaced in its files where the system is on other ports. */
+  /** Returns the component files of this profile. */
+  applyOverlay: (committed: Files) => Files;
+  /** Replacements in the component files for these ports. */
   replacements: (ports: Ports) => [from: string, to: string][];
-  /** The programs that it needs, found or built. Each is shown as a step. */
-  programs: { title: string; find: (tell: (what: string) => void) => Promise<unknown> }[];
-  parts: (options: { ports: Ports; dataDir: string; logDir: string }) => Part[];
-  /** A page of it for people, and what they need for it. */
-  page?: (options: { ports: Ports; dataDir: string }) => { title: string; where: string };
+  /** The programs of the profile. `npm start` shows a step for each. */
+  programs: { title: string; find: (onProgress: (step: string) => void) => Promise<unknown> }[];
+  infrastructure: (options: { ports: Ports; dataDir: string; logDir: string }) => InfrastructureService[];
+  /** A web page for users, with its address and what they need there. */
+  webPage?: (options: { ports: Ports; dataDir: string }) => { title: string; address: string };
 }

@@ -3,17 +3,17 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { folder, root } from '../machine/paths.ts';
+import { ensureFolder, root } from '../machine/paths.ts';
 
-/** The components of a daprd that is built here: services/decisions/0110-first-start.md. */
+/** The components of a locally built daprd: services/decisions/0110-first-start.md. */
 
-const PLACES = ['components', 'deploy/local/profiles'];
+const COMPONENT_FOLDERS = ['components', 'deploy/local/profiles'];
 
-/** What a sidecar takes where its Configuration has no nameResolution. */
-const DEFAULT = 'nameresolution.mdns';
+/** The default of a sidecar without nameResolution in its Configuration. */
+const DEFAULT_NAME_RESOLUTION = 'nameresolution.mdns';
 
-/** The two kinds of file that name a component; a profile's Configuration may be a part of one. */
-const namesComponent = z.object({
+/** A file that names a component: a Component or a Configuration. A profile may have only a part of a Configuration. */
+const componentSourceSchema = z.object({
   kind: z.string().optional(),
   spec: z.looseObject({
     type: z.string().optional(),
@@ -23,17 +23,17 @@ const namesComponent = z.object({
 
 /** The types that the component files and profiles name, such as `state.sqlite`. */
 export function usedComponents(checkout = root): string[] {
-  const types = PLACES.map((place) => join(checkout, place)).flatMap((place) =>
-    readdirSync(place, { recursive: true, encoding: 'utf8' })
+  const types = COMPONENT_FOLDERS.map((folder) => join(checkout, folder)).flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.yaml'))
-      .flatMap((name) => typesIn(readFileSync(join(place, name), 'utf8'))),
+      .flatMap((name) => typesIn(readFileSync(join(folder, name), 'utf8'))),
   );
-  return [...new Set([DEFAULT, ...types])].toSorted();
+  return [...new Set([DEFAULT_NAME_RESOLUTION, ...types])].toSorted();
 }
 
 function typesIn(text: string): string[] {
   return parseAllDocuments(text).flatMap((document) => {
-    const { success, data } = namesComponent.safeParse(document.toJS());
+    const { success, data } = componentSourceSchema.safeParse(document.toJS());
     if (!success) return [];
     const { kind, spec } = data;
     return [
@@ -43,19 +43,19 @@ function typesIn(text: string): string[] {
   });
 }
 
-/** Tells a daprd with these components from one with others. */
-export function keyOf(types: readonly string[]): string {
+/** Distinguishes a daprd with these components from one with others. */
+export function hashOfComponents(types: readonly string[]): string {
   return createHash('sha256').update(types.join()).digest('hex').slice(0, 12);
 }
 
 /**
- * Writes daprd with these components into a Go module: Dapr's cmd/daprd without the files of its package `components` that
- * register others. A type that Dapr does not have may be a pluggable component, which needs none.
+ * Writes a Go module of daprd with only these components. It is a copy of Dapr's cmd/daprd, without the files of its package
+ * `components` that register other types. A type without a file may be a pluggable component, which needs no code.
  *
  * @param options.source the folder of the module github.com/dapr/dapr
- * @param options.module the name of the one that it is written into
+ * @param options.module the name of the written module
  */
-export function writeDaprd(options: {
+export function writeDaprdModule(options: {
   source: string;
   types: readonly string[];
   module: string;
@@ -68,21 +68,21 @@ export function writeDaprd(options: {
     ['app/app.go', 'components'],
   ] as const) {
     const text = readFileSync(join(original, name), 'utf8');
-    folder(into, dirname(name));
+    ensureFolder(into, dirname(name));
     writeFileSync(
       join(into, name),
       text.replace(`"github.com/dapr/dapr/cmd/daprd/${imported}"`, `"${module}/${imported}"`),
     );
   }
-  const components = folder(into, 'components');
+  const components = ensureFolder(into, 'components');
   for (const name of readdirSync(join(original, 'components'))) {
     const text = readFileSync(join(original, 'components', name), 'utf8');
-    if (types.some((type) => registers(name, text, type))) writeFileSync(join(components, name), text);
+    if (types.some((type) => registersType(name, text, type))) writeFileSync(join(components, name), text);
   }
 }
 
-/** Such as `middleware_http_oauth2.go`, which registers "oauth2", for `middleware.http.oauth2`. */
-function registers(file: string, text: string, type: string): boolean {
+/** Example: `middleware_http_oauth2.go` registers "oauth2" for `middleware.http.oauth2`. */
+function registersType(file: string, text: string, type: string): boolean {
   const [, block = '', name = ''] = /^(middleware\.http|[^.]+)\.(.+)$/.exec(type) ?? [];
   return file.startsWith(`${block.replace('.', '_')}_`) && file.endsWith('.go') && text.includes(`"${name}"`);
 }

@@ -1,20 +1,20 @@
-import { output, run } from '../machine/processes.ts';
+import { readOutput, runProgram } from '../machine/processes.ts';
 
 /**
- * Installs a package of Debian, where we may.
+ * Installs a Debian package, if this user is root and the machine has apt-get.
  *
- * @param hint how to install it by hand
- * @throws Error with the hint where we may not
+ * @param hint how to install the package by hand
+ * @throws Error with the hint otherwise
  */
 export async function installFromDebian(
   name: string,
-  { hint, logDir, tell }: { hint: string; logDir: string; tell: (what: string) => void },
+  { hint, logDir, onProgress }: { hint: string; logDir: string; onProgress: (step: string) => void },
 ): Promise<void> {
-  const mayInstall = process.getuid?.() === 0 && output('apt-get', '--version') !== undefined;
+  const mayInstall = process.getuid?.() === 0 && readOutput('apt-get', '--version') !== undefined;
   if (!mayInstall) throw new Error(`${name} is missing. Install it (${hint}).`);
   const logFile = `${logDir}/${name}-install.log`;
-  tell(`installing ${name} with apt-get, log: ${logFile}`);
+  onProgress(`installing ${name} with apt-get, log: ${logFile}`);
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
-  await run('apt-get', ['update'], { logFile, env });
-  await run('apt-get', ['install', '-y', '--no-install-recommends', name], { logFile, env });
+  await runProgram('apt-get', ['update'], { logFile, env });
+  await runProgram('apt-get', ['install', '-y', '--no-install-recommends', name], { logFile, env });
 }

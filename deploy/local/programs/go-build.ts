@@ -1,50 +1,50 @@
 import { existsSync, renameSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { cacheDir, folder, root } from '../machine/paths.ts';
-import { output, run } from '../machine/processes.ts';
-import { inScratch } from '../machine/scratch-folder.ts';
+import { cacheDir, ensureFolder, root } from '../machine/paths.ts';
+import { readOutput, runProgram } from '../machine/processes.ts';
+import { withScratchFolder } from '../machine/scratch-folder.ts';
 
 /** A server that is one Go program. */
 export interface GoProgram {
   command: string;
   /** The arguments with which it prints its version. */
   versionArgs: readonly string[];
-  /** The oldest one of the machine that will do. */
-  oldest: readonly [major: number, minor: number];
-  /** What is built else: a folder of toolchain/, the version that it names, and the package. */
+  /** The oldest version that an installed program may have. */
+  oldestVersion: readonly [major: number, minor: number];
+  /** Otherwise Go builds this package: a folder of toolchain/, the version in it, and the package. */
   module: string;
   version: string;
   source: string;
-  /** How long that takes, and where to get the program without it. */
-  takes: string;
-  site: string;
+  /** The duration of the build, for example `a minute`, and the page with other ways to install the program. */
+  buildTime: string;
+  installUrl: string;
 }
 
-/** The program of the machine, where it is new enough, else one that is built with Go, once, into the cache. */
-export async function findOrBuild(wanted: GoProgram, tell: (what: string) => void): Promise<string> {
-  const { command, versionArgs, oldest, module, version, source, takes, site } = wanted;
-  const printed = /v(\d+)\.(\d+)/.exec(output(command, ...versionArgs) ?? '') ?? [];
+/** The installed program if it is new enough, else one that Go builds once into the cache. */
+export async function findOrBuild(wanted: GoProgram, onProgress: (step: string) => void): Promise<string> {
+  const { command, versionArgs, oldestVersion, module, version, source, buildTime, installUrl } = wanted;
+  const printed = /v(\d+)\.(\d+)/.exec(readOutput(command, ...versionArgs) ?? '') ?? [];
   const [, major = 0, minor = 0] = printed.map(Number);
-  if (major > oldest[0] || (major === oldest[0] && minor >= oldest[1])) return command;
-  const program = join(folder(cacheDir, `${module}-${version}`), command);
+  if (major > oldestVersion[0] || (major === oldestVersion[0] && minor >= oldestVersion[1])) return command;
+  const program = join(ensureFolder(cacheDir, `${module}-${version}`), command);
   if (existsSync(program)) return program;
-  if (output('go', 'version') === undefined)
+  if (readOutput('go', 'version') === undefined)
     throw new Error(
-      `${command} ${oldest.join('.')} or newer is missing, and so is Go to build it. Install one of them: ${site}, https://go.dev.`,
+      `${command} ${oldestVersion.join('.')} or newer is missing, and so is Go to build it. Install one of them: ${installUrl}, https://go.dev.`,
     );
-  const logFile = join(folder(cacheDir, 'logs'), `${module}-build.log`);
-  tell(`building ${command} with Go (once; up to ${takes}), log: ${logFile}`);
+  const logFile = join(ensureFolder(cacheDir, 'logs'), `${module}-build.log`);
+  onProgress(`building ${command} with Go (once; up to ${buildTime}), log: ${logFile}`);
   await buildWithGo({ program, module, flags: ['-ldflags', '-s -w'], source, logFile });
   return program;
 }
 
 /**
- * Builds a Go program with the versions of a module. What is interrupted starts again cleanly: a program gets its name when it
- * is complete, and Go keeps what it has compiled.
+ * Builds a Go program with the versions of a module. An interrupted build can start again: the program gets its name when it
+ * is complete, and Go keeps compiled packages.
  */
 export async function buildWithGo(options: {
   program: string;
-  /** Whose go.mod and go.sum hold the versions: a folder of toolchain/, or a path. */
+  /** The module with go.mod and go.sum: a folder of toolchain/, or a path. */
   module: string;
   flags: string[];
   source: string;
@@ -52,12 +52,16 @@ export async function buildWithGo(options: {
   env?: Record<string, string>;
 }): Promise<void> {
   const { program, module, flags, source, logFile, env = {} } = options;
-  await inScratch(dirname(program), async (scratch) => {
+  await withScratchFolder(dirname(program), async (scratch) => {
     const file = join(scratch, 'program');
-    await run('go', ['build', ...flags, '-o', file, source], { logFile, cwd: moduleFolder(module), env });
+    await runProgram('go', ['build', ...flags, '-o', file, source], {
+      logFile,
+      cwd: moduleFolder(module),
+      env,
+    });
     renameSync(file, program);
   });
 }
 
-/** The folder of a module of toolchain/; a path stays one. */
+/** The folder of a module of toolchain/. An absolute path stays unchanged. */
 export const moduleFolder = (module: string): string => resolve(root, 'deploy/local/toolchain', module);

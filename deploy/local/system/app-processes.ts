@@ -1,39 +1,39 @@
-import type { Dapr } from '../programs/dapr.ts';
-import { root } from '../machine/paths.ts';
-import { start, waitFor } from '../machine/processes.ts';
-import { unit, type Unit } from './managed-process.ts';
-import { DAPRD, secretsIn, tokensOf } from '../configuration/secrets.ts';
+import { DAPRD_SCRIPT, secretsEnv, readTokens } from '../configuration/secrets.ts';
 import type { App, Template } from '../configuration/template.ts';
+import { root } from '../machine/paths.ts';
+import { startProcess, waitFor } from '../machine/processes.ts';
+import type { Dapr } from '../programs/dapr.ts';
+import { createManagedProcess, type ManagedProcess } from './managed-process.ts';
 
-/** A service and its sidecar, each of which can be stopped and started by itself. */
+/** A service and its sidecar, which can be stopped and started separately. */
 export interface RunningApp {
   appPort: number;
   daprHttpPort: number;
-  /** What the sidecar wants in the header `dapr-api-token`. */
+  /** The value of the header `dapr-api-token` for the sidecar. */
   daprApiToken: () => string;
-  service: Unit;
-  sidecar: Unit;
+  service: ManagedProcess;
+  sidecar: ManagedProcess;
 }
 
-/** Another host, as a replica sees it: a network namespace of this one, for instance. */
-export interface Host {
-  /** Its address, at which sidecars find those that run there. */
+/** Another host for a replica, for example a network namespace of this machine. */
+export interface RemoteHost {
+  /** The address at which other sidecars find its replicas. */
   address: string;
-  /** The command that runs what follows it there; `localhost` must lead from there to this host. */
+  /** A command that runs its arguments on that host. `localhost` must lead from there to this host. */
   enter: readonly string[];
 }
 
-/** By how much the ports of one replica are shifted against those of the one before. */
-const BETWEEN_REPLICAS = 10;
+/** The distance between the ports of one replica and those of the next. */
+const REPLICA_PORT_STEP = 10;
 /** Ports of a service beside its `appPort`. */
-const OWN_PORTS: ReadonlySet<string> = new Set(['GRPC_PORT', 'OPERATOR_PORT']);
+const PORT_VARIABLES: ReadonlySet<string> = new Set(['GRPC_PORT', 'OPERATOR_PORT']);
 
-/** The replicas of an app: `orders`, `orders-2` and so on, each with ports of its own. */
+/** The replicas of an app: `orders`, `orders-2` and so on, each with its own ports. */
 export function replicasOf(app: App, count: number): { name: string; app: App }[] {
   return Array.from({ length: count }, (_, index) => {
-    const shift = index * BETWEEN_REPLICAS;
+    const shift = index * REPLICA_PORT_STEP;
     const env = Object.entries(app.env ?? {}).map(([variable, value]) =>
-      OWN_PORTS.has(variable) ? [variable, String(Number(value) + shift)] : [variable, value],
+      PORT_VARIABLES.has(variable) ? [variable, String(Number(value) + shift)] : [variable, value],
     );
     return {
       name: index === 0 ? app.appID : `${app.appID}-${index + 1}`,
@@ -58,26 +58,26 @@ export interface AppOptions {
   env: Record<string, string>;
   dataDir: string;
   logDir: string;
-  /** Where the compiled services are. */
+  /** The folder of the compiled services. */
   dist: string;
-  /** At which port the sidecar finds its service. */
+  /** The port at which the sidecar calls its service. */
   portForSidecar: number;
-  /** The address of this host where there are others. */
+  /** The address of this host, if replicas run on other hosts. */
   address: string | undefined;
-  /** Where it runs, if not here. */
-  host: Host | undefined;
+  /** The host of the replica; undefined for this one. */
+  host: RemoteHost | undefined;
   /** See `StartOptions`. */
   niceness: number | undefined;
 }
 
-export function appProcesses(options: AppOptions): RunningApp {
+export function createAppProcesses(options: AppOptions): RunningApp {
   const { name, app, template, dapr, dataDir, logDir, dist, host, niceness } = options;
   const hostIp = host?.address ?? options.address;
   const env = {
     ...template.common.env,
     ...app.env,
     ...options.env,
-    ...secretsIn(dataDir),
+    ...secretsEnv(dataDir),
     APP_ID: app.appID,
     APP_PORT: String(app.appPort),
     DAPR_HTTP_PORT: String(app.daprHTTPPort),
@@ -91,11 +91,11 @@ export function appProcesses(options: AppOptions): RunningApp {
     }).catch(() => undefined);
     return response?.ok === true;
   };
-  const runs = (title: string, command: readonly string[], environment: Record<string, string>) =>
-    unit(async (keep) => {
+  const createProcess = (title: string, command: readonly string[], environment: Record<string, string>) =>
+    createManagedProcess(async (onStarted) => {
       const [program = '', ...args] = [...(host?.enter ?? []), ...command];
-      const running = start(title, program, args, { logDir, cwd: root, env: environment, niceness });
-      keep(running);
+      const running = startProcess(title, program, args, { logDir, cwd: root, env: environment, niceness });
+      onStarted(running);
       await waitFor(name, isReady, { process: running });
     });
 
@@ -108,21 +108,21 @@ export function appProcesses(options: AppOptions): RunningApp {
   return {
     appPort: app.appPort,
     daprHttpPort: app.daprHTTPPort,
-    daprApiToken: () => tokensOf(dataDir, app.appID).DAPR_API_TOKEN,
-    service: runs(name, command, env),
-    sidecar: runs(`${name}-sidecar`, [DAPRD, ...daprdArgs(options)], sidecarEnv),
+    daprApiToken: () => readTokens(dataDir, app.appID).DAPR_API_TOKEN,
+    service: createProcess(name, command, env),
+    sidecar: createProcess(`${name}-sidecar`, [DAPRD_SCRIPT, ...daprdArgs(options)], sidecarEnv),
   };
 }
 
 /**
- * Whether all services are reached through their sidecars. A sidecar that starts passes calls on before it looks at its service;
- * then it refuses them until its first look. So each is first asked whether it has begun to look.
+ * Whether all services respond through their sidecars. A starting sidecar forwards calls until its health checks begin, then
+ * rejects them until the first check has passed. So the sidecars are checked first.
  *
- * @param sidecars the ports of their HTTP APIs; none where they are not reached from here
+ * @param sidecars the ports of their HTTP APIs, as far as this program can reach them
  */
-export async function isUp(api: string, sidecars: readonly number[]): Promise<boolean> {
-  const begun = await Promise.all(sidecars.map(hasBegun));
-  if (!begun.every(Boolean)) return false;
+export async function isSystemReady(api: string, sidecars: readonly number[]): Promise<boolean> {
+  const sidecarsReady = await Promise.all(sidecars.map(isSidecarReady));
+  if (!sidecarsReady.every(Boolean)) return false;
   const response = await fetch(`${api}/health`, { signal: AbortSignal.timeout(3_000) }).catch(
     () => undefined,
   );
@@ -130,15 +130,15 @@ export async function isUp(api: string, sidecars: readonly number[]): Promise<bo
   return health?.status === 'ok';
 }
 
-/** daprd has initialised all of its parts, the checks of its service included: https://docs.dapr.io/reference/api/health_api/. */
-async function hasBegun(port: number): Promise<boolean> {
+/** Whether daprd is initialised and checks its service: https://docs.dapr.io/reference/api/health_api/. */
+async function isSidecarReady(port: number): Promise<boolean> {
   const response = await fetch(`http://127.0.0.1:${port}/v1.0/healthz`, {
     signal: AbortSignal.timeout(2_000),
   }).catch(() => undefined);
   return response?.ok === true;
 }
 
-/** What `dapr run` passes to daprd for an app of the template. */
+/** The arguments that `dapr run` passes to daprd for an app of the template. */
 function daprdArgs({ app, template: { common }, portForSidecar }: AppOptions): string[] {
   const flags = {
     'app-id': app.appID,

@@ -1,59 +1,59 @@
 import type { Ports } from '../configuration/ports.ts';
-import type { Part } from '../infrastructure/infrastructure-service.ts';
+import type { InfrastructureService } from '../infrastructure/infrastructure-service.ts';
 import { startMailCatcher } from '../infrastructure/mail-catcher.ts';
-import { speaksRedis, startRedis } from '../infrastructure/redis.ts';
-import { speaksGrpc, startScheduler } from '../infrastructure/scheduler.ts';
-import { answersAsZipkin, startZipkin } from '../infrastructure/zipkin.ts';
-import { isTaken } from '../machine/tcp-ports.ts';
+import { isRedis, startRedis } from '../infrastructure/redis.ts';
+import { isGrpc, startScheduler } from '../infrastructure/scheduler.ts';
+import { isZipkin, startZipkin } from '../infrastructure/zipkin.ts';
+import { isPortInUse } from '../machine/tcp-ports.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { Dapr } from '../programs/dapr.ts';
 
-/** The parts, in the order in which they are started. */
-export function partsOf(options: {
+/** The infrastructure of a system, in the order of the start. */
+export function infrastructureFor(options: {
   dapr: Dapr;
   ports: Ports;
   dataDir: string;
   logDir: string;
   zipkinJar: string | undefined;
-  /** Where other hosts reach this one; not given: there are none. */
+  /** The address of this host for other hosts, if there are any. */
   address?: string | undefined;
-  /** What there is besides, or instead of Redis. */
+  /** Replaces or adds infrastructure. */
   profile?: Profile | undefined;
-}): Part[] {
+}): InfrastructureService[] {
   const { dapr, ports, dataDir, logDir, zipkinJar, address, profile } = options;
-  // These two take one address only.
+  // Scheduler and Zipkin listen at one address only.
   const listenAddress = address === undefined ? '127.0.0.1' : '0.0.0.0';
-  const using = async (what: string, port: number, is: (port: number) => Promise<boolean>) =>
-    (await is(port)) ? `using the ${what} on port ${port}` : undefined;
-  const redis: Part = {
+  const reuse = async (name: string, port: number, isRunning: (port: number) => Promise<boolean>) =>
+    (await isRunning(port)) ? `using the ${name} on port ${port}` : undefined;
+  const redis: InfrastructureService = {
     title: 'Redis',
-    found: () => using('Redis', ports.redis, speaksRedis),
+    findRunning: () => reuse('Redis', ports.redis, isRedis),
     start: () => startRedis({ port: ports.redis, dataDir, logDir, address }),
   };
-  const parts: Part[] = [
+  const services: InfrastructureService[] = [
     ...(profile?.broker ? [] : [redis]),
-    ...(profile?.parts({ ports, dataDir, logDir }) ?? []),
+    ...(profile?.infrastructure({ ports, dataDir, logDir }) ?? []),
     {
       title: 'Dapr scheduler',
-      found: () => using('scheduler', ports.scheduler, speaksGrpc),
+      findRunning: () => reuse('scheduler', ports.scheduler, isGrpc),
       start: () => startScheduler({ dapr, ports, dataDir, logDir, listenAddress }),
     },
     {
       title: 'Mail catcher',
-      found: async () =>
-        (await isTaken(ports.smtp)) ? using('mail catcher', ports.mailWeb, isTaken) : undefined,
+      findRunning: async () =>
+        (await isPortInUse(ports.smtp)) ? reuse('mail catcher', ports.mailWeb, isPortInUse) : undefined,
       start: () => startMailCatcher({ ports, logDir }),
-      canComeLater: true,
+      canStartLater: true,
     },
   ];
-  if (!zipkinJar) return parts;
+  if (!zipkinJar) return services;
   return [
-    ...parts,
+    ...services,
     {
       title: 'Zipkin',
-      found: () => using('Zipkin', ports.zipkin, answersAsZipkin),
+      findRunning: () => reuse('Zipkin', ports.zipkin, isZipkin),
       start: () => startZipkin({ jar: zipkinJar, port: ports.zipkin, logDir, listenAddress }),
-      canComeLater: true,
+      canStartLater: true,
     },
   ];
 }

@@ -1,26 +1,28 @@
-import type { Running } from '../machine/processes.ts';
+import type { RunningProcess } from '../machine/processes.ts';
 
-/** A process that can be stopped and started again, the same each time. */
-export interface Unit {
-  /** The process id; -1 where it has never run. */
+/** A process that can be stopped and started again with the same command. */
+export interface ManagedProcess {
+  /** The process id; -1 before the first start. */
   pid: () => number;
-  /** Whether nothing of it runs. */
-  hasEnded: () => boolean;
+  /** Whether the process does not run. */
+  hasExited: () => boolean;
   stop: (signal?: NodeJS.Signals) => Promise<void>;
-  /** Resolves when it answers that it is ready. @throws Error where it ends before that, or takes too long */
+  /** Resolves when the process is ready. @throws Error if it exits first, or is not ready in time */
   start: () => Promise<void>;
 }
 
-/** @param bring starts the process, hands it over, and resolves when it is ready. Who asks meanwhile waits for the same. */
-export function unit(bring: (keep: (started: Running) => void) => Promise<unknown>): Unit {
-  let running: Running | undefined;
+/** @param start starts the process, passes it to `onStarted`, and resolves when it is ready. Concurrent callers share one start. */
+export function createManagedProcess(
+  start: (onStarted: (started: RunningProcess) => void) => Promise<unknown>,
+): ManagedProcess {
+  let running: RunningProcess | undefined;
   let starting: Promise<unknown> | undefined;
   return {
     pid: () => running?.pid ?? -1,
-    hasEnded: () => running?.hasEnded() ?? true,
+    hasExited: () => running?.hasExited() ?? true,
     stop: async (signal) => running?.stop(signal),
     async start() {
-      starting ??= bring((started) => (running = started)).finally(() => (starting = undefined));
+      starting ??= start((started) => (running = started)).finally(() => (starting = undefined));
       await starting;
     },
   };

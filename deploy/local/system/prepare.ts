@@ -1,70 +1,70 @@
 import { Listr } from 'listr2';
-import { findOrBuildDapr, type Dapr } from '../programs/dapr.ts';
-import type { Profile } from '../profiles/profile.ts';
 import { findOrInstallRedis } from '../infrastructure/redis.ts';
-import { findOrFetchZipkin } from '../infrastructure/zipkin.ts';
+import { findOrDownloadZipkin } from '../infrastructure/zipkin.ts';
+import type { Profile } from '../profiles/profile.ts';
+import { findOrBuildDapr, type Dapr } from '../programs/dapr.ts';
 
-/** What runs already and will be used as it is. */
-export interface Present {
+/** Whether each service already runs, so that its program is not needed. */
+export interface RunningInfrastructure {
   redis: boolean;
   scheduler: boolean;
   zipkin: boolean;
 }
 
-export interface Prepared {
+export interface PreparedPrograms {
   dapr: Dapr;
-  /** Undefined where one runs already. */
-  zipkin: Awaited<ReturnType<typeof findOrFetchZipkin>> | undefined;
+  /** Undefined if a Zipkin already runs. */
+  zipkin: Awaited<ReturnType<typeof findOrDownloadZipkin>> | undefined;
 }
 
-/** Finds, installs or builds the programs that a system needs, and shows what takes its time. */
-export async function prepare(
+/** Finds, installs or builds the programs of a system, and shows the progress. */
+export async function preparePrograms(
   logDir: string,
-  present: Present = { redis: false, scheduler: false, zipkin: false },
+  running: RunningInfrastructure = { redis: false, scheduler: false, zipkin: false },
   profile?: Profile,
-): Promise<Prepared> {
+): Promise<PreparedPrograms> {
   const step = <T>(
     title: string,
-    find: (tell: (what: string) => void) => Promise<T>,
+    find: (onProgress: (step: string) => void) => Promise<T>,
     done: (found: T) => string,
   ) => ({
     title,
     task: async (context: Record<string, unknown>, task: { title: string; output: string }) => {
-      const started = performance.now();
-      let doing = '';
+      const startedAt = performance.now();
+      let current = '';
       const show = () => {
-        if (doing) task.output = `${doing} (${Math.round((performance.now() - started) / 1000)} s)`;
+        if (current) task.output = `${current} (${Math.round((performance.now() - startedAt) / 1000)} s)`;
       };
-      const ticking = setInterval(show, process.stdout.isTTY ? 1_000 : 30_000);
+      const timer = setInterval(show, process.stdout.isTTY ? 1_000 : 30_000);
       try {
-        const found = await find((what) => {
-          doing = what;
+        const found = await find((progress) => {
+          current = progress;
           show();
         });
         context[title] = found;
         task.title = `${title}: ${done(found)}`;
       } finally {
-        clearInterval(ticking);
+        clearInterval(timer);
       }
     },
   });
   const dapr = step(
     'Dapr',
-    (tell) => findOrBuildDapr(tell, !present.scheduler),
+    (onProgress) => findOrBuildDapr(onProgress, !running.scheduler),
     ({ version, daprd }) => `${version} (${daprd})`,
   );
   const redis = step(
     'Redis server',
-    (tell) => findOrInstallRedis(logDir, tell),
+    (onProgress) => findOrInstallRedis(logDir, onProgress),
     () => 'found',
   );
-  const zipkin = step('Zipkin', findOrFetchZipkin, (found) => ('jar' in found ? 'found' : found.missing));
+  const zipkin = step('Zipkin', findOrDownloadZipkin, (found) => ('jar' in found ? 'found' : found.missing));
   const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'found')) ?? [];
-  const needsRedis = !profile?.broker && !present.redis;
-  const steps = [dapr, ...(needsRedis ? [redis] : []), ...programs, ...(present.zipkin ? [] : [zipkin])];
+  const needsRedis = !profile?.broker && !running.redis;
+  const steps = [dapr, ...(needsRedis ? [redis] : []), ...programs, ...(running.zipkin ? [] : [zipkin])];
   const context = await new Listr<Record<string, unknown>>(steps, {
     concurrent: true,
     registerSignalListeners: false,
   }).run();
-  return { dapr: context['Dapr'] as Dapr, zipkin: context['Zipkin'] as Prepared['zipkin'] };
+  return { dapr: context['Dapr'] as Dapr, zipkin: context['Zipkin'] as PreparedPrograms['zipkin'] };
 }

@@ -9,8 +9,8 @@ import { root } from '../machine/paths.ts';
 import type { Profile } from '../profiles/profile.ts';
 
 /**
- * A copy of dapr.yaml and components/ for a system on other ports, in another folder or with a profile, so that it can
- * run beside the one that the committed files describe. Paths in it are absolute.
+ * Writes a copy of dapr.yaml and components/ for a system on other ports, in another folder or with a profile. That system can
+ * run beside the one of the committed files. All paths in the copy are absolute.
  *
  * @returns the template and the path of its file
  */
@@ -22,8 +22,8 @@ export function renderTemplate(options: {
 }): { template: Template; file: string } {
   const { offset, ports, dataDir, profile } = options;
   const rendered = join(dataDir, 'rendered');
-  const { rewrite, demandAllUsed } = rewriter([
-    // First, as what stands for the others may end up as this very number.
+  const { rewrite, assertAllReplaced } = createRewriter([
+    // First, because a shifted port may equal this number.
     ['8079', String(ports.operator)],
     ...(profile?.broker ? [] : [['localhost:6379', `localhost:${ports.redis}`] as const]),
     ...(profile?.replacements(ports) ?? []),
@@ -35,7 +35,7 @@ export function renderTemplate(options: {
   const rewriteEnv = (env: Record<string, string>) =>
     Object.fromEntries(Object.entries(env).map(([name, value]) => [name, rewrite(value)]));
   const components = readComponents();
-  writeResources(rendered, profile?.layOver(components) ?? components, rewrite);
+  writeResources(rendered, profile?.applyOverlay(components) ?? components, rewrite);
   const committed = readTemplate();
   const template: Template = {
     ...committed,
@@ -58,22 +58,22 @@ export function renderTemplate(options: {
       ...(app.env ? { env: rewriteEnv(app.env) } : {}),
     })),
   };
-  demandAllUsed();
+  assertAllReplaced();
   const file = join(rendered, 'dapr.yaml');
   writeFileSync(file, stringify(template));
   return { template, file };
 }
 
 /**
- * A folder as SQLite reads it in a URI (https://www.sqlite.org/uri.html), which daprd makes of every connection string: a
- * plain path would end at its first `#` or `?`. In the file of the Configuration, daprd replaces what follows a dollar sign.
+ * The folder as a URI for SQLite (https://www.sqlite.org/uri.html), because daprd makes a URI of every connection string. A
+ * plain path would end at its first `#` or `?`. In the Configuration, daprd replaces a name after a dollar sign.
  */
 function sqliteUri(path: string): string {
   return pathToFileURL(path).href.replaceAll('$', '%24');
 }
 
-/** Replaces what is meant for the one system that the committed files describe. */
-function rewriter(replacements: readonly (readonly [from: string, to: string])[]) {
+/** Replaces values that are valid only for the system of the committed files. */
+function createRewriter(replacements: readonly (readonly [from: string, to: string])[]) {
   const unused = new Set(replacements.map(([from]) => from));
   return {
     rewrite: (text: string): string =>
@@ -81,8 +81,8 @@ function rewriter(replacements: readonly (readonly [from: string, to: string])[]
         if (rewritten.includes(from)) unused.delete(from);
         return rewritten.replaceAll(from, to);
       }, text),
-    /** @throws Error where a value to be replaced is nowhere: the files have changed, and this has to follow */
-    demandAllUsed: (): void => {
+    /** @throws Error if the files do not contain a replaced value, because then the list of replacements is outdated */
+    assertAllReplaced: (): void => {
       if (unused.size > 0)
         throw new Error(`dapr.yaml and components/ do not contain ${[...unused].join(', ')}`);
     },
@@ -90,7 +90,7 @@ function rewriter(replacements: readonly (readonly [from: string, to: string])[]
 }
 
 function writeResources(rendered: string, files: Files, rewrite: (text: string) => string): void {
-  // A file that there is no longer would still be read.
+  // Otherwise the sidecars would still read a file that was removed from components/.
   rmSync(join(rendered, 'components'), { recursive: true, force: true });
   for (const [name, text] of files) {
     const target = join(rendered, 'components', name);

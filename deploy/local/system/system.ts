@@ -1,105 +1,110 @@
 import { join } from 'node:path';
-import { appProcesses, isUp, replicasOf, type Host, type RunningApp } from './app-processes.ts';
-import { unit, type Unit } from './managed-process.ts';
-import { findOrBuildDapr } from '../programs/dapr.ts';
-import { adminEnv, adminOf, type Admin } from './admin.ts';
-import { partsOf } from './infrastructure.ts';
-import { folder, keepPrivate, root } from '../machine/paths.ts';
-import { demandFree } from '../machine/tcp-ports.ts';
 import { portsAt } from '../configuration/ports.ts';
-import { waitFor } from '../machine/processes.ts';
-import { profileOf } from '../profiles/index.ts';
 import { findOrInstallRedis } from '../infrastructure/redis.ts';
+import { findOrDownloadZipkin } from '../infrastructure/zipkin.ts';
+import { ensureFolder, restrictFileAccess, root } from '../machine/paths.ts';
+import { waitFor } from '../machine/processes.ts';
+import { assertPortFree } from '../machine/tcp-ports.ts';
+import { findProfile } from '../profiles/index.ts';
+import { findOrBuildDapr } from '../programs/dapr.ts';
+import { adminEnv, findOrCreateAdmin, type Admin } from './admin.ts';
+import {
+  createAppProcesses,
+  isSystemReady,
+  replicasOf,
+  type RemoteHost,
+  type RunningApp,
+} from './app-processes.ts';
+import { infrastructureFor } from './infrastructure.ts';
+import { createManagedProcess, type ManagedProcess } from './managed-process.ts';
 import { renderTemplate } from './render-template.ts';
-import { findOrFetchZipkin } from '../infrastructure/zipkin.ts';
 
-/** A whole system of its own: services, sidecars, broker, scheduler, Zipkin, mail catcher. */
+/** A complete system: services, sidecars, broker, scheduler, Zipkin and mail catcher. */
 export interface RunningSystem {
   urls: { api: string; grpc: string; zipkin: string; mails: string };
   admin: Admin;
   logDir: string;
-  /** Every replica of every service: those that `app` knows. */
+  /** The names of all replicas of all services, for `app`. */
   names: string[];
-  /** By app id, and by `<app id>-2` and so on for further replicas. @throws Error where there is none */
+  /** By app id, or by `<app id>-2` and so on for further replicas. @throws Error if the name is unknown */
   app: (name: string) => RunningApp;
-  /** By title: `Redis`, `Dapr scheduler`, `Mail catcher`, `Zipkin`. @throws Error where there is none */
-  part: (title: string) => Unit;
+  /** By title: `Redis`, `Dapr scheduler`, `Mail catcher`, `Zipkin`. @throws Error if the title is unknown */
+  infrastructure: (title: string) => ManagedProcess;
   stop: () => Promise<void>;
 }
 
 export interface SystemOptions {
-  /** Everything that the system keeps; a later start in the same folder goes on with it. */
+  /** The folder for all data. A later start with this folder continues with the data. */
   dataDir: string;
-  /** Added to every port of dapr.yaml and of what stands around it. */
+  /** The shift of every port of dapr.yaml and of the infrastructure. */
   portOffset: number;
-  /** More environment, by app id, or by name for a single replica. */
+  /** Additional environment variables, by app id, or by name for a single replica. */
   env?: Record<string, Record<string, string>>;
-  /** How many of a service there are, by app id; one where none is said. The second gateway is `app('gateway-2')`. */
+  /** The number of replicas by app id, 1 by default. The second gateway is `app('gateway-2')`. */
   replicas?: Readonly<Record<string, number>>;
-  /** Where the compiled services are; not given: those of this project. */
+  /** The folder of the compiled services, by default `dist` of this project. */
   dist?: string;
-  /** At which port a sidecar finds its service, by the replica's name: for a proxy between the two. */
+  /** The port at which the sidecar of a replica calls its service, for a proxy between the two. */
   portForSidecar?: (name: string, appPort: number) => number;
-  /** Replicas that run on other hosts, by name, and the address at which those find this one. */
-  network?: { address: string; hosts: Record<string, Host> };
-  /** Whether what runs at the ports of Redis, scheduler, Zipkin and mail catcher is used, as `npm start` does. */
-  usesFound?: boolean;
-  /** Other parts, by its name in profiles.ts; on this host alone. */
+  /** The hosts of remote replicas, by name, and the address of this host for them. */
+  network?: { address: string; hosts: Record<string, RemoteHost> };
+  /** Whether a running Redis, scheduler, Zipkin or mail catcher at these ports is used, as in `npm start`. */
+  reusesInfrastructure?: boolean;
+  /** The name of a profile. It supports no remote hosts. */
   profile?: string;
 }
 
 /**
- * Where all have too much to do, the gateway still gets a processor to refuse with, and so do those who ask it: they are no
- * part of the system.
+ * Under overload, the gateway still gets a processor to reject requests. So do its callers, which are other processes.
  */
-const BEHIND_THE_DOOR = 10;
+const SERVICE_NICENESS = 10;
 
 /**
- * Starts a system beside whatever else runs on this machine, process by process, from the same dapr.yaml and components
- * that `dapr run -f .` reads. For tests and benchmarks, which have to stop single parts: `dapr run` cannot start them
- * again.
+ * Starts a system process by process, from the same dapr.yaml and components that `dapr run -f .` reads. Other systems may run
+ * on the same machine. Tests, benchmarks and `npm run dev` restart single processes, which `dapr run` cannot do.
  */
 export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
-  keepPrivate();
+  restrictFileAccess();
   const { dataDir, portOffset: offset } = options;
   const ports = portsAt(offset);
-  const logDir = folder(dataDir, 'logs');
-  folder(dataDir, 'state');
-  const quietly = () => {};
-  const profile = profileOf(options.profile);
-  if (!profile?.broker) await findOrInstallRedis(logDir, quietly);
-  const dapr = await findOrBuildDapr(quietly, true);
-  const zipkin = await findOrFetchZipkin(quietly);
+  const logDir = ensureFolder(dataDir, 'logs');
+  ensureFolder(dataDir, 'state');
+  const ignoreProgress = () => {};
+  const profile = findProfile(options.profile);
+  if (!profile?.broker) await findOrInstallRedis(logDir, ignoreProgress);
+  const dapr = await findOrBuildDapr(ignoreProgress, true);
+  const zipkin = await findOrDownloadZipkin(ignoreProgress);
   const { template } = renderTemplate({ offset, ports, dataDir, profile });
-  const admin = adminOf(dataDir);
+  const admin = findOrCreateAdmin(dataDir);
   const api = `http://127.0.0.1:${8080 + offset}`;
 
-  const parts = new Map<string, Unit>();
+  const infrastructure = new Map<string, ManagedProcess>();
   const apps = new Map<string, RunningApp>();
   const stop = async () => {
-    // Services first, so that what they have in flight can end; then what they stand on, last started first.
+    // Services first, so that their requests can finish. The infrastructure follows in the reverse order of the start.
     await Promise.all([...apps.values()].map(({ service }) => service.stop()));
     await Promise.all([...apps.values()].map(({ sidecar }) => sidecar.stop()));
-    for (const part of [...parts.values()].toReversed()) await part.stop();
+    for (const one of [...infrastructure.values()].toReversed()) await one.stop();
   };
 
   try {
     const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
     const address = options.network?.address;
-    for (const part of partsOf({ dapr, ports, dataDir, logDir, zipkinJar, address, profile }))
-      parts.set(
-        part.title,
-        unit(async (keep) => {
-          if (!options.usesFound || !(await part.found())) keep(await part.start());
+    for (const service of infrastructureFor({ dapr, ports, dataDir, logDir, zipkinJar, address, profile }))
+      infrastructure.set(
+        service.title,
+        createManagedProcess(async (onStarted) => {
+          if (!options.reusesInfrastructure || !(await service.findRunning()))
+            onStarted(await service.start());
         }),
       );
-    await whole([...parts.values()].map((part) => part.start()));
-    const all = template.apps.flatMap((app) => replicasOf(app, options.replicas?.[app.appID] ?? 1));
-    for (const { app } of all) await demandFree(app.appPort, app.appID);
-    for (const { name, app } of all)
+    await startAll([...infrastructure.values()]);
+    const replicas = template.apps.flatMap((app) => replicasOf(app, options.replicas?.[app.appID] ?? 1));
+    for (const { app } of replicas) await assertPortFree(app.appPort, app.appID);
+    for (const { name, app } of replicas)
       apps.set(
         name,
-        appProcesses({
+        createAppProcesses({
           name,
           app,
           template,
@@ -115,13 +120,13 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
           portForSidecar: options.portForSidecar?.(name, app.appPort) ?? app.appPort,
           address,
           host: options.network?.hosts[name],
-          niceness: app.appID === 'gateway' ? undefined : BEHIND_THE_DOOR,
+          niceness: app.appID === 'gateway' ? undefined : SERVICE_NICENESS,
         }),
       );
-    await whole([...apps.values()].flatMap((app) => [app.service.start(), app.sidecar.start()]));
-    const here = [...apps].filter(([name]) => !options.network?.hosts[name]);
-    const sidecars = here.map(([, { daprHttpPort }]) => daprHttpPort);
-    await waitFor('the services', () => isUp(api, sidecars));
+    await startAll([...apps.values()].flatMap(({ service, sidecar }) => [service, sidecar]));
+    const localApps = [...apps].filter(([name]) => !options.network?.hosts[name]);
+    const sidecars = localApps.map(([, { daprHttpPort }]) => daprHttpPort);
+    await waitFor('the services', () => isSystemReady(api, sidecars));
   } catch (error) {
     await stop();
     throw error;
@@ -137,19 +142,20 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     admin,
     logDir,
     names: [...apps.keys()],
-    app: (name) => named(apps, name),
-    part: (title) => named(parts, title),
+    app: (name) => getOrThrow(apps, name),
+    infrastructure: (title) => getOrThrow(infrastructure, title),
     stop,
   };
 }
 
-/** Also where one of them fails, it waits for the others: what is still starting could not be stopped. */
-async function whole(starting: Promise<void>[]): Promise<void> {
+/** Waits for all of them, even if one fails, because a process that is still starting cannot be stopped. */
+async function startAll(processes: ManagedProcess[]): Promise<void> {
+  const starting = processes.map((one) => one.start());
   await Promise.allSettled(starting);
   await Promise.all(starting);
 }
 
-function named<T>(all: ReadonlyMap<string, T>, name: string): T {
+function getOrThrow<T>(all: ReadonlyMap<string, T>, name: string): T {
   const found = all.get(name);
   if (!found) throw new Error(`no ${name} in this system`);
   return found;

@@ -2,93 +2,99 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments, parseDocument, type Document, type YAMLMap } from 'yaml';
 import {
-  component,
-  subscription,
-  toText,
+  componentSchema,
+  subscriptionSchema,
+  stringifyDocuments,
   type Component,
   type Files,
 } from '../../configuration/component-files.ts';
 import { root } from '../../machine/paths.ts';
 
-/** Who hears what, as components/subscriptions say. */
-export interface Listener {
+/** A subscription of an app, from components/subscriptions. */
+export interface Subscriber {
   app: string;
   topic: string;
-  /** Where its sidecar sends what cannot be processed. */
+  /** The topic to which the sidecar sends messages that the app cannot process. */
   deadLetterTopic: string | undefined;
 }
 
 /**
- * A component works on one message after the other: with `concurrency: parallel` it acknowledges them before they are
- * handled. So there are this many for each topic, which share a consumer, and one that tries a message again and again
- * holds up only its share.
+ * A component handles one message at a time. With `concurrency: parallel` it would acknowledge messages before they are
+ * handled. So each topic has several components that share one consumer. A message with many retries delays only those in
+ * the same component.
  */
-const LANES = [1, 2, 3, 4, 5, 6, 7, 8];
+const COMPONENTS_PER_TOPIC = 8;
+const NUMBERS = Array.from({ length: COMPONENTS_PER_TOPIC }, (_, index) => index + 1);
 
-/** A topic in the names of components, streams and consumers. */
-export const hyphened = (topic: string) => topic.replaceAll(/[._]/g, '-');
-const componentOf = (topic: string, lane: number) => `pubsub-${hyphened(topic)}-${lane}`;
+/** The topic in the name of a component, stream or consumer. */
+export const toResourceName = (topic: string) => topic.replaceAll(/[._]/g, '-');
+const componentName = (topic: string, number: number) => `pubsub-${toResourceName(topic)}-${number}`;
 
 /**
- * About forty seconds in all: longer than it takes the health check to pause the delivery to a service that is down. In that
- * time the message is delivered to three more lanes, by ackWait in topic.yaml, and holds those up too: not to all of them.
+ * The retries take about forty seconds, which is longer than the health check needs to pause the delivery to a failed service.
+ * Meanwhile ackWait in topic.yaml redelivers the message to three more components and delays those, but not all.
  */
 const MAX_RETRIES = 12;
 
-/** The component files on NATS and PostgreSQL. Whoever may say and hear what is as in the files that they replace. */
-export function layOver(committed: Files): Files {
+/** The component files on NATS and PostgreSQL, with the scopes of the files that they replace. */
+export function applyOverlay(committed: Files): Files {
   const files = new Map(committed);
   for (const name of ['pubsub.yaml', 'broadcast.yaml', 'state.yaml']) {
-    const replaced = componentIn(committed, name);
+    const replaced = parseComponent(committed, name);
     const scopes = replaced.spec.metadata.filter((one) => one.name.endsWith('Scopes'));
-    files.set(name, toText([withScopes(ownDocument(name), replaced.scopes, scopes)]));
+    files.set(name, stringifyDocuments([withScopes(profileDocument(name), replaced.scopes, scopes)]));
   }
 
-  const listeners = listenersIn(committed);
-  const topics = [...new Set(listeners.map(({ topic }) => topic))];
+  const subscribers = subscribersIn(committed);
+  const topics = [...new Set(subscribers.map(({ topic }) => topic))];
   files.set(
     'topics.yaml',
-    toText(topics.flatMap((topic) => LANES.map((lane) => topicComponent(topic, lane, listeners)))),
+    stringifyDocuments(
+      topics.flatMap((topic) => NUMBERS.map((number) => topicComponent(topic, number, subscribers))),
+    ),
   );
   for (const [name, text] of subscriptionsIn(committed))
-    files.set(name, toText(parseAllDocuments(text).flatMap((document) => inLanes(document))));
+    files.set(
+      name,
+      stringifyDocuments(parseAllDocuments(text).flatMap((document) => forEachComponent(document))),
+    );
 
-  const policies = documentIn(committed, 'resiliency.yaml');
+  const policies = parseFile(committed, 'resiliency.yaml');
   policies.setIn(['spec', 'policies', 'retries', 'redeliver', 'maxRetries'], MAX_RETRIES);
   const target = ['spec', 'targets', 'components'];
   const usual = (policies.getIn([...target, 'pubsub']) as YAMLMap).toJSON() as unknown;
   for (const topic of topics)
-    for (const lane of LANES)
-      policies.setIn([...target, componentOf(topic, lane)], policies.createNode(usual));
-  files.set('resiliency.yaml', toText([policies]));
+    for (const number of NUMBERS)
+      policies.setIn([...target, componentName(topic, number)], policies.createNode(usual));
+  files.set('resiliency.yaml', stringifyDocuments([policies]));
   return files;
 }
 
-/** The subscription in each of its lanes; a broadcast stays as it is. */
-function inLanes(document: Document): Document[] {
-  const { metadata, spec } = subscription.parse(document.toJS());
+/** The subscription for each component of its topic. A broadcast stays as it is. */
+function forEachComponent(document: Document): Document[] {
+  const { metadata, spec } = subscriptionSchema.parse(document.toJS());
   if (spec.pubsubname !== 'pubsub') return [document];
-  return LANES.map((lane) => {
+  return NUMBERS.map((number) => {
     const one = document.clone();
-    one.setIn(['metadata', 'name'], `${metadata.name}-${lane}`);
-    one.setIn(['spec', 'pubsubname'], componentOf(spec.topic, lane));
+    one.setIn(['metadata', 'name'], `${metadata.name}-${number}`);
+    one.setIn(['spec', 'pubsubname'], componentName(spec.topic, number));
     return one;
   });
 }
 
-/** The component that a topic's listeners have for it. It publishes their dead letters and nothing else. */
-function topicComponent(topic: string, lane: number, listeners: Listener[]): Document {
-  const here = listeners.filter((one) => one.topic === topic);
-  const template = ownDocument('topic.yaml', (text) =>
-    text.replaceAll('{topic}', hyphened(topic)).replaceAll('{lane}', String(lane)),
+/** A component for the subscribers of a topic. It publishes only their dead letters. */
+function topicComponent(topic: string, number: number, subscribers: Subscriber[]): Document {
+  const subscribersOfTopic = subscribers.filter((one) => one.topic === topic);
+  const template = profileDocument('topic.yaml', (text) =>
+    text.replaceAll('{topic}', toResourceName(topic)).replaceAll('{number}', String(number)),
   );
-  const scope = (name: string, topicOf: (listener: Listener) => string | undefined) => ({
+  const scope = (name: string, topicOf: (subscriber: Subscriber) => string | undefined) => ({
     name,
-    value: here.map((one) => `${one.app}=${topicOf(one) ?? 'none'}`).join(';'),
+    value: subscribersOfTopic.map((one) => `${one.app}=${topicOf(one) ?? 'none'}`).join(';'),
   });
   return withScopes(
     template,
-    here.map(({ app }) => app),
+    subscribersOfTopic.map(({ app }) => app),
     [
       scope('publishingScopes', ({ deadLetterTopic }) => deadLetterTopic),
       scope('subscriptionScopes', () => topic),
@@ -102,10 +108,10 @@ function withScopes(document: Document, apps: string[], topicScopes: unknown[]):
   return document;
 }
 
-export function listenersIn(files: Files): Listener[] {
+export function subscribersIn(files: Files): Subscriber[] {
   return subscriptionsIn(files)
     .flatMap(([, text]) => parseAllDocuments(text))
-    .map((document) => subscription.parse(document.toJS()))
+    .map((document) => subscriptionSchema.parse(document.toJS()))
     .filter(({ spec }) => spec.pubsubname === 'pubsub')
     .flatMap(({ scopes, spec: { topic, deadLetterTopic } }) =>
       scopes.map((app) => ({ app, topic, deadLetterTopic })),
@@ -115,20 +121,20 @@ export function listenersIn(files: Files): Listener[] {
 const subscriptionsIn = (files: Files) => [...files].filter(([name]) => name.startsWith('subscriptions/'));
 
 /** A committed component. */
-export function componentIn(files: Files, name: string): Component {
-  return component.parse(documentIn(files, name).toJS());
+export function parseComponent(files: Files, name: string): Component {
+  return componentSchema.parse(parseFile(files, name).toJS());
 }
 
 /** A component of profiles/nats-postgres. */
-export function ownComponent(name: string): Component {
-  return component.parse(ownDocument(name).toJS());
+export function profileComponent(name: string): Component {
+  return componentSchema.parse(profileDocument(name).toJS());
 }
 
-function documentIn(files: Files, name: string): Document {
+function parseFile(files: Files, name: string): Document {
   return parseDocument(files.get(name) ?? '');
 }
 
-function ownDocument(name: string, change = (text: string) => text): Document {
+function profileDocument(name: string, change = (text: string) => text): Document {
   const file = join(root, 'deploy/local/profiles/nats-postgres', name);
   return parseDocument(change(readFileSync(file, 'utf8')));
 }

@@ -3,11 +3,11 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 
-/** As much of JetStream's API as it takes to make what Dapr expects to exist: streams and consumers. */
+/** The part of JetStream's API that creates streams and consumers. */
 export interface JetStream {
-  /** Makes the stream, or gives the one of that name these values. */
+  /** Creates or updates the stream of this name. */
   putStream: (config: StreamConfig) => Promise<void>;
-  /** Makes the consumer, or gives the one of that name these values. */
+  /** Creates or updates the consumer of this name. */
   putConsumer: (stream: string, config: ConsumerConfig) => Promise<void>;
   close: () => void;
 }
@@ -26,23 +26,23 @@ export interface ConsumerConfig {
   [option: string]: unknown;
 }
 
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 const STREAM_EXISTS = 10_058;
 
-const reply = z.looseObject({
+const replySchema = z.looseObject({
   error: z.object({ err_code: z.int().optional(), description: z.string() }).optional(),
 });
-type Reply = z.infer<typeof reply>;
+type Reply = z.infer<typeof replySchema>;
 
 /**
- * Speaks to the NATS on this port in its own protocol, of lines: https://docs.nats.io/reference/nats-protocol.
+ * Connects to the NATS on this port with its line protocol: https://docs.nats.io/reference/nats-protocol.
  *
- * @throws Error where none answers in time, or one without JetStream
+ * @throws Error if no NATS responds in time, or if it has no JetStream
  */
-export async function jetStream(port: number): Promise<JetStream> {
+export async function connectJetStream(port: number): Promise<JetStream> {
   const socket = connect({ port, host: '127.0.0.1' });
-  socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('NATS did not respond')));
-  // The messages that we get are JSON in one line, so that a message is two lines as well.
+  socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error('NATS did not respond')));
+  // Each received message is two lines, because its JSON has no line breaks.
   const lines = createInterface({ input: socket, crlfDelay: Infinity })[Symbol.asyncIterator]();
   const failed = once(socket, 'error').then(([error]: unknown[]) => {
     throw error;
@@ -50,42 +50,42 @@ export async function jetStream(port: number): Promise<JetStream> {
   failed.catch(() => {});
   const inbox = `_INBOX.${process.pid}`;
 
-  async function lineThat(begins: string): Promise<string> {
+  async function readLine(prefix: string): Promise<string> {
     for (;;) {
       const { value, done } = await Promise.race([lines.next(), failed]);
       const line = done ? '-ERR closed' : value;
-      if (line.startsWith(begins)) return line;
+      if (line.startsWith(prefix)) return line;
       if (line === 'PING') socket.write('PONG\r\n');
       if (line.startsWith('-ERR')) throw new Error(`NATS responded with ${line}`);
     }
   }
 
-  async function ask(subject: string, body: unknown): Promise<Reply> {
+  async function request(subject: string, body: unknown): Promise<Reply> {
     const payload = JSON.stringify(body);
     socket.write(`PUB $JS.API.${subject} ${inbox} ${Buffer.byteLength(payload)}\r\n${payload}\r\n`);
-    await lineThat('MSG');
-    return reply.parse(JSON.parse(await lineThat('{')));
+    await readLine('MSG');
+    return replySchema.parse(JSON.parse(await readLine('{')));
   }
 
-  async function demand(what: string, subject: string, body: unknown): Promise<void> {
-    const { error } = await ask(subject, body);
+  async function requestOrThrow(what: string, subject: string, body: unknown): Promise<void> {
+    const { error } = await request(subject, body);
     if (error) throw new Error(`JetStream rejected ${what}: ${error.description}`);
   }
 
-  const info = await lineThat('INFO');
+  const info = await readLine('INFO');
   if (!info.includes('"jetstream":true')) throw new Error(`the NATS server on port ${port} has no JetStream`);
   socket.write(`CONNECT {"verbose":false}\r\nSUB ${inbox} 1\r\n`);
 
   return {
     async putStream(config) {
-      const { error } = await ask(`STREAM.CREATE.${config.name}`, config);
+      const { error } = await request(`STREAM.CREATE.${config.name}`, config);
       if (error?.err_code === STREAM_EXISTS)
-        await demand(`the stream ${config.name}`, `STREAM.UPDATE.${config.name}`, config);
+        await requestOrThrow(`the stream ${config.name}`, `STREAM.UPDATE.${config.name}`, config);
       else if (error) throw new Error(`JetStream rejected the stream ${config.name}: ${error.description}`);
     },
     async putConsumer(stream, config) {
       const { durable_name: name, filter_subject: filter } = config;
-      await demand(`the consumer ${name}`, `CONSUMER.CREATE.${stream}.${name}.${filter}`, {
+      await requestOrThrow(`the consumer ${name}`, `CONSUMER.CREATE.${stream}.${name}.${filter}`, {
         stream_name: stream,
         config,
       });

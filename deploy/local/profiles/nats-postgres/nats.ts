@@ -1,39 +1,41 @@
+import { ensureFolder } from '../../machine/paths.ts';
+import { startProcess, waitFor, type RunningProcess } from '../../machine/processes.ts';
+import { assertPortFree } from '../../machine/tcp-ports.ts';
 import type { GoProgram } from '../../programs/go-build.ts';
-import { jetStream } from './jetstream.ts';
-import { folder } from '../../machine/paths.ts';
-import { NATS } from '../../programs/versions.ts';
-import { demandFree } from '../../machine/tcp-ports.ts';
-import { start, waitFor, type Running } from '../../machine/processes.ts';
+import { NATS_VERSION } from '../../programs/versions.ts';
+import { connectJetStream } from './jetstream.ts';
 
-export const NATS_SERVER: GoProgram = {
+export const NATS_PROGRAM: GoProgram = {
   command: 'nats-server',
   versionArgs: ['--version'],
-  oldest: [2, 10],
+  oldestVersion: [2, 10],
   module: 'nats',
-  version: NATS,
+  version: NATS_VERSION,
   source: 'github.com/nats-io/nats-server/v2',
-  takes: 'a minute',
-  site: 'https://docs.nats.io',
+  buildTime: 'a minute',
+  installUrl: 'https://docs.nats.io',
 };
 
-/** Starts a NATS with JetStream on this port that keeps its streams in `dataDir`. */
+/** Starts a NATS with JetStream on this port, with its streams in `dataDir`. */
 export async function startNats(options: {
   program: string;
   port: number;
   dataDir: string;
   logDir: string;
-}): Promise<Running> {
+}): Promise<RunningProcess> {
   const { program, port, dataDir, logDir } = options;
-  await demandFree(port, 'NATS');
+  await assertPortFree(port, 'NATS');
   const args = ['--addr', '127.0.0.1', '--port', String(port), '--jetstream'];
-  const running = start('nats', program, [...args, '--store_dir', folder(dataDir, 'nats')], { logDir });
-  await waitFor('NATS', () => speaksJetStream(port), { process: running });
+  const running = startProcess('nats', program, [...args, '--store_dir', ensureFolder(dataDir, 'nats')], {
+    logDir,
+  });
+  await waitFor('NATS', () => isJetStream(port), { process: running });
   return running;
 }
 
-async function speaksJetStream(port: number): Promise<boolean> {
+async function isJetStream(port: number): Promise<boolean> {
   try {
-    const api = await jetStream(port);
+    const api = await connectJetStream(port);
     api.close();
     return true;
   } catch {

@@ -1,46 +1,46 @@
 import { readComponents } from '../../configuration/component-files.ts';
 import { findOrBuild } from '../../programs/go-build.ts';
-import { NATS_SERVER, startNats } from './nats.ts';
-import { componentIn, layOver } from './components.ts';
-import { makeStreams } from './streams.ts';
-import { findPostgres, startPostgres } from './postgres.ts';
 import type { Profile } from '../profile.ts';
+import { parseComponent, applyOverlay } from './components.ts';
+import { NATS_PROGRAM, startNats } from './nats.ts';
+import { findPostgres, startPostgres } from './postgres.ts';
+import { createStreams } from './streams.ts';
 
 const BROKER = 'NATS JetStream';
 const DATABASE_SERVER = 'PostgreSQL';
 
-/** NATS JetStream as broker and PostgreSQL as store: profiles/nats-postgres, and what it needs around it. */
+/** NATS JetStream as broker and PostgreSQL as store. */
 export const natsPostgres: Profile = {
   name: 'nats-postgres',
   broker: BROKER,
   databaseServer: DATABASE_SERVER,
-  layOver,
+  applyOverlay,
   replacements: (ports) => [
-    // There is no Redis: each gateway counts its callers alone.
+    // Without Redis, each gateway counts its callers alone.
     ['redis://localhost:6379', ''],
     ['localhost:4222', `localhost:${ports.nats}`],
     ['port=5432', `port=${ports.postgres}`],
   ],
   programs: [
-    { title: 'NATS server', find: (tell) => findOrBuild(NATS_SERVER, tell) },
+    { title: 'NATS server', find: (onProgress) => findOrBuild(NATS_PROGRAM, onProgress) },
     { title: DATABASE_SERVER, find: () => Promise.resolve(findPostgres()) },
   ],
-  parts: ({ ports, dataDir, logDir }) => [
+  infrastructure: ({ ports, dataDir, logDir }) => [
     {
       title: BROKER,
-      found: () => Promise.resolve(undefined),
+      findRunning: () => Promise.resolve(undefined),
       async start() {
-        const program = await findOrBuild(NATS_SERVER, () => {});
+        const program = await findOrBuild(NATS_PROGRAM, () => {});
         const running = await startNats({ program, port: ports.nats, dataDir, logDir });
-        await makeStreams(ports.nats);
+        await createStreams(ports.nats);
         return running;
       },
     },
     {
       title: DATABASE_SERVER,
-      found: () => Promise.resolve(undefined),
+      findRunning: () => Promise.resolve(undefined),
       start: () => {
-        const names = componentIn(readComponents(), 'state.yaml').scopes;
+        const names = parseComponent(readComponents(), 'state.yaml').scopes;
         return startPostgres({ programs: findPostgres(), names, port: ports.postgres, dataDir, logDir });
       },
     },

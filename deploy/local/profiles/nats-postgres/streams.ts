@@ -1,64 +1,71 @@
-import { readComponents, topicsIn, valueOf } from '../../configuration/component-files.ts';
-import { jetStream, type ConsumerConfig, type StreamConfig } from './jetstream.ts';
-import { componentIn, hyphened, listenersIn, ownComponent, type Listener } from './components.ts';
+import { readComponents, topicsIn, metadataValue } from '../../configuration/component-files.ts';
+import {
+  parseComponent,
+  toResourceName,
+  subscribersIn,
+  profileComponent,
+  type Subscriber,
+} from './components.ts';
+import { connectJetStream, type ConsumerConfig, type StreamConfig } from './jetstream.ts';
 
 /**
- * Makes the streams, which Dapr expects to exist, and the consumers. Dapr would make those, each sidecar with an address
- * of its own to deliver to: of two that do so in the same moment, the first then gets nothing.
+ * Creates the streams, which Dapr expects to exist, and the consumers. Otherwise each sidecar creates a consumer with its own
+ * delivery address. If two sidecars do so at the same time, the first one receives nothing.
  */
-export async function makeStreams(port: number): Promise<void> {
+export async function createStreams(port: number): Promise<void> {
   const committed = readComponents();
-  const api = await jetStream(port);
+  const api = await connectJetStream(port);
   try {
-    const topicsOf = (name: string) => topicsIn(valueOf(componentIn(committed, name), 'publishingScopes'));
-    for (const topic of topicsOf('pubsub.yaml')) await api.putStream(streamOf(topic));
-    for (const topic of topicsOf('broadcast.yaml')) await api.putStream(broadcastStreamOf(topic));
-    for (const listener of listenersIn(committed))
-      await api.putConsumer(hyphened(listener.topic), consumerOf(listener));
+    const topicsOf = (name: string) =>
+      topicsIn(metadataValue(parseComponent(committed, name), 'publishingScopes'));
+    for (const topic of topicsOf('pubsub.yaml')) await api.putStream(streamConfig(topic));
+    for (const topic of topicsOf('broadcast.yaml')) await api.putStream(broadcastStreamConfig(topic));
+    for (const subscriber of subscribersIn(committed))
+      await api.putConsumer(toResourceName(subscriber.topic), consumerConfig(subscriber));
   } finally {
     api.close();
   }
 }
 
-const SECOND = 1_000_000_000;
+const SECOND_NS = 1_000_000_000;
 
-/** A stream of its own for each topic: within one, JetStream takes two messages with the same id for one. */
-function streamOf(topic: string): StreamConfig {
+/** Each topic has its own stream, because JetStream drops a second message with the same id in a stream. */
+function streamConfig(topic: string): StreamConfig {
   return {
-    name: hyphened(topic),
+    name: toResourceName(topic),
     subjects: [topic],
     storage: 'file',
     retention: 'limits',
     discard: 'old',
-    // As maxLenApprox in components/pubsub.yaml.
+    // The value of maxLenApprox in components/pubsub.yaml.
     max_msgs: 100_000,
-    // The least that is allowed. An event is said again on purpose, with the same id: it must come through.
-    duplicate_window: SECOND / 10,
+    // The minimum. A service may publish an event again with the same id, and that must be delivered.
+    duplicate_window: SECOND_NS / 10,
   };
 }
 
-/** Nothing of it is worth keeping, but it is in files: its consumers have to be there after NATS has started again. */
-function broadcastStreamOf(topic: string): StreamConfig {
+/** Broadcasts are short-lived. The stream is in files nevertheless, so that its consumers survive a restart of NATS. */
+function broadcastStreamConfig(topic: string): StreamConfig {
   return {
-    ...streamOf(topic),
+    ...streamConfig(topic),
     max_msgs: 100,
-    // Of a consumer without a durable name. By default it is gone when its sidecar has lost the connection for 5 s.
-    consumer_limits: { inactive_threshold: 600 * SECOND },
+    // For consumers without a durable name. By default NATS deletes one 5 s after its sidecar has lost the connection.
+    consumer_limits: { inactive_threshold: 600 * SECOND_NS },
   };
 }
 
-/** What Dapr would ask for with topic.yaml, and a place to deliver to that all replicas know. */
-function consumerOf({ app, topic }: Listener): ConsumerConfig {
-  const settings = ownComponent('topic.yaml');
+/** The settings that Dapr takes from topic.yaml, and one delivery address for all replicas. */
+function consumerConfig({ app, topic }: Subscriber): ConsumerConfig {
+  const settings = profileComponent('topic.yaml');
   return {
-    durable_name: `${app}_${hyphened(topic)}`,
+    durable_name: `${app}_${toResourceName(topic)}`,
     filter_subject: topic,
     deliver_subject: `deliver.${app}.${topic}`,
     deliver_group: app,
     deliver_policy: 'all',
     ack_policy: 'explicit',
     replay_policy: 'instant',
-    ack_wait: Number.parseInt(valueOf(settings, 'ackWait'), 10) * SECOND,
-    max_ack_pending: Number(valueOf(settings, 'maxAckPending')),
+    ack_wait: Number.parseInt(metadataValue(settings, 'ackWait'), 10) * SECOND_NS,
+    max_ack_pending: Number(metadataValue(settings, 'maxAckPending')),
   };
 }
