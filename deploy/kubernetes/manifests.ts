@@ -1,6 +1,6 @@
 import { parse, stringify } from 'yaml';
 import { ACCESS, type Access } from '../../services/access.ts';
-import { readComponents } from '../local/component-files.ts';
+import { readComponents } from '../local/configuration/component-files.ts';
 import { accessControlOf, apiAllowListOf } from './access-control.ts';
 import { networkPolicyOf } from './network-policy.ts';
 

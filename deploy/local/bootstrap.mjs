@@ -1,5 +1,5 @@
-// What has to happen before anything of ours can run: the packages, and the compiled code. Plain JavaScript without
-// dependencies, since there are none yet.
+// Installs the packages and compiles the code before a command runs. Plain JavaScript without dependencies, because the packages
+// may be missing.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -21,7 +21,7 @@ keepLoopbackFromProxies();
 const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 if (modified('node_modules/.package-lock.json') < modified('package-lock.json')) {
-  // The tools that compile and start are among the development packages: NODE_ENV=production must not leave them out.
+  // The compiler and other tools are development packages, which NODE_ENV=production must not skip.
   const hint = 'Check the network and the proxy (HTTPS_PROXY), and start again.';
   step('Installing packages (npm ci)', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund'], hint);
   dropPinnedNodeThatFails();
@@ -31,20 +31,26 @@ if (modified('dist/.built') < newest('services', 'deploy', 'tests', 'tsconfig.js
   writeFileSync('dist/.built', '');
 }
 
-// Node.js 22 and newer keep there what they have compiled: a fifth of a service's processor time to start.
+// Node.js 22 and newer cache compiled code there, which saves a fifth of a service's processor time at its start.
 process.env.NODE_COMPILE_CACHE ||= join(root, 'node_modules/.cache/node');
 
 const [command = 'start', ...args] = process.argv.slice(2);
-// Within a script of npm this is the Node.js that package-lock.json pins, which was not there yet when this one began.
-const child = spawn('node', [`dist/deploy/local/${command}.js`, ...args], { stdio: 'inherit' });
-// A terminal sends Ctrl-C to the child as well; from anywhere else a signal reaches only this process.
+// Inside an npm script, `node` is the version that package-lock.json pins. It may not have existed when this process started.
+const child = spawn('node', [programOf(command), ...args], { stdio: 'inherit' });
+// A terminal sends Ctrl-C to the child as well. Any other signal reaches only this process.
 process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
 
+/** A command that runs tests is among the tests, every other command here. */
+function programOf(name) {
+  const programs = ['deploy/local', 'tests'].map((part) => `dist/${part}/commands/${name}.js`);
+  return programs.find((program) => existsSync(program)) ?? programs[0];
+}
+
 /**
- * Where the pinned Node.js does not run, as with another C library, everything takes the machine's: npm puts the folder of this
- * link first on the path. The lock file keeps it away from musl, but nothing says how old a glibc is.
+ * Removes the link to the pinned Node.js if that does not run, for example with an old glibc. npm puts the folder of this link
+ * first on the path, so all programs then use the Node.js of the machine.
  */
 function dropPinnedNodeThatFails() {
   const pinned = join(root, 'node_modules/.bin/node');

@@ -1,14 +1,14 @@
-/** What names this machine and no other. */
+/** The names of this machine. */
 const LOOPBACK = ['localhost', '127.0.0.1', '::1', '[::1]'];
 
 /**
- * Where a proxy is set (HTTP_PROXY, and NODE_USE_ENV_PROXY for Node.js), it would get what the parts of a local system say to each
- * other, tokens included. Go leaves the loopback alone by itself; Node.js, grpc-js and Python do not. Both spellings are set,
- * since each of them prefers another one. Takes effect in processes that start later.
+ * Excludes this machine from proxies. Otherwise a proxy (HTTP_PROXY, and NODE_USE_ENV_PROXY for Node.js) would receive the calls
+ * between the processes of a local system, with their tokens. Go excludes the loopback by itself, but Node.js, grpc-js and Python
+ * do not. They prefer different spellings of the variable, so both are set. The change affects processes that start later.
  */
 export function keepLoopbackFromProxies(env = process.env) {
   const given = [env.no_proxy, env.NO_PROXY].filter(Boolean).flatMap((list) => list.split(/[,\s]+/));
-  // A star means that nothing goes through a proxy, but only where it stands alone.
+  // A star excludes all hosts, but only if it is the whole value.
   const all = given.includes('*') ? ['*'] : [...new Set([...given, ...LOOPBACK])];
   env.no_proxy = env.NO_PROXY = all.filter(Boolean).join(',');
 }

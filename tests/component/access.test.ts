@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readComponents } from '../../deploy/local/component-files.ts';
+import { readComponents } from '../../deploy/local/configuration/component-files.ts';
 import { ACCESS, type Access } from '../../services/access.ts';
 import { SERVICES } from '../../services/services.ts';
 import { redrivable } from '../../services/history/domain/dead-letter.ts';

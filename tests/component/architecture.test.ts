@@ -3,7 +3,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SERVICES as LIST } from '../../services/services.ts';
 
-/** The import rules of services/README.md, held against the code. */
+/** The import rules of services/README.md and deploy/local/README.md, held against the code. */
 
 const SERVICES = readdirSync('services', { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !['shared', 'decisions'].includes(entry.name))
@@ -166,5 +166,48 @@ describe('the layout', () => {
       (source) => services.has(source.service) && !isStore(source) && !exceptions.has(name(source)),
     );
     expect(offenders(others, (source) => /\bstate\.(get|getMany|write)\b/.test(source.text))).toEqual([]);
+  });
+});
+
+/** The folders of `deploy/local` with code, in the direction of their imports. */
+const LOCAL_FOLDERS = [
+  'machine',
+  'configuration',
+  'programs',
+  'infrastructure',
+  'profiles',
+  'system',
+  'commands',
+];
+
+describe('the layout of deploy', () => {
+  const imports = readdirSync('deploy', { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.m?[jt]s$/.test(file))
+    .map((file) => join('deploy', file))
+    .flatMap((file) =>
+      [...readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)].map(([, target = '']) => ({
+        file,
+        target: normalize(join(dirname(file), target)),
+      })),
+    );
+  const localFolder = (file: string) => file.match(/^deploy\/local\/(.+?)\//)?.[1] ?? '';
+
+  it('deploy imports only deploy and services', () => {
+    expect(imports.length).toBeGreaterThan(100);
+    expect(imports.filter(({ target }) => !/^(deploy|services)\//.test(target))).toEqual([]);
+  });
+
+  it('every folder of deploy/local is in the list, and every TypeScript file is in a folder', () => {
+    const entries = readdirSync('deploy/local', { withFileTypes: true });
+    const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+    expect(folders.toSorted()).toEqual([...LOCAL_FOLDERS, 'dapr', 'toolchain'].toSorted());
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+    expect(files.filter((file) => file.endsWith('.ts'))).toEqual([]);
+  });
+
+  it('a folder of deploy/local imports only itself and the folders before it', () => {
+    const rank = (file: string) => LOCAL_FOLDERS.indexOf(localFolder(file));
+    const within = imports.filter(({ file, target }) => localFolder(file) && localFolder(target));
+    expect(within.filter(({ file, target }) => rank(target) > rank(file))).toEqual([]);
   });
 });

@@ -16,7 +16,7 @@ import { loadConfig } from '../../services/shared/runtime/config.ts';
 import { closeServer, listen } from '../../services/shared/http/listen.ts';
 import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { answerAsUsers, makeKey, signToken, type Claims, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { until } from '../support/wait.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { isUp } from '../../deploy/local/app-processes.ts';
+import { isSystemReady } from '../../deploy/local/system/app-processes.ts';
 import { createClient } from '../../services/gateway/client/client.ts';
 import { findEngine, projectOf, type Project } from '../support/compose.ts';
 import { mailsTo } from '../support/mails.ts';
@@ -76,7 +76,7 @@ describe.skipIf(!engine)('all services in containers', () => {
     project = projectOf(engine!, `sidecart-test-${process.pid}`, ports);
     await project.compose(20 * MINUTE, 'build');
     await project.compose(5 * MINUTE, 'up', '-d');
-    await until('the services are reached', () => isUp(api, []), Boolean, 3 * MINUTE);
+    await until('the services are reached', () => isSystemReady(api, []), Boolean, 3 * MINUTE);
     customer = await newCustomer(api);
   }, 30 * MINUTE);
   afterAll(() => project?.compose(3 * MINUTE, 'down', '-v', '-t', '5'), 4 * MINUTE);

@@ -17,7 +17,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { keepLoopbackFromProxies } from '../../deploy/local/loopback.mjs';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import lock from '../../package-lock.json' with { type: 'json' };
 
 let checkout: string;
@@ -31,7 +31,7 @@ function upToDate(program: string): void {
   const programs = ['deploy/local/bootstrap.mjs', 'deploy/local/loopback.mjs'];
   for (const name of ['package.json', 'package-lock.json', 'tsconfig.json', ...programs])
     cpSync(name, join(checkout, name));
-  put('dist/deploy/local/demo.js', `console.log(JSON.stringify(${program}))`);
+  put('dist/deploy/local/commands/demo.js', `console.log(JSON.stringify(${program}))`);
   const soon = new Date(Date.now() + 60_000);
   for (const stamp of ['node_modules/.package-lock.json', 'dist/.built']) {
     put(stamp, '');

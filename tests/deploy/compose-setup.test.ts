@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { appsWithState, layOver, type Files } from '../../deploy/compose/setup/components.ts';
+import { appsWithState, applyOverlay, type Files } from '../../deploy/compose/setup/components.ts';
 import { databaseFor, newSecrets } from '../../deploy/compose/setup/secrets.ts';
-import { component, readComponents } from '../../deploy/local/component-files.ts';
+import { componentSchema, readComponents } from '../../deploy/local/configuration/component-files.ts';
 
 const STATE = readFileSync('deploy/compose/state.yaml', 'utf8');
 const committed = readComponents();
@@ -17,7 +17,7 @@ const changed = (name: string, change: (text: string) => string): Files => {
 
 describe('the component files of Compose', () => {
   it('When they are laid over, then other addresses and another store are all that differs', () => {
-    const made = layOver(committed, STATE);
+    const made = applyOverlay(committed, STATE);
     expect([...made.keys()].toSorted()).toEqual([...committed.keys()].toSorted());
     const differing = [...made].filter(([name, text]) => text !== committed.get(name)).map(([name]) => name);
     expect(differing.toSorted()).toEqual([
@@ -37,19 +37,19 @@ describe('the component files of Compose', () => {
 
   it('When the store is another one, then for the same apps under the same name', () => {
     const before = parse(committed.get('state.yaml') ?? '') as { metadata: unknown; scopes: unknown };
-    const after = parse(layOver(committed, STATE).get('state.yaml') ?? '') as typeof before & {
+    const after = parse(applyOverlay(committed, STATE).get('state.yaml') ?? '') as typeof before & {
       spec: unknown;
     };
     expect([after.metadata, after.scopes]).toEqual([before.metadata, before.scopes]);
     expect(after.spec).toEqual((parse(STATE) as typeof after).spec);
-    expect(appsWithState(committed)).toEqual(component.parse(before).scopes);
+    expect(appsWithState(committed)).toEqual(componentSchema.parse(before).scopes);
   });
 
   it('When components change, then what Compose has changes as well', () => {
     const more = changed('pubsub.yaml', (text) => text.replace("value: '64'", "value: '65'"));
-    expect(layOver(more, STATE).get('pubsub.yaml')).toContain("value: '65'");
+    expect(applyOverlay(more, STATE).get('pubsub.yaml')).toContain("value: '65'");
     const scoped = changed('state.yaml', (text) => text.replace('[users,', '[returns, users,'));
-    expect(layOver(scoped, STATE).get('state.yaml')).toContain('[returns, users,');
+    expect(applyOverlay(scoped, STATE).get('state.yaml')).toContain('[returns, users,');
     expect(appsWithState(scoped)).toContain('returns');
   });
 
@@ -62,7 +62,7 @@ describe('the component files of Compose', () => {
     const files = new Map(changed(name, (text) => text.replaceAll(from, to)));
     // The broker's address is in two files.
     files.set('broadcast.yaml', (files.get('broadcast.yaml') ?? '').replaceAll(from, to));
-    expect(() => layOver(files, STATE)).toThrow(/nowhere|one spec/);
+    expect(() => applyOverlay(files, STATE)).toThrow(/nowhere|one spec/);
   });
 
   it('When components have files, then setting up reads all of them', () => {

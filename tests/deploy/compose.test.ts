@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { DAPR_RUNTIME, ZIPKIN } from '../../deploy/local/paths.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { DAPR_RUNTIME_VERSION, ZIPKIN_VERSION } from '../../deploy/local/programs/versions.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { ACCESS } from '../../services/access.ts';
 
 const FILE = 'deploy/compose/compose.yaml';
@@ -109,13 +109,13 @@ describe('compose.yaml', () => {
     const images = new Set(Object.values(services).map(({ image }) => image));
     const foreign = [...images].filter((image) => !image.startsWith('sidecart/')).toSorted();
     expect(foreign).toEqual([
-      `daprio/scheduler:${DAPR_RUNTIME}`,
+      `daprio/scheduler:${DAPR_RUNTIME_VERSION}`,
       argOf('NODE_IMAGE'),
-      `openzipkin/zipkin:${ZIPKIN}`,
+      `openzipkin/zipkin:${ZIPKIN_VERSION}`,
       expect.stringMatching(/^postgres:17\.\d+-bookworm$/),
       expect.stringMatching(/^redis:7\.\d+\.\d+-bookworm$/),
     ]);
-    expect(argOf('DAPRD_IMAGE')).toBe(`daprio/daprd:${DAPR_RUNTIME}`);
+    expect(argOf('DAPRD_IMAGE')).toBe(`daprio/daprd:${DAPR_RUNTIME_VERSION}`);
     const bases = Object.values(services).flatMap(({ build }) => (build ? [build.args['NODE_IMAGE']] : []));
     expect(new Set(bases)).toEqual(new Set([argOf('NODE_IMAGE')]));
   });

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DAPR_RUNTIME, root } from '../../deploy/local/paths.ts';
+import { DAPR_RUNTIME_VERSION } from '../../deploy/local/programs/versions.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
 
 const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
 
@@ -19,6 +20,8 @@ describe('the images', () => {
   it('When a stage begins, then its base is a pinned image, or nothing', () => {
     const bases = [...textOf('deploy/docker/Dockerfile').matchAll(/^FROM (\S+)/gm)].map(([, base]) => base);
     expect(new Set(bases)).toEqual(new Set(['${NODE_IMAGE}', '${DAPRD_IMAGE}', 'scratch']));
-    expect(textOf('deploy/docker/Dockerfile')).toContain(`ARG DAPRD_IMAGE=daprio/daprd:${DAPR_RUNTIME}\n`);
+    expect(textOf('deploy/docker/Dockerfile')).toContain(
+      `ARG DAPRD_IMAGE=daprio/daprd:${DAPR_RUNTIME_VERSION}\n`,
+    );
   });
 });

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { generatedFiles } from '../../deploy/generate/generated.ts';
-import { root } from '../../deploy/local/paths.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
 
 const files = await generatedFiles(root);
 

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { findOrBuildManifestTools } from '../../deploy/local/manifest-tools.ts';
-import { DAPR_RUNTIME } from '../../deploy/local/paths.ts';
+import { findOrBuildManifestTools } from '../support/manifest-tools.ts';
+import { DAPR_RUNTIME_VERSION } from '../../deploy/local/programs/versions.ts';
 import { writeSchemas } from '../support/manifest-schemas.ts';
 import { faults, FOLDERS, misfits, parseManifests, render, type Fault } from '../support/manifests.ts';
 
@@ -116,7 +116,7 @@ it.each(ACCEPTED)('When $check is accepted, because $because, then kube-score st
 });
 
 it('When schemas of Dapr are read, then those of the version that is built here', () => {
-  expect(sourceOf('github.com/dapr/dapr')).toMatch(new RegExp(`@v${DAPR_RUNTIME}$`));
+  expect(sourceOf('github.com/dapr/dapr')).toMatch(new RegExp(`@v${DAPR_RUNTIME_VERSION}$`));
 });
 
 describe('a mistake', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ACCESS } from '../../services/access.ts';
-import { component } from '../../deploy/local/component-files.ts';
+import { componentSchema } from '../../deploy/local/configuration/component-files.ts';
 import { renderAll, type Manifest } from '../support/manifests.ts';
 import { connections, type End } from '../support/network-policies.ts';
 import { servicesIn, workloadsIn } from '../support/workloads.ts';
@@ -59,7 +59,9 @@ function base(pods: readonly End[]) {
 
 /** The apps that have a component. */
 function usersOf(manifests: readonly Manifest[], type: string): string[] {
-  const resources = manifests.filter(({ kind }) => kind === 'Component').map((one) => component.parse(one));
+  const resources = manifests
+    .filter(({ kind }) => kind === 'Component')
+    .map((one) => componentSchema.parse(one));
   return [
     ...new Set(
       resources.filter(({ spec }) => String(spec['type']).startsWith(type)).flatMap(({ scopes }) => scopes),

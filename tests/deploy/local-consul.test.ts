@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { profileOf } from '../../deploy/local/profiles.ts';
-import { DAPRD, secretFile, secretsIn } from '../../deploy/local/secrets.ts';
-import { renderTemplate } from '../../deploy/local/template.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { findProfile } from '../../deploy/local/profiles/index.ts';
+import { DAPRD_SCRIPT, secretFile, secretsEnv } from '../../deploy/local/configuration/secrets.ts';
+import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 
 let scratch: string;
 beforeEach(() => (scratch = mkdtempSync(join(tmpdir(), 'sidecart-consul-'))));
@@ -16,7 +16,7 @@ afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 /** The component files of a system with this profile, by name. */
 function rendered(profile: string | undefined): Record<string, string> {
   const offset = 1_000;
-  renderTemplate({ offset, ports: portsAt(offset), dataDir: scratch, profile: profileOf(profile) });
+  renderTemplate({ offset, ports: portsAt(offset), dataDir: scratch, profile: findProfile(profile) });
   const components = join(scratch, 'rendered/components');
   const names = readdirSync(components, { recursive: true, encoding: 'utf8' });
   return Object.fromEntries(
@@ -54,7 +54,7 @@ describe('the profile with Consul', () => {
       const folder = join(scratch, name);
       const text = rendered('consul')['configuration.yaml'] ?? '';
       // As daprd does before it parses the file.
-      const env: Record<string, string> = { ...secretsIn(folder), APP_PORT: '1', DAPR_HTTP_PORT: '2' };
+      const env: Record<string, string> = { ...secretsEnv(folder), APP_PORT: '1', DAPR_HTTP_PORT: '2' };
       const expanded = text.replaceAll(/\$\{(\w+)\}/g, (_, variable: string) => env[variable] ?? '');
       const { spec } = parse(expanded) as Configuration;
       expect(spec.nameResolution.configuration.client.tokenFile).toBe(secretFile(folder, 'consul'));
@@ -70,9 +70,9 @@ describe('the profile with Consul', () => {
     const daprd = join(bin, 'daprd');
     writeFileSync(daprd, '#!/bin/sh\necho "$APP_ID $APP_PORT $DAPR_HTTP_PORT"\n');
     chmodSync(daprd, 0o755);
-    const { stdout } = spawnSync(DAPRD, [...args, '--metrics-port', '3883'], {
+    const { stdout } = spawnSync(DAPRD_SCRIPT, [...args, '--metrics-port', '3883'], {
       encoding: 'utf8',
-      env: { PATH: process.env['PATH'], DAPR_RUNTIME_PATH: scratch, ...secretsIn(scratch) },
+      env: { PATH: process.env['PATH'], DAPR_RUNTIME_PATH: scratch, ...secretsEnv(scratch) },
     });
     expect(stdout).toBe('orders 8083 3583\n');
   });

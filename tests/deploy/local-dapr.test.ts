@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { usedComponents, writeDaprd } from '../../deploy/local/dapr-components.ts';
+import { usedComponents, writeDaprdModule } from '../../deploy/local/programs/dapr-components.ts';
 import { pathOf, printedBy, serveReleases, type Published, type Releases } from '../support/releases.ts';
 
 // Each reading of processes.ts listens to the end of this process.
@@ -62,12 +62,12 @@ async function findOrBuild(env: Record<string, string> = {}) {
     PATH: `${join(scratch, 'bin')}:/usr/bin:/bin`,
     HOME: scratch,
     DAPR_RUNTIME_PATH: scratch,
-    SIDECART_CACHE: join(scratch, 'cache'),
+    SIDECART_CACHE_DIR: join(scratch, 'cache'),
     DAPR_RELEASES: releases.url,
   };
   for (const [name, value] of Object.entries({ ...machine, ...env })) vi.stubEnv(name, value);
   vi.resetModules();
-  const { findOrBuildDapr } = await import('../../deploy/local/dapr.ts');
+  const { findOrBuildDapr } = await import('../../deploy/local/programs/dapr.ts');
   const { cli, daprd, scheduler, env: forDapr } = await findOrBuildDapr(() => {}, true);
   const printed = (program: string) => spawnSync(program, { encoding: 'utf8' }).stdout.trim();
   return {
@@ -167,7 +167,7 @@ describe('the components of a daprd that is built', () => {
     put('source/cmd/daprd/main.go', 'import "github.com/dapr/dapr/cmd/daprd/app"');
     put('source/cmd/daprd/app/app.go', '_ "github.com/dapr/dapr/cmd/daprd/components"');
     const into = join(scratch, 'module');
-    writeDaprd({
+    writeDaprdModule({
       source: join(scratch, 'source'),
       types: [
         'state.postgresql',

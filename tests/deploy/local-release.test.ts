@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { downloadDapr } from '../../deploy/local/dapr-release.ts';
+import { downloadDapr } from '../../deploy/local/programs/dapr-release.ts';
 import { listen, pathOf, printedBy, serveReleases, type Releases } from '../support/releases.ts';
 
 let cache: string;
@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 /** Long enough for a machine that is busy. */
-const LIMITS = { connectMs: 10_000, stallMs: 10_000, totalMs: 50_000, bytes: 1_000_000 };
+const LIMITS = { connectMs: 10_000, stallMs: 10_000, totalMs: 50_000, maxBytes: 1_000_000 };
 const IMPATIENT = { ...LIMITS, stallMs: 300 };
 const ARCHIVE = pathOf('daprd');
 const SUM = `${ARCHIVE}.sha256`;
@@ -84,7 +84,7 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
       response.writeHead(200, { connection: 'close', 'content-length': large.length }).end(large);
     });
     // It is no archive, which is found out only after its checksum was right.
-    await expect(download({ ...LIMITS, bytes: large.length })).rejects.toThrow('tar');
+    await expect(download({ ...LIMITS, maxBytes: large.length })).rejects.toThrow('tar');
   });
 
   it('When it is somewhere else, then it is fetched from there, and a server that marks it as compressed does no harm', async () => {

@@ -2,14 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { amount, argumentsOf } from '../../deploy/local/arguments.ts';
-import { settings, settingsSchema } from '../../deploy/local/settings.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { parsePositiveNumber, parseArguments } from '../../deploy/local/commands/arguments.ts';
+import { readSettings, settingsSchema } from '../../deploy/local/configuration/settings.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 
 /** Values that each variable of the commands refuses; one that any text may be has none. */
 const BROKEN: Record<string, string[]> = {
   PORT_OFFSET: ['x', '-1', '1.5', '1e3', ' 1000', '22001', '2000'],
-  SIDECART_CACHE: [],
+  SIDECART_CACHE_DIR: [],
   XDG_CACHE_HOME: ['.cache', '~/.cache'],
   DAPR_RELEASES: [
     'mirror.example',
@@ -18,7 +18,7 @@ const BROKEN: Record<string, string[]> = {
     'https://mirror.example/?a',
   ],
   DAPR_COMPONENTS: ['some', 'ALL'],
-  SIDECART_API: ['localhost:8080', 'http://', 'http://localhost:8080/api', 'http://ada:secret@localhost'],
+  SIDECART_API_URL: ['localhost:8080', 'http://', 'http://localhost:8080/api', 'http://ada:secret@localhost'],
   LOG_LEVEL: ['INFO', 'loud'],
   ADMIN_EMAIL: ['boss'],
   ADMIN_PASSWORD: ['12345'],
@@ -46,7 +46,7 @@ describe('the settings of npm start and its sisters', () => {
       const pair = name.startsWith('ADMIN')
         ? { ADMIN_EMAIL: 'ada@example.com', ADMIN_PASSWORD: 'correct horse' }
         : {};
-      const said = problems(refusal(() => settings(undefined, { ...pair, [name]: value }, '/home/ada')));
+      const said = problems(refusal(() => readSettings(undefined, { ...pair, [name]: value }, '/home/ada')));
       expect(said).toEqual([expect.stringMatching(EXAMPLE)]);
       expect(said[0]).toContain(`${name}: `);
       expect(said[0]).not.toContain('secret');
@@ -61,7 +61,7 @@ describe('the settings of npm start and its sisters', () => {
       CORS_ORIGINS: 'https://shop.example/app',
       ORDER_EXPIRE_MS: '6000',
     };
-    const said = problems(refusal(() => settings(readTemplate(), env, '')));
+    const said = problems(refusal(() => readSettings(readTemplate(), env, '')));
     const names = ['HOME', 'PORT_OFFSET', 'LOG_LEVEL', 'ADMIN_PASSWORD', 'CORS_ORIGINS', 'ORDER_RECHECK_MS'];
     expect(new Set(said.map((line) => /^ {2}(\w+):/.exec(line)?.[1]))).toEqual(new Set(names));
     expect(said).toHaveLength(names.length);
@@ -70,19 +70,23 @@ describe('the settings of npm start and its sisters', () => {
 
   it('When nothing is set, or everything is empty, then nothing is wrong with it, nor for the services', () => {
     const empty = Object.fromEntries(Object.keys(BROKEN).map((name) => [name, '']));
-    expect(settings(readTemplate(), {}, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
-    expect(settings(readTemplate(), empty, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
+    expect(readSettings(readTemplate(), {}, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
+    expect(readSettings(readTemplate(), empty, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
   });
 
   it('When a service of the template is somebody else’s, then its settings are not ours to judge', () => {
     const { apps, ...others } = readTemplate();
     const template = { ...others, apps: apps.map((app) => ({ ...app, command: ['python3', 'main.py'] })) };
-    expect(refusal(() => settings(template, { CORS_ORIGINS: '*' }, '/home/ada'))).toBe('');
+    expect(refusal(() => readSettings(template, { CORS_ORIGINS: '*' }, '/home/ada'))).toBe('');
   });
 
   it('When the API is named with a slash, then it is an origin', () => {
-    const { SIDECART_API } = settings(undefined, { SIDECART_API: 'http://LOCALHOST:9080/' }, '/home/ada');
-    expect(SIDECART_API).toBe('http://localhost:9080');
+    const { SIDECART_API_URL } = readSettings(
+      undefined,
+      { SIDECART_API_URL: 'http://LOCALHOST:9080/' },
+      '/home/ada',
+    );
+    expect(SIDECART_API_URL).toBe('http://localhost:9080');
   });
 });
 
@@ -93,33 +97,32 @@ describe('the arguments of a command', () => {
     'When they are %j, then that is an error which names it',
     (args) => {
       const [name = ''] = args[0]?.replaceAll('-', '').split('=') ?? [];
-      expect(() => argumentsOf(options, args, {})).toThrow(name);
+      expect(() => parseArguments(options, args, {})).toThrow(name);
     },
   );
 
   it('When npm has kept an option for itself, then the error says where to put it', () => {
-    expect(() => argumentsOf(options, [], { npm_config_profile: 'x' })).toThrow('npm start -- --profile');
+    expect(() => parseArguments(options, [], { npm_config_profile: 'x' })).toThrow('npm start -- --profile');
   });
 
   it('When they are right, then they are read', () => {
-    expect(argumentsOf(options, ['--profile', 'x', '--quick'], {})).toEqual({ profile: 'x', quick: true });
+    expect(parseArguments(options, ['--profile', 'x', '--quick'], {})).toEqual({ profile: 'x', quick: true });
   });
 
   it.each(['', '-1', '0', '1e3', 'two', '0x10', ' 1'])('When an amount is %j, then it is none', (text) => {
-    expect(() => amount('--hours', text)).toThrow('--hours must be a number greater than 0');
+    expect(() => parsePositiveNumber('--hours', text)).toThrow('--hours must be a number greater than 0');
   });
 
   it('When an amount has a fraction, then it is taken', () => {
-    expect(amount('--hours', '0.5')).toBe(0.5);
+    expect(parsePositiveNumber('--hours', '0.5')).toBe(0.5);
   });
 });
 
 const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
 
 describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
-  const run = (program: string, args: string[], env: Record<string, string> = {}, script?: string) => {
-    const file = script === undefined ? [`deploy/local/${program}.ts`] : ['-p', script];
-    const { status, stdout, stderr } = spawnSync(process.execPath, [...file, ...args], {
+  const run = (args: string[], env: Record<string, string> = {}) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
       encoding: 'utf8',
       env: { HOME: homedir(), ...env },
     });
@@ -135,14 +138,18 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
     ['faults', ['chaos'], 'unknown mode "chaos"'],
     ['faults', ['--minutes', '10m'], '--minutes must be a number greater than 0'],
   ])('When npm run %s gets %j, then it says why in a line, and ends with 1', (program, args, message) => {
-    const { status, stdout, stderr } = run(program, args);
+    const folder = ['start', 'demo'].includes(program) ? 'deploy/local' : 'tests';
+    const { status, stdout, stderr } = run([`${folder}/commands/${program}.ts`, ...args]);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(message);
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
   });
 
   it('When the environment of npm start is broken, then it says so before anything is started', () => {
-    const { status, stdout, stderr } = run('start', [], { PORT_OFFSET: '2000', TRUSTED_PROXIES: '1' });
+    const { status, stdout, stderr } = run(['deploy/local/commands/start.ts'], {
+      PORT_OFFSET: '2000',
+      TRUSTED_PROXIES: '1',
+    });
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr.trimEnd().split('\n')).toEqual([
       'The environment variables are wrong:',
@@ -152,21 +159,23 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
   });
 
   const cache = (env: Record<string, string>) =>
-    run('', [], env, "import('./deploy/local/paths.ts').then(({ cacheDir }) => console.log(cacheDir))")
-      .stdout;
+    run(
+      ['-p', "import('./deploy/local/machine/paths.ts').then(({ cacheDir }) => console.log(cacheDir))"],
+      env,
+    ).stdout;
 
   it.each([
-    [{ SIDECART_CACHE: '/var/cache/mine' }, '/var/cache/mine'],
-    [{ SIDECART_CACHE: './cache' }, join(process.cwd(), 'cache')],
-    [{ SIDECART_CACHE: './cache', INIT_CWD: '/home/ada' }, '/home/ada/cache'],
-    [{ SIDECART_CACHE: '', XDG_CACHE_HOME: '/var/cache' }, '/var/cache/sidecart'],
+    [{ SIDECART_CACHE_DIR: '/var/cache/mine' }, '/var/cache/mine'],
+    [{ SIDECART_CACHE_DIR: './cache' }, join(process.cwd(), 'cache')],
+    [{ SIDECART_CACHE_DIR: './cache', INIT_CWD: '/home/ada' }, '/home/ada/cache'],
+    [{ SIDECART_CACHE_DIR: '', XDG_CACHE_HOME: '/var/cache' }, '/var/cache/sidecart'],
     [{ XDG_CACHE_HOME: '', HOME: '/home/ada' }, '/home/ada/.cache/sidecart'],
   ])('When %j is set, then programs are kept in %s', (env, folder) => {
     expect(cache(env)).toContain(`${folder}\n`);
   });
 
   it.runIf(process.getuid?.() === 0)('When the user has no home, then npm start says what to set', () => {
-    const { status, stderr } = spawnSync(process.execPath, ['deploy/local/start.ts'], {
+    const { status, stderr } = spawnSync(process.execPath, ['deploy/local/commands/start.ts'], {
       encoding: 'utf8',
       env: {},
       uid: 54_321,

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { replicasOf } from '../../deploy/local/app-processes.ts';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { readTemplate, renderTemplate, type Template } from '../../deploy/local/template.ts';
+import { replicasOf } from '../../deploy/local/system/app-processes.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { readTemplate, type Template } from '../../deploy/local/configuration/template.ts';
+import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 
 const gatewayOf = ({ apps }: Template) => apps.find(({ appID }) => appID === 'gateway')!;
 

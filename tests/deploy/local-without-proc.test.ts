@@ -45,10 +45,10 @@ describe.runIf(runsTypeScript)('without /proc', () => {
 
   it('When a port is taken, then it is named without its holder', () => {
     const found = run(`
-      import { commandOf, holderOf, isClosing } from './deploy/local/port-holder.ts';
-      import { demandFree } from './deploy/local/ports.ts';
-      const { message } = await demandFree(${port}, 'a part', 200).catch((error) => error);
-      print({ holder: holderOf(${port}) ?? null, closing: isClosing(${port}), own: commandOf(process.pid) ?? null, message });
+      import { findPortHolder, isPortClosing, readCommandLine } from './deploy/local/machine/port-holder.ts';
+      import { assertPortFree } from './deploy/local/machine/tcp-ports.ts';
+      const { message } = await assertPortFree(${port}, 'a part', 200).catch((error) => error);
+      print({ holder: findPortHolder(${port}) ?? null, closing: isPortClosing(${port}), own: readCommandLine(process.pid) ?? null, message });
     `);
     expect(found).toEqual({
       holder: null,
@@ -63,16 +63,16 @@ describe.runIf(runsTypeScript)('without /proc', () => {
     onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
     const found = run(`
       import { writeFileSync } from 'node:fs';
-      import { demandAlone } from './deploy/local/one-start.ts';
-      import { start } from './deploy/local/processes.ts';
+      import { lockDataFolder } from './deploy/local/commands/start-lock.ts';
+      import { startProcess } from './deploy/local/machine/processes.ts';
       const dataDir = ${JSON.stringify(dataDir)};
-      const idle = start('idle', process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { logDir: dataDir, niceness: 10 });
+      const idle = startProcess('idle', process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { logDir: dataDir, niceness: 10 });
       writeFileSync(dataDir + '/start.pid', String(idle.pid));
       let refused = '';
-      try { demandAlone(dataDir); } catch (error) { refused = error.message; }
-      print({ hasEnded: idle.hasEnded(), isNamed: refused.includes('(process ' + idle.pid + ')') });
+      try { lockDataFolder(dataDir); } catch (error) { refused = error.message; }
+      print({ hasExited: idle.hasExited(), isNamed: refused.includes('(process ' + idle.pid + ')') });
       await idle.stop('SIGKILL');
     `);
-    expect(found).toEqual({ hasEnded: false, isNamed: true });
+    expect(found).toEqual({ hasExited: false, isNamed: true });
   });
 });

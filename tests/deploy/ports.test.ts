@@ -4,25 +4,24 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { startMailCatcher } from '../../deploy/local/mail.ts';
-import { startNats } from '../../deploy/local/nats.ts';
+import { startMailCatcher } from '../../deploy/local/infrastructure/mail-catcher.ts';
+import { startNats } from '../../deploy/local/profiles/nats-postgres/nats.ts';
+import { assertPortFree } from '../../deploy/local/machine/tcp-ports.ts';
 import {
-  demandFree,
   LARGEST_OFFSET,
   offsetProblem,
-  portOffset,
-  portsAt,
-  REFUSED_BY_FETCH,
-  systemPorts,
-  type Ports,
-} from '../../deploy/local/ports.ts';
-import { replicasOf } from '../../deploy/local/app-processes.ts';
-import { holderOf, isClosing } from '../../deploy/local/port-holder.ts';
-import { startPostgres } from '../../deploy/local/postgres.ts';
-import { startRedis } from '../../deploy/local/redis.ts';
-import { startScheduler } from '../../deploy/local/scheduler.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
-import { startZipkin } from '../../deploy/local/zipkin.ts';
+  readPortOffset,
+  BLOCKED_BY_FETCH,
+} from '../../deploy/local/configuration/port-offset.ts';
+import { portsAt, type Ports } from '../../deploy/local/configuration/ports.ts';
+import { systemPorts } from '../../deploy/local/configuration/system-ports.ts';
+import { replicasOf } from '../../deploy/local/system/app-processes.ts';
+import { findPortHolder, isPortClosing } from '../../deploy/local/machine/port-holder.ts';
+import { startPostgres } from '../../deploy/local/profiles/nats-postgres/postgres.ts';
+import { startRedis } from '../../deploy/local/infrastructure/redis.ts';
+import { startScheduler } from '../../deploy/local/infrastructure/scheduler.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
+import { startZipkin } from '../../deploy/local/infrastructure/zipkin.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import { until } from '../support/wait.ts';
 
@@ -52,7 +51,7 @@ const refused = new Map(
 
 describe('the ports of a system', () => {
   it('When fetch is asked for a port of the list, then it refuses before it connects', async () => {
-    for (const port of REFUSED_BY_FETCH)
+    for (const port of BLOCKED_BY_FETCH)
       await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toMatchObject({
         cause: { message: 'bad port' },
       });
@@ -62,7 +61,7 @@ describe('the ports of a system', () => {
     const hasProblem = (offset: number) => {
       const ports = systemPorts(offset, apps);
       const isShared = new Set(ports.map(({ port }) => port)).size < ports.length;
-      return isShared || ports.some(({ port, isHttp }) => isHttp && REFUSED_BY_FETCH.has(port));
+      return isShared || ports.some(({ port, isHttp }) => isHttp && BLOCKED_BY_FETCH.has(port));
     };
     expect(ALL_OFFSETS.filter((offset) => refused.has(offset) !== hasProblem(offset))).toEqual([]);
   });
@@ -119,16 +118,16 @@ describe('PORT_OFFSET', () => {
     ['1e3', 'must be a whole number from 0 to 22000'],
   ])('When it is %s, then the reason is said, with an offset that works', (value, reason) => {
     set(value);
-    expect(() => portOffset()).toThrow(`PORT_OFFSET: `);
-    expect(() => portOffset()).toThrow(reason);
-    expect(() => portOffset()).toThrow(/For example: PORT_OFFSET=\d+$/);
+    expect(() => readPortOffset()).toThrow(`PORT_OFFSET: `);
+    expect(() => readPortOffset()).toThrow(reason);
+    expect(() => readPortOffset()).toThrow(/For example: PORT_OFFSET=\d+$/);
   });
 
   it('When it is set, then it is taken, and where it is not, what the command usually takes', () => {
     set('1000');
-    expect(portOffset(5_000)).toBe(1_000);
+    expect(readPortOffset(5_000)).toBe(1_000);
     set('');
-    expect(portOffset(5_000)).toBe(5_000);
+    expect(readPortOffset(5_000)).toBe(5_000);
   });
 });
 
@@ -142,7 +141,7 @@ describe('a port that has to be free', () => {
 
   it('When it is held for a moment, then that is waited for', async () => {
     const { server, port } = await held();
-    const free = demandFree(port, 'a part', 20_000);
+    const free = assertPortFree(port, 'a part', 20_000);
     await new Promise((resolve) => void server.close(resolve));
     await expect(free).resolves.toBeUndefined();
   });
@@ -152,8 +151,8 @@ describe('a port that has to be free', () => {
     const holder = existsSync('/proc/net/tcp')
       ? `(process ${process.pid}, in ${process.cwd()})`
       : 'another program';
-    await expect(demandFree(port, 'a part', 200)).rejects.toThrow(`Port ${port} (a part) is in use by `);
-    await expect(demandFree(port, 'a part', 200)).rejects.toThrow(holder);
+    await expect(assertPortFree(port, 'a part', 200)).rejects.toThrow(`Port ${port} (a part) is in use by `);
+    await expect(assertPortFree(port, 'a part', 200)).rejects.toThrow(holder);
   });
 
   it('When an outgoing connection has it, then it is not free, though nobody listens', async () => {
@@ -161,7 +160,7 @@ describe('a port that has to be free', () => {
     const socket = connect(theirs, '127.0.0.1');
     await once(socket, 'connect');
     onTestFinished(() => void socket.resetAndDestroy());
-    await expect(demandFree(socket.localPort ?? 0, 'a part', 200)).rejects.toThrow('is in use by');
+    await expect(assertPortFree(socket.localPort ?? 0, 'a part', 200)).rejects.toThrow('is in use by');
   });
 
   it.runIf(existsSync('/proc/net/tcp'))(
@@ -171,10 +170,10 @@ describe('a port that has to be free', () => {
       const socket = connect(theirs, '127.0.0.1');
       await once(socket, 'connect');
       const { localPort = 0 } = socket;
-      expect(isClosing(localPort)).toBe(false);
+      expect(isPortClosing(localPort)).toBe(false);
       socket.destroy();
-      await until('it is over', () => Promise.resolve(isClosing(localPort)), Boolean);
-      expect(holderOf(localPort)).toBeUndefined();
+      await until('it is over', () => Promise.resolve(isPortClosing(localPort)), Boolean);
+      expect(findPortHolder(localPort)).toBeUndefined();
     },
     30_000,
   );

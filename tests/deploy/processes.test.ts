@@ -2,11 +2,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
+import { startProcess, waitFor, type RunningProcess } from '../../deploy/local/machine/processes.ts';
 import { until } from '../support/wait.ts';
 
 let logDir: string;
-let running: Running | undefined;
+let running: RunningProcess | undefined;
 beforeEach(() => {
   logDir = mkdtempSync(join(tmpdir(), 'sidecart-processes-'));
 });
@@ -18,7 +18,7 @@ afterEach(async () => {
 
 describe('a process that is started', () => {
   it('When it is to stand back, then others get a processor first', async () => {
-    running = start('idle', process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
+    running = startProcess('idle', process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
       logDir,
       niceness: 10,
     });
@@ -35,7 +35,7 @@ describe('a process that is started', () => {
   });
 
   it('When there is no such program, then its log says so', async () => {
-    running = start('nothing', join(logDir, 'nothing'), [], { logDir });
+    running = startProcess('nothing', join(logDir, 'nothing'), [], { logDir });
     await expect(waitFor('nothing', () => Promise.resolve(false), { process: running })).rejects.toThrow(
       'nothing.log',
     );
@@ -48,7 +48,7 @@ describe('a process that is started', () => {
       vi.setSystemTime(Date.now() - 60_000);
       return false;
     };
-    await expect(waitFor('it', isSo, { deadlineMs: 200 })).rejects.toThrow(
+    await expect(waitFor('it', isSo, { timeoutMs: 200 })).rejects.toThrow(
       'waiting for it: timed out after 0.2 s',
     );
   });

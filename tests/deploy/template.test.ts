@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { component, valueOf } from '../../deploy/local/component-files.ts';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { renderTemplate } from '../../deploy/local/template.ts';
+import { componentSchema, metadataValue } from '../../deploy/local/configuration/component-files.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 
 let scratch: string;
 beforeEach(() => {
@@ -58,7 +58,10 @@ describe('a system in a folder of its own', () => {
       const { template } = renderTemplate({ offset: 1_000, ports: portsAt(1_000), dataDir });
       const [components = ''] = template.common.resourcesPaths;
       const read = (file: string): unknown => parse(readFileSync(file, 'utf8'));
-      const state = valueOf(component.parse(read(join(components, 'state.yaml'))), 'connectionString');
+      const state = metadataValue(
+        componentSchema.parse(read(join(components, 'state.yaml'))),
+        'connectionString',
+      );
       const names = configuration.parse(read(template.common.configFilePath)).spec.nameResolution
         .configuration;
 

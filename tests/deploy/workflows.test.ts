@@ -3,7 +3,7 @@ import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { output } from '../../deploy/local/processes.ts';
+import { readOutput } from '../../deploy/local/machine/processes.ts';
 import { ACCESS } from '../../services/access.ts';
 import { findOrBuildActionlint } from '../support/actionlint.ts';
 
@@ -126,8 +126,11 @@ describe('the workflows', () => {
     for (const [path] of run) expect(() => accessSync(path, constants.X_OK)).not.toThrow();
   });
 
-  it.runIf(output('shellcheck', '--version'))('When shellcheck reads the scripts, then it is silent', () => {
-    const files = scripts.map(({ file }) => `${SCRIPTS}/${file}`);
-    expect(spawnSync('shellcheck', files, { encoding: 'utf8' }).stdout).toBe('');
-  });
+  it.runIf(readOutput('shellcheck', '--version'))(
+    'When shellcheck reads the scripts, then it is silent',
+    () => {
+      const files = scripts.map(({ file }) => `${SCRIPTS}/${file}`);
+      expect(spawnSync('shellcheck', files, { encoding: 'utf8' }).stdout).toBe('');
+    },
+  );
 });

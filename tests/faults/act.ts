@@ -10,8 +10,8 @@ import { startLoad, type LoadOptions } from './load.ts';
 import { letIn } from './people.ts';
 import type { Fault } from './schedule.ts';
 import type { Shelf } from './shelf.ts';
-import type { Unit } from '../../deploy/local/app-processes.ts';
-import type { Admin } from '../../deploy/local/infrastructure.ts';
+import type { ManagedProcess } from '../../deploy/local/system/managed-process.ts';
+import type { Admin } from '../../deploy/local/system/admin.ts';
 import { supervise } from './supervise.ts';
 import { findTaken, lastRequests } from './tail.ts';
 
@@ -38,7 +38,7 @@ export interface Place {
   /** Gateways. Where there are several, customers who get no answer ask once more at another one. */
   doors: readonly string[];
   /** What is started again where it ends by itself. */
-  units: ReadonlyMap<string, Unit>;
+  units: ReadonlyMap<string, ManagedProcess>;
   system: { admin: Admin; urls: { mails: string } };
 }
 

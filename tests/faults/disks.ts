@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, rmSync, symlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { output } from '../../deploy/local/processes.ts';
+import { readOutput } from '../../deploy/local/machine/processes.ts';
 
 /** A disk of its own, small enough to be full. */
 export interface SmallDisk {
@@ -23,7 +23,7 @@ export function makeSmallDisk(dataDir: string, service: string): SmallDisk | und
   mkdirSync(disk, { recursive: true });
   if (
     process.getuid?.() !== 0 ||
-    output('mount', '-t', 'tmpfs', '-o', `size=${SIZE}`, 'tmpfs', disk) === undefined
+    readOutput('mount', '-t', 'tmpfs', '-o', `size=${SIZE}`, 'tmpfs', disk) === undefined
   )
     return undefined;
   // SQLite follows the link, and keeps its other files where it leads.
@@ -42,7 +42,7 @@ export function makeSmallDisk(dataDir: string, service: string): SmallDisk | und
       }
     },
     free: () => rmSync(filler, { force: true }),
-    remove: () => void output('umount', '--lazy', disk),
+    remove: () => void readOutput('umount', '--lazy', disk),
   };
 }
 

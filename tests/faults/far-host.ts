@@ -1,12 +1,12 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import type { Host } from '../../deploy/local/app-processes.ts';
-import { output } from '../../deploy/local/processes.ts';
+import type { RemoteHost } from '../../deploy/local/system/app-processes.ts';
+import { readOutput } from '../../deploy/local/machine/processes.ts';
 
 /** A second host on this machine: a network namespace, joined to this one by a cable that can be pulled. */
 export interface FarHost {
   /** The address at which it finds this host. */
   address: string;
-  host: Host;
+  host: RemoteHost;
   cut: () => void;
   join: () => void;
   remove: () => void;
@@ -18,7 +18,7 @@ export function makeFarHost(number: number): FarHost | undefined {
   const link = `sidecart${number}`;
   const [near, far] = [`10.77.${number}.1`, `10.77.${number}.2`];
   const hosts = `/etc/netns/${name}`;
-  const ip = (...args: string[]) => output('ip', ...args) !== undefined;
+  const ip = (...args: string[]) => readOutput('ip', ...args) !== undefined;
   const remove = () => {
     // A process that is still there keeps the namespace, and with it the cable.
     ip('link', 'del', link);

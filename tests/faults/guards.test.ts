@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { folder, root } from '../../deploy/local/paths.ts';
+import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
 import { act, type Act } from './act.ts';
 import { faults } from './attacks/faults.ts';
 import { GUARDS, takeOut, type Guard } from './guards.ts';
@@ -18,7 +18,7 @@ const NONE: Trial = {
   actions: { cancel: 40 },
 };
 
-const scratch = mkdtempSync(join(folder(root, '.sidecart'), 'guards-'));
+const scratch = mkdtempSync(join(ensureFolder(root, '.sidecart'), 'guards-'));
 const dist = join(scratch, 'dist');
 let stage: Stage;
 

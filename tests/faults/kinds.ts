@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Unit } from '../../deploy/local/app-processes.ts';
-import type { RunningSystem } from '../../deploy/local/system.ts';
+import type { ManagedProcess } from '../../deploy/local/system/managed-process.ts';
+import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { lockDatabase, type SmallDisk } from './disks.ts';
 import type { FarHost } from './far-host.ts';
 import type { Kind, Target } from './schedule.ts';
@@ -61,7 +61,7 @@ export function kindsOf(system: RunningSystem, around: Surroundings): FaultKind[
   const one = (name: string): Target[] => [{ name, weight: 1, touches: [name] }];
   const service = (name: string) => system.app(name).service;
   const sidecar = (name: string) => system.app(name).sidecar;
-  const part = (title: string) => () => [system.part(title)];
+  const part = (title: string) => () => [system.infrastructure(title)];
   const hit = {
     service: (name: string) => [service(name)],
     sidecar: (name: string) => [sidecar(name)],
@@ -169,7 +169,7 @@ function clockKinds(
 
 const nothing = async () => {};
 
-type UnitsOf = (target: string) => Unit[];
+type UnitsOf = (target: string) => ManagedProcess[];
 
 function killing(unitsOf: UnitsOf, how: NodeJS.Signals = 'SIGKILL'): FaultKind['begin'] {
   return async (target) => {
@@ -201,8 +201,8 @@ function signal(pid: number, name: NodeJS.Signals): void {
 const STARTS = 20;
 
 /** Starts what has ended, as often as it takes: a sidecar ends where the broker is away when it starts. */
-export async function bringUp(unit: Unit): Promise<void> {
-  for (let starts = 1; unit.hasEnded(); starts++)
+export async function bringUp(unit: ManagedProcess): Promise<void> {
+  for (let starts = 1; unit.hasExited(); starts++)
     try {
       await unit.start();
     } catch (error) {

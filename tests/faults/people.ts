@@ -1,4 +1,4 @@
-import type { Admin } from '../../deploy/local/infrastructure.ts';
+import type { Admin } from '../../deploy/local/system/admin.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient, type CallAddress, type Client } from '../../services/gateway/client/client.ts';
 import type { CallArguments } from '../../services/gateway/client/types.ts';

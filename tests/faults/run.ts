@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { profileOf } from '../../deploy/local/profiles.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { findProfile } from '../../deploy/local/profiles/index.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { machine } from '../support/machine.ts';
 import { act, type Act, type ActOptions } from './act.ts';
 import type { Attack } from './attacks/attack.ts';
@@ -118,7 +118,7 @@ export async function run(options: RunOptions): Promise<Report> {
 }
 
 function restMsOf({ load, brokerRestMs }: Course, { profile, restMs }: RunOptions): number {
-  return restMs ?? (profileOf(profile)?.broker ? brokerRestMs : undefined) ?? load.restMs;
+  return restMs ?? (findProfile(profile)?.broker ? brokerRestMs : undefined) ?? load.restMs;
 }
 
 function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[], acted: Act): Report {

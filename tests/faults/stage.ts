@@ -1,11 +1,12 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { replicasOf, type Unit } from '../../deploy/local/app-processes.ts';
-import { folder, root } from '../../deploy/local/paths.ts';
-import { profileOf } from '../../deploy/local/profiles.ts';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { replicasOf } from '../../deploy/local/system/app-processes.ts';
+import type { ManagedProcess } from '../../deploy/local/system/managed-process.ts';
+import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
+import { findProfile } from '../../deploy/local/profiles/index.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
 import { chance } from './chance.ts';
 import { makeSmallDisk } from './disks.ts';
@@ -23,7 +24,7 @@ export interface Stage {
   /** Kinds of fault that this machine does not allow. */
   missing: string[];
   /** Everything that can be stopped and started, by name. */
-  units: ReadonlyMap<string, Unit>;
+  units: ReadonlyMap<string, ManagedProcess>;
   /** What the proxies do to messages from now on; without proxies, nothing. */
   mischief: (manner: Manner) => void;
   close: () => Promise<void>;
@@ -55,10 +56,10 @@ const DATABASES = ['orders', 'inventory', 'payments', 'fulfilment', 'history', '
 /** Starts a system with replicas. @throws Error where it does not start; nothing is left running then */
 export async function startStage(options: StageOptions): Promise<Stage> {
   const { portOffset, scratch, proxies, replicas = AT_THE_HEART } = options;
-  const profile = profileOf(options.profile);
+  const profile = findProfile(options.profile);
   const { broker = 'Redis', databaseServer, nameServer } = profile ?? {};
   const dataDir = mkdtempSync(join(scratch, 'system-'));
-  const clockDir = folder(dataDir, 'clocks');
+  const clockDir = ensureFolder(dataDir, 'clocks');
   const farHost = proxies || profile ? undefined : makeFarHost(portOffset / 1000);
   const smallDisk = databaseServer ? undefined : makeSmallDisk(dataDir, SMALL_DISK);
   const mischief = proxies ? await startProxies(options, replicas) : [];
@@ -164,10 +165,10 @@ function portsOfServices(offset: number, replicas: Readonly<Record<string, numbe
     .map(({ app }) => app.appPort + offset);
 }
 
-function unitsOf(system: RunningSystem, stores: readonly string[]): Map<string, Unit> {
+function unitsOf(system: RunningSystem, stores: readonly string[]): Map<string, ManagedProcess> {
   const parts = [...stores, 'Dapr scheduler', 'Mail catcher', 'Zipkin'];
   return new Map([
-    ...parts.map((title) => [title, system.part(title)] as const),
+    ...parts.map((title) => [title, system.infrastructure(title)] as const),
     ...system.names.flatMap((name) => [
       [name, system.app(name).service] as const,
       [`${name}-sidecar`, system.app(name).sidecar] as const,

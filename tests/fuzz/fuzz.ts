@@ -3,10 +3,10 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { root } from '../../deploy/local/paths.ts';
-import { portOffset } from '../../deploy/local/ports.ts';
-import { findOrInstallSchemathesis } from '../../deploy/local/schemathesis.ts';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
+import { readPortOffset } from '../../deploy/local/configuration/port-offset.ts';
+import { findOrInstallSchemathesis } from './schemathesis.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { routes } from '../../services/gateway/routes.ts';
 import type { OrderStatus } from '../../services/orders/contract.ts';
 import { publishUnprocessable } from '../support/real-sidecar.ts';
@@ -31,7 +31,7 @@ export async function fuzz(args: readonly string[]): Promise<number> {
   try {
     system = await startSystem({
       dataDir,
-      portOffset: portOffset(8_000),
+      portOffset: readPortOffset(8_000),
       env: {
         gateway: UNLIMITED,
         fulfilment: { DISPATCH_AFTER_MS: '200', DELIVER_AFTER_MS: '200' },

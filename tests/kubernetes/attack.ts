@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import type { Attack, Done, Field } from '../faults/attacks/attack.ts';
 import type { Checked } from '../faults/checks/checks.ts';
 import { until } from '../support/wait.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { root } from '../../deploy/local/paths.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { run } from './cluster.ts';
 
 /** From an empty cache. */

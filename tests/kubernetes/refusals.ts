@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { until } from '../support/wait.ts';
-import { root } from '../../deploy/local/paths.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
 import { kubectl, podOf, tryKubectl } from './cluster.ts';
 import { connection, request, withoutCertificate, type Reached, type Request } from './inside.ts';
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
-import { folder, root } from '../../deploy/local/paths.ts';
+import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
 import { act, type Act } from '../faults/act.ts';
 import { recoveries } from '../faults/recovery.ts';
 import { isGood, readable, succeededOf, type Report } from '../faults/report.ts';
@@ -49,7 +49,7 @@ export async function run({
 
   tell('\n1. Images');
   const built = await loadImages(imageCommand, registry, tell);
-  const scratch = mkdtempSync(join(folder(root, '.sidecart/kubernetes'), 'run-'));
+  const scratch = mkdtempSync(join(ensureFolder(root, '.sidecart/kubernetes'), 'run-'));
   const closing: (() => Promise<unknown>)[] = [];
   try {
     tell('\n2. deploy/kubernetes/overlays/local');
@@ -150,10 +150,10 @@ async function untilStarted(signal: AbortSignal, tell: (line: string) => void): 
 async function demo(api: string): Promise<string> {
   const { status, stdout, stderr } = await runProgram(
     process.execPath,
-    [join(root, 'dist/deploy/local/demo.js')],
+    [join(root, 'dist/deploy/local/commands/demo.js')],
     {
       deadlineMs: DEMO_MS,
-      env: { SIDECART_API: api },
+      env: { SIDECART_API_URL: api },
     },
   );
   if (status !== 0) throw new Error(`npm run demo: ${stderr.trim() || stdout.trim()}`);
@@ -165,7 +165,7 @@ async function administrator() {
     data: Record<string, string>;
   };
   const value = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
-  return { email: value('email'), password: value('password'), isMadeUp: true };
+  return { email: value('email'), password: value('password'), isGenerated: true };
 }
 
 /** The demo buys the first product of which there are ten: none of those that the checks count. */

@@ -3,12 +3,12 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
-import { findOrBuildDapr } from '../../deploy/local/dapr.ts';
-import { folder, root } from '../../deploy/local/paths.ts';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { start, waitFor } from '../../deploy/local/processes.ts';
-import { secretsIn, tokensOf } from '../../deploy/local/secrets.ts';
-import { renderTemplate } from '../../deploy/local/template.ts';
+import { findOrBuildDapr } from '../../deploy/local/programs/dapr.ts';
+import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { startProcess, waitFor } from '../../deploy/local/machine/processes.ts';
+import { secretsEnv, readTokens } from '../../deploy/local/configuration/secrets.ts';
+import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 import { closedLoop, median, openDoor, type Load, type Pace } from './closed-loop.ts';
 
 /** What the parts take that every service is built on; the figures of the system are measured against these. */
@@ -31,13 +31,13 @@ const BACK = 11;
 /** Starts the bare apps beside a running system: same `dapr run`, configuration, broker, Zipkin; no service of ours. */
 export async function startBaselines(options: { dataDir: string; portOffset: number }): Promise<Baselines> {
   const { portOffset: offset } = options;
-  const dataDir = folder(options.dataDir, 'bare');
-  folder(dataDir, 'state');
+  const dataDir = ensureFolder(options.dataDir, 'bare');
+  ensureFolder(dataDir, 'state');
   const dapr = await findOrBuildDapr(() => {}, true);
-  const running = start('dapr-run', dapr.cli, ['run', '-f', writeTemplate(dataDir, offset)], {
-    logDir: folder(dataDir, 'logs'),
+  const running = startProcess('dapr-run', dapr.cli, ['run', '-f', writeTemplate(dataDir, offset)], {
+    logDir: ensureFolder(dataDir, 'logs'),
     cwd: dataDir,
-    env: { ...dapr.env, ...secretsIn(dataDir) },
+    env: { ...dapr.env, ...secretsEnv(dataDir) },
   });
   const front = openDoor(`http://127.0.0.1:${8080 + FRONT + offset}`);
   const stop = async () => {
@@ -59,7 +59,7 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
   }
 
   const sidecar = openDoor(`http://127.0.0.1:${3580 + FRONT + offset}`, {
-    'dapr-api-token': tokensOf(dataDir, FRONT_ID).DAPR_API_TOKEN,
+    'dapr-api-token': readTokens(dataDir, FRONT_ID).DAPR_API_TOKEN,
   });
   const documents = Array.from({ length: 1000 }, () => `document:${randomUUID()}`);
   return {

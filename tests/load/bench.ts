@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { folder, root } from '../../deploy/local/paths.ts';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { machine } from '../support/machine.ts';
 import { UNLIMITED } from '../support/unlimited.ts';
 import { startBaselines, type Baselines } from './baselines.ts';
@@ -21,7 +21,7 @@ export interface BenchOptions {
 
 /** Measures a whole system against its bare parts, prints the figures, and ends all that it started. */
 export async function bench({ quick, portOffset, signal }: BenchOptions): Promise<void> {
-  const results = folder(root, '.sidecart/bench');
+  const results = ensureFolder(root, '.sidecart/bench');
   const dataDir = mkdtempSync(join(results, 'data-'));
   let system: RunningSystem | undefined;
   let shop: ShopFloor | undefined;

@@ -1,4 +1,4 @@
-import type { RunningSystem } from '../../deploy/local/system.ts';
+import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import type { Baselines } from './baselines.ts';
 import type { Load, Pace } from './closed-loop.ts';
 import { HOT, spread, type OrdersRun, type ShopFloor } from './shop-floor.ts';

@@ -1,4 +1,4 @@
-import type { RunningSystem } from '../../deploy/local/system.ts';
+import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { createClient } from '../../services/gateway/client/client.ts';
 import { login, register } from '../support/shop.ts';
 import { storeWaitingOrders } from './stored-orders.ts';

@@ -1,4 +1,4 @@
-import type { RunningSystem } from '../../deploy/local/system.ts';
+import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
 import { register } from '../support/shop.ts';
 import { until } from '../support/wait.ts';

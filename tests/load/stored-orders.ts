@@ -8,7 +8,7 @@ import { createShipmentStore } from '../../services/fulfilment/store/shipment-st
 import { trackingNumber } from '../../services/fulfilment/domain/shipment.ts';
 import { createSidecar, type Sidecar } from '../../services/shared/dapr/sidecar.ts';
 import type { StateStore, StateEntry, StateOperation } from '../../services/shared/dapr/state-store.ts';
-import type { RunningSystem } from '../../deploy/local/system.ts';
+import type { RunningSystem } from '../../deploy/local/system/system.ts';
 
 /** Documents in one transaction. */
 const AT_ONCE = 500;

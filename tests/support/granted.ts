@@ -1,6 +1,6 @@
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import type { Files } from '../../deploy/local/component-files.ts';
+import type { Files } from '../../deploy/local/configuration/component-files.ts';
 import { DEAD_LETTERS, type Access, type Topic } from '../../services/access.ts';
 
 /**

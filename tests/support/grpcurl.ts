@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDir, folder } from '../../deploy/local/paths.ts';
-import { output, run } from '../../deploy/local/processes.ts';
+import { cacheDir, ensureFolder } from '../../deploy/local/machine/paths.ts';
+import { readOutput, runProgram } from '../../deploy/local/machine/processes.ts';
 
 const VERSION = '1.9.3';
 
@@ -12,17 +12,17 @@ const VERSION = '1.9.3';
  * @throws Error where there is neither it nor Go, or the build fails
  */
 export async function findOrBuildGrpcurl(): Promise<string> {
-  if (output('grpcurl', '-version') !== undefined) return 'grpcurl';
-  const home = folder(cacheDir, `grpcurl-${VERSION}`);
+  if (readOutput('grpcurl', '-version') !== undefined) return 'grpcurl';
+  const home = ensureFolder(cacheDir, `grpcurl-${VERSION}`);
   const program = join(home, 'grpcurl');
   if (existsSync(program)) return program;
-  if (output('go', 'version') === undefined)
+  if (readOutput('go', 'version') === undefined)
     throw new Error('Neither grpcurl nor Go, with which it can be built, is on this machine.');
   // Complete when it gets its name; whoever builds at the same time makes the same.
   const scratch = mkdtempSync(join(home, 'build-'));
   try {
-    await run('go', ['install', `github.com/fullstorydev/grpcurl/cmd/grpcurl@v${VERSION}`], {
-      logFile: join(folder(cacheDir, 'logs'), 'grpcurl-build.log'),
+    await runProgram('go', ['install', `github.com/fullstorydev/grpcurl/cmd/grpcurl@v${VERSION}`], {
+      logFile: join(ensureFolder(cacheDir, 'logs'), 'grpcurl-build.log'),
       env: { GOBIN: scratch },
     });
     renameSync(join(scratch, 'grpcurl'), program);

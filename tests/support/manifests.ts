@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
-import { findOrBuildManifestTools, type ManifestTools } from '../../deploy/local/manifest-tools.ts';
-import { root } from '../../deploy/local/paths.ts';
+import { findOrBuildManifestTools, type ManifestTools } from './manifest-tools.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
 import { FILE_NAME } from './manifest-schemas.ts';
 
 /** The manifests of deploy/kubernetes as they are applied, and what programs say about them. */

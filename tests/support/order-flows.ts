@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { RunningSystem } from '../../deploy/local/system.ts';
+import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { unwrap } from '../../services/gateway/client/client.ts';
 import { mailsTo } from './mails.ts';
 import { newCustomer, paymentOf, placeOrder, untilStatus } from './shop.ts';

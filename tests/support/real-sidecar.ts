@@ -1,4 +1,4 @@
-import type { RunningApp } from '../../deploy/local/app-processes.ts';
+import type { RunningApp } from '../../deploy/local/system/app-processes.ts';
 
 /** Calls a service's sidecar as that service would, with its token. */
 export function callSidecar(app: RunningApp, path: string, init: RequestInit = {}): Promise<Response> {

@@ -6,7 +6,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DAPR_CLI, DAPR_RUNTIME } from '../../deploy/local/paths.ts';
+import { DAPR_CLI_VERSION, DAPR_RUNTIME_VERSION } from '../../deploy/local/programs/versions.ts';
 
 /** The page of Dapr's releases, on this machine. */
 export interface Releases {
@@ -21,9 +21,9 @@ export interface Releases {
 
 const ARCHITECTURE = { x64: 'amd64', arm64: 'arm64', arm: 'arm' }[process.arch as string];
 const PLACES = {
-  daprd: `/dapr/releases/download/v${DAPR_RUNTIME}/daprd`,
-  scheduler: `/dapr/releases/download/v${DAPR_RUNTIME}/scheduler`,
-  dapr: `/cli/releases/download/v${DAPR_CLI}/dapr`,
+  daprd: `/dapr/releases/download/v${DAPR_RUNTIME_VERSION}/daprd`,
+  scheduler: `/dapr/releases/download/v${DAPR_RUNTIME_VERSION}/scheduler`,
+  dapr: `/cli/releases/download/v${DAPR_CLI_VERSION}/dapr`,
 };
 export type Published = keyof typeof PLACES;
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { textOf } from '../../deploy/local/paths.ts';
-import { commandOf as commandLineOf } from '../../deploy/local/port-holder.ts';
+import { readTextOrEmpty } from '../../deploy/local/machine/paths.ts';
+import { readCommandLine as commandLineOf } from '../../deploy/local/machine/port-holder.ts';
 
 /** Where a process takes connections, or UDP packets: `127.0.0.1:8080`. */
 export interface Listener {
@@ -35,14 +35,15 @@ export function listenersOf(pid: number): Listener[] {
   });
 }
 
-const firstEphemeral = () => parseInt(textOf('/proc/sys/net/ipv4/ip_local_port_range'), 10);
+const firstEphemeral = () => parseInt(readTextOrEmpty('/proc/sys/net/ipv4/ip_local_port_range'), 10);
 
 /** The process and all that came from it, as far as they still live. */
 export function descendantsOf(pid: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
     // The name of the program, in brackets, may have blanks.
-    const [, parent] = /\) \S (\d+) /.exec(/^\d+$/.test(name) ? textOf(`/proc/${name}/stat`) : '') ?? [];
+    const [, parent] =
+      /\) \S (\d+) /.exec(/^\d+$/.test(name) ? readTextOrEmpty(`/proc/${name}/stat`) : '') ?? [];
     if (parent) children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(name)]);
   }
   const from = (one: number): number[] => [one, ...(children.get(one) ?? []).flatMap(from)];
@@ -53,7 +54,7 @@ export function descendantsOf(pid: number): number[] {
 export const commandOf = (pid: number): string => commandLineOf(pid) ?? '';
 
 /** The environment that a process was started with. */
-export const environmentOf = (pid: number): string => textOf(`/proc/${pid}/environ`);
+export const environmentOf = (pid: number): string => readTextOrEmpty(`/proc/${pid}/environ`);
 
 function socketsOf(pid: number): string[] {
   try {

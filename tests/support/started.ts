@@ -1,14 +1,15 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isUp } from '../../deploy/local/app-processes.ts';
-import { findOrBuildDapr } from '../../deploy/local/dapr.ts';
-import { partsOf } from '../../deploy/local/infrastructure.ts';
-import { folder, root } from '../../deploy/local/paths.ts';
-import { portsAt, type Ports } from '../../deploy/local/ports.ts';
-import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
-import { secretsIn } from '../../deploy/local/secrets.ts';
-import { readTemplate, renderTemplate, type Template } from '../../deploy/local/template.ts';
-import { findOrFetchZipkin } from '../../deploy/local/zipkin.ts';
+import { isSystemReady } from '../../deploy/local/system/app-processes.ts';
+import { findOrBuildDapr } from '../../deploy/local/programs/dapr.ts';
+import { infrastructureFor } from '../../deploy/local/system/infrastructure.ts';
+import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
+import { portsAt, type Ports } from '../../deploy/local/configuration/ports.ts';
+import { startProcess, waitFor, type RunningProcess } from '../../deploy/local/machine/processes.ts';
+import { secretsEnv } from '../../deploy/local/configuration/secrets.ts';
+import { readTemplate, type Template } from '../../deploy/local/configuration/template.ts';
+import { renderTemplate } from '../../deploy/local/system/render-template.ts';
+import { findOrDownloadZipkin } from '../../deploy/local/infrastructure/zipkin.ts';
 
 /** A system that was started by a command as users type it, on ports of its own. */
 export interface Started {
@@ -28,8 +29,8 @@ const UP_WITHIN_MS = 180_000;
 export async function npmStart(offset: number, scratch: string): Promise<Started> {
   const dataDir = join(root, '.sidecart', `offset-${offset}`);
   rmSync(dataDir, { recursive: true, force: true });
-  const logDir = folder(scratch);
-  const running = start('npm-start', 'npm', ['start'], {
+  const logDir = ensureFolder(scratch);
+  const running = startProcess('npm-start', 'npm', ['start'], {
     logDir,
     cwd: root,
     env: { PORT_OFFSET: String(offset) },
@@ -53,30 +54,31 @@ const BROKEN_PROXY = {
  * that nothing on this machine may ask.
  */
 export async function daprRun(offset: number, scratch: string): Promise<Started> {
-  const dataDir = folder(scratch, 'dapr-run');
-  const logDir = folder(dataDir, 'logs');
-  folder(dataDir, 'state');
+  const dataDir = ensureFolder(scratch, 'dapr-run');
+  const logDir = ensureFolder(dataDir, 'logs');
+  ensureFolder(dataDir, 'state');
   const ports = portsAt(offset);
   const quietly = () => {};
   const dapr = await findOrBuildDapr(quietly, true);
-  const zipkin = await findOrFetchZipkin(quietly);
+  const zipkin = await findOrDownloadZipkin(quietly);
   const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
-  const roots: Running[] = [];
+  const roots: RunningProcess[] = [];
   const stop = async () => {
     for (const one of roots.toReversed()) await one.stop('SIGINT', 30_000);
     rmSync(dataDir, { recursive: true, force: true });
   };
   try {
-    for (const part of partsOf({ dapr, ports, dataDir, logDir, zipkinJar })) roots.push(await part.start());
+    for (const part of infrastructureFor({ dapr, ports, dataDir, logDir, zipkinJar }))
+      roots.push(await part.start());
     const { file } = renderTemplate({ offset, ports, dataDir });
     const env = {
       ...BROKEN_PROXY,
       NO_PROXY: '',
       no_proxy: '',
-      ...secretsIn(dataDir),
+      ...secretsEnv(dataDir),
       ...dapr.env,
     };
-    roots.push(start('dapr-run', dapr.cli, ['run', '-f', file], { logDir, cwd: root, env }));
+    roots.push(startProcess('dapr-run', dapr.cli, ['run', '-f', file], { logDir, cwd: root, env }));
   } catch (error) {
     await stop();
     throw error;
@@ -91,7 +93,7 @@ export const sidecarPorts = (offset: number): number[] =>
 async function up(options: {
   offset: number;
   dataDir: string;
-  roots: Running[];
+  roots: RunningProcess[];
   stop: () => Promise<void>;
 }): Promise<Started> {
   const { offset, dataDir, roots, stop } = options;
@@ -100,8 +102,8 @@ async function up(options: {
   const last = roots.at(-1);
   const sidecars = sidecarPorts(offset);
   try {
-    await waitFor('the services', () => isUp(api, sidecars), {
-      deadlineMs: UP_WITHIN_MS,
+    await waitFor('the services', () => isSystemReady(api, sidecars), {
+      timeoutMs: UP_WITHIN_MS,
       ...(last ? { process: last } : {}),
     });
   } catch (error) {

@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { folder } from '../../deploy/local/paths.ts';
-import { systemPorts } from '../../deploy/local/ports.ts';
+import { ensureFolder } from '../../deploy/local/machine/paths.ts';
+import { systemPorts } from '../../deploy/local/configuration/system-ports.ts';
 
 /** Starts that cannot succeed, each as a user would type it: one sentence that says what to do, 1, and nothing is left. */
 
@@ -33,7 +33,7 @@ function run(args: string[], options: { cwd?: string; env?: Record<string, strin
 }
 
 const start = (env: Record<string, string> = {}) =>
-  run(['deploy/local/start.ts'], { env: { PORT_OFFSET: String(OFFSET), ...env } });
+  run(['deploy/local/commands/start.ts'], { env: { PORT_OFFSET: String(OFFSET), ...env } });
 
 function scratch(): string {
   const made = mkdtempSync(join(tmpdir(), 'sidecart-bad-start-'));
@@ -42,7 +42,7 @@ function scratch(): string {
 }
 
 function ownData(): void {
-  folder(dataDir);
+  ensureFolder(dataDir);
   onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
 }
 
@@ -101,9 +101,9 @@ describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000
     if (isRoot) context.skip(!mounted(cache, 'ro'), 'this machine lets nobody mount a file system');
     else chmodSync(cache, 0o500);
 
-    const outcome = await start({ SIDECART_CACHE: cache, PATH: '' });
+    const outcome = await start({ SIDECART_CACHE_DIR: cache, PATH: '' });
 
-    expectRefusal(outcome, 'The cache folder is not writable', 'SIDECART_CACHE=./cache npm start');
+    expectRefusal(outcome, 'The cache folder is not writable', 'SIDECART_CACHE_DIR=./cache npm start');
     expect(readdirSync(cache)).toEqual([]);
   });
 

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findChromium } from '../../deploy/local/chromium.ts';
-import { root } from '../../deploy/local/paths.ts';
-import { secretsIn, tokensOf } from '../../deploy/local/secrets.ts';
+import { findChromium } from '../support/chromium.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
+import { secretsEnv, readTokens } from '../../deploy/local/configuration/secrets.ts';
 import { makeFarHost } from '../faults/far-host.ts';
 import { mailsTo } from '../support/mails.ts';
 import { OFFSETS } from '../support/offsets.ts';
@@ -102,7 +102,7 @@ describe.each([
       cwd: root,
       encoding: 'utf8',
       timeout: 60_000,
-      env: { ...process.env, ...secretsIn(system.dataDir) },
+      env: { ...process.env, ...secretsEnv(system.dataDir) },
     });
     expect(status).toBe(0);
     expect(stdout).toContain('"id":"orders"');
@@ -113,7 +113,7 @@ describe.each([
   it('When a service or its sidecar runs, then with its own tokens and no others', () => {
     const owners = system.template.apps.map(({ appID }) => ({
       appID,
-      tokens: Object.values(tokensOf(system.dataDir, appID)),
+      tokens: Object.values(readTokens(system.dataDir, appID)),
     }));
     expect(new Set(owners.flatMap(({ tokens }) => tokens)).size).toBe(2 * owners.length);
     const seen = system.roots.flatMap(descendantsOf).map((pid) => {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { consulToken } from '../../deploy/local/consul.ts';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { findOrCreateConsulToken } from '../../deploy/local/profiles/consul/profile.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import { ordersGoTheirWay } from '../support/order-flows.ts';
 import { newCustomer, placeAtLast, placeOrder, untilStatus } from '../support/shop.ts';
@@ -38,7 +38,7 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-const ask = (path: string, token = consulToken(dataDir), method = 'GET') =>
+const ask = (path: string, token = findOrCreateConsulToken(dataDir), method = 'GET') =>
   fetch(`http://127.0.0.1:${ports.consul}${path}`, { method, headers: { 'x-consul-token': token } });
 
 const checks = z.array(z.object({ ServiceID: z.string(), Name: z.string(), Status: z.string() }));
@@ -82,7 +82,7 @@ describe('Consul in place of a file of names', () => {
   ordersGoTheirWay(() => system);
 
   it('When its sockets are listed, then only this machine reaches them', () => {
-    const listeners = listenersOf(system.part('Consul').pid());
+    const listeners = listenersOf(system.infrastructure('Consul').pid());
     expect(new Set(listeners.map(({ address }) => address))).toEqual(new Set(['127.0.0.1']));
     const known = [ports.consul, ports.consulServer, ports.consulGossip];
     expect(new Set(listeners.map(({ port }) => port))).toEqual(new Set(known));
@@ -132,8 +132,8 @@ describe('Consul in place of a file of names', () => {
   });
 
   it('When Consul is killed and starts again, then it knows all sidecars and orders go on', async () => {
-    await system.part('Consul').stop('SIGKILL');
-    await system.part('Consul').start();
+    await system.infrastructure('Consul').stop('SIGKILL');
+    await system.infrastructure('Consul').start();
     for (const name of system.names) await expect.poll(entryOf(name), SOON).toEqual(PASSING);
     const delivered = await takeOrders();
     await delivered();

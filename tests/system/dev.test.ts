@@ -11,11 +11,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isUp } from '../../deploy/local/app-processes.ts';
-import { root } from '../../deploy/local/paths.ts';
-import { holderOf } from '../../deploy/local/port-holder.ts';
-import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { isSystemReady } from '../../deploy/local/system/app-processes.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
+import { findPortHolder } from '../../deploy/local/machine/port-holder.ts';
+import { startProcess, waitFor, type RunningProcess } from '../../deploy/local/machine/processes.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import { sidecarPorts } from '../support/started.ts';
 import { until } from '../support/wait.ts';
@@ -27,16 +27,16 @@ const sidecars = sidecarPorts(OFFSET);
 
 /** A copy, since code is changed in it. */
 const checkout = realpathSync(mkdtempSync(join(tmpdir(), 'sidecart-dev-')));
-let dev: Running;
+let dev: RunningProcess;
 
-function npm(script: string): Running {
-  return start(`npm-${script}`, 'npm', ['run', script], {
+function npm(script: string): RunningProcess {
+  return startProcess(`npm-${script}`, 'npm', ['run', script], {
     logDir: checkout,
     cwd: checkout,
     env: { PORT_OFFSET: String(OFFSET), INIT_CWD: '', RATE_LIMIT_DEFAULT: '1000000' },
   });
 }
-const said = ({ logFile }: Running) => readFileSync(logFile, 'utf8');
+const said = ({ logFile }: RunningProcess) => readFileSync(logFile, 'utf8');
 
 beforeAll(async () => {
   const names = [
@@ -54,7 +54,7 @@ beforeAll(async () => {
   symlinkSync(realpathSync(join(root, 'node_modules')), join(checkout, 'node_modules'));
   dev = npm('dev');
   await waitFor('npm run dev', () => Promise.resolve(said(dev).includes('Watching services')), {
-    deadlineMs: 170_000,
+    timeoutMs: 170_000,
     process: dev,
   });
 });
@@ -70,7 +70,7 @@ function edit(file: string, from: string, to: string): void {
 }
 /** With its process id. */
 const holders = (port: 'appPort' | 'daprHTTPPort') =>
-  readTemplate().apps.map((app) => holderOf(app[port] + OFFSET) ?? '');
+  readTemplate().apps.map((app) => findPortHolder(app[port] + OFFSET) ?? '');
 
 describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
   it('When code of a service changes, then that one starts anew, answers, and all sidecars stay', async () => {
@@ -78,7 +78,7 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
     edit('services/gateway/http/docs.ts', '<title>Sidecart API</title>', '<title>Changed</title>');
 
     await until('the new page is served', docs, (page) => page.includes('<title>Changed</title>'), 50_000);
-    await until('all is reached', () => isUp(api, sidecars), Boolean, 30_000);
+    await until('all is reached', () => isSystemReady(api, sidecars), Boolean, 30_000);
     const [gateway, ...others] = holders('appPort');
     expect(gateway).toContain('gateway');
     expect(gateway).not.toBe(services[0]);
@@ -113,9 +113,9 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
 
   it('When a second one is started, then it names the first, ends with 1, and the first goes on', async () => {
     const second = npm('start');
-    await second.ended;
+    await second.exited;
     expect(said(second)).toMatch(/A system is already running in \S+ \(process \d+\)/);
-    expect(await isUp(api, sidecars)).toBe(true);
+    expect(await isSystemReady(api, sidecars)).toBe(true);
   });
 });
 

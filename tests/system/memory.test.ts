@@ -3,9 +3,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { root } from '../../deploy/local/paths.ts';
-import { start, waitFor } from '../../deploy/local/processes.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
+import { startProcess, waitFor } from '../../deploy/local/machine/processes.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar } from '../support/fake-sidecar.ts';
 import { until } from '../support/wait.ts';
 
@@ -29,7 +29,7 @@ it.each(BOUNDS)(
     const sidecar = await startFakeSidecar();
     onTestFinished(() => sidecar.close());
     const [appPort, operatorPort, grpcPort] = await freePorts(3);
-    const running = start(service, 'node', [`dist/services/${service}/main.js`], {
+    const running = startProcess(service, 'node', [`dist/services/${service}/main.js`], {
       logDir,
       cwd: root,
       env: {
@@ -47,7 +47,7 @@ it.each(BOUNDS)(
     onTestFinished(() => running.stop());
     const readyz = `http://127.0.0.1:${service === 'gateway' ? operatorPort : appPort}/readyz`;
     const isReady = async () => (await fetch(readyz).catch(() => undefined))?.status === 200;
-    await waitFor(service, isReady, { process: running, deadlineMs: 40_000 });
+    await waitFor(service, isReady, { process: running, timeoutMs: 40_000 });
     for (let call = 0; call < CALLS; call++) expect(await isReady()).toBe(true);
 
     // V8 and the C library release the memory of the calls step by step.

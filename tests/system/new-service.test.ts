@@ -3,8 +3,8 @@ import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { root } from '../../deploy/local/paths.ts';
-import { start, waitFor, type Running } from '../../deploy/local/processes.ts';
+import { root } from '../../deploy/local/machine/paths.ts';
+import { startProcess, waitFor, type RunningProcess } from '../../deploy/local/machine/processes.ts';
 import { createClient } from '../../services/gateway/client/client.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import { newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
@@ -73,14 +73,14 @@ describe('npm run new-service', () => {
   }, 120_000);
 
   it('makes a service that starts with the others and counts a delivered order', async () => {
-    const system: Running = start('npm-start', 'npm', ['start'], {
+    const system: RunningProcess = startProcess('npm-start', 'npm', ['start'], {
       logDir: checkout,
       cwd: checkout,
       env: { PORT_OFFSET: String(OFFSET), INIT_CWD: '', RATE_LIMIT_DEFAULT: '1000000' },
     });
     try {
       const isReady = async () => (await health())?.services['loyalty']?.status === 'ok';
-      await waitFor('npm start', isReady, { deadlineMs: 170_000, process: system });
+      await waitFor('npm start', isReady, { timeoutMs: 170_000, process: system });
       const customer = await newCustomer(api);
       const { orderId } = await placeOrder(customer);
       await untilStatus(customer, orderId, 'DELIVERED');

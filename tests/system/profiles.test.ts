@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import { ordersGoTheirWay } from '../support/order-flows.ts';
 import { newCustomer, placeAtLast, placeOrder, untilStatus } from '../support/shop.ts';
@@ -57,8 +57,8 @@ describe('NATS JetStream and PostgreSQL in place of Redis and SQLite', () => {
     const { orderId } = await placeAtLast(customer);
     const before = await untilStatus(customer, orderId, 'DELIVERED');
     for (const title of ['NATS JetStream', 'PostgreSQL']) {
-      await system.part(title).stop('SIGKILL');
-      await system.part(title).start();
+      await system.infrastructure(title).stop('SIGKILL');
+      await system.infrastructure(title).start();
     }
     const after = await placeAtLast(customer);
     expect(await untilStatus(customer, orderId, 'DELIVERED')).toEqual(before);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { OFFSETS } from '../support/offsets.ts';
 import {
   login,

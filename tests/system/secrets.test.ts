@@ -3,11 +3,11 @@ import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { portsAt } from '../../deploy/local/ports.ts';
-import { output } from '../../deploy/local/processes.ts';
-import { tokensOf } from '../../deploy/local/secrets.ts';
-import { startSystem, type RunningSystem } from '../../deploy/local/system.ts';
-import { readTemplate } from '../../deploy/local/template.ts';
+import { portsAt } from '../../deploy/local/configuration/ports.ts';
+import { readOutput } from '../../deploy/local/machine/processes.ts';
+import { readTokens } from '../../deploy/local/configuration/secrets.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
+import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { unwrap, createClient } from '../../services/gateway/client/client.ts';
 import { routes } from '../../services/gateway/routes.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
@@ -139,7 +139,7 @@ describe('a secret', () => {
 
   it('When the processes are looked at, then each has only the secrets that it needs', () => {
     const apps = readTemplate().apps.map(({ appID }) => appID);
-    const tokens = new Map(apps.map((appID) => [appID, Object.values(tokensOf(dataDir, appID))]));
+    const tokens = new Map(apps.map((appID) => [appID, Object.values(readTokens(dataDir, appID))]));
     const seen = descendantsOf(process.pid)
       .map((pid) => ({ command: commandOf(pid), environment: environmentOf(pid) }))
       .filter(({ environment }) => environment.includes(dataDir));
@@ -167,7 +167,7 @@ describe('a secret', () => {
     );
     expect(secretsIn(traces)).toEqual([]);
     expect(secretsIn(await (await fetch(`${system.urls.mails}/email`)).text())).toEqual([]);
-    const redisCli = (...args: string[]) => output('redis-cli', '-p', String(redis), ...args) ?? '';
+    const redisCli = (...args: string[]) => readOutput('redis-cli', '-p', String(redis), ...args) ?? '';
     const topics = redisCli('--scan')
       .trim()
       .split('\n')
@@ -218,7 +218,7 @@ async function createByGrpc(card: string): Promise<{ order_id: string }> {
     items: [{ product_id: 'mug-blue', quantity: 1 }],
     payment: { method: 'card', card_token: card },
   };
-  const answered = output(
+  const answered = readOutput(
     grpcurl,
     '-plaintext',
     '-H',

@@ -15,7 +15,7 @@ const ADDRESSES: readonly (readonly [from: string, to: string])[] = [
  * @param state a file whose `spec` takes the place of that in state.yaml
  * @throws Error where an address is nowhere: the files have changed, and this has to follow
  */
-export function layOver(committed: Files, state: string): Files {
+export function applyOverlay(committed: Files, state: string): Files {
   const unused = ADDRESSES.filter(([from]) => ![...committed.values()].some((text) => text.includes(from)));
   if (unused.length > 0)
     throw new Error(`components/ have nowhere: ${unused.map(([from]) => from).join(', ')}`);

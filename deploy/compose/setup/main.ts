@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { appsWithState, layOver } from './components.ts';
+import { appsWithState, applyOverlay } from './components.ts';
 import { databaseFor, newSecrets } from './secrets.ts';
 
 /**
@@ -41,7 +41,7 @@ function write(file: string, text: string, owner: number): void {
 }
 
 const committed = new Map(filesIn(COMPONENTS).map((name) => [name, read(join(COMPONENTS, name))]));
-const components = layOver(committed, read('/state.yaml'));
+const components = applyOverlay(committed, read('/state.yaml'));
 const rendered = join(VOLUMES, 'components');
 for (const [name, text] of components) write(join(rendered, name), text, USER);
 for (const name of filesIn(rendered)) if (!components.has(name)) rmSync(join(rendered, name));

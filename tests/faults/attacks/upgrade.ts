@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RunningSystem } from '../../../deploy/local/system.ts';
+import type { RunningSystem } from '../../../deploy/local/system/system.ts';
 import type { Fault } from '../schedule.ts';
 import type { Attack, Done } from './attack.ts';
 

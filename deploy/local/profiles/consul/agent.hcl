@@ -1,9 +1,9 @@
-# A Consul server for one machine. consul.ts adds its ports, its folder and its token.
+# A Consul server for one machine. profile.ts adds its ports, its folder and its token.
 server           = true
 bootstrap_expect = 1
 node_name        = "sidecart"
 
-# Only this machine reaches it, and only whoever has the token may read or change names: web pages can send requests, too.
+# Only this machine reaches it. Reading and changing names requires the token, because web pages can send requests, too.
 bind_addr   = "127.0.0.1"
 client_addr = "127.0.0.1"
 acl {
@@ -11,7 +11,7 @@ acl {
   default_policy = "deny"
 }
 
-# What no sidecar needs stays closed.
+# Ports that no sidecar needs stay closed.
 ports {
   dns      = -1
   grpc     = -1
@@ -21,13 +21,13 @@ ports {
 connect { enabled = false }
 peering { enabled = false }
 
-# It asks nobody for newer versions.
+# Consul sends no requests about newer versions.
 disable_update_check = true
 
-# All sidecars come from one address. By default that has 200 connections.
+# All sidecars have the same address, which may open 200 connections by default.
 limits { http_max_conns_per_client = -1 }
 
-# The values for a network cost seconds after each start, and there is no network.
+# The values for a network would cost seconds after each start. One machine does not need them.
 performance { raft_multiplier = 1 }
 
 ui_config { enabled = true }

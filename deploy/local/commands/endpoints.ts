@@ -1,0 +1,29 @@
+import { portsAt } from '../configuration/ports.ts';
+import type { Profile } from '../profiles/profile.ts';
+import { findOrCreateAdmin } from '../system/admin.ts';
+import type { PreparedPrograms } from '../system/prepare.ts';
+
+/** Prints the addresses of the running system, and the administrator. */
+export function printEndpoints(options: {
+  offset: number;
+  dataDir: string;
+  profile: Profile | undefined;
+  zipkin: PreparedPrograms['zipkin'];
+}): void {
+  const { offset, dataDir, profile, zipkin } = options;
+  const ports = portsAt(offset);
+  const api = `http://localhost:${8080 + offset}`;
+  const traces = zipkin && 'missing' in zipkin ? zipkin.missing : `http://localhost:${ports.zipkin}`;
+  const { email, password, isGenerated } = findOrCreateAdmin(dataDir);
+  const page = profile?.webPage?.({ ports, dataDir });
+  console.log(`
+  API      ${api}
+  Docs     ${api}/docs
+  gRPC     localhost:${ports.grpc}
+  Traces   ${traces}
+  E-mails  http://localhost:${ports.mailWeb}${page ? `\n  ${page.title.padEnd(8)} ${page.address}` : ''}
+  Admin    ${email}  ${isGenerated ? password : '(password: see ADMIN_PASSWORD)'}
+
+  Try the demo: npm run demo        Stop: Ctrl-C
+`);
+}

@@ -1,0 +1,13 @@
+import { readSettings } from '../configuration/settings.ts';
+import { readTemplate } from '../configuration/template.ts';
+import { findProfile } from '../profiles/index.ts';
+import { parseArguments } from './arguments.ts';
+import { createDataFolders } from './data-folders.ts';
+
+/** The system that the arguments and settings of `npm start` and `npm run dev` describe. @throws Error that names the wrong value */
+export function resolveRequestedSystem() {
+  const { profile: name } = parseArguments({ profile: { type: 'string' } });
+  const profile = findProfile(name);
+  const offset = readSettings(readTemplate()).PORT_OFFSET ?? 0;
+  return { profile, offset, ...createDataFolders(offset, profile?.name) };
+}

@@ -1,0 +1,45 @@
+/** The ports of the infrastructure and the gateway. Every port of a system is shifted by the same offset. */
+export interface Ports {
+  redis: number;
+  nats: number;
+  postgres: number;
+  consul: number;
+  consulServer: number;
+  consulGossip: number;
+  scheduler: number;
+  schedulerHealth: number;
+  schedulerMetrics: number;
+  schedulerEtcdClient: number;
+  schedulerEtcdPeer: number;
+  zipkin: number;
+  smtp: number;
+  mailWeb: number;
+  /** The gateway's gRPC API. */
+  grpc: number;
+  /** The gateway's /readyz and /metrics. */
+  operator: number;
+}
+
+export function portsAt(offset: number): Ports {
+  // Shifted, these two would exceed the range of ports, so a shifted system uses others.
+  const scheduler = offset === 0 ? 50_006 : 4_000 + offset;
+  const grpc = offset === 0 ? 50_051 : 4_005 + offset;
+  return {
+    redis: 6379 + offset,
+    nats: 4222 + offset,
+    postgres: 5432 + offset,
+    consul: 8500 + offset,
+    consulServer: 8300 + offset,
+    consulGossip: 8301 + offset,
+    scheduler,
+    schedulerHealth: 4_001 + offset,
+    schedulerMetrics: 4_002 + offset,
+    schedulerEtcdClient: 4_003 + offset,
+    schedulerEtcdPeer: 4_004 + offset,
+    zipkin: 9411 + offset,
+    smtp: 1025 + offset,
+    mailWeb: 8025 + offset,
+    grpc,
+    operator: 8079 + offset,
+  };
+}

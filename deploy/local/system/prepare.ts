@@ -1,0 +1,70 @@
+import { Listr } from 'listr2';
+import { findOrInstallRedis } from '../infrastructure/redis.ts';
+import { findOrDownloadZipkin } from '../infrastructure/zipkin.ts';
+import type { Profile } from '../profiles/profile.ts';
+import { findOrBuildDapr, type Dapr } from '../programs/dapr.ts';
+
+/** Whether each service already runs, so that its program is not needed. */
+export interface RunningInfrastructure {
+  redis: boolean;
+  scheduler: boolean;
+  zipkin: boolean;
+}
+
+export interface PreparedPrograms {
+  dapr: Dapr;
+  /** Undefined if a Zipkin already runs. */
+  zipkin: Awaited<ReturnType<typeof findOrDownloadZipkin>> | undefined;
+}
+
+/** Finds, installs or builds the programs of a system, and shows the progress. */
+export async function preparePrograms(
+  logDir: string,
+  running: RunningInfrastructure = { redis: false, scheduler: false, zipkin: false },
+  profile?: Profile,
+): Promise<PreparedPrograms> {
+  const step = <T>(
+    title: string,
+    find: (onProgress: (step: string) => void) => Promise<T>,
+    done: (found: T) => string,
+  ) => ({
+    title,
+    task: async (context: Record<string, unknown>, task: { title: string; output: string }) => {
+      const startedAt = performance.now();
+      let current = '';
+      const show = () => {
+        if (current) task.output = `${current} (${Math.round((performance.now() - startedAt) / 1000)} s)`;
+      };
+      const timer = setInterval(show, process.stdout.isTTY ? 1_000 : 30_000);
+      try {
+        const found = await find((progress) => {
+          current = progress;
+          show();
+        });
+        context[title] = found;
+        task.title = `${title}: ${done(found)}`;
+      } finally {
+        clearInterval(timer);
+      }
+    },
+  });
+  const dapr = step(
+    'Dapr',
+    (onProgress) => findOrBuildDapr(onProgress, !running.scheduler),
+    ({ version, daprd }) => `${version} (${daprd})`,
+  );
+  const redis = step(
+    'Redis server',
+    (onProgress) => findOrInstallRedis(logDir, onProgress),
+    () => 'found',
+  );
+  const zipkin = step('Zipkin', findOrDownloadZipkin, (found) => ('jar' in found ? 'found' : found.missing));
+  const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'found')) ?? [];
+  const needsRedis = !profile?.broker && !running.redis;
+  const steps = [dapr, ...(needsRedis ? [redis] : []), ...programs, ...(running.zipkin ? [] : [zipkin])];
+  const context = await new Listr<Record<string, unknown>>(steps, {
+    concurrent: true,
+    registerSignalListeners: false,
+  }).run();
+  return { dapr: context['Dapr'] as Dapr, zipkin: context['Zipkin'] as PreparedPrograms['zipkin'] };
+}
