@@ -20,7 +20,7 @@ import {
   type DeadLetter,
   type Rebuild,
 } from './contract.ts';
-import { config } from './config.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
 
 const params = z.object({ id: deadLetterId });
 const deadLetter: DeadLetter = {
@@ -116,7 +116,7 @@ export const history = {
   subscribes: [subscribedTo(orderEvents, ...orderEvents.types), subscribedTo(userEvents, 'user.deleted')],
   uses: ['state', 'jobs'],
   keepsDeadLetters: true,
-  config,
+  config: baseConfig,
   state: {
     'order:{order_id}': 'An order of the read model.',
     'open:{bucket}': 'The ids of open orders, by the last two digits of the id.',

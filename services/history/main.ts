@@ -1,5 +1,5 @@
 import { runService } from '../shared/runtime/run-service.ts';
 import { createApp } from './app.ts';
-import { config } from './config.ts';
+import { baseConfig } from '../shared/runtime/config.ts';
 
-await runService(process, 'history', config, (deps) => createApp({ ...deps, now: () => new Date() }));
+await runService(process, 'history', baseConfig, (deps) => createApp({ ...deps, now: () => new Date() }));

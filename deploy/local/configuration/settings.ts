@@ -1,12 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
-import { config as fulfilment } from '../../../services/fulfilment/config.ts';
-import { config as gateway } from '../../../services/gateway/config.ts';
-import { config as history } from '../../../services/history/config.ts';
-import { config as inventory } from '../../../services/inventory/config.ts';
-import { config as notifications } from '../../../services/notifications/config.ts';
-import { config as orders } from '../../../services/orders/config.ts';
-import { config as payments } from '../../../services/payments/config.ts';
+import { SERVICES } from '../../../services/services.ts';
 import {
   baseConfig,
   loadConfig,
@@ -14,7 +8,7 @@ import {
   wrongEnvironment,
 } from '../../../services/shared/runtime/config.ts';
 import { hasCredentials, origin, setting, url } from '../../../services/shared/runtime/settings.ts';
-import { adminConfig, bothOrNone, config as users } from '../../../services/users/config.ts';
+import { adminConfig, bothOrNone } from '../../../services/users/config.ts';
 import { home } from '../machine/paths.ts';
 import { portOffsetSetting } from './port-offset.ts';
 import type { Template } from './template.ts';
@@ -55,16 +49,7 @@ function releasesProblem(parsed: URL): string | undefined {
 const HOME_MISSING =
   'HOME: is missing, and this user has no entry in /etc/passwd. Go, npm and Dapr need a home folder. For example: HOME=/tmp/home';
 
-const SERVICES: Readonly<Record<string, z.ZodType>> = {
-  fulfilment,
-  gateway,
-  history,
-  inventory,
-  notifications,
-  orders,
-  payments,
-  users,
-};
+const CONFIGS = new Map(SERVICES.map(({ name, config }) => [name, config]));
 
 /**
  * The settings of a command.
@@ -89,7 +74,7 @@ export function readSettings(
 
 function serviceProblems({ common, apps }: Template, env: Env): string[] {
   return apps.flatMap(({ appID, command, env: own }) => {
-    const schema = command.includes(`dist/services/${appID}/main.js`) ? SERVICES[appID] : undefined;
+    const schema = command.includes(`dist/services/${appID}/main.js`) ? CONFIGS.get(appID) : undefined;
     if (!schema) return [];
     const fromTemplate = { ...common.env, ...own };
     // Ports and tokens are added at the start, so they are missing in both cases.

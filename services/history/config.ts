@@ -1,3 +1,0 @@
-import { baseConfig } from '../shared/runtime/config.ts';
-
-export const config = baseConfig;
