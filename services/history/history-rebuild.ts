@@ -35,7 +35,7 @@ export const REBUILD_JOB = 'rebuild-history';
 
 /** The job runs until it is deleted, so a later run completes what a crash has interrupted. */
 const REBUILD_SCHEDULE = { dueTime: '100ms', schedule: '@every 5s' };
-/** How long a run works, in milliseconds, besides the current page. */
+/** How long a run works, besides the current page. */
 const WORK_PER_TICK_MS = 4_000;
 const PAGE_SIZE = 100;
 const MAX_CONCURRENT_CUSTOMERS = 10;

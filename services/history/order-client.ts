@@ -3,7 +3,6 @@ import { orderListSchema, orderSchema, type Order } from '../orders/contract.ts'
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { parseResponse } from '../shared/http/validation.ts';
 
-/** Milliseconds. */
 const REQUEST_TIMEOUT_MS = 5_000;
 
 /**

@@ -12,7 +12,7 @@ export const jobData = z.object({ watched_ms: inDigits(z.int().min(0)).prefault(
 /** The Dapr job of an order: `POST /job/order-<id>` until it is cancelled. */
 export interface OrderWatchdogJob {
   /**
-   * Schedules or replaces the job. It fires after `delayMs` milliseconds and repeats with the same delay.
+   * Schedules or replaces the job. It fires after `delayMs` and repeats with the same delay.
    *
    * @param watchedMs how long the order has been watched; zero if left out
    */

@@ -38,7 +38,7 @@ export interface OpenStream {
 /** The maximum of open streams per caller and per replica, which bounds their memory. */
 const MAX_STREAMS_PER_CALLER = 100;
 const MAX_STREAMS = 1_500;
-/** The interval at which the tokens of open streams are verified. Milliseconds. */
+/** The interval at which the tokens of open streams are verified. */
 const REVERIFY_INTERVAL_MS = 5_000;
 
 export function createAccessControl(

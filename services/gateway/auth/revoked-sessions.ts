@@ -27,11 +27,11 @@ interface Revocations {
   era: number;
 }
 
-/** The age after which the list is fetched again in the background. Milliseconds. */
+/** The age after which the list is fetched again in the background. */
 const REFRESH_AFTER_MS = 1_000;
-/** The age after which a request waits for a new list, unless `users` is unavailable. Milliseconds. */
+/** The age after which a request waits for a new list, unless `users` is unavailable. */
 const MAX_AGE_MS = 4_000;
-/** The timeout of a fetch, and the pause after a failure. Milliseconds. */
+/** The timeout of a fetch, and the pause after a failure. */
 const REQUEST_TIMEOUT_MS = 1_000;
 const RETRY_BACKOFF_MS = 2_000;
 

@@ -4,9 +4,9 @@ import { Pool, type Dispatcher } from 'undici';
 import type { Method } from '../../shared/api-docs/route-table.ts';
 import type { ApiResponse, ProblemDocument } from './types.ts';
 
-/** The timeout of a response, including its last byte. Milliseconds. */
+/** The timeout of a response, including its last byte. */
 const REQUEST_TIMEOUT_MS = 20_000;
-/** The timeout of a silent stream: three heartbeats of the gateway. Milliseconds. */
+/** The timeout of a silent stream: three heartbeats of the gateway. */
 const MAX_SILENCE_MS = 45_000;
 /** The maximum length of a detail from a response without a problem document, which may be a whole page. */
 const MAX_DETAIL = 1_000;

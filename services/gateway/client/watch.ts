@@ -6,7 +6,7 @@ import type { ApiResponse } from './types.ts';
 
 /** The maximum of consecutive failed connections without a message in between. */
 const MAX_CONSECUTIVE_FAILURES = 10;
-/** The default and the maximum of the pause before a reconnect, which the server may set. Milliseconds. */
+/** The default and the maximum of the pause before a reconnect, which the server may set. */
 const RETRY_DELAY_MS = 2_000;
 const MAX_RETRY_DELAY_MS = 30_000;
 /** The maximum length of an incomplete event, in characters. */

@@ -13,7 +13,7 @@ export interface CallLimiter {
 /** The maximum of open calls, and of those for health and reflection, which need no token. */
 const MAX_CALLS = 2_000;
 const MAX_PUBLIC_CALLS = 100;
-/** The timeout for the message of a call, because the token is not checked before. Milliseconds. */
+/** The timeout for the message of a call, because the token is not checked before. */
 const FIRST_MESSAGE_TIMEOUT_MS = 10_000;
 
 interface OpenCall {

@@ -112,7 +112,7 @@ export function metricsInterceptor(metrics: Registry): ServerInterceptor {
 type Call = Parameters<ServerInterceptor>[1];
 
 /**
- * The tolerance for deadlines, in milliseconds. A caller cancels at its own deadline, which is earlier than the deadline here by
+ * The tolerance for deadlines. A caller cancels at its own deadline, which is earlier than the deadline here by
  * the time that the call has travelled.
  */
 const DEADLINE_TOLERANCE_MS = 100;

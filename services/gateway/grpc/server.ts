@@ -40,7 +40,6 @@ const OPTIONS = {
   'grpc.max_connection_idle_ms': 300_000,
 };
 
-/** Milliseconds. */
 const STOP_TIMEOUT_MS = 5_000;
 const HEALTH_INTERVAL_MS = 5_000;
 

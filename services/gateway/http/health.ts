@@ -9,9 +9,9 @@ import { SERVICES } from '../../services.ts';
 
 /** The services that are required to accept an order. Without the others, orders wait. */
 const REQUIRED_SERVICES: ReadonlySet<string> = new Set(['users', 'inventory', 'orders']);
-/** The timeout of a probe. Milliseconds. */
+/** The timeout of a probe. */
 const PROBE_TIMEOUT_MS = 2_000;
-/** How long a result is cached, so that callers cannot cause more probes. Milliseconds. */
+/** How long a result is cached, so that callers cannot cause more probes. */
 const CACHE_TTL_MS = 1_000;
 
 const PROBED = SERVICES.map(({ name }) => name).filter((name) => name !== 'gateway');

@@ -28,11 +28,11 @@ const RESPONSE_HEADERS = [
 ] as const;
 
 /**
- * The pauses between attempts, in milliseconds. For some seconds, the sidecar also picks replicas that have stopped
+ * The pauses between attempts. For some seconds, the sidecar also picks replicas that have stopped
  * (services/decisions/0073-kubernetes.md).
  */
 const RETRY_DELAYS_MS = [50, 100, 200, 400, 800, 800];
-/** A call that fails sooner has reached no replica. A slower call may still be in progress. Milliseconds. */
+/** A call that fails sooner has reached no replica. A slower call may still be in progress. */
 const FAST_FAILURE_MS = 500;
 
 /**

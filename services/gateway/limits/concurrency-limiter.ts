@@ -16,7 +16,6 @@ export interface ConcurrencyLimiter {
 const MAX_IN_FLIGHT = 100;
 /** Of these, requests younger than `RECENT_MS`: older ones wait for a replica (services/decisions/0128-admission-control.md). */
 const MAX_RECENT = 64;
-/** Milliseconds. */
 const RECENT_MS = 1_000;
 
 export function createConcurrencyLimiter(recentMs = RECENT_MS): ConcurrencyLimiter {

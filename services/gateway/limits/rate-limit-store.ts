@@ -56,7 +56,7 @@ const HIT = defineScript({
   transformReply: (reply: unknown) => reply as { [key in 0 | 1 | 2]: number },
 });
 
-/** Redis' timeout and the pause after it, in milliseconds: counting must never delay a request (services/decisions/0126-rate-limits.md). */
+/** Redis' timeout and the pause after it: counting must never delay a request (services/decisions/0126-rate-limits.md). */
 const REDIS_TIMEOUT_MS = 50;
 const REDIS_BACKOFF_MS = 1_000;
 

@@ -7,7 +7,6 @@ export interface Counts {
 export interface Window {
   /** The maximum of requests per window. */
   limit: number;
-  /** Milliseconds. */
   lengthMs: number;
 }
 

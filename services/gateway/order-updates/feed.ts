@@ -27,7 +27,7 @@ export interface OrderUpdates {
   notify: (orderId: string, version: number) => void;
 }
 
-/** The interval at which a watcher loads the order without a notification, because broadcasts may be lost. Milliseconds. */
+/** The interval at which a watcher loads the order without a notification, because broadcasts may be lost. */
 const POLL_INTERVAL_MS = 120_000;
 
 /** Receives each new version of an order. */

@@ -6,9 +6,9 @@ import { ProblemError, unavailable } from '../../shared/http/problem.ts';
 import type { AccessControl } from '../auth/access-control.ts';
 import type { OrderUpdates } from './feed.ts';
 
-/** The interval of heartbeats, which keep proxies from closing an idle stream. Milliseconds. */
+/** The interval of heartbeats, which keep proxies from closing an idle stream. */
 const HEARTBEAT_INTERVAL_MS = 15_000;
-/** The pause of a browser before it reconnects. Milliseconds. */
+/** The pause of a browser before it reconnects. */
 const RECONNECT_DELAY_MS = 2_000;
 /**
  * How long a client may take to read an event. The next event waits for it, so that a slow client needs the memory of one event.

@@ -53,7 +53,7 @@ const SCAN = { pages: 10, pageSize: 100 };
 const OPEN_ORDERS_PER_READ = 500;
 
 /**
- * How long events wait for a common batch, in milliseconds, because a call costs more than a document. Lists are late by at
+ * How long events wait for a common batch, because a call costs more than a document. Lists are late by at
  * most this.
  */
 const BATCH_DELAY_MS = 50;

@@ -25,7 +25,6 @@ export interface SidecarRequest {
   path: string;
   headers?: Record<string, string>;
   body?: string | Buffer;
-  /** Milliseconds. */
   timeoutMs?: number;
   /** Aborts the call when nobody waits for its response. */
   signal?: AbortSignal;

@@ -54,14 +54,14 @@ const CONNECTIONS = 256;
 const MAX_CALLS = 2_048;
 /** The code of an error without a response: timeout or no connection. */
 const UNREACHABLE = 'SIDECAR_UNREACHABLE';
-/** The timeout of a call, from waiting for a connection to the last byte of the response. Milliseconds. */
+/** The timeout of a call, from waiting for a connection to the last byte of the response. */
 const CALL_TIMEOUT_MS = 15_000;
 const METRICS_TIMEOUT_MS = 1_000;
-/** How long a published event is not republished. The watchdog of an order republishes events later. Milliseconds. */
+/** How long a published event is not republished. The watchdog of an order republishes events later. */
 export const DEDUPLICATION_WINDOW_MS = 5_000;
-/** The timeout of the jobs API, in milliseconds. It has no resiliency policy, and waits 30 s for an unavailable scheduler. */
+/** The timeout of the jobs API. It has no resiliency policy, and waits 30 s for an unavailable scheduler. */
 const SCHEDULER_TIMEOUT_MS = 1_000;
-/** How long calls of the jobs API fail at once after a timeout. Milliseconds. */
+/** How long calls of the jobs API fail at once after a timeout. */
 const SCHEDULER_BACKOFF_MS = 1_000;
 
 /**

@@ -70,10 +70,10 @@ function bind(server: NetServer, port: number, host: string, reusePort: boolean)
   });
 }
 
-/** The interval, in milliseconds, at which a closing server closes idle connections. */
+/** The interval, at which a closing server closes idle connections. */
 const IDLE_SWEEP_MS = 50;
 
-/** How long a closing server waits for callers to close their connections. Milliseconds. */
+/** How long a closing server waits for callers to close their connections. */
 export const DRAIN_TIMEOUT_MS = 2_000;
 
 /**

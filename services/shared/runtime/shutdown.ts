@@ -20,7 +20,7 @@ export function stopSignal(process: NodeJS.Process): AbortSignal {
   return stopping.signal;
 }
 
-/** How long requests in progress may take after SIGTERM. Milliseconds. */
+/** How long requests in progress may take after SIGTERM. */
 export const STOP_TIMEOUT_MS = 10_000;
 
 /**

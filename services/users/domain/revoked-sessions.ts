@@ -22,7 +22,7 @@ export type Revocation = { session_id: string; until: number } | ({ user_id: str
 
 export const NO_REVOCATIONS: RevocationList = { sessions: {}, users: {} };
 
-/** How much longer an end is listed, in seconds. A request in progress may sign a token for a session while it ends. */
+/** How much longer an end is listed. A request in progress may sign a token for a session while it ends. */
 const MAX_REQUEST_DURATION_SECONDS = 120;
 
 /**

@@ -14,7 +14,7 @@ export interface Session {
   expires_at: string;
 }
 
-/** The maximum lifetime of a session, in milliseconds, however often it is refreshed. */
+/** The maximum lifetime of a session, however often it is refreshed. */
 const MAX_LIFETIME_MS = 90 * 24 * 3600 * 1000;
 
 /** The session after a login. `ttlSeconds` is its lifetime without a refresh. */

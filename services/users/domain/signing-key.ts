@@ -7,9 +7,9 @@ export interface SigningKey {
   signs_from: string;
 }
 
-/** How long a copy of the keys is used before it is loaded again. Seconds. */
+/** How long a copy of the keys is used before it is loaded again. */
 export const KEY_CACHE_SECONDS = 30;
-/** How long a new key is public before it signs, so that every replica and gateway knows it. Seconds. */
+/** How long a new key is public before it signs, so that every replica and gateway knows it. */
 export const PUBLISH_LEAD_SECONDS = 120;
 
 /**

@@ -15,7 +15,7 @@ import {
 export type SigningKeys = () => Promise<readonly SigningKey[]>;
 
 const KEYS = 'signing-keys';
-/** The pause between two attempts to load the keys. Milliseconds. */
+/** The pause between two attempts to load the keys. */
 const RETRY_DELAY_MS = 1_000;
 
 /**
