@@ -43,15 +43,15 @@ function accessOf(description: ServiceDescription): Access {
   const { name: app, subscribes, uses, keepsDeadLetters } = description;
   const calls = callsOf(description);
   const published = [...ownTopics(description), ...(keepsDeadLetters ? brokerTopics() : [])];
-  const heard = subscribes.flatMap(({ published: { component }, types }) =>
+  const received = subscribes.flatMap(({ published: { component }, types }) =>
     types.map((name): Topic => ({ component, name })),
   );
-  const hasDeadLetters = heard.some(({ component }) => component === DEAD_LETTERS.component);
+  const hasDeadLetters = received.some(({ component }) => component === DEAD_LETTERS.component);
   return {
     app,
     calls,
     publishes: [...published, ...(hasDeadLetters ? [DEAD_LETTERS] : [])],
-    subscribes: [...heard, ...(keepsDeadLetters ? [DEAD_LETTERS] : [])],
+    subscribes: [...received, ...(keepsDeadLetters ? [DEAD_LETTERS] : [])],
     apis: [
       ...(calls.length > 0 ? (['invoke'] as const) : []),
       ...(published.length > 0 ? (['publish'] as const) : []),

@@ -41,9 +41,9 @@ export function createSubscriptions(deps: {
         write: templates.welcome,
       });
     }),
-    onEvent(userEvents, 'user.updated', async (told) => {
-      await recipients.save(addressee(told.user, told.version));
-      await Promise.all(aboutChange(told).map(sendEmailOnce));
+    onEvent(userEvents, 'user.updated', async (update) => {
+      await recipients.save(addressee(update.user, update.version));
+      await Promise.all(aboutChange(update).map(sendEmailOnce));
     }),
     onEvent(userEvents, 'user.deleted', ({ user_id, version }) =>
       recipients.save({ user_id, deleted: true, version }),

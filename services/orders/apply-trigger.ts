@@ -85,7 +85,7 @@ export function createApplyTrigger(deps: {
     // A trigger that overtakes another one appends two events. Each is saved and published by itself.
     if (following.length > 0) return applyOnce(orderId, trigger, precondition);
     const isComplete = COMPLETE_STATUSES.has(after.status) && !isFinal(order);
-    if (isComplete && !document.unwatched) void markFinished(orderId);
+    if (isComplete && !document.watchdog_pending) void markFinished(orderId);
     return { order: after, changed: true };
   };
 
@@ -111,8 +111,8 @@ export function createApplyTrigger(deps: {
     after: Order,
     trigger: Trigger,
   ): Promise<OrderDocument> {
-    const { unwatched, ...watched } = document;
-    if (!unwatched) return document;
+    const { watchdog_pending, ...watched } = document;
+    if (!watchdog_pending) return document;
     try {
       await watchdogJob.schedule(document.order_id, watchdogIntervalMs);
       return watched;

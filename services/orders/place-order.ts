@@ -96,14 +96,14 @@ export function createPlaceOrder(deps: {
       return document;
     } catch (err) {
       log.warn({ err }, 'scheduling the order watchdog failed');
-      return { ...document, unwatched: true };
+      return { ...document, watchdog_pending: true };
     }
   }
 
   /** Without a watchdog nothing publishes the event later. Then a failure reaches the caller. */
   async function publishCreated(document: OrderDocument): Promise<void> {
     await publishEvent(document, 1).catch((err: unknown) => {
-      if (document.unwatched) throw err;
+      if (document.watchdog_pending) throw err;
       log.warn({ err }, 'publishing order.created failed; the watchdog will retry');
     });
   }
@@ -149,7 +149,7 @@ export function createPlaceOrder(deps: {
   async function replayResult(document: OrderDocument, requestHash: string): Promise<PlaceOrderResult> {
     if (document.request_hash !== requestHash) throw idempotencyKeyReused();
     // Perhaps order.created was never published, and no watchdog will do it.
-    if (document.unwatched) await publishEvent(document, 1);
+    if (document.watchdog_pending) await publishEvent(document, 1);
     return { order: replay(document.order_id, document.events.slice(0, 1)), replayed: true };
   }
 

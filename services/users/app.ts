@@ -66,7 +66,7 @@ export function createApp(deps: UsersDeps): Express {
         accounts,
         store,
         sessions,
-        ended: sessionStore.ended,
+        revocations: sessionStore.revocations,
         tokens,
         logIn,
         job,

@@ -31,21 +31,21 @@ import type { UserStore } from './store/user-store.ts';
 const jobOfUser = z.object({
   id: userIdSchema,
   version: inDigits(z.int()),
-  looks: inDigits(z.int().min(0)).prefault(0),
+  checks: inDigits(z.int().min(0)).prefault(0),
 });
 
 export function createRoutes(deps: {
   accounts: Accounts;
   store: UserStore;
   sessions: Sessions;
-  ended: SessionStore['ended'];
+  revocations: SessionStore['revocations'];
   tokens: TokenIssuer;
   logIn: LogIn;
   job: Pick<UserJob, 'check'>;
   withIdempotency: WithIdempotency;
   counters: Counters;
 }): Router {
-  const { accounts, store, sessions, ended, tokens, logIn, job, withIdempotency, counters } = deps;
+  const { accounts, store, sessions, revocations, tokens, logIn, job, withIdempotency, counters } = deps;
   const router = Router();
 
   router.get('/.well-known/jwks.json', async (_req, res) => {
@@ -92,8 +92,8 @@ export function createRoutes(deps: {
   });
 
   router.get('/sessions/revoked', async (_req, res) => {
-    const told = await ended();
-    res.set('cache-control', 'no-store').json(told);
+    const revoked = await revocations();
+    res.set('cache-control', 'no-store').json(revoked);
   });
 
   router.get('/api/users', async (req, res) => {
@@ -127,8 +127,8 @@ export function createRoutes(deps: {
     });
 
   router.post('/job/user-:id-:version', async (req, res) => {
-    const { id, version, looks } = jobOfUser.parse({ ...req.params, ...(req.body as object) });
-    await job.check(id, version, looks);
+    const { id, version, checks } = jobOfUser.parse({ ...req.params, ...(req.body as object) });
+    await job.check(id, version, checks);
     res.json({});
   });
 

@@ -40,8 +40,8 @@ export function createUserJob(deps: {
 
   const events = createEventPublisher(sidecar, userEvents);
 
-  const schedule = (document: { user_id: string; version: number }, dueTime: string, looks: number) =>
-    sidecar.scheduleJob(jobOf(document), { dueTime, schedule: SCHEDULE, data: { looks: String(looks) } });
+  const schedule = (document: { user_id: string; version: number }, dueTime: string, checks: number) =>
+    sidecar.scheduleJob(jobOf(document), { dueTime, schedule: SCHEDULE, data: { checks: String(checks) } });
 
   async function publish(document: UserDocument): Promise<void> {
     const { user_id, version, changed_at } = document;
@@ -79,12 +79,12 @@ export function createUserJob(deps: {
       });
     },
 
-    async check(userId, version, looks) {
+    async check(userId, version, checks) {
       const document = (await store.load(userId))?.value;
       // If the document is older, the write of this job may be in progress, or never happened.
       const isWritten = document !== undefined && document.version >= version;
-      if (!isWritten && looks < MAX_CHECKS_WITHOUT_VERSION)
-        return schedule({ user_id: userId, version }, '30s', looks + 1);
+      if (!isWritten && checks < MAX_CHECKS_WITHOUT_VERSION)
+        return schedule({ user_id: userId, version }, '30s', checks + 1);
       if (isWritten) {
         await endSessions(document);
         await publish(document);

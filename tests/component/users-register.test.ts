@@ -259,7 +259,10 @@ describe('What is not said at once', () => {
     service.sidecar.jobs.set(name, { dueTime: '10s' });
     for (let look = 1; look <= 4; look++) {
       expect((await fireJob(name)).status).toBe(200);
-      expect(service.sidecar.jobs.get(name)).toMatchObject({ dueTime: '30s', data: { looks: String(look) } });
+      expect(service.sidecar.jobs.get(name)).toMatchObject({
+        dueTime: '30s',
+        data: { checks: String(look) },
+      });
     }
     expect((await fireJob(name)).status).toBe(200);
     expect(service.sidecar.jobs.has(name)).toBe(false);

@@ -25,12 +25,12 @@ const envelopeSchema = z.object({
 
 /** Creates the dead letter of a message. The same event always has the same id. */
 export function deadLetterOf(event: unknown, receivedAt: Date): DeadLetter {
-  const { success, data: told } = envelopeSchema.safeParse(event);
-  const content = success ? [told.id, told.type, told.data ?? event] : [event];
+  const { success, data: envelope } = envelopeSchema.safeParse(event);
+  const content = success ? [envelope.id, envelope.type, envelope.data ?? event] : [event];
   return {
     dead_letter_id: createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32),
-    type: (success && [told.type, told.topic].find((name) => EVENT_TYPES.has(name))) || 'unknown',
-    event_id: success ? told.id : '',
+    type: (success && [envelope.type, envelope.topic].find((name) => EVENT_TYPES.has(name))) || 'unknown',
+    event_id: success ? envelope.id : '',
     received_at: receivedAt.toISOString(),
     redriven: 0,
     event,

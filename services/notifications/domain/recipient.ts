@@ -20,6 +20,6 @@ export function isDeleted(recipient: Recipient): recipient is DeletedRecipient {
 }
 
 /** Whether an event is newer. Events arrive late and twice. */
-export function isNewer(known: Recipient | undefined, told: Recipient): boolean {
-  return known === undefined || told.version > known.version;
+export function isNewer(known: Recipient | undefined, update: Recipient): boolean {
+  return known === undefined || update.version > known.version;
 }

@@ -4,7 +4,7 @@ import { isNewer, type Recipient } from '../domain/recipient.ts';
 export interface RecipientStore {
   load: (userId: string) => Promise<Recipient | undefined>;
   /** Saves a recipient, unless a newer version is known. */
-  save: (told: Recipient) => Promise<void>;
+  save: (update: Recipient) => Promise<void>;
 }
 
 const key = (userId: string) => `recipient:${userId}`;
@@ -13,11 +13,11 @@ const key = (userId: string) => `recipient:${userId}`;
 export function createRecipientStore(state: StateStore): RecipientStore {
   return {
     load: async (userId) => (await state.get<Recipient>(key(userId)))?.value,
-    save: (told) =>
+    save: (update) =>
       retryOnConflict(async () => {
-        const known = await state.get<Recipient>(key(told.user_id));
-        if (!isNewer(known?.value, told)) return;
-        await state.write({ op: 'put', key: key(told.user_id), value: told, etag: known?.etag });
+        const known = await state.get<Recipient>(key(update.user_id));
+        if (!isNewer(known?.value, update)) return;
+        await state.write({ op: 'put', key: key(update.user_id), value: update, etag: known?.etag });
       }),
   };
 }

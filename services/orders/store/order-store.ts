@@ -10,7 +10,7 @@ export interface OrderDocument {
   /** The card, until the payment is decided. */
   payment?: PaymentMethod;
   /** The watchdog is not scheduled yet, because the scheduler was unavailable. The next transition schedules it. */
-  unwatched?: true;
+  watchdog_pending?: true;
   /** Identifies the request. Another request with the same idempotency key has another hash. */
   request_hash: string;
 }

@@ -35,9 +35,9 @@ export interface SessionStore {
    */
   end: (sessionId: string) => Promise<boolean>;
   /** Lists all sessions of the user before a token version as ended. A repetition changes nothing. @throws as `end` does */
-  endAll: (userId: string, revocations: SessionsEnded) => Promise<void>;
+  endAll: (userId: string, ended: SessionsEnded) => Promise<void>;
   /** The ended sessions whose access tokens may still be valid. */
-  ended: () => Promise<RevokedSessions>;
+  revocations: () => Promise<RevokedSessions>;
   /**
    * The era of new tokens. Callers load it before the account, so that no token of this era belongs to a token version that ended
    * in the previous era (services/decisions/0021-full-list-of-ended-sessions.md).
@@ -119,7 +119,7 @@ export function createSessionStore({
       const until = revokedUntil(new Date(at), tokenTtlSeconds);
       if (until * 1000 > now().getTime()) await commit({ user_id: userId, token_version, except, until });
     },
-    async ended() {
+    async revocations() {
       const stored = await state.get<RevocationList>(REVOCATIONS_KEY);
       return activeRevocations(stored?.value ?? NO_REVOCATIONS, now());
     },
