@@ -6,6 +6,6 @@ const MAX_DELAY_MS = 2_592_000_000;
 const delayMs = integer({ min: 0, max: MAX_DELAY_MS, example: 2_000 }).default(2_000);
 
 export const config = baseConfig.extend({
-  DISPATCH_AFTER_MS: delayMs.describe('A parcel is dispatched after this time.'),
-  DELIVER_AFTER_MS: delayMs.describe('A dispatched parcel is delivered after this time.'),
+  SIMULATED_DISPATCH_DELAY_MS: delayMs.describe('A parcel is dispatched after this time.'),
+  SIMULATED_DELIVERY_DELAY_MS: delayMs.describe('A dispatched parcel is delivered after this time.'),
 });

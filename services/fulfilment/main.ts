@@ -5,7 +5,10 @@ import { config } from './config.ts';
 await runService(process, 'fulfilment', config, (deps, settings) =>
   createApp({
     ...deps,
-    delays: { dispatchAfterMs: settings.DISPATCH_AFTER_MS, deliverAfterMs: settings.DELIVER_AFTER_MS },
+    delays: {
+      dispatchAfterMs: settings.SIMULATED_DISPATCH_DELAY_MS,
+      deliverAfterMs: settings.SIMULATED_DELIVERY_DELAY_MS,
+    },
     now: () => new Date(),
   }),
 );

@@ -35,7 +35,7 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
   const { store, orderShippedReceived, sidecar, delays, now, log } = deps;
   const events = createEventPublisher(sidecar, shipmentEvents);
   const transitions = new Counter({
-    name: 'shipments_total',
+    name: 'shipment_transitions_total',
     help: 'Shipments that reached a status',
     labelNames: ['status'],
     registers: [deps.metrics],

@@ -56,7 +56,7 @@ export function createHistoryRebuild(deps: {
   const { sidecar, orders: streams, readModel, recountTotals, log, now } = deps;
   const { state } = sidecar;
   const replayed = new Counter({
-    name: 'orders_replayed_total',
+    name: 'history_rebuild_orders_total',
     help: 'Orders replayed by rebuilds',
     registers: [deps.metrics],
   });

@@ -44,7 +44,7 @@ export function createEmailSender(deps: {
 }): SendEmailOnce {
   const { sidecar, recipients, metrics, bindings } = deps;
   const sent = new Counter({
-    name: 'mails_sent_total',
+    name: 'emails_sent_total',
     help: 'E-mails handed to the mail server, by event type',
     labelNames: ['kind'],
     registers: [metrics],

@@ -46,9 +46,9 @@ export function createApplyTrigger(deps: {
 }): ApplyTrigger {
   const { store, finished, publishEvent, watchdogJob, admission, log, watchdogIntervalMs, now } = deps;
   const transitions = new Counter({
-    name: 'orders_moved_total',
+    name: 'order_transitions_total',
     help: 'Events appended to orders, by type',
-    labelNames: ['type'],
+    labelNames: ['event'],
     registers: [deps.metrics],
   });
 
@@ -80,7 +80,7 @@ export function createApplyTrigger(deps: {
     admission.onTransition(event.type, at.getTime() - Date.parse(order.created_at), performance.now());
     // guard: publish after saving
     await publishEvent(document, after.version);
-    transitions.inc({ type: event.type });
+    transitions.inc({ event: event.type });
 
     // A trigger that overtakes another one appends two events. Each is saved and published by itself.
     if (following.length > 0) return applyOnce(orderId, trigger, precondition);

@@ -5,9 +5,9 @@ import { config } from './config.ts';
 await runService(process, 'orders', config, (deps, settings) =>
   createApp({
     ...deps,
-    watchdogIntervalMs: settings.ORDER_RECHECK_MS,
-    paymentDeadlineMs: settings.ORDER_EXPIRE_MS,
-    maxQueueWaitMs: settings.ORDER_MAX_LAG_MS,
+    watchdogIntervalMs: settings.ORDER_WATCHDOG_INTERVAL_MS,
+    paymentDeadlineMs: settings.ORDER_PAYMENT_DEADLINE_MS,
+    maxQueueWaitMs: settings.ORDER_MAX_QUEUE_WAIT_MS,
     now: () => new Date(),
   }),
 );

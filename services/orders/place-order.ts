@@ -56,7 +56,7 @@ export function createPlaceOrder(deps: {
 }): PlaceOrder {
   const { store, sidecar, publishEvent, watchdogJob, admission, log, watchdogIntervalMs, now } = deps;
   const shed = new Counter({
-    name: 'orders_refused_total',
+    name: 'orders_shed_total',
     help: 'New orders shed, because accepted orders wait too long',
     registers: [deps.metrics],
   });

@@ -8,7 +8,7 @@ export const config = baseConfig.extend({
   PAYMENT_MAX_ATTEMPTS: integer({ min: 1, max: 1_000, example: 4 })
     .default(4)
     .describe('After this number of calls without an answer the payment is reversed and fails.'),
-  SLOW_CARD_MS: integer({ min: 0, max: 600_000, example: 8_000 })
+  SIMULATED_SLOW_CARD_MS: integer({ min: 0, max: 600_000, example: 8_000 })
     .default(8_000)
     .describe('The simulated provider answers for `tok_slow` after this time.'),
 });

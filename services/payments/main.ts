@@ -8,7 +8,7 @@ await runService(process, 'payments', config, (deps, settings) => {
   const { state } = deps.sidecar;
   return createApp({
     ...deps,
-    provider: createSimulatedProvider({ state, now, slowMs: settings.SLOW_CARD_MS }),
+    provider: createSimulatedProvider({ state, now, slowMs: settings.SIMULATED_SLOW_CARD_MS }),
     now,
     timeoutMs: settings.PAYMENT_TIMEOUT_MS,
     maxAttempts: settings.PAYMENT_MAX_ATTEMPTS,

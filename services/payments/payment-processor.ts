@@ -40,7 +40,7 @@ export type PaymentProcessor = ReturnType<typeof createPaymentProcessor>;
 export function createPaymentProcessor(deps: PaymentProcessorDeps) {
   const { store, provider, cardOf, now, maxAttempts, log } = deps;
   const transitions = new Counter({
-    name: 'payments_total',
+    name: 'payment_transitions_total',
     help: 'Payments that reached a status, by status',
     labelNames: ['status'],
     registers: [deps.metrics],

@@ -117,10 +117,10 @@ describe('shipping', () => {
     await paid();
 
     const { text } = await service.door.get('/metrics');
-    expect(text.match(/^shipments_total.*$/gm)?.sort()).toEqual([
-      'shipments_total{status="DELIVERED"} 1',
-      'shipments_total{status="DISPATCHED"} 1',
-      'shipments_total{status="PREPARING"} 1',
+    expect(text.match(/^shipment_transitions_total.*$/gm)?.sort()).toEqual([
+      'shipment_transitions_total{status="DELIVERED"} 1',
+      'shipment_transitions_total{status="DISPATCHED"} 1',
+      'shipment_transitions_total{status="PREPARING"} 1',
     ]);
   });
 
@@ -176,7 +176,7 @@ describe('messages that come twice or late', () => {
     const answers = await Promise.all(Array.from({ length: 5 }, paid));
 
     const { text } = await service.door.get('/metrics');
-    expect([new Set(answers), text.includes('shipments_total{status="PREPARING"} 1')]).toEqual([
+    expect([new Set(answers), text.includes('shipment_transitions_total{status="PREPARING"} 1')]).toEqual([
       new Set(['SUCCESS']),
       true,
     ]);

@@ -192,7 +192,7 @@ describe('/api/admin/history/rebuild', () => {
     });
     expect(service.sidecar.jobs.has('rebuild-history')).toBe(false);
     expect(await model()).toEqual(streamed());
-    expect((await service.door.get('/metrics')).text).toMatch(/^orders_replayed_total [1-9]/m);
+    expect((await service.door.get('/metrics')).text).toMatch(/^history_rebuild_orders_total [1-9]/m);
   });
 
   it('When one runs, then a second start joins it, and its job is set again', async () => {

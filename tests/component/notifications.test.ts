@@ -263,7 +263,7 @@ describe('Mails about an order', () => {
   it('When a mail was sent, then it is counted by its kind', async () => {
     await told('order.paid', buildOrder());
     const { text } = await service.door.get('/metrics');
-    expect(text).toContain('mails_sent_total{kind="order.paid"} 1');
+    expect(text).toContain('emails_sent_total{kind="order.paid"} 1');
   });
 
   it('When a mail was sent, then neither address nor content is kept or logged', async () => {

@@ -93,7 +93,7 @@ describe('the documents', () => {
       expect.arrayContaining([
         expect.objectContaining({ name: 'APP_API_TOKEN', required: true }),
         {
-          name: 'ORDER_EXPIRE_MS',
+          name: 'ORDER_PAYMENT_DEADLINE_MS',
           description: 'An order that is not paid after this time expires.',
           required: false,
           default: 900_000,

@@ -270,7 +270,7 @@ describe('POST /api/orders while orders wait', () => {
     await backlog();
     await Promise.all([post(), post(), post('a-new-key')]);
     const { text } = await service.door.get('/metrics');
-    expect(text).toContain('\norders_refused_total 3\n');
+    expect(text).toContain('\norders_shed_total 3\n');
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 

@@ -897,5 +897,7 @@ it('When a payment is captured, then the metrics count it', async () => {
   await requestPayment();
   await requestPayment();
 
-  expect((await service.door.get('/metrics')).text).toContain('payments_total{status="CAPTURED"} 1');
+  expect((await service.door.get('/metrics')).text).toContain(
+    'payment_transitions_total{status="CAPTURED"} 1',
+  );
 });

@@ -59,10 +59,17 @@ describe('the settings of npm start and its sisters', () => {
       ADMIN_EMAIL: 'ada@example.com',
       LOG_LEVEL: 'loud',
       CORS_ORIGINS: 'https://shop.example/app',
-      ORDER_EXPIRE_MS: '6000',
+      ORDER_PAYMENT_DEADLINE_MS: '6000',
     };
     const said = problems(refusal(() => readSettings(readTemplate(), env, '')));
-    const names = ['HOME', 'PORT_OFFSET', 'LOG_LEVEL', 'ADMIN_PASSWORD', 'CORS_ORIGINS', 'ORDER_RECHECK_MS'];
+    const names = [
+      'HOME',
+      'PORT_OFFSET',
+      'LOG_LEVEL',
+      'ADMIN_PASSWORD',
+      'CORS_ORIGINS',
+      'ORDER_WATCHDOG_INTERVAL_MS',
+    ];
     expect(new Set(said.map((line) => /^ {2}(\w+):/.exec(line)?.[1]))).toEqual(new Set(names));
     expect(said).toHaveLength(names.length);
     for (const line of said) expect(line).toMatch(EXAMPLE);

@@ -122,9 +122,9 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       users: { TOKEN_TTL_SECONDS: String(4 * 3600) },
       inventory: { SEED_FILE: seedFile },
       // Messages that are late on purpose are no sign of too many orders.
-      orders: proxies ? { ORDER_MAX_LAG_MS: '60000' } : {},
-      payments: { PAYMENT_TIMEOUT_MS: '1000', SLOW_CARD_MS: '2500' },
-      fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
+      orders: proxies ? { ORDER_MAX_QUEUE_WAIT_MS: '60000' } : {},
+      payments: { PAYMENT_TIMEOUT_MS: '1000', SIMULATED_SLOW_CARD_MS: '2500' },
+      fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '300', SIMULATED_DELIVERY_DELAY_MS: '300' },
     };
     return startSystem({
       dataDir,

@@ -34,9 +34,9 @@ export async function fuzz(args: readonly string[]): Promise<number> {
       portOffset: readPortOffset(8_000),
       env: {
         gateway: UNLIMITED,
-        fulfilment: { DISPATCH_AFTER_MS: '200', DELIVER_AFTER_MS: '200' },
+        fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '200', SIMULATED_DELIVERY_DELAY_MS: '200' },
         // A slow machine must not look like a fault: 503 is the right answer to too many orders.
-        orders: { ORDER_MAX_LAG_MS: '600000' },
+        orders: { ORDER_MAX_QUEUE_WAIT_MS: '600000' },
       },
     });
     const { api } = system.urls;

@@ -51,8 +51,8 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
   }
 
   const counterOf = (app: string, counter: string) => readCounter(system.app(app).appPort, counter);
-  const handedOver = () => counterOf('fulfilment', 'shipments_total{status="PREPARING"}');
-  const delivered = () => counterOf('orders', 'orders_moved_total{type="order.delivered"}');
+  const handedOver = () => counterOf('fulfilment', 'shipment_transitions_total{status="PREPARING"}');
+  const delivered = () => counterOf('orders', 'order_transitions_total{event="order.delivered"}');
   const reaches = (what: string, counter: () => Promise<number>, value: number, signal: AbortSignal) =>
     until(
       what,

@@ -28,8 +28,8 @@ beforeAll(async () => {
     replicas: { orders: 2 },
     env: {
       gateway: UNLIMITED,
-      orders: { ORDER_RECHECK_MS: '5000' },
-      fulfilment: { DISPATCH_AFTER_MS: '1000', DELIVER_AFTER_MS: '300' },
+      orders: { ORDER_WATCHDOG_INTERVAL_MS: '5000' },
+      fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '1000', SIMULATED_DELIVERY_DELAY_MS: '300' },
     },
   });
 });

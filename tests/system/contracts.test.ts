@@ -34,7 +34,7 @@ beforeAll(async () => {
     env: {
       gateway: UNLIMITED,
       // Paid orders stay long enough to be cancelled, or shipped by hand.
-      fulfilment: { DISPATCH_AFTER_MS: '60000' },
+      fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '60000' },
     },
   });
   admin = await login(system.urls.api, system.admin.email, system.admin.password);

@@ -33,8 +33,8 @@ beforeAll(async () => {
     replicas: { gateway: 2 },
     env: {
       gateway: { RATE_LIMIT_AUTH: '100000', RATE_LIMIT_DEFAULT: '40', TRUSTED_PROXIES: 'loopback' },
-      orders: { ORDER_RECHECK_MS: '1000' },
-      fulfilment: { DISPATCH_AFTER_MS: '1000', DELIVER_AFTER_MS: '500' },
+      orders: { ORDER_WATCHDOG_INTERVAL_MS: '1000' },
+      fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '1000', SIMULATED_DELIVERY_DELAY_MS: '500' },
     },
   });
   apis = [system.urls.api, `http://127.0.0.1:${system.app('gateway-2').appPort}`];

@@ -34,9 +34,9 @@ beforeAll(async () => {
     portOffset: OFFSETS.flows,
     env: {
       gateway: UNLIMITED,
-      orders: { ORDER_RECHECK_MS: '1000' },
-      payments: { PAYMENT_TIMEOUT_MS: '1000', SLOW_CARD_MS: '2500' },
-      fulfilment: { DISPATCH_AFTER_MS: '1000', DELIVER_AFTER_MS: '500' },
+      orders: { ORDER_WATCHDOG_INTERVAL_MS: '1000' },
+      payments: { PAYMENT_TIMEOUT_MS: '1000', SIMULATED_SLOW_CARD_MS: '2500' },
+      fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '1000', SIMULATED_DELIVERY_DELAY_MS: '500' },
     },
   });
   admin = await login(system.urls.api, system.admin.email, system.admin.password);

@@ -24,8 +24,8 @@ const start = () =>
     env: {
       gateway: UNLIMITED,
       // Longer than a service takes to start on a busy machine: its orders must not expire meanwhile.
-      orders: { ORDER_RECHECK_MS: '1000', ORDER_EXPIRE_MS: '15000' },
-      fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
+      orders: { ORDER_WATCHDOG_INTERVAL_MS: '1000', ORDER_PAYMENT_DEADLINE_MS: '15000' },
+      fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '300', SIMULATED_DELIVERY_DELAY_MS: '300' },
     },
   });
 

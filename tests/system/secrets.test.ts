@@ -49,7 +49,7 @@ beforeAll(async () => {
     portOffset: OFFSET,
     env: {
       gateway: UNLIMITED,
-      fulfilment: { DISPATCH_AFTER_MS: '300', DELIVER_AFTER_MS: '300' },
+      fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '300', SIMULATED_DELIVERY_DELAY_MS: '300' },
     },
   });
   admin = await login(system.urls.api, system.admin.email, system.admin.password);
