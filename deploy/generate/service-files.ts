@@ -120,7 +120,7 @@ afterEach(() => service.stop());
 
 const CUSTOMER = randomUUID();
 const get = (caller: string) =>
-  service.door
+  service.http
     .get(\`/api/${name}/\${CUSTOMER}\`)
     .set({ 'x-caller-id': caller, 'x-caller-role': 'customer' });
 

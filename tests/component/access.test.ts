@@ -7,7 +7,7 @@ import { SERVICES } from '../../services/services.ts';
 import { redrivable } from '../../services/history/domain/dead-letter.ts';
 import { APPS, routesServedBy } from '../support/apps.ts';
 import { buildEvent } from '../support/events.ts';
-import { differences, resiliencyTargets } from '../support/granted.ts';
+import { grantDifferences, resiliencyTargets } from '../support/component-grants.ts';
 
 /** The table of services/access.ts, held against the code and against the component files: neither has more than the other. */
 
@@ -214,7 +214,7 @@ describe('the component files', () => {
   const committed = readComponents();
 
   it('When they are compared with the table, then they grant what it says and no more', () => {
-    expect(differences(committed, ACCESS)).toEqual([]);
+    expect(grantDifferences(committed, ACCESS)).toEqual([]);
   });
 
   it.each<[what: string, file: string, from: string | RegExp, to: string, differences: string[]]>([
@@ -264,7 +264,7 @@ describe('the component files', () => {
       'pubsub.yaml',
       'users=none;',
       'users=none;gateway=order.paid;',
-      ['too much: gateway is named in the topics of pubsub without having it'],
+      ['too much: gateway has topics of pubsub, but not the component'],
     ],
     [
       'a component is for everyone',
@@ -309,7 +309,7 @@ describe('the component files', () => {
       '  deadLetterTopic: dead-letters\n',
       '',
       [
-        'too much: fulfilment receives order.paid of pubsub at /events/order.paid, and its dead letters go to nobody',
+        'too much: fulfilment receives order.paid of pubsub at /events/order.paid, and its dead letters go to no topic',
         'too little: fulfilment receives order.paid of pubsub at /events/order.paid, and its dead letters go to dead-letters',
       ],
     ],
@@ -317,7 +317,7 @@ describe('the component files', () => {
     const text = committed.get(file)!;
     const changed = text.replace(from, to);
     expect(changed).not.toBe(text);
-    expect(differences(new Map([...committed, [file, changed]]), ACCESS)).toEqual(
+    expect(grantDifferences(new Map([...committed, [file, changed]]), ACCESS)).toEqual(
       expect.arrayContaining(expected),
     );
   });

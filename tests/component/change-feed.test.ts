@@ -5,7 +5,7 @@ import { createChangeFeed } from '../../services/orders/change-feed.ts';
 import { ordersChangedData } from '../../services/orders/contract.ts';
 import type { CloudEvent } from '../../services/shared/dapr/cloud-event.ts';
 import { createLogger } from '../../services/shared/telemetry/logger.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const changedIn = ({ data }: CloudEvent) => ordersChangedData.parse(data).changed;
 
@@ -111,9 +111,9 @@ describe('the orders service', () => {
   const untilTold = (order_id: string, version: number) =>
     vi.waitFor(() => expect(told()).toContainEqual({ order_id, version }), { timeout: 2_000, interval: 10 });
   async function placed(quantity = 1): Promise<string> {
-    const answer = await service.door
+    const answer = await service.http
       .post('/api/orders')
-      .set(as(CUSTOMER))
+      .set(asCaller(CUSTOMER))
       .send({ product_id: 'mug', quantity });
     expect(answer.status).toBe(201);
     return (answer.body as { order_id: string }).order_id;
@@ -128,14 +128,14 @@ describe('the orders service', () => {
     for (const orderId of orderIds) await pay(orderId);
     for (const orderId of orderIds) await untilTold(orderId, 3);
     expect(service.sidecar.published.map(({ type }) => type)).not.toContain('orders.changed');
-    expect(service.said('order.paid')).toHaveLength(2);
+    expect(service.publishedEvents('order.paid')).toHaveLength(2);
   });
 
   it('When an order is only read, or refused, then nothing is broadcast of it', async () => {
     const refused = randomUUID();
-    await service.door.get(`/api/orders/${refused}`).set(as(CUSTOMER));
+    await service.http.get(`/api/orders/${refused}`).set(asCaller(CUSTOMER));
     await service.deliver('inventory.reserved', { order_id: refused });
-    await service.door.post('/api/orders').set(as(CUSTOMER)).send({ product_id: 'mug', quantity: 0 });
+    await service.http.post('/api/orders').set(asCaller(CUSTOMER)).send({ product_id: 'mug', quantity: 0 });
     const orderId = await placed();
     await untilTold(orderId, 1);
     expect(told()).toEqual([{ order_id: orderId, version: 1 }]);
@@ -146,7 +146,7 @@ describe('the orders service', () => {
     await untilTold(orderId, 1);
     // An order that has just moved is not said again.
     ahead = 6_000;
-    await service.door.post(`/job/order-${orderId}`).send({ watched_ms: '1000' });
+    await service.http.post(`/job/order-${orderId}`).send({ watched_ms: '1000' });
     await vi.waitFor(() => expect(told()).toHaveLength(2), { timeout: 2_000, interval: 10 });
     expect(told()[1]).toEqual({ order_id: orderId, version: 1 });
   });

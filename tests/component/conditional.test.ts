@@ -6,10 +6,10 @@ import { createApp as ordersApp } from '../../services/orders/app.ts';
 import { assertPreconditions, versionTag, withoutCodings } from '../../services/shared/http/preconditions.ts';
 import { ProblemError } from '../../services/shared/http/problem.ts';
 import { buildEvent } from '../support/events.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
-const CUSTOMER = as(randomUUID());
-const ADMIN = as(randomUUID(), 'admin');
+const CUSTOMER = asCaller(randomUUID());
+const ADMIN = asCaller(randomUUID(), 'admin');
 
 describe('If-Match', () => {
   const asking = (ifMatch: string | undefined) =>
@@ -88,18 +88,18 @@ describe('a product', () => {
   let service: ServiceUnderTest;
   beforeEach(async () => {
     service = await startService((deps) => inventoryApp({ ...deps, catalogue }));
-    await vi.waitFor(() => service.door.get('/readyz').expect(200), { interval: 5 });
+    await vi.waitFor(() => service.http.get('/readyz').expect(200), { interval: 5 });
   });
   afterEach(() => service.stop());
 
   const get = (headers: Record<string, string> = {}) =>
-    service.door.get('/api/inventory/mug').set({ ...CUSTOMER, ...headers });
-  const put = (unit_price: number, ifMatch?: string, { id = 'mug', door = service.door } = {}) =>
-    door
+    service.http.get('/api/inventory/mug').set({ ...CUSTOMER, ...headers });
+  const put = (unit_price: number, ifMatch?: string, { id = 'mug', http = service.http } = {}) =>
+    http
       .put(`/api/inventory/${id}`)
       .set({ ...ADMIN, ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }) })
       .send({ name: 'Mug', unit_price });
-  const restock = () => service.door.post('/api/inventory/mug/restock').set(ADMIN).send({ quantity: 1 });
+  const restock = () => service.http.post('/api/inventory/mug/restock').set(ADMIN).send({ quantity: 1 });
   const tag = async () => (await get()).headers['etag'] ?? '';
   const stored = (id = 'mug') => service.sidecar.documents.get(`product:${id}`)?.value;
 
@@ -161,7 +161,7 @@ describe('a product', () => {
 
   it('When it is there and If-None-Match is *, then 412 and it stays as it is', async () => {
     const before = stored();
-    const answer = await service.door
+    const answer = await service.http
       .put('/api/inventory/mug')
       .set({ ...ADMIN, 'if-none-match': '*' })
       .send({ name: 'Another', unit_price: 1 });
@@ -179,8 +179,8 @@ describe('a product', () => {
 
   it('When two replicas change the same version at once, then one of them does', async () => {
     const old = await tag();
-    const other = service.replica();
-    const answers = await Promise.all([put(2000, old), put(2001, old, { door: other })]);
+    const other = service.createReplica();
+    const answers = await Promise.all([put(2000, old), put(2001, old, { http: other })]);
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 412]));
     expect((await get()).body).toEqual(answers.find(({ status }) => status === 200)?.body);
   });
@@ -202,16 +202,16 @@ describe('an order', () => {
   afterEach(() => service.stop());
 
   const get = (orderId: string, headers: Record<string, string> = {}) =>
-    service.door.get(`/api/orders/${orderId}`).set({ ...CUSTOMER, ...headers });
+    service.http.get(`/api/orders/${orderId}`).set({ ...CUSTOMER, ...headers });
   const put = (orderId: string, status: string, ifMatch: string) =>
-    service.door
+    service.http
       .put(`/api/orders/${orderId}/status`)
       .set({ ...ADMIN, 'if-match': ifMatch })
       .send({ status });
   const pay = (orderId: string) =>
     service.deliver('payment.processed', { order_id: orderId, payment_id: randomUUID() });
   async function placed(): Promise<string> {
-    const { body } = await service.door
+    const { body } = await service.http
       .post('/api/orders')
       .set(CUSTOMER)
       .send({ product_id: 'mug', quantity: 1 });
@@ -240,7 +240,7 @@ describe('an order', () => {
 
   it('When the caller has a tag of an order of somebody else, then there is no such order', async () => {
     const orderId = await placed();
-    expect((await get(orderId, { ...as(randomUUID()), 'if-none-match': '"1"' })).status).toBe(404);
+    expect((await get(orderId, { ...asCaller(randomUUID()), 'if-none-match': '"1"' })).status).toBe(404);
   });
 
   it.each(['SHIPPED', 'CANCELLED', 'PAID'])(
@@ -269,7 +269,7 @@ describe('an order', () => {
     async (status) => {
       const orderId = await reserved();
       let reads = 0;
-      service.sidecar.beforeState(async ({ op, keys }) => {
+      service.sidecar.onStateCall(async ({ op, keys }) => {
         if (op === 'write' || !keys.includes(`order:${orderId}`)) return;
         reads += 1;
         // The first tells whether there is such an order; the second is what the decision stands on.
@@ -293,7 +293,7 @@ describe('an order', () => {
   async function payElsewhere(orderId: string): Promise<void> {
     const data = { order_id: orderId, payment_id: randomUUID() };
     await service
-      .replica()
+      .createReplica()
       .post('/events/payment.processed')
       .set('content-type', 'application/cloudevents+json')
       .send(JSON.stringify(buildEvent('payment.processed', data)));

@@ -6,7 +6,7 @@ import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { kindsOf, type FaultKind } from '../faults/kinds.ts';
 import { schedule } from '../faults/schedule.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 
 const AN_HOUR_MS = 3_600_000;
 const Real = globalThis.Date;
@@ -43,11 +43,7 @@ afterAll(() => {
 /** By how much the clock is ahead, to the minute. */
 const ahead = () => Math.round((Date.now() - Real.now()) / 60_000) * 60_000;
 const untilAhead = (ms: number) =>
-  until(
-    `the clock is ${ms} ms ahead`,
-    async () => ahead(),
-    (now) => now === ms,
-  );
+  waitFor(`the clock is ${ms} ms ahead`, () => ahead(), { until: (now) => now === ms });
 
 describe('clocks that are set', () => {
   it('When the kinds are listed, then every service has its clock set forward and back', () => {

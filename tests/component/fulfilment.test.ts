@@ -43,12 +43,12 @@ const order = {
 const paid = () => service.deliver('order.paid', { order });
 const shipped = () => service.deliver('order.shipped', { order: { ...order, status: 'SHIPPED' } });
 const stop = (reason: unknown = 'changed my mind') =>
-  service.door.post(`/shipments/${ORDER}/stop`).send({ reason });
+  service.http.post(`/shipments/${ORDER}/stop`).send({ reason });
 
 /** The scheduler fires when the job's time has come. */
 async function tick(): Promise<number> {
   clock += Number.parseInt(job()?.dueTime ?? '0ms', 10);
-  return service.fire(JOB);
+  return service.triggerJob(JOB);
 }
 const status = () =>
   (service.sidecar.documents.get(`shipment:${ORDER}`)?.value as Shipment | undefined)?.status;
@@ -78,7 +78,7 @@ describe('shipping', () => {
   it('When the parcel is packed, then shipment.dispatched tells its tracking number', async () => {
     await dispatched();
 
-    const [event] = service.said('shipment.dispatched');
+    const [event] = service.publishedEvents('shipment.dispatched');
     expect(shipmentDispatchedData.parse(event?.data)).toEqual({ order_id: ORDER, tracking_number: TRACKING });
   });
 
@@ -91,7 +91,7 @@ describe('shipping', () => {
   it('When the parcel arrives, then shipment.delivered is said', async () => {
     await delivered();
 
-    const [event] = service.said('shipment.delivered');
+    const [event] = service.publishedEvents('shipment.delivered');
     expect(shipmentDeliveredData.parse(event?.data).order_id).toBe(ORDER);
   });
 
@@ -103,7 +103,9 @@ describe('shipping', () => {
     if (isHeard) await shipped();
     await tick();
 
-    expect(shipmentDeliveredData.parse(service.said('shipment.delivered')[0]?.data).shipped_heard).toBe(says);
+    expect(
+      shipmentDeliveredData.parse(service.publishedEvents('shipment.delivered')[0]?.data).shipped_heard,
+    ).toBe(says);
   });
 
   it('When the parcel arrives, then the job is gone', async () => {
@@ -116,7 +118,7 @@ describe('shipping', () => {
     await delivered();
     await paid();
 
-    const { text } = await service.door.get('/metrics');
+    const { text } = await service.http.get('/metrics');
     expect(text.match(/^shipment_transitions_total.*$/gm)?.sort()).toEqual([
       'shipment_transitions_total{status="DELIVERED"} 1',
       'shipment_transitions_total{status="DISPATCHED"} 1',
@@ -159,14 +161,14 @@ describe('messages that come twice or late', () => {
 
   it('When the dispatching tick comes twice, then the parcel is not delivered before its time', async () => {
     await dispatched();
-    await service.fire(JOB);
+    await service.triggerJob(JOB);
 
     expect([status(), types()]).toEqual(['DISPATCHED', ['shipment.dispatched', 'shipment.dispatched']]);
   });
 
   it('When the last tick comes twice, then shipment.delivered is the same', async () => {
     await delivered();
-    await service.fire(JOB);
+    await service.triggerJob(JOB);
 
     const [, first, second] = service.sidecar.published;
     expect(second).toEqual(first);
@@ -175,7 +177,7 @@ describe('messages that come twice or late', () => {
   it('When order.paid comes five times at once, then one shipment is prepared', async () => {
     const answers = await Promise.all(Array.from({ length: 5 }, paid));
 
-    const { text } = await service.door.get('/metrics');
+    const { text } = await service.http.get('/metrics');
     expect([new Set(answers), text.includes('shipment_transitions_total{status="PREPARING"} 1')]).toEqual([
       new Set(['SUCCESS']),
       true,
@@ -185,13 +187,13 @@ describe('messages that come twice or late', () => {
   it('When a job fires for a shipment that is not known, then it is removed', async () => {
     service.sidecar.jobs.set(JOB, { dueTime: '1ms' });
 
-    expect([await service.fire(JOB), job(), status()]).toEqual([200, undefined, undefined]);
+    expect([await service.triggerJob(JOB), job(), status()]).toEqual([200, undefined, undefined]);
   });
 
   it.each(['shipment-x', 'shipment-', `other-${ORDER}`])(
     'When the job "%s" fires, then the answer is 404, which the scheduler takes for done',
     async (name) => {
-      expect(await service.fire(name)).toBe(404);
+      expect(await service.triggerJob(name)).toBe(404);
     },
   );
 });
@@ -269,7 +271,7 @@ describe('stopping', () => {
     await paid();
     await stop();
 
-    const [event] = service.said('shipment.stopped');
+    const [event] = service.publishedEvents('shipment.stopped');
     expect(shipmentStoppedData.parse(event?.data)).toEqual({ order_id: ORDER, reason: 'changed my mind' });
   });
 
@@ -334,7 +336,7 @@ describe('stopping', () => {
 
   it('When it races the dispatch, then exactly one of them happens', async () => {
     await paid();
-    const [response] = await Promise.all([stop(), service.fire(JOB)]);
+    const [response] = await Promise.all([stop(), service.triggerJob(JOB)]);
 
     expect([response.status, status(), new Set(types())]).toEqual(
       response.status === 200
@@ -351,7 +353,7 @@ describe('stopping', () => {
     ['an id that is a path', '/shipments/%2e%2e%2fx/stop', { reason: 'x' }, 404],
   ])('When it comes with %s, then nothing is stopped', async (_what, path, body, expected) => {
     await paid();
-    const response = await service.door.post(path).send(body);
+    const response = await service.http.post(path).send(body);
 
     expect([response.status, status(), types()]).toEqual([expected, 'PREPARING', []]);
   });
@@ -423,7 +425,7 @@ describe('crashes', () => {
     async (capability) => {
       await paid();
       service.sidecar.fail(capability);
-      const answers = [await tick(), await service.fire(JOB)];
+      const answers = [await tick(), await service.triggerJob(JOB)];
 
       expect([answers, status(), types().at(-1), job()?.dueTime]).toEqual([
         [503, 200],
@@ -439,7 +441,7 @@ describe('crashes', () => {
     async (capability) => {
       await dispatched();
       service.sidecar.fail(capability);
-      const answers = [await tick(), await service.fire(JOB)];
+      const answers = [await tick(), await service.triggerJob(JOB)];
 
       expect([answers, status(), types(), job()]).toEqual([
         [503, 200],
@@ -452,7 +454,7 @@ describe('crashes', () => {
 });
 
 describe('DELETE /shipments/:order_id/reason', () => {
-  const erase = (orderId = ORDER) => service.door.delete(`/shipments/${orderId}/reason`);
+  const erase = (orderId = ORDER) => service.http.delete(`/shipments/${orderId}/reason`);
   const kept = () => service.sidecar.documents.get(`shipment:${ORDER}`)?.value as Shipment;
 
   it('When a parcel was stopped, then its reason is erased and it stays stopped', async () => {

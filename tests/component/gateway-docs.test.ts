@@ -23,7 +23,7 @@ interface Description {
 }
 
 async function description(): Promise<Description> {
-  const response = await service.door.get('/openapi.json');
+  const response = await service.http.get('/openapi.json');
   expect(response.status).toBe(200);
   return response.body as Description;
 }
@@ -125,20 +125,20 @@ describe('GET /openapi.json', () => {
 
 describe('GET /docs', () => {
   it('When the page is opened, then all that it loads comes from here', async () => {
-    const page = await service.door.get('/docs');
+    const page = await service.http.get('/docs');
     expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
     const loads = [...page.text.matchAll(/(?:src|href|url)[=:] ?["']([^"']+)["']/g)].map(
       ([, path = '']) => path,
     );
     expect(loads).toContain('/docs/start.js');
-    expect((await service.door.get('/docs/start.js')).text).toContain("'/openapi.json'");
-    for (const path of loads) expect([path, (await service.door.get(path)).status]).toEqual([path, 200]);
+    expect((await service.http.get('/docs/start.js')).text).toContain("'/openapi.json'");
+    for (const path of loads) expect([path, (await service.http.get(path)).status]).toEqual([path, 200]);
   });
 
   it.each(['index.html', 'package.json', '..%2F..%2Fpackage.json'])(
     'When %s of the package is asked for, then 404',
     async (file) => {
-      expect((await service.door.get(`/docs/${file}`)).status).toBe(404);
+      expect((await service.http.get(`/docs/${file}`)).status).toBe(404);
     },
   );
 });

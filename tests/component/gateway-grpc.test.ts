@@ -27,8 +27,8 @@ import type { Caller } from '../../services/shared/http/caller.ts';
 import { notFound, ProblemError } from '../../services/shared/http/problem.ts';
 import { createService } from '../../services/shared/runtime/service-app.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
-import { sidecarAt, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { until } from '../support/wait.ts';
+import { createSidecarClient, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { waitFor } from '../support/wait.ts';
 
 const PROTO_DIR = resolve('services/gateway/grpc');
 const protocol = loadProtocol(PROTO_DIR);
@@ -226,7 +226,7 @@ async function startSilence() {
     silence.once('request', (request: IncomingMessage) => request.on('error', () => {}).once('close', done)),
   );
   await new Promise<void>((done) => void silence.listen(0, '127.0.0.1', done));
-  const sidecar = sidecarAt((silence.address() as AddressInfo).port);
+  const sidecar = createSidecarClient((silence.address() as AddressInfo).port);
   return {
     sidecar,
     asked,
@@ -425,11 +425,7 @@ describe('watching an order', () => {
     await once(stream, 'data');
     stream.cancel();
     await seen.aborted;
-    await until(
-      'a line',
-      async () => lines(),
-      (all) => all.length === 1,
-    );
+    await waitFor('a line', () => lines(), { until: (all) => all.length === 1 });
     expect(lines()).toMatchObject([{ method: 'sidecart.v1.OrderService/WatchOrder', code: 'CANCELLED' }]);
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
@@ -469,11 +465,7 @@ describe('watching an order', () => {
     await Promise.all(streams.map((stream) => once(stream, 'data')));
     expect((await drained(watch())).code).toBe(status.RESOURCE_EXHAUSTED);
     streams[0]!.cancel();
-    await until(
-      'a line',
-      async () => lines(),
-      (all) => all.some(({ code }) => code === 'CANCELLED'),
-    );
+    await waitFor('a line', () => lines(), { until: (all) => all.some(({ code }) => code === 'CANCELLED') });
     await once(
       watch().on('error', () => {}),
       'data',
@@ -627,11 +619,7 @@ describe('deadlines', () => {
     const asking = ask('GetOrder', { order_id: ORDER }, withToken, { deadline: Date.now() + 200 });
     await silence.abandoned;
     expect((await asking).code).toBe(status.DEADLINE_EXCEEDED);
-    await until(
-      'a line',
-      async () => lines(),
-      (all) => all.length === 1,
-    );
+    await waitFor('a line', () => lines(), { until: (all) => all.length === 1 });
     expect(lines()[0]).toMatchObject({ code: 'DEADLINE_EXCEEDED', order_id: ORDER });
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
     await silence.close();
@@ -657,11 +645,7 @@ describe('deadlines', () => {
     const setClock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + ms);
     call.cancel();
     await silence.abandoned;
-    await until(
-      'a line',
-      async () => lines(),
-      (all) => all.length === 1,
-    );
+    await waitFor('a line', () => lines(), { until: (all) => all.length === 1 });
     setClock.mockRestore();
     expect(lines()[0]).toMatchObject({ code: 'CANCELLED' });
     await silence.close();
@@ -748,7 +732,7 @@ describe('what is told of a call', () => {
   it('When calls end, then they are counted by method and code', async () => {
     await ask('GetOrder', { order_id: ORDER });
     await ask('GetOrder', { order_id: 'none' });
-    const { text } = await service.door.get('/metrics');
+    const { text } = await service.http.get('/metrics');
     const count = (code: string) =>
       `grpc_server_handling_seconds_count{method="sidecart.v1.OrderService/GetOrder",code="${code}"} 1`;
     expect(text).toContain(count('OK'));

@@ -6,35 +6,35 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/gateway/app.ts';
 import { listen } from '../../services/shared/http/listen.ts';
-import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
+import { stubUsersService, createKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 
 let key: Key;
 let service: ServiceUnderTest;
 let authorization: string;
 beforeAll(async () => {
-  key = await makeKey('one');
+  key = await createKey('one');
   authorization = `Bearer ${await signToken(key)}`;
 });
 beforeEach(async () => {
   service = await startService((deps) =>
     createApp({ ...deps, ...gatewayOptions(), corsOrigins: ['https://shop.example'] }),
   );
-  answerAsUsers(service.sidecar, { keys: [key] });
+  stubUsersService(service.sidecar, { keys: [key] });
   service.sidecar.answer('orders', () => ({ status: 200 }));
 });
 afterEach(() => service.stop());
 
 const order = (headers: Record<string, string> = {}) =>
-  service.door.get(`/api/orders/${randomUUID()}`).set({ authorization, ...headers });
+  service.http.get(`/api/orders/${randomUUID()}`).set({ authorization, ...headers });
 
 describe('security headers', () => {
   it.each(['/docs', '/nowhere', '/health'])(
     'When %s is answered, then browsers are told what not to do',
     async (path) => {
-      const { headers } = await service.door.get(path);
+      const { headers } = await service.http.get(path);
       expect(headers).toMatchObject({
         'x-content-type-options': 'nosniff',
         'x-frame-options': 'DENY',
@@ -49,7 +49,7 @@ describe('security headers', () => {
 
 describe('cross-origin requests', () => {
   const preflight = (origin: string) =>
-    service.door.options('/api/orders').set({
+    service.http.options('/api/orders').set({
       origin,
       'access-control-request-method': 'POST',
       'access-control-request-headers': 'authorization',
@@ -81,7 +81,7 @@ describe('cross-origin requests', () => {
   it.each(['/docs', '/openapi.json', '/nowhere', '/.well-known/jwks.json'])(
     'When %s is asked for without an origin, then caches are told that it depends on it',
     async (path) => {
-      const { headers } = await service.door.get(path);
+      const { headers } = await service.http.get(path);
       expect(headers['vary']?.toLowerCase().split(', ')).toContain('origin');
       expect(headers).not.toHaveProperty('access-control-allow-origin');
     },
@@ -89,26 +89,26 @@ describe('cross-origin requests', () => {
 
   it('When no origin is known, then nothing depends on it', async () => {
     const other = await startService((deps) => createApp({ ...deps, ...gatewayOptions() }));
-    expect((await other.door.get('/docs')).headers['vary'] ?? '').not.toMatch(/origin/i);
+    expect((await other.http.get('/docs')).headers['vary'] ?? '').not.toMatch(/origin/i);
     await other.stop();
   });
 
   it('When OPTIONS is no preflight, then the address answers it', async () => {
-    const response = await service.door.options('/api/orders').set('origin', 'https://shop.example');
+    const response = await service.http.options('/api/orders').set('origin', 'https://shop.example');
     expect(response.headers['allow']).toBe('POST, GET, HEAD, OPTIONS');
   });
 });
 
 describe('compression', () => {
   it('When a client takes it and the answer is long, then it is compressed', async () => {
-    const response = await service.door.get('/openapi.json').set('accept-encoding', 'gzip');
+    const response = await service.http.get('/openapi.json').set('accept-encoding', 'gzip');
     expect(response.headers['content-encoding']).toBe('gzip');
     expect(response.body).toMatchObject({ openapi: '3.1.1' });
   });
 
   it('When the answer is short, or the client does not take it, then it is not', async () => {
-    const short = await service.door.get('/health').set('accept-encoding', 'gzip');
-    const refused = await service.door.get('/openapi.json').set('accept-encoding', 'identity');
+    const short = await service.http.get('/health').set('accept-encoding', 'gzip');
+    const refused = await service.http.get('/openapi.json').set('accept-encoding', 'identity');
     for (const { headers } of [short, refused]) expect(headers).not.toHaveProperty('content-encoding');
   });
 });
@@ -175,7 +175,9 @@ describe('what is no proper request', () => {
     await told;
     const connections = () =>
       new Promise<number>((resolve) => void server.getConnections((_, count) => resolve(count)));
-    expect(await until('it is closed', connections, (count) => count === 0, 3_000)).toBe(0);
+    expect(
+      await waitFor('it is closed', connections, { until: (count) => count === 0, timeoutMs: 3_000 }),
+    ).toBe(0);
     socket.destroy();
     server.close();
   });
@@ -186,11 +188,7 @@ describe('what is no proper request', () => {
     socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
     let answer = '';
     socket.on('data', (bytes) => (answer += String(bytes)));
-    await until(
-      'it has begun',
-      () => Promise.resolve(answer),
-      (seen) => seen.includes('begun'),
-    );
+    await waitFor('it has begun', () => answer, { until: (seen) => seen.includes('begun') });
     socket.write('nonsense\r\n\r\n');
     await once(socket, 'close');
     expect(answer.match(/HTTP\/1.1/g)).toHaveLength(1);

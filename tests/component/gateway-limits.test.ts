@@ -5,13 +5,13 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/gateway/app.ts';
 import { createRedisStore } from '../../services/gateway/limits/rate-limit-store.ts';
 import { createLogger } from '../../services/shared/telemetry/logger.ts';
-import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
+import { stubUsersService, createKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 let key: Key;
 beforeAll(async () => {
-  key = await makeKey('one');
+  key = await createKey('one');
 });
 
 const limits = { default: 4, api: 3, auth: 2 };
@@ -22,7 +22,7 @@ beforeEach(async () => {
   service = await startService((deps) =>
     createApp({ ...deps, ...gatewayOptions(), limits, now: () => now, trustedProxies: ['loopback'] }),
   );
-  answerAsUsers(service.sidecar, { keys: [key] });
+  stubUsersService(service.sidecar, { keys: [key] });
   service.sidecar.answer('orders', () => ({ status: 200 }));
 });
 afterEach(() => service.stop());
@@ -31,9 +31,9 @@ const tokenOf = async (sub: string) => ({
   authorization: `Bearer ${await signToken(key, { sub, exp: now.getTime() / 1000 + 3_600 })}`,
 });
 const order = (headers: Record<string, string>) =>
-  service.door.get(`/api/orders/${randomUUID()}`).set(headers);
+  service.http.get(`/api/orders/${randomUUID()}`).set(headers);
 const logIn = (address: string) =>
-  service.door.post('/api/users/login').set('x-forwarded-for', address).send({});
+  service.http.post('/api/users/login').set('x-forwarded-for', address).send({});
 async function statuses(times: number, ask: () => PromiseLike<{ status: number }>): Promise<number[]> {
   const seen: number[] = [];
   for (let count = 0; count < times; count++) seen.push((await ask()).status);
@@ -77,12 +77,12 @@ describe('rate limits', () => {
   });
 
   it('When methods are tried that are not there, then they are counted too', async () => {
-    expect(await statuses(5, () => service.door.delete('/api/orders'))).toEqual([405, 405, 405, 405, 429]);
+    expect(await statuses(5, () => service.http.delete('/api/orders'))).toEqual([405, 405, 405, 405, 429]);
   });
 
   it('When somebody logs in or registers, then the address is counted, for both together', async () => {
     expect(await statuses(2, () => logIn('192.0.2.1'))).toEqual([200, 200]);
-    const register = service.door.post('/api/users/register').set('x-forwarded-for', '192.0.2.1').send({});
+    const register = service.http.post('/api/users/register').set('x-forwarded-for', '192.0.2.1').send({});
     expect((await register).status).toBe(429);
     expect((await logIn('192.0.2.2')).status).toBe(200);
   });
@@ -110,12 +110,12 @@ describe('rate limits', () => {
   });
 
   it('When probes come, then they are never refused', async () => {
-    expect(new Set(await statuses(20, () => service.door.get('/healthz')))).toEqual(new Set([200]));
-    expect(await statuses(20, () => service.door.get('/health'))).not.toContain(429);
+    expect(new Set(await statuses(20, () => service.http.get('/healthz')))).toEqual(new Set([200]));
+    expect(await statuses(20, () => service.http.get('/health'))).not.toContain(429);
   });
 
   it('When what is asked for is nowhere, then it is counted all the same', async () => {
-    expect(await statuses(5, () => service.door.get('/nowhere'))).toEqual([404, 404, 404, 404, 429]);
+    expect(await statuses(5, () => service.http.get('/nowhere'))).toEqual([404, 404, 404, 404, 429]);
   });
 });
 
@@ -125,7 +125,7 @@ describe('addresses', () => {
     service = await startService((deps) =>
       createApp({ ...deps, ...gatewayOptions(), limits, now: () => now }),
     );
-    answerAsUsers(service.sidecar, { keys: [key] });
+    stubUsersService(service.sidecar, { keys: [key] });
     expect(await statuses(3, () => logIn(`192.0.2.${Math.random()}`))).toEqual([200, 200, 429]);
   });
 });

@@ -16,7 +16,7 @@ import { listen } from '../../services/shared/http/listen.ts';
 import { ProblemError, unavailable } from '../../services/shared/http/problem.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 
 const ROOM = 64;
 const ADA = { id: randomUUID(), role: 'customer' as const };
@@ -53,7 +53,7 @@ afterEach(async () => {
 });
 
 const authorization = 'Bearer ada';
-const read = () => service.door.get(`/api/orders/${ORDER}`).set({ authorization });
+const read = () => service.http.get(`/api/orders/${ORDER}`).set({ authorization });
 const asked = () => service.sidecar.calls.filter(({ target }) => target === 'orders').length;
 
 /** Makes orders answer nothing until `release`. */
@@ -70,11 +70,7 @@ function hold(): void {
 async function full(): Promise<Promise<{ status: number }>[]> {
   hold();
   const requests = Array.from({ length: ROOM }, () => read().then((response) => response));
-  await until(
-    'orders has all of them',
-    () => Promise.resolve(asked()),
-    (count) => count === ROOM,
-  );
+  await waitFor('orders has all of them', () => asked(), { until: (count) => count === ROOM });
   return requests;
 }
 
@@ -84,8 +80,8 @@ describe('as many requests under way as there may be', () => {
     const before = verified;
     for (const refused of [
       await read(),
-      await service.door.post('/api/orders').set({ authorization }).send({}),
-      await service.door.post('/api/users/login').send({}),
+      await service.http.post('/api/orders').set({ authorization }).send({}),
+      await service.http.post('/api/users/login').send({}),
     ])
       expect([refused.status, slugOf(refused), refused.headers['retry-after']]).toEqual([
         503,
@@ -104,8 +100,8 @@ describe('as many requests under way as there may be', () => {
     for (const name of ['users', 'inventory', 'payments', 'fulfilment', 'notifications', 'history'])
       service.sidecar.answer(name, () => ({ status: 200 }));
     for (const path of ['/healthz', '/openapi.json', '/docs'])
-      expect([path, (await service.door.get(path)).status]).toEqual([path, 200]);
-    const stream = await service.door.get(`/api/orders/${ORDER}/stream`).set({ authorization });
+      expect([path, (await service.http.get(path)).status]).toEqual([path, 200]);
+    const stream = await service.http.get(`/api/orders/${ORDER}/stream`).set({ authorization });
     expect(stream.status).toBe(204);
   });
 
@@ -126,11 +122,7 @@ describe('as many requests under way as there may be', () => {
       return { answer, end: () => client.write('}') };
     };
     const early = startPost('/api/orders');
-    await until(
-      'its token is verified',
-      () => Promise.resolve(verified),
-      (count) => count === 1,
-    );
+    await waitFor('its token is verified', () => verified, { until: (count) => count === 1 });
     expect(await full()).toHaveLength(ROOM);
     early.end();
     const late = startPost('/api/users/login');
@@ -154,16 +146,12 @@ describe('as many requests under way as there may be', () => {
       connect(port, '127.0.0.1').write(
         `GET /api/orders/${ORDER} HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\n\r\n`,
       );
-    await until(
-      'orders has all of them',
-      () => Promise.resolve(asked()),
-      (count) => count === ROOM,
-    );
+    await waitFor('orders has all of them', () => asked(), { until: (count) => count === ROOM });
     server.closeAllConnections();
     server.close();
     expect((await read()).status).toBe(503);
     release();
-    await until('there is room', read, (response) => response.status === 200);
+    await waitFor('there is room', read, { until: (response) => response.status === 200 });
   });
 });
 
@@ -220,11 +208,7 @@ describe('the other door', () => {
   it('When it is full itself, then the first is, too', async () => {
     hold();
     const calls = Array.from({ length: ROOM }, getOrder);
-    await until(
-      'orders has all of them',
-      () => Promise.resolve(asked()),
-      (count) => count === ROOM,
-    );
+    await waitFor('orders has all of them', () => asked(), { until: (count) => count === ROOM });
     expect((await read()).status).toBe(503);
     release();
     await Promise.all(calls);
@@ -285,13 +269,13 @@ describe('the other door', () => {
   });
 
   it('When the system is down, then its health says when to look again', async () => {
-    const { status: http, headers } = await service.door.get('/health');
+    const { status: http, headers } = await service.http.get('/health');
     expect([http, headers['retry-after']]).toEqual([503, '1']);
   });
 
   it('When a caller has too many streams open, then 429 says when to try again', async () => {
     for (let count = 0; count < 100; count++) accessControl.openStream(ADA, authorization);
-    const { status: http, headers } = await service.door
+    const { status: http, headers } = await service.http
       .get(`/api/orders/${ORDER}/stream`)
       .set({ authorization });
     expect([http, headers['retry-after']]).toEqual([429, '1']);

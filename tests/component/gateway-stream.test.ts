@@ -10,14 +10,14 @@ import { createAccessControl, type AccessControl } from '../../services/gateway/
 import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import type { Order } from '../../services/orders/contract.ts';
 import { buildEvent } from '../support/events.ts';
-import { answerAsUsers, makeKey, signToken, type Key } from '../support/access-tokens.ts';
+import { stubUsersService, createKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 
 let key: Key;
 beforeAll(async () => {
-  key = await makeKey('one');
+  key = await createKey('one');
 });
 
 const ADA = randomUUID();
@@ -60,7 +60,7 @@ beforeEach(async () => {
     accessControl = createAccessControl(options);
     return (app = createApp(options, accessControl));
   });
-  answerAsUsers(service.sidecar, { keys: [key], ended: () => ended });
+  stubUsersService(service.sidecar, { keys: [key], ended: () => ended });
   service.sidecar.answer('orders', ({ path, headers }) => {
     const after = Number(/\/changes\?after=(\d+)$/.exec(path)?.[1]);
     if (!path.startsWith(`/orders/${ORDER}/`) || headers['x-caller-id'] !== ADA) return { status: 404 };
@@ -148,11 +148,9 @@ async function watch(headers: Record<string, string> = {}, sub = ADA): Promise<W
   };
 }
 const untilIds = (watching: Watching, ids: number[]) =>
-  until(
-    'the events came',
-    async () => watching.ids(),
-    (seen) => JSON.stringify(seen) === JSON.stringify(ids),
-  );
+  waitFor('the events came', () => watching.ids(), {
+    until: (seen) => JSON.stringify(seen) === JSON.stringify(ids),
+  });
 
 describe('GET /api/orders/:id/stream', () => {
   it('When an order goes on, then each change comes as an event with its version, its type and the order', async () => {
@@ -174,7 +172,7 @@ describe('GET /api/orders/:id/stream', () => {
     const watching = await watch();
     await moveTo(5);
     expect(await untilIds(watching, [1, 2, 3, 4, 5])).toEqual([1, 2, 3, 4, 5]);
-    await until('it is over', async () => watching.isOver(), Boolean);
+    await waitFor('it is over', () => watching.isOver());
     const again = await watch({ 'last-event-id': '5' });
     expect(again.status).toBe(204);
   });
@@ -198,7 +196,7 @@ describe('GET /api/orders/:id/stream', () => {
     version = 5;
     const watching = await watch();
     expect(await untilIds(watching, [1, 2, 3, 4, 5])).toEqual([1, 2, 3, 4, 5]);
-    await until('it is over', async () => watching.isOver(), Boolean);
+    await waitFor('it is over', () => watching.isOver());
     expect(watching.text().endsWith(`data: ${JSON.stringify(orderAt(5))}\n\n`)).toBe(true);
   });
 
@@ -219,7 +217,7 @@ describe('GET /api/orders/:id/stream', () => {
       await vi.waitFor(() => expect(timeout).toHaveBeenCalled(), 10_000);
       expect(await connections()).toBe(1);
       patience.abort();
-      await until('it is cut off', connections, (count) => count === 0);
+      await waitFor('it is cut off', connections, { until: (count) => count === 0 });
     } finally {
       timeout.mockRestore();
       socket.destroy();
@@ -264,15 +262,11 @@ describe('GET /api/orders/:id/stream', () => {
     watching.leave();
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
     const before = service.sidecar.calls.length;
-    await until(
-      'it is forgotten',
-      async () => {
-        const asked = service.sidecar.calls.length;
-        await moveTo(version, 50);
-        return service.sidecar.calls.length === asked;
-      },
-      Boolean,
-    );
+    await waitFor('it is forgotten', async () => {
+      const asked = service.sidecar.calls.length;
+      await moveTo(version, 50);
+      return service.sidecar.calls.length === asked;
+    });
     expect(service.sidecar.calls.length - before).toBeLessThan(5);
   });
 
@@ -286,10 +280,10 @@ describe('GET /api/orders/:id/stream', () => {
       await new Promise<void>((resolve) => void socket.write(request, () => resolve()));
       socket.destroy();
     }
-    await until(
+    await waitFor(
       'all are gone',
       () => new Promise<number>((resolve) => void server.getConnections((_, count) => resolve(count))),
-      (count) => count === 0,
+      { until: (count) => count === 0 },
     );
     slowLimit = 0;
     expect((await watch()).status).toBe(200);
@@ -311,7 +305,7 @@ describe('GET /api/orders/:id/stream', () => {
     const watching = await watch();
     expect(await untilIds(watching, [1])).toEqual([1]);
     stopping.abort();
-    await until('it is over', async () => watching.isOver(), Boolean);
+    await waitFor('it is over', () => watching.isOver());
   });
 
   it('When a caller has a hundred streams open, then one more is refused', async () => {
@@ -319,11 +313,7 @@ describe('GET /api/orders/:id/stream', () => {
     expect(new Set(open.map(({ status }) => status))).toEqual(new Set([200]));
     expect((await watch()).status).toBe(429);
     open[0]!.leave();
-    await until(
-      'there is room',
-      async () => (await watch()).status,
-      (status) => status === 200,
-    );
+    await waitFor('there is room', async () => (await watch()).status, { until: (status) => status === 200 });
   });
 });
 
@@ -339,16 +329,12 @@ describe('a stream that stays open', () => {
       const watching = await watch();
       expect(await untilIds(watching, [1])).toEqual([1]);
       vi.advanceTimersByTime(15_000);
-      await until('a heartbeat came', async () => watching.text().endsWith('\n\n:\n\n'), Boolean);
+      await waitFor('a heartbeat came', () => watching.text().endsWith('\n\n:\n\n'));
       ended = [{ session_id: SESSION }];
-      await until(
-        'it is over',
-        async () => {
-          vi.advanceTimersByTime(15_000);
-          return watching.isOver();
-        },
-        Boolean,
-      );
+      await waitFor('it is over', async () => {
+        vi.advanceTimersByTime(15_000);
+        return watching.isOver();
+      });
       other.closeAllConnections();
       other.close();
     } finally {
@@ -361,7 +347,7 @@ describe('news for live updates', () => {
   it('When a stranger brings news, then it is refused', async () => {
     const other = await startService((deps) => createApp({ ...deps, ...gatewayOptions() }));
     const news = () =>
-      other.door.post('/events/orders.changed').send(buildEvent('orders.changed', { changed: [] }));
+      other.http.post('/events/orders.changed').send(buildEvent('orders.changed', { changed: [] }));
     expect((await news()).status).toBe(200);
     expect((await news().set('dapr-api-token', 'a guess')).status).toBe(401);
     await other.stop();

@@ -17,11 +17,11 @@ import { closeServer, listen } from '../../services/shared/http/listen.ts';
 import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
-import { answerAsUsers, makeKey, signToken, type Claims, type Key } from '../support/access-tokens.ts';
+import { stubUsersService, createKey, signToken, type Claims, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { NOTHING } from '../support/fake-sidecar.ts';
+import { EMPTY_BODY } from '../support/fake-sidecar.ts';
 
 const BACK_ENDS = SERVICES.map(({ name }) => name).filter((name) => name !== 'gateway');
 const START = new Date('2026-01-01T00:00:00Z');
@@ -33,7 +33,7 @@ let key: Key;
 let otherKey: Key;
 let edKey: Key;
 beforeAll(async () => {
-  [key, otherKey, edKey] = await Promise.all([makeKey('one'), makeKey('two'), makeKey('ed', 'EdDSA')]);
+  [key, otherKey, edKey] = await Promise.all([createKey('one'), createKey('two'), createKey('ed', 'EdDSA')]);
 });
 
 let service: ServiceUnderTest;
@@ -59,7 +59,7 @@ afterEach(() => service.stop());
 
 /** Makes users tell these keys. */
 function publish(...keys: Key[]): void {
-  answerAsUsers(service.sidecar, {
+  stubUsersService(service.sidecar, {
     keys,
     ended: () => ended,
     era: () => era,
@@ -109,7 +109,7 @@ describe('the table', () => {
       const { method, path, access, body } = route;
       const headers = access === 'public' ? {} : await bearer({ role: access });
       const verb = method.toLowerCase() as 'post';
-      const asked = service.door[verb](`${example(path)}?password=battery`).set(headers);
+      const asked = service.http[verb](`${example(path)}?password=battery`).set(headers);
       const response = await (body ? asked.send({}) : asked);
       expect(response.status).toBe(200);
       expect(service.sidecar.calls.at(-1)).toMatchObject({
@@ -123,7 +123,7 @@ describe('the table', () => {
   it.each(cases.filter(([, { access }]) => access !== 'public'))(
     'When %s is called without a token, then 401 and nothing is forwarded',
     async (_, { method, path }) => {
-      const response = await service.door[method.toLowerCase() as 'get'](example(path));
+      const response = await service.http[method.toLowerCase() as 'get'](example(path));
       expect([response.status, response.headers['www-authenticate']]).toEqual([401, 'Bearer']);
       expect(service.sidecar.calls).toEqual([]);
     },
@@ -132,7 +132,7 @@ describe('the table', () => {
   it.each(cases.filter(([, { access }]) => access === 'admin'))(
     'When %s is called by a customer, then 403 and nothing is forwarded',
     async (_, { method, path }) => {
-      const response = await service.door[method.toLowerCase() as 'get'](example(path)).set(await bearer());
+      const response = await service.http[method.toLowerCase() as 'get'](example(path)).set(await bearer());
       expect([response.status, slugOf(response)]).toEqual([403, 'forbidden']);
       expect(forwarded()).toEqual([]);
     },
@@ -162,7 +162,7 @@ describe('the table', () => {
     '/job/x',
     '/v1.0/state',
   ])('When %s is asked for, then 404 as a problem document', async (path) => {
-    const response = await service.door
+    const response = await service.http
       .post(path)
       .set(await asAdmin())
       .set('content-type', 'text/plain')
@@ -181,19 +181,19 @@ describe('the table', () => {
     ['POST', '/health', 'GET, HEAD, OPTIONS'],
     ['POST', '/docs', 'GET, HEAD, OPTIONS'],
   ])('When %s %s is called, then 405 tells what is allowed', async (method, path, allow) => {
-    const response = await service.door[method.toLowerCase() as 'get'](path);
+    const response = await service.http[method.toLowerCase() as 'get'](path);
     expect([response.status, response.headers['allow']]).toEqual([405, allow]);
     expect(slugOf(response)).toBe('method-not-allowed');
   });
 
   it('When OPTIONS is called, then 204 tells what is allowed', async () => {
-    const response = await service.door.options('/api/users/42');
+    const response = await service.http.options('/api/users/42');
     expect([response.status, response.headers['allow']]).toEqual([204, 'GET, PUT, DELETE, HEAD, OPTIONS']);
   });
 
   it('When HEAD is called where GET is served, then the answer is that of GET without its body', async () => {
     service.sidecar.answer('orders', () => ({ status: 200, headers: { etag: '"3"' }, body: { a: 1 } }));
-    const response = await service.door.head(`/api/orders/${ORDER}`).set(await bearer());
+    const response = await service.http.head(`/api/orders/${ORDER}`).set(await bearer());
     expect([response.status, response.headers['etag'], response.text]).toEqual([200, '"3"', undefined]);
     expect(forwarded()[0]).toMatchObject({ method: 'GET' });
   });
@@ -215,7 +215,7 @@ function signedWithPublicKey(): Promise<string> {
     .sign(Buffer.from(JSON.stringify(key.jwk)));
 }
 
-const ask = (headers: Record<string, string>) => service.door.get(`/api/orders/${ORDER}`).set(headers);
+const ask = (headers: Record<string, string>) => service.http.get(`/api/orders/${ORDER}`).set(headers);
 
 describe('sessions that have ended', () => {
   const statusOf = async (claims?: Claims) => (await ask(await bearer(claims))).status;
@@ -260,11 +260,7 @@ describe('sessions that have ended', () => {
     expect(asked()).toBe(1);
     later(1_000);
     await statusOf();
-    await until(
-      'asked again',
-      async () => asked(),
-      (count) => count === 2,
-    );
+    await waitFor('asked again', () => asked(), { until: (count) => count === 2 });
   });
 
   it.each([-3_600_000, 3_600_000])(
@@ -280,8 +276,8 @@ describe('sessions that have ended', () => {
   );
 
   describe('and something is to be changed', () => {
-    const cancel = async (door = service.door, claims?: Claims) =>
-      (await door.post(`/api/orders/${ORDER}/cancel`).set(await bearer(claims))).status;
+    const cancel = async (http = service.http, claims?: Claims) =>
+      (await http.post(`/api/orders/${ORDER}/cancel`).set(await bearer(claims))).status;
     const asked = () => service.sidecar.calls.filter(({ path }) => path === '/sessions/revoked').length;
 
     /** Makes users answer with what it knows now, once that is released. */
@@ -311,7 +307,7 @@ describe('sessions that have ended', () => {
         const claims = { role: access };
         expect(await statusOf(claims)).toBe(200);
         ended = [{ session_id: SESSION }];
-        const change = service.door[lower](example(path)).set(await bearer(claims));
+        const change = service.http[lower](example(path)).set(await bearer(claims));
         expect((await (body ? change.send({}) : change)).status).toBe(401);
       },
     );
@@ -319,12 +315,8 @@ describe('sessions that have ended', () => {
     it('When the list that is being asked for may be too old, then the next one is waited for', async () => {
       expect(await statusOf()).toBe(200);
       const release = holdUsers();
-      const first = cancel(service.door, { sub: randomUUID(), sid: randomUUID() });
-      await until(
-        'it is asked for',
-        async () => asked(),
-        (count) => count === 2,
-      );
+      const first = cancel(service.http, { sub: randomUUID(), sid: randomUUID() });
+      await waitFor('it is asked for', () => asked(), { until: (count) => count === 2 });
       ended = [{ session_id: SESSION }];
       const second = cancel();
       release();
@@ -336,21 +328,17 @@ describe('sessions that have ended', () => {
       expect((await ask(headers)).status).toBe(200);
       const release = holdUsers();
       let arrived = 0;
-      const door = request((req: IncomingMessage, res: ServerResponse) => {
+      const http = request((req: IncomingMessage, res: ServerResponse) => {
         app(req, res);
         arrived += 1;
       });
       const changes = Array.from({ length: 30 }, () =>
-        door
+        http
           .post(`/api/orders/${ORDER}/cancel`)
           .set(headers)
           .then(({ status }) => status),
       );
-      await until(
-        'all have come',
-        async () => arrived,
-        (count) => count === 30,
-      );
+      await waitFor('all have come', () => arrived, { until: (count) => count === 30 });
       expect(asked()).toBe(2);
       release();
       expect(new Set(await Promise.all(changes))).toEqual(new Set([200]));
@@ -362,10 +350,10 @@ describe('sessions that have ended', () => {
       const other = { sid: randomUUID() };
       expect(await statusOf(other)).toBe(200);
       service.sidecar.answer('users', () => ({ status: 503 }));
-      expect([await cancel(), await cancel(service.door, other)]).toEqual([401, 200]);
+      expect([await cancel(), await cancel(service.http, other)]).toEqual([401, 200]);
       const release = holdUsers();
       later(60_000);
-      expect([await cancel(), await cancel(service.door, other)]).toEqual([401, 200]);
+      expect([await cancel(), await cancel(service.http, other)]).toEqual([401, 200]);
       release();
     });
   });
@@ -393,11 +381,7 @@ describe('sessions that have ended', () => {
     const started = performance.now();
     expect(await statusOf()).toBe(200);
     expect(performance.now() - started).toBeLessThan(800);
-    await until(
-      'users is asked',
-      async () => hanging,
-      (count) => count > 0,
-    );
+    await waitFor('users is asked', () => hanging, { until: (count) => count > 0 });
   });
 
   it('When it was never known, then 503', async () => {
@@ -491,11 +475,9 @@ describe('access tokens', () => {
     expect((await ask(seen)).status).toBe(200);
     publish(otherKey);
     later(61_000);
-    await until(
-      'it is refused',
-      async () => (await ask(seen)).status,
-      (status) => status === 401,
-    );
+    await waitFor('it is refused', async () => (await ask(seen)).status, {
+      until: (status) => status === 401,
+    });
     expect((await ask(await bearer({}, otherKey))).status).toBe(200);
   });
 
@@ -512,18 +494,14 @@ describe('access tokens', () => {
       () => 'answered',
       () => 'failed',
     );
-    await until(
-      'users is asked',
-      async () => hanging,
-      (count) => count === 1,
-    );
+    await waitFor('users is asked', () => hanging, { until: (count) => count === 1 });
     expect((await ask(await bearer({ sub: randomUUID() }))).status).toBe(200);
     await service.sidecar.close();
     expect(await stranger).toBe('answered');
   });
 
   it('When users has a key for another algorithm, then its tokens are not valid', async () => {
-    const weak = await makeKey('weak', 'RS256');
+    const weak = await createKey('weak', 'RS256');
     publish(weak);
     expect((await ask(await bearer({}, weak))).status).toBe(401);
   });
@@ -575,20 +553,20 @@ describe('what no service could take', () => {
   it.each(['x', '%00', '..%2F..%2Fproducts', '%7B%7D', ORDER.slice(1), `${ORDER}0`])(
     'When the id of an order is %s, then 404 and nothing is forwarded',
     async (id) => {
-      const response = await service.door.get(`/api/orders/${id}`).set(await bearer());
+      const response = await service.http.get(`/api/orders/${id}`).set(await bearer());
       expect([response.status, slugOf(response)]).toEqual([404, 'not-found']);
       expect(forwarded()).toEqual([]);
     },
   );
 
   it('When a body is needed and none comes, then 422 and nothing is forwarded', async () => {
-    const response = await service.door.post('/api/orders').set(await bearer());
+    const response = await service.http.post('/api/orders').set(await bearer());
     expect([response.status, slugOf(response)]).toEqual([422, 'invalid-input']);
     expect(forwarded()).toEqual([]);
   });
 
   it('When a body may be left out, then it may', async () => {
-    const response = await service.door.post(`/api/orders/${ORDER}/cancel`).set(await bearer());
+    const response = await service.http.post(`/api/orders/${ORDER}/cancel`).set(await bearer());
     expect(response.status).toBe(200);
   });
 
@@ -617,7 +595,7 @@ describe('what no service could take', () => {
 describe('forwarding a request', () => {
   it('When it has a body, then it is passed on as it is, with its length', async () => {
     const body = '{ "quantity":  1e0 }';
-    await service.door
+    await service.http
       .post('/api/orders')
       .set(await bearer())
       .type('json')
@@ -638,7 +616,7 @@ describe('forwarding a request', () => {
   ])(
     'When its query is %s, then %s goes on: what the route does not have, does not',
     async (given, passed) => {
-      await service.door.get(`/api/orders?${given}`).set(await bearer());
+      await service.http.get(`/api/orders?${given}`).set(await bearer());
       expect(forwarded()[0]?.path).toBe(`/api/orders?${passed}`);
     },
   );
@@ -659,7 +637,7 @@ describe('forwarding a request', () => {
       'if-none-match': '"2"',
     };
     const { authorization } = await bearer();
-    await service.door.get(`/api/orders/${ORDER}`).set({
+    await service.http.get(`/api/orders/${ORDER}`).set({
       ...passing,
       authorization,
       cookie: 'a=b',
@@ -675,20 +653,20 @@ describe('forwarding a request', () => {
 
   it('When it claims to be somebody, then that is not passed on', async () => {
     const claim = { 'x-caller-id': 'boss', 'x-caller-role': 'admin' };
-    await service.door.get(`/api/orders/${ORDER}`).set({ ...claim, ...(await bearer()) });
-    await service.door.post('/api/users/login').set(claim).send({});
+    await service.http.get(`/api/orders/${ORDER}`).set({ ...claim, ...(await bearer()) });
+    await service.http.post('/api/users/login').set(claim).send({});
     expect(forwarded()[0]?.headers).toMatchObject({ 'x-caller-id': ADA, 'x-caller-role': 'customer' });
     expect(forwarded()[1]?.headers).not.toHaveProperty('x-caller-id');
     expect(forwarded()[1]?.headers).not.toHaveProperty('x-caller-role');
   });
 
   it('When it is passed on, then with the network that it came from, and never with one that it names', async () => {
-    await service.door.post('/api/users/login').set('x-client-network', '203.0.113.9').send({});
+    await service.http.post('/api/users/login').set('x-client-network', '203.0.113.9').send({});
     expect(forwarded()[0]?.headers['x-client-network']).toMatch(/^(::ffff:)?127\.0\.0\.1$/);
   });
 
   it('When it has a request id, then it goes on, comes back, and is in the log', async () => {
-    const response = await service.door.post('/api/users/login').set('x-request-id', 'req-1').send({});
+    const response = await service.http.post('/api/users/login').set('x-request-id', 'req-1').send({});
     expect(response.headers['x-request-id']).toBe('req-1');
     expect(forwarded()[0]?.headers['x-request-id']).toBe('req-1');
     expect(service.logs.at(-1)).toMatchObject({ request_id: 'req-1', path: '/api/users/login', status: 200 });
@@ -696,7 +674,7 @@ describe('forwarding a request', () => {
 
   it('When it has a trace, then it goes on in it, under a span of the gateway', async () => {
     const trace = '0af7651916cd43dd8448eb211c80319c';
-    const response = await service.door
+    const response = await service.http
       .post('/api/users/login')
       .set('traceparent', `00-${trace}-b7ad6b7169203331-01`)
       .send({});
@@ -707,7 +685,7 @@ describe('forwarding a request', () => {
   });
 
   it('When it has no trace, then one is begun, told, and logged', async () => {
-    const response = await service.door.post('/api/users/login').send({});
+    const response = await service.http.post('/api/users/login').send({});
     const [, traceId] = response.headers['traceresponse']!.split('-');
     expect(String(forwarded()[0]?.headers['traceparent'])).toContain(traceId);
     expect(service.logs.at(-1)).toMatchObject({ trace_id: traceId });
@@ -717,14 +695,14 @@ describe('forwarding a request', () => {
     ['is larger than 100 KB', 'application/json', 'x'.repeat(102_401), 413, 'too-large'],
     ['is no JSON by its type', 'text/plain', 'hello', 415, 'unsupported-media-type'],
   ])('When the body %s, then it is refused and nothing is forwarded', async (_, type, body, status, slug) => {
-    const response = await service.door.post('/api/users/login').set('content-type', type).send(body);
+    const response = await service.http.post('/api/users/login').set('content-type', type).send(body);
     expect([response.status, slugOf(response)]).toEqual([status, slug]);
     expect(service.sidecar.calls).toEqual([]);
   });
 
   it('When the body is exactly 100 KB, then it is forwarded', async () => {
     const body = `["${'x'.repeat(102_396)}"]`;
-    const response = await service.door.post('/api/users/login').type('json').send(body);
+    const response = await service.http.post('/api/users/login').type('json').send(body);
     expect([body.length, response.status]).toEqual([102_400, 200]);
   });
 
@@ -742,7 +720,7 @@ describe('forwarding a request', () => {
 
   it('When the target is as long as it may be, then it is forwarded; when it is longer, then 414', async () => {
     const path = '/api/orders?cursor=';
-    const ofLength = async (length: number) => service.door.get(path.padEnd(length, 'x')).set(await bearer());
+    const ofLength = async (length: number) => service.http.get(path.padEnd(length, 'x')).set(await bearer());
     expect((await ofLength(8_192)).status).toBe(200);
     expect(forwarded()[0]?.path).toHaveLength(8_192);
     const response = await ofLength(8_193);
@@ -778,11 +756,11 @@ describe('forwarding a request', () => {
   });
 
   it('When the address cannot be decoded, then 400', async () => {
-    expect((await service.door.get('/api/orders/%zz').set(await bearer())).status).toBe(400);
+    expect((await service.http.get('/api/orders/%zz').set(await bearer())).status).toBe(400);
   });
 });
 
-const logIn = () => service.door.post('/api/users/login').send({});
+const logIn = () => service.http.post('/api/users/login').send({});
 
 describe('passing an answer back', () => {
   it('When a service answers, then status, body and the headers of ours pass; others do not', async () => {
@@ -817,13 +795,13 @@ describe('passing an answer back', () => {
 
   it('When a service answers 204, then so does the gateway, without a body', async () => {
     service.sidecar.answer('orders', () => ({ status: 204 }));
-    const response = await service.door.get(`/api/orders/${ORDER}`).set(await bearer());
+    const response = await service.http.get(`/api/orders/${ORDER}`).set(await bearer());
     expect([response.status, response.text]).toEqual([204, '']);
   });
 
-  const read = async () => service.door.get(`/api/orders/${ORDER}`).set(await bearer());
+  const read = async () => service.http.get(`/api/orders/${ORDER}`).set(await bearer());
   const buy = async (idempotencyKey?: string) =>
-    service.door
+    service.http
       .post('/api/orders')
       .set(await bearer())
       .set(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey })
@@ -853,7 +831,7 @@ describe('passing an answer back', () => {
 
     it('When the sidecar makes a 200 with nothing in it of that, then it is asked for again', async () => {
       let asked = 0;
-      service.sidecar.answer('orders', () => ({ status: 200, body: ++asked < 3 ? NOTHING : { asked } }));
+      service.sidecar.answer('orders', () => ({ status: 200, body: ++asked < 3 ? EMPTY_BODY : { asked } }));
       expect((await buy('a-key')).body).toEqual({ asked: 3 });
       asked = 0;
       expect((await buy()).status).toBe(503);
@@ -906,7 +884,7 @@ const statuses = (response: { body: unknown }) =>
 
 describe('GET /health', () => {
   it('When all services are ready, then ok, with how long each took', async () => {
-    const response = await service.door.get('/health');
+    const response = await service.http.get('/health');
     expect([response.status, response.body]).toEqual([
       200,
       {
@@ -923,7 +901,7 @@ describe('GET /health', () => {
     'When %s is down, then orders are still taken: degraded',
     async (name) => {
       down(name);
-      const response = await service.door.get('/health');
+      const response = await service.http.get('/health');
       expect([response.status, response.body]).toMatchObject([200, { status: 'degraded' }]);
       expect(statuses(response)).toEqual([name]);
     },
@@ -931,21 +909,21 @@ describe('GET /health', () => {
 
   it.each(['users', 'inventory', 'orders'])('When %s is down, then 503', async (name) => {
     down(name, 'history');
-    const response = await service.door.get('/health');
+    const response = await service.http.get('/health');
     expect([response.status, response.body]).toMatchObject([503, { status: 'unavailable' }]);
     expect(statuses(response).toSorted()).toEqual([name, 'history'].toSorted());
   });
 
   it('When the sidecar is gone, then 503 names all', async () => {
     await service.sidecar.close();
-    const response = await service.door.get('/health');
+    const response = await service.http.get('/health');
     expect(response.status).toBe(503);
     expect(statuses(response)).toEqual([...BACK_ENDS]);
   });
 
   it('When many ask at once and again, then each service is asked once', async () => {
-    await Promise.all(Array.from({ length: 5 }, () => service.door.get('/health')));
-    await service.door.get('/health');
+    await Promise.all(Array.from({ length: 5 }, () => service.http.get('/health')));
+    await service.http.get('/health');
     expect(service.sidecar.calls).toHaveLength(BACK_ENDS.length);
   });
 });
@@ -968,7 +946,7 @@ describe('the port for operators', () => {
   });
 
   it('When requests came, then the metric has the pattern of the address, not the address', async () => {
-    await service.door.get(`/api/orders/${ORDER}`).set(await bearer());
+    await service.http.get(`/api/orders/${ORDER}`).set(await bearer());
     const { text: metrics } = await operators().get('/metrics');
     expect(metrics).toContain('route="/api/orders/:id",status="200"');
     expect(metrics).not.toContain(ORDER);
@@ -999,7 +977,7 @@ describe('the port for the world', () => {
     ['/readyz', 404],
     ['/metrics', 404],
   ])('When %s is asked there, then %i', async (path, status) => {
-    expect((await service.door.get(path)).status).toBe(status);
+    expect((await service.http.get(path)).status).toBe(status);
     expect(service.sidecar.calls).toEqual([]);
   });
 });

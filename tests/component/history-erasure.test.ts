@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/history/app.ts';
 import { ERASED_REASON, type Order } from '../../services/orders/contract.ts';
 import { buildOrder as buildAnOrder } from '../support/orders.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = randomUUID();
 const BOB = randomUUID();
@@ -49,7 +49,7 @@ const stored = () => JSON.stringify([...service.sidecar.documents]);
 /** The scheduler fires until the job has ended. */
 async function walked(): Promise<number> {
   let ticks = 0;
-  for (; service.sidecar.jobs.has(JOB); ticks++) expect(await service.fire(JOB)).toBe(200);
+  for (; service.sidecar.jobs.has(JOB); ticks++) expect(await service.triggerJob(JOB)).toBe(200);
   return ticks;
 }
 
@@ -60,7 +60,7 @@ describe('the erasure of an account', () => {
     await walked();
     expect(erased).toEqual([id]);
     expect(stored()).not.toContain(SECRET);
-    const { body } = await service.door.get('/api/admin/orders').set(as(BOB, 'admin'));
+    const { body } = await service.http.get('/api/admin/orders').set(asCaller(BOB, 'admin'));
     expect((body as { items: Order[] }).items).toMatchObject([
       { status: 'CANCELLED', reason: ERASED_REASON },
     ]);
@@ -103,18 +103,18 @@ describe('the erasure of an account', () => {
     await happened(cancelled);
     await deleted();
     service.sidecar.answer('orders', () => ({ status: 500 }));
-    expect(await service.fire(JOB)).toBe(503);
+    expect(await service.triggerJob(JOB)).toBe(503);
     expect(service.sidecar.jobs.has(JOB)).toBe(true);
   });
 
   it('When it ended before the read model was right, then the next tick puts it right', async () => {
     const id = await happened(cancelled);
     await deleted();
-    service.sidecar.beforeState(({ op }) => {
+    service.sidecar.onStateCall(({ op }) => {
       if (op === 'write') throw new Error('it ended here');
     });
-    expect(await service.fire(JOB)).toBe(503);
-    service.sidecar.beforeState(() => {});
+    expect(await service.triggerJob(JOB)).toBe(503);
+    service.sidecar.onStateCall(() => {});
     await walked();
     expect(erased).toEqual([id]);
     expect(stored()).not.toContain(SECRET);

@@ -5,11 +5,11 @@ import type { CustomerTotals, Rebuild } from '../../services/history/contract.ts
 import { OPEN_KEYS, openKeyOf } from '../../services/history/domain/open-orders.ts';
 import { FINAL_STATUSES, type Order, type OrderStatus } from '../../services/orders/contract.ts';
 import { buildEvent } from '../support/events.ts';
-import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = randomUUID();
 const BOB = randomUUID();
-const admin = as(randomUUID(), 'admin');
+const admin = asCaller(randomUUID(), 'admin');
 const STARTED = '2026-01-01T00:00:00.000Z';
 
 let clock: Date;
@@ -70,12 +70,12 @@ async function told(more: Partial<Order> = {}): Promise<Order> {
 
 const path = '/api/admin/history/rebuild';
 const start = (headers: Record<string, string> = {}) =>
-  service.door
+  service.http
     .post(path)
     .set({ ...admin, ...headers })
     .send({});
-const state = async () => (await service.door.get(path).set(admin)).body as Rebuild;
-const tick = () => service.fire('rebuild-history');
+const state = async () => (await service.http.get(path).set(admin)).body as Rebuild;
+const tick = () => service.triggerJob('rebuild-history');
 
 async function rebuilt(): Promise<void> {
   expect((await start()).status).toBe(202);
@@ -89,11 +89,11 @@ const spoil = (key: string, value: unknown) => void documents().set(key, { value
 
 async function listed(customer?: string): Promise<Order[]> {
   const query = customer ? `&customer_id=${customer}` : '';
-  const response = await service.door.get(`/api/orders?limit=100${query}`).set(admin);
+  const response = await service.http.get(`/api/orders?limit=100${query}`).set(admin);
   return (response.body as { items: Order[] }).items;
 }
 async function totalsOf(customer: string): Promise<CustomerTotals> {
-  return (await service.door.get(`/api/customers/${customer}/totals`).set(admin)).body as CustomerTotals;
+  return (await service.http.get(`/api/customers/${customer}/totals`).set(admin)).body as CustomerTotals;
 }
 /** The ids in all sets of open orders; what is no set counts for none. */
 const openIds = () =>
@@ -148,14 +148,14 @@ function streamed(): Model {
 /** Records an order at another replica: this one may wait for the very call in which it comes. */
 async function tellAnother(order: Order): Promise<void> {
   const event = buildEvent('order.created', { order });
-  const { body } = await service.replica().post('/events/order.created').send(event);
+  const { body } = await service.createReplica().post('/events/order.created').send(event);
   expect(body).toEqual({ status: 'SUCCESS' });
 }
 
 /** Runs `act` once, before the first call for state that is like this. */
 function before(op: 'read' | 'write', key: string, act: () => Promise<void>): () => boolean {
   let acted = false;
-  service.sidecar.beforeState(async (call) => {
+  service.sidecar.onStateCall(async (call) => {
     if (acted || call.op !== op || !call.keys.includes(key)) return;
     acted = true;
     await act();
@@ -192,7 +192,7 @@ describe('/api/admin/history/rebuild', () => {
     });
     expect(service.sidecar.jobs.has('rebuild-history')).toBe(false);
     expect(await model()).toEqual(streamed());
-    expect((await service.door.get('/metrics')).text).toMatch(/^history_rebuild_orders_total [1-9]/m);
+    expect((await service.http.get('/metrics')).text).toMatch(/^history_rebuild_orders_total [1-9]/m);
   });
 
   it('When one runs, then a second start joins it, and its job is set again', async () => {
@@ -205,7 +205,7 @@ describe('/api/admin/history/rebuild', () => {
   });
 
   it('When two start at once at two replicas, then there is one', async () => {
-    const other = service.replica();
+    const other = service.createReplica();
     const answers = await Promise.all([start(), other.post(path).set(admin).send({})]);
     expect(answers.map(({ status }) => status)).toEqual([202, 202]);
     const joined = service.logs.filter((line) => line['audit']).map((line) => line['joined']);
@@ -241,14 +241,14 @@ describe('/api/admin/history/rebuild', () => {
   });
 
   it('When no administrator asks, then 403 and nothing begins', async () => {
-    expect((await service.door.post(path).set(as(ADA)).send({})).status).toBe(403);
-    expect((await service.door.get(path).set(as(ADA))).status).toBe(403);
-    expect((await service.door.get(path)).status).toBe(401);
+    expect((await service.http.post(path).set(asCaller(ADA)).send({})).status).toBe(403);
+    expect((await service.http.get(path).set(asCaller(ADA))).status).toBe(403);
+    expect((await service.http.get(path)).status).toBe(401);
     expect(documents().size + service.sidecar.jobs.size).toBe(0);
   });
 
   it('When the body says something, then 422', async () => {
-    const response = await service.door.post(path).set(admin).send({ since: 'yesterday' });
+    const response = await service.http.post(path).set(admin).send({ since: 'yesterday' });
     expect([response.status, slugOf(response)]).toEqual([422, 'invalid-input']);
   });
 
@@ -332,7 +332,7 @@ describe('what is put right', () => {
     await told({ status: 'PAID', version: 3 });
     await start();
     const written: string[] = [];
-    service.sidecar.beforeState(({ op, keys }) => void (op === 'write' && written.push(...keys)));
+    service.sidecar.onStateCall(({ op, keys }) => void (op === 'write' && written.push(...keys)));
     await tick();
     expect(new Set(written)).toEqual(new Set(['rebuild', `totals:${ADA}`]));
   });
@@ -347,7 +347,7 @@ describe('what is put right', () => {
     const seen: string[] = [];
     let cursor = '';
     do {
-      const response = await service.door
+      const response = await service.http
         .get(`/api/orders?limit=100${cursor && `&cursor=${cursor}`}`)
         .set(admin);
       const { items, next_cursor } = response.body as { items: Order[]; next_cursor: string | null };
@@ -416,7 +416,7 @@ describe('what is recorded meanwhile', () => {
         order: `order:${order.order_id}`,
       }[kind]!;
       let acted = false;
-      service.sidecar.beforeState(async (call) => {
+      service.sidecar.onStateCall(async (call) => {
         counting ||= call.op === 'read' && call.keys.length === 1 && call.keys[0] === `totals:${ADA}`;
         if (!counting || acted || call.op !== op || !call.keys.includes(key)) return;
         acted = true;
@@ -438,7 +438,7 @@ describe('what is recorded meanwhile', () => {
       { ...order, status: 'DELIVERED', version: 5 },
     ];
     let reads = 0;
-    service.sidecar.beforeState(async ({ op, keys }) => {
+    service.sidecar.onStateCall(async ({ op, keys }) => {
       // The second time that the totals are read alone is the end of the count; then the first write is late.
       if (op !== 'read' || keys.length !== 1 || keys[0] !== `totals:${ADA}`) return;
       reads += 1;
@@ -470,7 +470,7 @@ describe('what is recorded meanwhile', () => {
     for (let count = 0; count < 20; count++) await told({ customer_id: count % 2 ? ADA : BOB });
     wrong();
     await start();
-    const doors = [service.door, service.replica()];
+    const replicas = [service.http, service.createReplica()];
     const moving = Array.from({ length: 12 }, async (_, n) => {
       let order = happened({ customer_id: n % 2 ? ADA : BOB, status: 'PENDING', version: 1 });
       for (const [at, status] of statuses.entries()) {
@@ -479,12 +479,12 @@ describe('what is recorded meanwhile', () => {
         if (FINAL_STATUSES.has(status)) finished.push(order.order_id);
         for (let answer = ''; answer !== 'SUCCESS';) {
           const event = buildEvent('order.created', { order });
-          const response = await doors[n % 2]!.post('/events/order.created').send(event);
+          const response = await replicas[n % 2]!.post('/events/order.created').send(event);
           answer = (response.body as { status: string }).status;
         }
       }
     });
-    const ticks = doors.map((door) => door.post('/job/rebuild-history').send({}));
+    const ticks = replicas.map((http) => http.post('/job/rebuild-history').send({}));
     await Promise.all([...moving, ...ticks]);
     while ((await state()).status === 'running') expect(await tick()).toBe(200);
     expect(await model()).toEqual(streamed());
@@ -518,12 +518,12 @@ describe('a rebuild that is interrupted', () => {
       spoil(`totals:${ADA}`, { customer_id: ADA, orders: 9, by_status: {}, spent: {} });
       await start();
       let writes = 0;
-      service.sidecar.beforeState(({ op }) => {
+      service.sidecar.onStateCall(({ op }) => {
         if (op === 'write' && writes++ >= number) throw new Error('crashed');
       });
       await tick();
-      service.sidecar.beforeState(() => {});
-      expect((await service.replica().post('/job/rebuild-history').send({})).status).toBe(200);
+      service.sidecar.onStateCall(() => {});
+      expect((await service.createReplica().post('/job/rebuild-history').send({})).status).toBe(200);
       expect(await state()).toMatchObject({ status: 'done' });
       for (const customer of [ADA, BOB]) expect(await totalsOf(customer)).toEqual(expectedTotals(customer));
       expect(openIds()).toHaveLength(1);
@@ -533,12 +533,12 @@ describe('a rebuild that is interrupted', () => {
   it('When it crashed while it counted, then what was recorded since is counted', async () => {
     const order = await told({ status: 'PAID', version: 3 });
     await start();
-    service.sidecar.beforeState(({ op, keys }) => {
+    service.sidecar.onStateCall(({ op, keys }) => {
       // The mark is set, and the list cannot be read.
       if (op === 'read' && keys[0] === `index:customer:${ADA}`) throw new Error('crashed');
     });
     expect(await tick()).toBe(503);
-    service.sidecar.beforeState(() => {});
+    service.sidecar.onStateCall(() => {});
     await tell(happened({ ...order, status: 'DELIVERED', version: 5 }));
     await told({ status: 'PENDING', version: 1 });
     await tick();
@@ -559,9 +559,9 @@ describe('a rebuild that is interrupted', () => {
   it('When two replicas get the tick, then one stops, and the end is the same', async () => {
     for (let count = 0; count < 150; count++) happened({ customer_id: count % 2 ? ADA : BOB });
     await start();
-    const other = service.replica();
+    const other = service.createReplica();
     const answers = await Promise.all([
-      service.door.post('/job/rebuild-history').send({}),
+      service.http.post('/job/rebuild-history').send({}),
       other.post('/job/rebuild-history').send({}),
     ]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
@@ -574,13 +574,13 @@ describe('a rebuild that is interrupted', () => {
     await start();
     await tick();
     let starting = false;
-    service.sidecar.beforeState(async ({ op, keys }) => {
+    service.sidecar.onStateCall(async ({ op, keys }) => {
       // The tick that finds the last one done reads it twice: before it removes the job, and after.
       if (starting || op !== 'read' || keys[0] !== 'rebuild') return;
       starting = true;
-      service.sidecar.beforeState(async () => {
-        service.sidecar.beforeState(() => {});
-        expect((await service.replica().post(path).set(admin).send({})).status).toBe(202);
+      service.sidecar.onStateCall(async () => {
+        service.sidecar.onStateCall(() => {});
+        expect((await service.createReplica().post(path).set(admin).send({})).status).toBe(202);
         service.sidecar.jobs.clear();
       });
     });

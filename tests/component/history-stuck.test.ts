@@ -5,10 +5,10 @@ import { OPEN_KEYS, openKeyOf, updateOpenSet } from '../../services/history/doma
 import { FINAL_STATUSES, orderStatus, type Order, type OrderStatus } from '../../services/orders/contract.ts';
 import { buildEvent } from '../support/events.ts';
 import { buildOrder as buildAnOrder } from '../support/orders.ts';
-import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = randomUUID();
-const admin = as(randomUUID(), 'admin');
+const admin = asCaller(randomUUID(), 'admin');
 const START = Date.parse('2026-01-01T00:00:00.000Z');
 
 let clock: Date;
@@ -31,7 +31,7 @@ async function storedAt(second: number, more: Partial<Order> = {}): Promise<stri
 }
 const later = (seconds: number) => void (clock = new Date(START + seconds * 1000));
 
-const get = (query: string, caller = admin) => service.door.get(`/api/admin/orders${query}`).set(caller);
+const get = (query: string, caller = admin) => service.http.get(`/api/admin/orders${query}`).set(caller);
 interface Page {
   items: Order[];
   next_cursor: string | null;
@@ -133,7 +133,7 @@ describe('GET /api/admin/orders', () => {
     later(1_000);
     const { headers } = await get('?stuck=true&limit=1&idle_seconds=10');
     const [, address = ''] = /^<(.*)>; rel="next"$/.exec(headers['link'] ?? '') ?? [];
-    expect(idsOf((await service.door.get(address).set(admin)).body as Page)).toEqual([second]);
+    expect(idsOf((await service.http.get(address).set(admin)).body as Page)).toEqual([second]);
   });
 
   it('When a customer and a status are named, then only those', async () => {
@@ -153,7 +153,7 @@ describe('GET /api/admin/orders', () => {
     for (let count = 0; count < 20; count++) await storedAt(0, { status: 'DELIVERED', version: 5 });
     later(1_000);
     const read: string[] = [];
-    service.sidecar.beforeState(
+    service.sidecar.onStateCall(
       ({ keys }) => void read.push(...keys.filter((key) => key.startsWith('order:'))),
     );
     expect(idsOf(await list('?stuck=true'))).toEqual([stuck]);
@@ -174,14 +174,14 @@ describe('GET /api/admin/orders', () => {
   });
 
   it('When no administrator asks, then 403 or 401', async () => {
-    expect((await get('?stuck=true', as(ADA))).status).toBe(403);
+    expect((await get('?stuck=true', asCaller(ADA))).status).toBe(403);
     expect((await get('', {})).status).toBe(401);
   });
 
   it('When stuck orders are listed, then an audit line says by whom', async () => {
     await list('');
     await list('?stuck=true&idle_seconds=5');
-    await get('?stuck=true', as(ADA));
+    await get('?stuck=true', asCaller(ADA));
     expect(service.logs.filter((line) => line['audit'])).toMatchObject([
       { audit: 'list-stuck-orders', caller_id: admin['x-caller-id'], idle_seconds: 5 },
     ]);
@@ -218,12 +218,12 @@ describe('the sets of open orders', () => {
     const versions = orders.flatMap((order) =>
       [4, 0, 2, 1, 3, 0, 4].map((at): Order => ({ ...order, version: at + 1, status: statuses[at]! })),
     );
-    const other = service.replica();
+    const other = service.createReplica();
     const answers = await Promise.all(
       versions.map(async (order, position) => {
         const event = buildEvent('order.created', { order });
-        const door = position % 2 ? other : service.door;
-        return ((await door.post('/events/order.created').send(event)).body as { status: string }).status;
+        const http = position % 2 ? other : service.http;
+        return ((await http.post('/events/order.created').send(event)).body as { status: string }).status;
       }),
     );
     // Whoever lost ten races in a row gets the message again.
@@ -243,7 +243,7 @@ describe('the sets of open orders', () => {
     const order = buildOrder();
     await deliver(order);
     const touched: string[] = [];
-    service.sidecar.beforeState(
+    service.sidecar.onStateCall(
       ({ keys }) => void touched.push(...keys.filter((key) => key.startsWith('open:'))),
     );
     await deliver({ ...order, version: 2, status: 'RESERVED' });
@@ -255,7 +255,7 @@ describe('the sets of open orders', () => {
     const calls: string[] = [];
     const order = buildOrder();
     const [open, document] = [openKeyOf(order.order_id), `order:${order.order_id}`];
-    service.sidecar.beforeState(({ op, keys }) => {
+    service.sidecar.onStateCall(({ op, keys }) => {
       if (keys.includes(open)) calls.push(keys.includes(document) ? op : `${op} alone`);
     });
     await deliver(order);

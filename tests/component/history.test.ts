@@ -9,9 +9,9 @@ import { buildEvent } from '../support/events.ts';
 import { APP_API_TOKEN } from '../support/fake-sidecar.ts';
 import { buildOrder as buildAnOrder } from '../support/orders.ts';
 import {
-  as,
-  doorOf,
-  sidecarAt,
+  asCaller,
+  createHttpClient,
+  createSidecarClient,
   slugOf,
   startService,
   type ServiceUnderTest,
@@ -19,7 +19,7 @@ import {
 
 const ADA = uuid();
 const BOB = uuid();
-const admin = as(uuid(), 'admin');
+const admin = asCaller(uuid(), 'admin');
 const now = () => new Date('2026-01-01T00:00:00Z');
 
 let service: ServiceUnderTest;
@@ -29,11 +29,11 @@ afterEach(() => service.stop());
 const buildOrder = (more: Partial<Order> = {}) => buildAnOrder({ customer_id: ADA, ...more });
 
 const deliver = (order: Order, type = 'order.created') => service.deliver(type, { order });
-const get = (path: string, caller: Record<string, string>) => service.door.get(path).set(caller);
+const get = (path: string, caller: Record<string, string>) => service.http.get(path).set(caller);
 
 async function list(
   query: string,
-  caller = as(ADA),
+  caller = asCaller(ADA),
 ): Promise<{ items: Order[]; next_cursor: string | null }> {
   const response = await get(`/api/orders${query}`, caller);
   expect(response.status).toBe(200);
@@ -67,7 +67,7 @@ describe('order events', () => {
     await deliver(order);
     expect(await deliver(order)).toBe('SUCCESS');
     expect((await list('')).items).toEqual([order]);
-    expect((await get(`/api/customers/${ADA}/totals`, as(ADA))).body).toMatchObject({ orders: 1 });
+    expect((await get(`/api/customers/${ADA}/totals`, asCaller(ADA))).body).toMatchObject({ orders: 1 });
   });
 
   it('When an older version comes late, then the newer one stays', async () => {
@@ -96,9 +96,9 @@ describe('order events', () => {
   });
 
   it('When another replica writes at the same time, then nothing is lost', async () => {
-    const sidecar = sidecarAt(service.sidecar.port);
+    const sidecar = createSidecarClient(service.sidecar.port);
     const log = createLogger('test', 'silent');
-    const replica = doorOf(
+    const replica = createHttpClient(
       createApp({ log, sidecar, appApiToken: APP_API_TOKEN, metrics: createMetrics(), now }),
     );
     const orders = Array.from({ length: 20 }, () => buildOrder());
@@ -117,7 +117,7 @@ describe('order events', () => {
     expect(idsOf(await list('?limit=100')).toSorted()).toEqual(
       orders.map(({ order_id }) => order_id).toSorted(),
     );
-    expect((await get(`/api/customers/${ADA}/totals`, as(ADA))).body).toMatchObject({ orders: 20 });
+    expect((await get(`/api/customers/${ADA}/totals`, asCaller(ADA))).body).toMatchObject({ orders: 20 });
   });
 
   it('When the state store fails, then the event comes again, and then all is as it should be', async () => {
@@ -187,15 +187,15 @@ describe('GET /api/orders', () => {
 
   it('When there is a next page, then the Link header leads to it with the same filters', async () => {
     const [first] = await stored(2, () => ({ status: 'PAID' }));
-    const response = await get('/api/orders?limit=1&status=PAID', as(ADA));
+    const response = await get('/api/orders?limit=1&status=PAID', asCaller(ADA));
     const [, address = ''] = /^<(.*)>; rel="next"$/.exec(response.headers['link'] ?? '') ?? [];
     expect(address).toContain('status=PAID');
-    expect(idsOf((await get(address, as(ADA))).body as { items: Order[] })).toEqual([first!.order_id]);
+    expect(idsOf((await get(address, asCaller(ADA))).body as { items: Order[] })).toEqual([first!.order_id]);
   });
 
   it('When there is no next page, then there is no Link header', async () => {
     await stored(1);
-    expect((await get('/api/orders', as(ADA))).headers).not.toHaveProperty('link');
+    expect((await get('/api/orders', asCaller(ADA))).headers).not.toHaveProperty('link');
   });
 
   it('When a status is asked for, then the pages have all of that status and nothing else', async () => {
@@ -224,7 +224,7 @@ describe('GET /api/orders', () => {
     ['customer_id=me', 'customer_id'],
     ['cursor=nonsense', 'cursor'],
   ])('When the query is %s, then 400 names the parameter', async (query, field) => {
-    const response = await get(`/api/orders?${query}`, as(ADA));
+    const response = await get(`/api/orders?${query}`, asCaller(ADA));
     expect(response.status).toBe(400);
     expect(response.body).toMatchObject({ errors: [{ field }] });
   });
@@ -238,7 +238,7 @@ describe('GET /api/customers/:customer_id/totals', () => {
   it('When orders change, then the totals follow', async () => {
     const [order] = await stored(2);
     await deliver({ ...order!, version: 3, status: 'PAID' }, 'order.paid');
-    expect((await get(`/api/customers/${ADA}/totals`, as(ADA))).body).toEqual({
+    expect((await get(`/api/customers/${ADA}/totals`, asCaller(ADA))).body).toEqual({
       customer_id: ADA,
       orders: 2,
       by_status: { PENDING: 1, PAID: 1 },
@@ -247,21 +247,21 @@ describe('GET /api/customers/:customer_id/totals', () => {
   });
 
   it('When there are no orders, then all is zero', async () => {
-    const response = await get(`/api/customers/${ADA}/totals`, as(ADA));
+    const response = await get(`/api/customers/${ADA}/totals`, asCaller(ADA));
     expect(response.body).toEqual({ customer_id: ADA, orders: 0, by_status: {}, spent: {} });
   });
 
   it('When a delivered order was refunded, then what was given back is not spent', async () => {
     const order = buildOrder({ status: 'DELIVERED', version: 5 });
     const spent = async () =>
-      ((await get(`/api/customers/${ADA}/totals`, as(ADA))).body as { spent: object }).spent;
+      ((await get(`/api/customers/${ADA}/totals`, asCaller(ADA))).body as { spent: object }).spent;
     await deliver(order, 'order.delivered');
     expect(await spent()).toEqual({ EUR: 1200 });
     for (const refunded of [500, 500, 1200]) {
       await deliver({ ...order, version: 6 + Number(refunded === 1200), refunded }, 'order.refunded');
       expect(await spent()).toEqual(refunded === 1200 ? {} : { EUR: 700 });
     }
-    const { body } = await get('/api/orders', as(ADA));
+    const { body } = await get('/api/orders', asCaller(ADA));
     expect((body as { items: Order[] }).items).toMatchObject([{ status: 'DELIVERED', refunded: 1200 }]);
   });
 
@@ -269,7 +269,7 @@ describe('GET /api/customers/:customer_id/totals', () => {
     ['another’s', BOB],
     ['no id', 'me'],
   ])('When a customer asks for %s, then 404', async (_, id) => {
-    expect((await get(`/api/customers/${id}/totals`, as(ADA))).status).toBe(404);
+    expect((await get(`/api/customers/${id}/totals`, asCaller(ADA))).status).toBe(404);
   });
 });
 
@@ -286,7 +286,7 @@ const EVENT = {
 /** Delivers a message as a sidecar does by a raw subscription. */
 async function kept(message: string | Buffer): Promise<string> {
   const data_base64 = Buffer.from(message).toString('base64');
-  const response = await service.door
+  const response = await service.http
     .post('/events/dead-letters')
     .set('content-type', 'application/cloudevents+json')
     .send(JSON.stringify({ specversion: '1.0', type: 'com.dapr.event.sent', source: 'Dapr', data_base64 }));
@@ -371,7 +371,7 @@ describe('dead letters', () => {
     const told = service.logs.filter(({ msg }) => msg === 'dead letter stored');
     expect(told).toMatchObject([{ level: 'warn', type: 'payment.requested', event_id: 'order-1:2' }]);
     expect(JSON.stringify(service.logs)).not.toContain('tok_4711');
-    expect((await service.door.get('/metrics')).text).toContain(
+    expect((await service.http.get('/metrics')).text).toContain(
       'dead_letters_total{type="payment.requested"} 1',
     );
   });
@@ -393,7 +393,7 @@ describe('dead letters', () => {
 
   it.each([['f'.repeat(32)], ['nonsense'], ['..%2Forder']])('When there is no %s, then 404', async (id) => {
     const shown = await get(`/api/admin/dead-letters/${id}`, admin);
-    const redriven = await service.door.post(`/api/admin/dead-letters/${id}/redrive`).set(admin);
+    const redriven = await service.http.post(`/api/admin/dead-letters/${id}/redrive`).set(admin);
     expect([shown.status, redriven.status]).toEqual([404, 404]);
   });
 
@@ -416,9 +416,9 @@ describe('dead letters', () => {
     const [letter] = await letters();
     const path = `/api/admin/dead-letters/${letter!.dead_letter_id}`;
     const answers = await Promise.all([
-      get('/api/admin/dead-letters', as(ADA)),
-      get(path, as(ADA)),
-      service.door.post(`${path}/redrive`).set(as(ADA)),
+      get('/api/admin/dead-letters', asCaller(ADA)),
+      get(path, asCaller(ADA)),
+      service.http.post(`${path}/redrive`).set(asCaller(ADA)),
     ]);
     expect(answers.map(({ status }) => status)).toEqual([403, 403, 403]);
     expect(service.sidecar.published).toEqual([]);
@@ -427,7 +427,7 @@ describe('dead letters', () => {
 
 async function redrive(headers: Record<string, string> = {}) {
   const [letter] = await letters();
-  return service.door
+  return service.http
     .post(`/api/admin/dead-letters/${letter!.dead_letter_id}/redrive`)
     .set({ ...admin, ...headers });
 }

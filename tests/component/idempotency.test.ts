@@ -7,10 +7,16 @@ import { createApp as ordersApp } from '../../services/orders/app.ts';
 import { createIdempotency, type Reply } from '../../services/shared/http/idempotency.ts';
 import { notFound, ProblemError } from '../../services/shared/http/problem.ts';
 import { createService } from '../../services/shared/runtime/service-app.ts';
-import { slugOf, as, from, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import {
+  slugOf,
+  asCaller,
+  fromNetwork,
+  startService,
+  type ServiceUnderTest,
+} from '../support/service-under-test.ts';
 
-const CALLER = as(randomUUID());
-const ADMIN = as(randomUUID(), 'admin');
+const CALLER = asCaller(randomUUID());
+const ADMIN = asCaller(randomUUID(), 'admin');
 const KEY = { 'idempotency-key': 'key-1' };
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
@@ -23,7 +29,7 @@ const records = () => [...service.sidecar.documents].filter(([key]) => key.start
 
 /** From now on no answer can be kept, as where a service dies between its work and that. */
 const keepNoAnswer = () =>
-  service.sidecar.beforeState(({ op, keys }) => {
+  service.sidecar.onStateCall(({ op, keys }) => {
     if (op === 'write' && keys.some((key) => key.startsWith('idempotency:'))) throw new Error('not kept');
   });
 
@@ -31,7 +37,7 @@ const keepNoAnswer = () =>
 function meetAtTheRecord(): void {
   const meeting = gate();
   let arrived = 0;
-  service.sidecar.beforeState(async ({ op, keys }) => {
+  service.sidecar.onStateCall(async ({ op, keys }) => {
     if (op === 'write' || !keys.some((key) => key.startsWith('idempotency:')) || arrived === 2) return;
     arrived += 1;
     if (arrived === 2) meeting.open();
@@ -76,7 +82,7 @@ describe('a service that makes things', () => {
   });
 
   const post = (headers: Record<string, string> = {}, body: object = { size: 1 }, path = '/things') =>
-    service.door
+    service.http
       .post(path)
       .set({ ...CALLER, ...headers })
       .send(body);
@@ -101,7 +107,7 @@ describe('a service that makes things', () => {
 
   it('When the service was started anew, then the answer is still the same', async () => {
     await post(KEY);
-    const second = await service.replica().post('/things').set(CALLER).set(KEY).send({ size: 1 });
+    const second = await service.createReplica().post('/things').set(CALLER).set(KEY).send({ size: 1 });
     expect([second.status, second.body, isReplayed(second)]).toEqual([201, { number: 1 }, true]);
   });
 
@@ -120,7 +126,7 @@ describe('a service that makes things', () => {
   });
 
   it.each([
-    ['another caller', as(randomUUID()), '/things'],
+    ['another caller', asCaller(randomUUID()), '/things'],
     ['another kind of work', {}, '/people'],
     ['another key', { 'idempotency-key': 'key-2' }, '/things'],
   ])('When it is %s, then it is another operation', async (_what, headers, path) => {
@@ -131,7 +137,7 @@ describe('a service that makes things', () => {
   });
 
   it('When nobody is named, then the key is one of those who are not', async () => {
-    const anyone = () => service.door.post('/things').set(KEY).send({ size: 1 });
+    const anyone = () => service.http.post('/things').set(KEY).send({ size: 1 });
     await post(KEY);
     const [first, second] = [await anyone(), await anyone()];
     expect([first.body, second.body, isReplayed(second)]).toEqual([{ number: 2 }, { number: 2 }, true]);
@@ -139,9 +145,9 @@ describe('a service that makes things', () => {
 
   it('When nobody is named, then the key is one of the network that it comes from', async () => {
     const anyone = (network: string, size = 1) =>
-      service.door
+      service.http
         .post('/things')
-        .set({ ...KEY, ...from(network) })
+        .set({ ...KEY, ...fromNetwork(network) })
         .send({ size });
     const [first, elsewhere, again] = [
       await anyone('192.0.2.1'),
@@ -156,8 +162,8 @@ describe('a service that makes things', () => {
   });
 
   it('When the caller is named, then the network does not matter', async () => {
-    await post({ ...KEY, ...from('192.0.2.1') });
-    expect(isReplayed(await post({ ...KEY, ...from('198.51.100.7') }))).toBe(true);
+    await post({ ...KEY, ...fromNetwork('192.0.2.1') });
+    expect(isReplayed(await post({ ...KEY, ...fromNetwork('198.51.100.7') }))).toBe(true);
   });
 
   it('When the body is written in another order, also within, then it is the same request', async () => {
@@ -301,17 +307,17 @@ describe('placing an order', () => {
     }));
   });
 
-  const place = (door = service.door, quantity = 2) =>
-    door.post('/api/orders').set(CALLER).set(KEY).send({ product_id: 'mug', quantity });
+  const place = (http = service.http, quantity = 2) =>
+    http.post('/api/orders').set(CALLER).set(KEY).send({ product_id: 'mug', quantity });
   const orderIdOf = ({ body }: Response) => (body as { order_id: string }).order_id;
   const ordersThere = () => [...service.sidecar.documents.keys()].filter((key) => key.startsWith('order:'));
 
   it('When the answer was lost with its replica, then another gives it again, and there is one order', async () => {
     keepNoAnswer();
     const first = await place();
-    service.sidecar.beforeState(() => {});
+    service.sidecar.onStateCall(() => {});
     unit_price = 9999;
-    const second = await place(service.replica());
+    const second = await place(service.createReplica());
     expect([first.status, second.status]).toEqual([201, 201]);
     expect(second.body).toEqual(first.body);
     expect(second.headers['location']).toBe(first.headers['location']);
@@ -322,25 +328,25 @@ describe('placing an order', () => {
   it('When the answer was lost and another request comes with the key, then it is refused', async () => {
     keepNoAnswer();
     await place();
-    const second = await place(service.replica(), 3);
+    const second = await place(service.createReplica(), 3);
     expect([second.status, slugOf(second)]).toEqual([422, 'idempotency-key-reused']);
     expect(ordersThere()).toHaveLength(1);
   });
 
   it('When two replicas get it at once, then there is one order and one answer', async () => {
     meetAtTheRecord();
-    const answers = await Promise.all([place(), place(service.replica())]);
+    const answers = await Promise.all([place(), place(service.createReplica())]);
     expect(answers.map(({ status }) => status)).toEqual([201, 201]);
     expect(answers[0].body).toEqual(answers[1].body);
     expect(answers.filter(isReplayed)).toHaveLength(1);
     expect(ordersThere()).toHaveLength(1);
-    expect(service.said('order.created')).toHaveLength(1);
+    expect(service.publishedEvents('order.created')).toHaveLength(1);
   });
 
   it('When it was refused for its price, then the key may be tried again with the same request', async () => {
     unit_price = 1;
     const order = () =>
-      service.door
+      service.http
         .post('/api/orders')
         .set(CALLER)
         .set(KEY)
@@ -352,7 +358,7 @@ describe('placing an order', () => {
 
   it('When the members of the request are in another order, then it is the same order', async () => {
     const order = (text: string) =>
-      service.door
+      service.http
         .post('/api/orders')
         .set(CALLER)
         .set(KEY)
@@ -372,11 +378,11 @@ describe('placing an order', () => {
     const ids = new Set<string>();
     for (const [day, quantity] of [1, 2, 3].entries()) {
       aheadMs[0] = day * DAY_MS;
-      const [first, second] = [await place(service.door, quantity), await place(service.door, quantity)];
+      const [first, second] = [await place(service.http, quantity), await place(service.http, quantity)];
       expect([first.status, isReplayed(first), isReplayed(second)]).toEqual([201, false, true]);
       expect(second.body).toEqual(first.body);
       ids.add(orderIdOf(first));
-      expect((await place(service.door, 9)).status).toBe(422);
+      expect((await place(service.http, 9)).status).toBe(422);
     }
     expect(ids.size).toBe(3);
     expect(ordersThere()).toHaveLength(3);
@@ -385,7 +391,7 @@ describe('placing an order', () => {
   it('When a key that is new again comes to two replicas at once, then there is one order', async () => {
     await place();
     aheadMs = [DAY_MS, DAY_MS];
-    const answers = await Promise.all([place(), place(service.replica())]);
+    const answers = await Promise.all([place(), place(service.createReplica())]);
     expect(new Set(answers.map(orderIdOf)).size).toBe(1);
     expect(answers.filter(isReplayed)).toHaveLength(1);
     expect(ordersThere()).toHaveLength(2);
@@ -398,7 +404,7 @@ describe('placing an order', () => {
     'When the clock of the second replica is an hour %s, then a repeated request has its order',
     async (_, ms) => {
       aheadMs = [0, ms];
-      const other = service.replica();
+      const other = service.createReplica();
       const first = await place();
       for (const passed of [0, 20 * HOUR_MS]) {
         aheadMs = [passed, passed + ms];
@@ -415,11 +421,11 @@ describe('placing an order', () => {
     'When the clock of the second replica is an hour %s, then the order that one of them makes after a day is both’s',
     async (_, ms) => {
       aheadMs = [0, ms];
-      const other = service.replica();
+      const other = service.createReplica();
       await place();
       const passed = DAY_MS - Math.max(0, ms);
       aheadMs = [passed, passed + ms];
-      const [early, late] = ms > 0 ? [other, service.door] : [service.door, other];
+      const [early, late] = ms > 0 ? [other, service.http] : [service.http, other];
       const next = await place(early, 7);
       expect([next.status, isReplayed(next)]).toEqual([201, false]);
       const again = await place(late, 7);
@@ -437,10 +443,10 @@ describe('placing an order', () => {
   it('When its cancellation is repeated, then the answer is that of the first', async () => {
     const { order_id } = (await place()).body as { order_id: string };
     const cancel = () =>
-      service.door.post(`/api/orders/${order_id}/cancel`).set(CALLER).set(KEY).send({ reason: 'changed' });
+      service.http.post(`/api/orders/${order_id}/cancel`).set(CALLER).set(KEY).send({ reason: 'changed' });
     const [first, second] = [await cancel(), await cancel()];
     expect([second.status, second.body, isReplayed(second)]).toEqual([200, first.body, true]);
-    expect(service.said('order.cancelled')).toHaveLength(1);
+    expect(service.publishedEvents('order.cancelled')).toHaveLength(1);
   });
 });
 
@@ -450,11 +456,11 @@ describe('restocking a product', () => {
 
   beforeEach(async () => {
     service = await startService((deps) => inventoryApp({ ...deps, catalogue }));
-    await vi.waitFor(() => service.door.get('/readyz').expect(200), { interval: 5 });
+    await vi.waitFor(() => service.http.get('/readyz').expect(200), { interval: 5 });
   });
 
-  const restock = (door = service.door, product = 'mug', quantity = 5) =>
-    door.post(`/api/inventory/${product}/restock`).set(ADMIN).set(KEY).send({ quantity });
+  const restock = (http = service.http, product = 'mug', quantity = 5) =>
+    http.post(`/api/inventory/${product}/restock`).set(ADMIN).set(KEY).send({ quantity });
   const stocked = (product = 'mug') =>
     (service.sidecar.documents.get(`product:${product}`)!.value as { on_hand: number }).on_hand;
 
@@ -467,8 +473,8 @@ describe('restocking a product', () => {
   it('When the answer was lost with its replica, then another gives it again, and the stock has grown once', async () => {
     keepNoAnswer();
     const first = await restock();
-    service.sidecar.beforeState(() => {});
-    const second = await restock(service.replica());
+    service.sidecar.onStateCall(() => {});
+    const second = await restock(service.createReplica());
     expect([second.status, second.body]).toEqual([200, first.body]);
     expect(stocked()).toBe(15);
   });
@@ -479,23 +485,23 @@ describe('restocking a product', () => {
   ])('When the answer was lost and the key comes with %s, then it is refused', async (_what, product, n) => {
     keepNoAnswer();
     await restock();
-    const second = await restock(service.replica(), product, n);
+    const second = await restock(service.createReplica(), product, n);
     expect([second.status, slugOf(second)]).toEqual([422, 'idempotency-key-reused']);
     expect([stocked('mug'), stocked('pen')]).toEqual([15, 10]);
   });
 
   it('When the stock could not be written, then the key may be tried again', async () => {
-    service.sidecar.beforeState(({ op }) => {
+    service.sidecar.onStateCall(({ op }) => {
       if (op === 'write') throw new Error('not written');
     });
     expect((await restock()).status).toBe(503);
-    service.sidecar.beforeState(() => {});
+    service.sidecar.onStateCall(() => {});
     expect((await restock()).status).toBe(200);
     expect(stocked()).toBe(15);
   });
 
   it('When two replicas get it at once, then the stock grows once, and both answer the same', async () => {
-    const other = service.replica();
+    const other = service.createReplica();
     await vi.waitFor(() => other.get('/readyz').expect(200), { interval: 5 });
     meetAtTheRecord();
     const answers = await Promise.all([restock(), restock(other)]);
@@ -510,7 +516,7 @@ describe('restocking a product', () => {
     service.sidecar.now = () => Date.now() + DAY_MS;
     expect([(await restock()).status, stocked()]).toEqual([200, 20]);
     service.sidecar.now = () => Date.now() + 2 * DAY_MS;
-    expect([(await restock(service.door, 'pen', 1)).status, stocked('pen')]).toEqual([200, 11]);
+    expect([(await restock(service.http, 'pen', 1)).status, stocked('pen')]).toEqual([200, 11]);
   });
 
   it('When it is remembered, then as long as its answer', async () => {

@@ -21,7 +21,7 @@ let service: ServiceUnderTest;
 
 beforeEach(async () => {
   service = await startService((deps) => createApp({ ...deps, catalogue }));
-  await vi.waitFor(() => service.door.get('/readyz').expect(200), { interval: 5 });
+  await vi.waitFor(() => service.http.get('/readyz').expect(200), { interval: 5 });
 });
 afterEach(() => service.stop());
 
@@ -100,7 +100,7 @@ describe('order.created', () => {
 
   it('When a rejected order comes again after a restock, then it stays rejected', async () => {
     await service.deliver('order.created', about({ pen: 3 }));
-    await service.door
+    await service.http
       .post('/api/inventory/pen/restock')
       .set({ 'x-caller-id': CUSTOMER, 'x-caller-role': 'admin' })
       .send({ quantity: 5 })
@@ -116,7 +116,7 @@ describe('order.created', () => {
     service.sidecar.fail('publish');
     expect(await service.deliver('order.created', about({ 'mug-blue': 2 }))).toBe('RETRY');
     expect(await service.deliver('order.created', about({ 'mug-blue': 2 }))).toBe('SUCCESS');
-    expect(service.said('inventory.reserved')).toHaveLength(1);
+    expect(service.publishedEvents('inventory.reserved')).toHaveLength(1);
     expect(figures('mug-blue').reserved).toBe(2);
   });
 
@@ -170,7 +170,7 @@ describe('order.paid', () => {
   it('When a product falls to its threshold, then that is said, and only of that product', async () => {
     await service.deliver('order.created', about({ 'mug-blue': 2, pen: 1 }));
     await service.deliver('order.paid', about({ 'mug-blue': 2, pen: 1 }));
-    expect(service.said('stock.low')).toEqual([
+    expect(service.publishedEvents('stock.low')).toEqual([
       { id: `${ORDER}:low:pen`, data: { product_id: 'pen', available: 1 } },
     ]);
   });
@@ -181,7 +181,7 @@ describe('order.paid', () => {
     expect(await service.deliver('order.paid', about({ pen: 1 }))).toBe('RETRY');
     await service.deliver('order.created', about({ pen: 1 }, '0197a000-0000-7000-8000-000000000002'));
     expect(await service.deliver('order.paid', about({ pen: 1 }))).toBe('SUCCESS');
-    expect(service.said('stock.low')).toEqual([
+    expect(service.publishedEvents('stock.low')).toEqual([
       { id: `${ORDER}:low:pen`, data: { product_id: 'pen', available: 1 } },
     ]);
     expect(service.sidecar.published.at(-1)?.time).toBe(reservation()?.sale?.time);
@@ -244,7 +244,7 @@ describe('metrics', () => {
   it('When messages come twice, then each outcome is counted once', async () => {
     for (const type of ['order.created', 'order.created', 'order.paid', 'order.paid', 'order.cancelled'])
       await service.deliver(type, about({ 'mug-blue': 2 }));
-    const { text } = await service.door.get('/metrics');
+    const { text } = await service.http.get('/metrics');
     for (const outcome of ['reserved', 'sold', 'released'])
       expect(text).toContain(`inventory_reservations_total{outcome="${outcome}"} 1\n`);
   });

@@ -26,10 +26,10 @@ describe('start', () => {
       return createApp({ ...deps, catalogue, sidecar: { ...deps.sidecar, state: { ...state, getMany } } });
     });
     onTestFinished(() => service.stop());
-    expect((await service.door.get('/readyz')).status).toBe(503);
+    expect((await service.http.get('/readyz')).status).toBe(503);
     failing = false;
-    await vi.waitFor(() => service.door.get('/readyz').expect(200), { timeout: 5_000 });
-    const { body } = await service.door.get('/api/inventory');
+    await vi.waitFor(() => service.http.get('/readyz').expect(200), { timeout: 5_000 });
+    const { body } = await service.http.get('/api/inventory');
     expect(body.items).toMatchObject([{ product_id: 'mug-blue' }, { product_id: 'pen' }]);
   });
 

@@ -5,14 +5,14 @@ import type { StockedProduct } from '../../services/inventory/domain/stock.ts';
 import type { Sidecar } from '../../services/shared/dapr/sidecar.ts';
 import type { StateStore } from '../../services/shared/dapr/state-store.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
-import { sidecarAt } from '../support/service-under-test.ts';
+import { createSidecarClient } from '../support/service-under-test.ts';
 
 let fake: FakeSidecar;
 let sidecar: Sidecar;
 
 beforeEach(async () => {
   fake = await startFakeSidecar();
-  sidecar = sidecarAt(fake.port);
+  sidecar = createSidecarClient(fake.port);
 });
 afterEach(async () => {
   await sidecar.close();

@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/inventory/app.ts';
 import { productSchema } from '../../services/inventory/contract.ts';
 import { problemSchema } from '../../services/shared/http/problem.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
-const ADMIN = as('0197a000-0000-7000-8000-00000000000a', 'admin');
-const CUSTOMER = as('0197a000-0000-7000-8000-00000000000c');
+const ADMIN = asCaller('0197a000-0000-7000-8000-00000000000a', 'admin');
+const CUSTOMER = asCaller('0197a000-0000-7000-8000-00000000000c');
 const catalogue = ['mug-blue', 'pen', 'tote'].map((product_id, n) => ({
   product_id,
   name: `Product ${n}`,
@@ -25,10 +25,10 @@ const MUG = {
 };
 
 let service: ServiceUnderTest;
-const get = (path: string) => service.door.get(path).set(CUSTOMER);
-const put = (id: string, body: object) => service.door.put(`/api/inventory/${id}`).set(ADMIN).send(body);
+const get = (path: string) => service.http.get(path).set(CUSTOMER);
+const put = (id: string, body: object) => service.http.put(`/api/inventory/${id}`).set(ADMIN).send(body);
 const restock = (id: string, body: object) =>
-  service.door.post(`/api/inventory/${id}/restock`).set(ADMIN).send(body);
+  service.http.post(`/api/inventory/${id}/restock`).set(ADMIN).send(body);
 const wrongFields = (body: unknown) => problemSchema.parse(body).errors?.map(({ field }) => field);
 const ids = (body: unknown) =>
   (body as { items: { product_id: string }[] }).items.map((item) => item.product_id);
@@ -36,7 +36,7 @@ const many = (count: number) => Array.from({ length: count }, (_, n) => `p${n}`)
 const documents = () => JSON.stringify([...service.sidecar.documents]);
 beforeEach(async () => {
   service = await startService((deps) => createApp({ ...deps, catalogue }));
-  await vi.waitFor(() => service.door.get('/readyz').expect(200), { interval: 5 });
+  await vi.waitFor(() => service.http.get('/readyz').expect(200), { interval: 5 });
 });
 afterEach(() => service.stop());
 
@@ -127,7 +127,7 @@ describe('PUT /api/inventory/:product_id', () => {
 
   it('When a customer asks, then 403 and nothing changes', async () => {
     const before = documents();
-    const answer = await service.door
+    const answer = await service.http
       .put('/api/inventory/tote')
       .set(CUSTOMER)
       .send({ name: 'Bag', unit_price: 1 });
@@ -136,7 +136,7 @@ describe('PUT /api/inventory/:product_id', () => {
   });
 
   it('When nobody is named, then 401', async () => {
-    const answer = await service.door.put('/api/inventory/tote').send({ name: 'Bag', unit_price: 1 });
+    const answer = await service.http.put('/api/inventory/tote').send({ name: 'Bag', unit_price: 1 });
     expect(answer.status).toBe(401);
   });
 
@@ -190,7 +190,7 @@ describe('POST /api/inventory/:product_id/restock', () => {
   });
 
   it('When a customer asks, then 403', async () => {
-    const answer = await service.door.post('/api/inventory/pen/restock').set(CUSTOMER).send({ quantity: 1 });
+    const answer = await service.http.post('/api/inventory/pen/restock').set(CUSTOMER).send({ quantity: 1 });
     expect(answer.status).toBe(403);
   });
 
@@ -212,21 +212,21 @@ describe('POST /api/inventory/:product_id/restock', () => {
 
 describe('GET /products', () => {
   it('When orders asks, then the products come in the order asked, the missing ones left out', async () => {
-    const { status, body } = await service.door.get('/products?ids=tote,teapot,mug-blue,tote');
+    const { status, body } = await service.http.get('/products?ids=tote,teapot,mug-blue,tote');
     expect(status).toBe(200);
     expect(ids(body)).toEqual(['tote', 'mug-blue']);
     expect(body.items[1]).toEqual(MUG);
   });
 
   it('When it asks for 50, then it gets them; for 51, then 400', async () => {
-    expect((await service.door.get(`/products?ids=${many(50)}`)).status).toBe(200);
-    expect((await service.door.get(`/products?ids=${many(51)}`)).status).toBe(400);
+    expect((await service.http.get(`/products?ids=${many(50)}`)).status).toBe(200);
+    expect((await service.http.get(`/products?ids=${many(51)}`)).status).toBe(400);
   });
 
   it.each(['', 'ids=', 'ids=a.b', 'ids=mug-blue,,pen', 'ids=a&ids=b'])(
     'When the query is "%s", then 400',
     async (q) => {
-      expect((await service.door.get(`/products?${q}`)).status).toBe(400);
+      expect((await service.http.get(`/products?${q}`)).status).toBe(400);
     },
   );
 });

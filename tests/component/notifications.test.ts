@@ -205,7 +205,7 @@ describe('Mails about an order', () => {
   it.each(['order.created', 'order.delivered', 'payment.requested'])(
     'When %s comes, then nothing listens',
     async (type) => {
-      const response = await service.door
+      const response = await service.http
         .post(`/events/${type}`)
         .send(buildEvent(type, { order: buildOrder() }));
       expect(response.status).toBe(404);
@@ -241,7 +241,7 @@ describe('Mails about an order', () => {
   it('When a mail was sent and could not be remembered, then it is remembered later, and not sent again', async () => {
     const order = buildOrder();
     let refusals = 3;
-    service.sidecar.beforeState(({ op }) => {
+    service.sidecar.onStateCall(({ op }) => {
       if (op === 'write' && refusals-- > 0) throw new Error('away');
     });
     for (const outcome of ['RETRY', 'RETRY', 'RETRY', 'SUCCESS', 'SUCCESS'])
@@ -262,7 +262,7 @@ describe('Mails about an order', () => {
 
   it('When a mail was sent, then it is counted by its kind', async () => {
     await told('order.paid', buildOrder());
-    const { text } = await service.door.get('/metrics');
+    const { text } = await service.http.get('/metrics');
     expect(text).toContain('emails_sent_total{kind="order.paid"} 1');
   });
 
@@ -287,7 +287,7 @@ describe('Many mails at once', () => {
       email: `n${n}@example.com`,
     }));
     await Promise.all(others.map((other) => registered(other)));
-    expect(Object.fromEntries(service.sidecar.mostSendsAtOnce)).toEqual({ email: 1, 'email-2': 1 });
+    expect(Object.fromEntries(service.sidecar.maxConcurrentSends)).toEqual({ email: 1, 'email-2': 1 });
     expect(
       mails()
         .map(({ to }) => to)

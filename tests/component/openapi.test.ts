@@ -46,8 +46,8 @@ describe('GET /openapi.json and GET /asyncapi.json', () => {
       const service = await startService(APPS[name]!);
       onTestFinished(() => service.stop());
       const [api, events] = [
-        await service.door.get('/openapi.json'),
-        await service.door.get('/asyncapi.json'),
+        await service.http.get('/openapi.json'),
+        await service.http.get('/asyncapi.json'),
       ];
       expect([api.status, api.body]).toEqual([200, openApi([description], 'internal')]);
       expect([events.status, events.body]).toEqual([200, asyncApi([description])]);

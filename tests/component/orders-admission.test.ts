@@ -6,7 +6,7 @@ import {
   createAdmissionControl,
   type AdmissionControl,
 } from '../../services/orders/domain/admission-control.ts';
-import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const MAX_LAG = 5_000;
 
@@ -222,9 +222,9 @@ describe('POST /api/orders while orders wait', () => {
   });
 
   const post = (key?: string, body: object = CART) =>
-    service.door
+    service.http
       .post('/api/orders')
-      .set(as(CUSTOMER))
+      .set(asCaller(CUSTOMER))
       .set(key === undefined ? {} : { 'idempotency-key': key })
       .send(body);
 
@@ -246,7 +246,7 @@ describe('POST /api/orders while orders wait', () => {
     const { calls, documents, jobs, published } = service.sidecar;
     const before = [calls.length, documents.size, jobs.size, published.length];
     let reads = 0;
-    service.sidecar.beforeState(() => void (reads += 1));
+    service.sidecar.onStateCall(() => void (reads += 1));
     const response = await post();
     expect([response.status, slugOf(response), response.headers['retry-after']]).toEqual([
       503,
@@ -269,7 +269,7 @@ describe('POST /api/orders while orders wait', () => {
   it('When they are refused, then the metric counts them, and no error is logged', async () => {
     await backlog();
     await Promise.all([post(), post(), post('a-new-key')]);
-    const { text } = await service.door.get('/metrics');
+    const { text } = await service.http.get('/metrics');
     expect(text).toContain('\norders_shed_total 3\n');
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });

@@ -40,7 +40,7 @@ function ended(): string {
 }
 
 const look = async (orderId: string) =>
-  (await service.door.post(`/job/order-${orderId}`).send({ watched_ms: '60000' })).status;
+  (await service.http.post(`/job/order-${orderId}`).send({ watched_ms: '60000' })).status;
 /** An order that was looked at. */
 async function finished(): Promise<string> {
   const id = ended();
@@ -61,7 +61,7 @@ interface Page {
   next_cursor: string | null;
 }
 async function list(query = ''): Promise<Page> {
-  const response = await service.door.get(`/orders${query}`);
+  const response = await service.http.get(`/orders${query}`);
   expect(response.status).toBe(200);
   return orderListSchema.parse(response.body);
 }
@@ -131,7 +131,7 @@ describe('GET /orders', () => {
     ['ids=x', 'ids.0'],
     [`ids=${Array.from({ length: 101 }, () => randomUUID()).join()}`, 'ids'],
   ])('When the query is %s, then 400 names the parameter', async (query, field) => {
-    const response = await service.door.get(`/orders?${query}`);
+    const response = await service.http.get(`/orders?${query}`);
     expect([response.status, slugOf(response)]).toEqual([400, 'invalid-query']);
     expect(response.body).toMatchObject({ errors: [{ field }] });
   });
@@ -141,9 +141,11 @@ describe('the job of an order that has ended', () => {
   it('When it looks, then the order is said, listed, and only then left alone', async () => {
     const [orderId] = [ended()];
     const steps: string[] = [];
-    service.sidecar.beforeState(({ op, keys }) => {
+    service.sidecar.onStateCall(({ op, keys }) => {
       if (op === 'write' && keys.includes('index:finished'))
-        steps.push(`said ${service.said('order.rejected').length}, watched ${service.sidecar.jobs.size}`);
+        steps.push(
+          `said ${service.publishedEvents('order.rejected').length}, watched ${service.sidecar.jobs.size}`,
+        );
     });
     await look(orderId);
     expect(steps).toEqual(['said 1, watched 1']);
@@ -159,22 +161,22 @@ describe('the job of an order that has ended', () => {
 
   it('When it cannot be listed, then it is not left alone, and the next look lists it', async () => {
     const orderId = ended();
-    service.sidecar.beforeState(({ op }) => {
+    service.sidecar.onStateCall(({ op }) => {
       if (op === 'write') throw new Error('the store is away');
     });
     expect(await look(orderId)).toBe(503);
     expect(service.sidecar.jobs.size).toBe(1);
-    service.sidecar.beforeState(() => {});
+    service.sidecar.onStateCall(() => {});
     expect(await look(orderId)).toBe(200);
     expect([idsOf(await list()), service.sidecar.jobs.size]).toEqual([[orderId], 0]);
   });
 
   it('When two replicas look at many, then all of them are listed', async () => {
-    const other = service.replica();
+    const other = service.createReplica();
     const ids = Array.from({ length: 40 }, ended);
     await Promise.all(
       ids.map((id, n) =>
-        (n % 2 ? other : service.door).post(`/job/order-${id}`).send({ watched_ms: '60000' }),
+        (n % 2 ? other : service.http).post(`/job/order-${id}`).send({ watched_ms: '60000' }),
       ),
     );
     for (const id of ids) if (service.sidecar.jobs.has(`order-${id}`)) await look(id);

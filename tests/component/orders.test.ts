@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
 import { ERASED_REASON, orderChangesSchema } from '../../services/orders/contract.ts';
-import { NOTHING } from '../support/fake-sidecar.ts';
-import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { until } from '../support/wait.ts';
+import { EMPTY_BODY } from '../support/fake-sidecar.ts';
+import { asCaller, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { waitFor } from '../support/wait.ts';
 
 const CUSTOMER = randomUUID();
 const PRODUCTS = [
@@ -39,7 +39,7 @@ beforeEach(async () => {
 afterEach(() => service.stop());
 
 const post = (body: object, headers: Record<string, string> = {}) =>
-  service.door.post('/api/orders').set(as(CUSTOMER)).set(headers).send(body);
+  service.http.post('/api/orders').set(asCaller(CUSTOMER)).set(headers).send(body);
 
 async function placed(body: object = cart()): Promise<string> {
   const response = await post(body);
@@ -48,7 +48,7 @@ async function placed(body: object = cart()): Promise<string> {
 }
 
 async function statusOf(orderId: string): Promise<string> {
-  const response = await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER));
+  const response = await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER));
   return (response.body as { status: string }).status;
 }
 
@@ -60,11 +60,11 @@ async function paidOrder(): Promise<string> {
 }
 
 const cardOf = (orderId: string, caller = 'payments') =>
-  service.door.get(`/orders/${orderId}/payment-method`).set('dapr-caller-app-id', caller);
+  service.http.get(`/orders/${orderId}/payment-method`).set('dapr-caller-app-id', caller);
 
 /** Fires the job of an order that has been watched for so long. */
 const fireJob = (orderId: string, watchedMs = 1_000) =>
-  service.door.post(`/job/order-${orderId}`).send({ watched_ms: String(watchedMs) });
+  service.http.post(`/job/order-${orderId}`).send({ watched_ms: String(watchedMs) });
 
 describe('the card of an order', () => {
   const SECRET = 'tok_4711';
@@ -94,7 +94,7 @@ describe('the card of an order', () => {
     ['PAID', (order_id) => service.deliver('payment.processed', { order_id, payment_id: randomUUID() })],
     ['PAYMENT_FAILED', (order_id) => service.deliver('payment.failed', { order_id, reason: 'declined' })],
     ['REJECTED', (order_id) => service.deliver('inventory.rejected', { order_id, reason: 'sold out' })],
-    ['CANCELLED', (order_id) => service.door.post(`/api/orders/${order_id}/cancel`).set(as(CUSTOMER))],
+    ['CANCELLED', (order_id) => service.http.post(`/api/orders/${order_id}/cancel`).set(asCaller(CUSTOMER))],
     [
       'EXPIRED',
       async (order_id) => {
@@ -106,7 +106,7 @@ describe('the card of an order', () => {
     const orderId = await withCard();
     if (status !== 'REJECTED') await reserve(orderId);
     const whenWritten: [boolean, boolean][] = [];
-    service.sidecar.beforeState(() => {
+    service.sidecar.onStateCall(() => {
       whenWritten.push([
         kept().includes(status === 'PAID' ? 'order.paid' : 'reason'),
         kept().includes(SECRET),
@@ -170,7 +170,7 @@ describe('POST /api/orders', () => {
   it('When an order is accepted, then its job is set and order.created is said', async () => {
     const orderId = await placed();
     expect(service.sidecar.jobs.get(`order-${orderId}`)).toMatchObject({ dueTime: '1000ms' });
-    expect(service.said('order.created')).toMatchObject([
+    expect(service.publishedEvents('order.created')).toMatchObject([
       { id: `${orderId}:1`, data: { order: { order_id: orderId, status: 'PENDING', version: 1 } } },
     ]);
   });
@@ -178,7 +178,7 @@ describe('POST /api/orders', () => {
   it('When lines name a product twice, then they become one line', async () => {
     const line = { product_id: 'mug-blue', quantity: 2 };
     const orderId = await placed(cart({ items: [line, line] }));
-    const { body } = await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER));
+    const { body } = await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER));
     expect(body).toMatchObject({ items: [{ product_id: 'mug-blue', quantity: 4 }], total: 5000 });
   });
 
@@ -190,7 +190,7 @@ describe('POST /api/orders', () => {
   it('When the scheduler is out of reach, then the order is accepted and goes on, and gets its job once it can', async () => {
     service.sidecar.fail('schedule', 2);
     const orderId = await placed();
-    expect(service.said('order.created')).toHaveLength(1);
+    expect(service.publishedEvents('order.created')).toHaveLength(1);
     await service.deliver('inventory.reserved', { order_id: orderId });
     expect(await statusOf(orderId)).toBe('RESERVED');
     expect(service.sidecar.jobs.size).toBe(0);
@@ -207,16 +207,16 @@ describe('POST /api/orders', () => {
     expect(await reject()).toBe('RETRY');
     expect(await reject()).toBe('SUCCESS');
     expect(await statusOf(orderId)).toBe('REJECTED');
-    expect(service.said('order.rejected')).toHaveLength(1);
+    expect(service.publishedEvents('order.rejected')).toHaveLength(1);
     expect(service.sidecar.jobs.size).toBe(0);
-    const { body } = await service.door.get('/orders').set(as(CUSTOMER));
+    const { body } = await service.http.get('/orders').set(asCaller(CUSTOMER));
     expect(body).toMatchObject({ items: [{ order_id: orderId, status: 'REJECTED' }] });
   });
 
   it('When the scheduler is still out of reach where a customer would end an order, then it does not end', async () => {
     service.sidecar.fail('schedule', 2);
     const orderId = await placed();
-    const cancel = () => service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER)).send({});
+    const cancel = () => service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(CUSTOMER)).send({});
     expect((await cancel()).status).toBe(503);
     expect(await statusOf(orderId)).toBe('PENDING');
     expect((await cancel()).status).toBe(200);
@@ -224,7 +224,7 @@ describe('POST /api/orders', () => {
   });
 
   it('When the answer about prices is nothing at all, then 503 and nothing is written', async () => {
-    service.sidecar.answer('inventory', () => ({ status: 200, body: NOTHING }));
+    service.sidecar.answer('inventory', () => ({ status: 200, body: EMPTY_BODY }));
     expect((await post(cart())).status).toBe(503);
     expect(service.sidecar.documents.size).toBe(0);
   });
@@ -241,9 +241,9 @@ describe('POST /api/orders', () => {
     service.sidecar.fail('publish', 2);
     expect((await post(cart(), key)).status).toBe(503);
     expect((await post(cart(), key)).status).toBe(503);
-    expect(service.said('order.created')).toHaveLength(0);
+    expect(service.publishedEvents('order.created')).toHaveLength(0);
     expect((await post(cart(), key)).status).toBe(201);
-    expect(service.said('order.created')).toHaveLength(1);
+    expect(service.publishedEvents('order.created')).toHaveLength(1);
   });
 
   it('When inventory is out of reach, then the order is refused', async () => {
@@ -302,9 +302,9 @@ describe('POST /api/orders', () => {
     ['another content type', 'items=1', 'application/x-www-form-urlencoded', 415],
     ['a body over 100 KB', JSON.stringify({ filler: 'x'.repeat(110_000) }), 'application/json', 413],
   ])('When %s is sent, then it is refused', async (_what, body, type, status) => {
-    const response = await service.door
+    const response = await service.http
       .post('/api/orders')
-      .set(as(CUSTOMER))
+      .set(asCaller(CUSTOMER))
       .set('content-type', type)
       .send(body);
     expect(response.status).toBe(status);
@@ -316,20 +316,21 @@ describe('POST /api/orders', () => {
     ['in no chunks', { 'transfer-encoding': 'chunked' }],
   ])('When a body %s comes with another content type, then it is as none', async (_what, headers) => {
     const { body } = await post(cart());
-    const cancelled = await service.door
+    const cancelled = await service.http
       .post(`/api/orders/${(body as { order_id: string }).order_id}/cancel`)
-      .set({ ...as(CUSTOMER), ...headers, 'content-type': 'application/x-www-form-urlencoded' });
+      .set({ ...asCaller(CUSTOMER), ...headers, 'content-type': 'application/x-www-form-urlencoded' });
     expect(cancelled.status).toBe(200);
   });
 
   it('When nobody is named, then it is refused', async () => {
-    expect((await service.door.post('/api/orders').send(cart())).status).toBe(401);
+    expect((await service.http.post('/api/orders').send(cart())).status).toBe(401);
   });
 
   describe('for another customer', () => {
     const customer_id = randomUUID();
     const body = cart({ customer_id });
-    const postAsAdmin = () => service.door.post('/api/orders').set(as(randomUUID(), 'admin')).send(body);
+    const postAsAdmin = () =>
+      service.http.post('/api/orders').set(asCaller(randomUUID(), 'admin')).send(body);
 
     it('When a customer does it, then it is refused', async () => {
       expect((await post(body)).status).toBe(403);
@@ -338,7 +339,7 @@ describe('POST /api/orders', () => {
     it('When an administrator does it, then it is an order of that customer', async () => {
       service.sidecar.answer('users', () => ({ status: 200 }));
       expect((await postAsAdmin()).status).toBe(201);
-      expect(service.said('order.created')[0]?.data).toMatchObject({
+      expect(service.publishedEvents('order.created')[0]?.data).toMatchObject({
         order: { customer_id },
       });
     });
@@ -368,7 +369,7 @@ describe('the same Idempotency-Key', () => {
     expect(second.status).toBe(201);
     expect(second.body).toEqual(first.body);
     expect([first, second].map(({ headers }) => headers['idempotent-replayed'])).toEqual([undefined, 'true']);
-    expect(service.said('order.created')).toHaveLength(1);
+    expect(service.publishedEvents('order.created')).toHaveLength(1);
     // The order is the record of what was answered.
     expect([...service.sidecar.documents.keys()].filter((name) => !name.startsWith('order:'))).toEqual([]);
   });
@@ -381,7 +382,7 @@ describe('the same Idempotency-Key', () => {
     expect(new Set(early.map(({ status, headers }) => [status, headers['retry-after']].join()))).toEqual(
       new Set(early.length > 0 ? ['409,1'] : []),
     );
-    expect(service.said('order.created')).toHaveLength(1);
+    expect(service.publishedEvents('order.created')).toHaveLength(1);
   });
 
   it('When another request comes with it, then it is refused', async () => {
@@ -391,7 +392,7 @@ describe('the same Idempotency-Key', () => {
 
   it('When another customer uses it, then it is an order of their own', async () => {
     const mine = await post(cart(), key);
-    const theirs = await service.door.post('/api/orders').set(as(randomUUID())).set(key).send(cart());
+    const theirs = await service.http.post('/api/orders').set(asCaller(randomUUID())).set(key).send(cart());
     expect(theirs.status).toBe(201);
     expect((theirs.body as { order_id: string }).order_id).not.toBe(
       (mine.body as { order_id: string }).order_id,
@@ -407,15 +408,15 @@ describe('reading an order', () => {
   it('When another customer asks, then there is no such order', async () => {
     const orderId = await placed();
     for (const path of ['', '/events'])
-      expect((await service.door.get(`/api/orders/${orderId}${path}`).set(as(randomUUID()))).status).toBe(
-        404,
-      );
+      expect(
+        (await service.http.get(`/api/orders/${orderId}${path}`).set(asCaller(randomUUID()))).status,
+      ).toBe(404);
   });
 
   it.each(['nope', randomUUID(), 'a%7C%7Cb', '%00'])(
     'When %s is asked for, then there is none',
     async (orderId) => {
-      expect((await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER))).status).toBe(404);
+      expect((await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER))).status).toBe(404);
     },
   );
 
@@ -423,7 +424,7 @@ describe('reading an order', () => {
     const orderId = await paidOrder();
     await service.deliver('shipment.dispatched', { order_id: orderId, tracking_number: 'SC1' });
     await service.deliver('shipment.delivered', { order_id: orderId, tracking_number: 'SC1' });
-    const { body } = await service.door.get(`/api/orders/${orderId}/events`).set(as(CUSTOMER));
+    const { body } = await service.http.get(`/api/orders/${orderId}/events`).set(asCaller(CUSTOMER));
     const { items } = body as { items: { id: string; type: string; version: number }[] };
     expect(items.map((event) => event.type)).toEqual([
       'order.created',
@@ -446,17 +447,13 @@ describe('an order that is refunded', () => {
       currency: 'EUR',
     });
   const read = async (orderId: string) =>
-    (await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER))).body as object;
+    (await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER))).body as object;
 
   async function delivered(): Promise<string> {
     const orderId = await paidOrder();
     await service.deliver('shipment.dispatched', { order_id: orderId, tracking_number: 'SC1' });
     await service.deliver('shipment.delivered', { order_id: orderId, tracking_number: 'SC1' });
-    await until(
-      'its job has ended',
-      async () => service.sidecar.jobs.size,
-      (jobs) => jobs === 0,
-    );
+    await waitFor('its job has ended', () => service.sidecar.jobs.size, { until: (jobs) => jobs === 0 });
     return orderId;
   }
 
@@ -464,10 +461,10 @@ describe('an order that is refunded', () => {
     const orderId = await delivered();
     expect(await refunded(orderId)).toBe('SUCCESS');
     expect(await read(orderId)).toMatchObject({ status: 'DELIVERED', refunded: 2500, version: 6 });
-    expect(service.said('order.refunded')).toMatchObject([
+    expect(service.publishedEvents('order.refunded')).toMatchObject([
       { id: `${orderId}:6`, data: { order: { order_id: orderId, refunded: 2500, version: 6 } } },
     ]);
-    const { body } = await service.door.get(`/api/orders/${orderId}/events`).set(as(CUSTOMER));
+    const { body } = await service.http.get(`/api/orders/${orderId}/events`).set(asCaller(CUSTOMER));
     expect((body as { items: object[] }).items.at(-1)).toMatchObject({
       type: 'order.refunded',
       version: 6,
@@ -479,7 +476,7 @@ describe('an order that is refunded', () => {
     const orderId = await delivered();
     await refunded(orderId);
     await refunded(orderId);
-    const [first, second] = service.said('order.refunded');
+    const [first, second] = service.publishedEvents('order.refunded');
     expect(second).toEqual(first);
     expect(await read(orderId)).toMatchObject({ version: 6 });
   });
@@ -487,13 +484,14 @@ describe('an order that is refunded', () => {
   it('When the event cannot be published, then the message comes again and publishes it', async () => {
     const orderId = await delivered();
     // The last event is published before, because nothing proves that it was received.
-    const before = service.said('order.delivered').length;
+    const before = service.publishedEvents('order.delivered').length;
     service.sidecar.fail('publish');
     expect(await refunded(orderId)).toBe('RETRY');
     expect(await refunded(orderId)).toBe('SUCCESS');
-    expect([service.said('order.delivered').length - before, service.said('order.refunded').length]).toEqual([
-      1, 1,
-    ]);
+    expect([
+      service.publishedEvents('order.delivered').length - before,
+      service.publishedEvents('order.refunded').length,
+    ]).toEqual([1, 1]);
   });
 
   it('When it was final, then its job is back, publishes it once more, and ends', async () => {
@@ -502,7 +500,7 @@ describe('an order that is refunded', () => {
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
     clock = new Date(clock.getTime() + 20_000);
     expect((await fireJob(orderId)).status).toBe(200);
-    expect([service.said('order.refunded').length, service.sidecar.jobs.size]).toEqual([2, 0]);
+    expect([service.publishedEvents('order.refunded').length, service.sidecar.jobs.size]).toEqual([2, 0]);
   });
 
   it('When the job cannot be set, then nothing changes and the message comes again', async () => {
@@ -516,13 +514,13 @@ describe('an order that is refunded', () => {
   it('When it is watched after its end, then the refund is told and the watching ends', async () => {
     const orderId = await delivered();
     await refunded(orderId);
-    const { body } = await service.door.get(`/orders/${orderId}/changes?after=5`).set(as(CUSTOMER));
+    const { body } = await service.http.get(`/orders/${orderId}/changes?after=5`).set(asCaller(CUSTOMER));
     expect(body).toMatchObject({ items: [{ type: 'order.refunded' }], ended: true });
   });
 
   it('When it was cancelled, then its status says so and nothing changes', async () => {
     const orderId = await placed();
-    await service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER));
+    await service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(CUSTOMER));
     expect(await refunded(orderId)).toBe('SUCCESS');
     expect(await read(orderId)).toMatchObject({ status: 'CANCELLED', version: 2 });
     expect(await read(orderId)).not.toHaveProperty('refunded');
@@ -530,8 +528,8 @@ describe('an order that is refunded', () => {
 });
 
 describe('GET /orders/:id/changes', () => {
-  const changes = (orderId: string, query = '', caller = as(CUSTOMER)) =>
-    service.door.get(`/orders/${orderId}/changes${query}`).set(caller);
+  const changes = (orderId: string, query = '', caller = asCaller(CUSTOMER)) =>
+    service.http.get(`/orders/${orderId}/changes${query}`).set(caller);
 
   it('When an order has moved, then it is told as it was after each event', async () => {
     const orderId = await paidOrder();
@@ -544,7 +542,7 @@ describe('GET /orders/:id/changes', () => {
       ['order.paid', 'PAID', 3],
     ]);
     expect(items.at(-1)?.order).toEqual(
-      (await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER))).body,
+      (await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER))).body,
     );
     expect(JSON.stringify(body)).not.toContain('tok_');
   });
@@ -574,9 +572,9 @@ describe('GET /orders/:id/changes', () => {
 
   it('When another customer asks, then there is no such order', async () => {
     const orderId = await placed();
-    expect((await changes(orderId, '', as(randomUUID()))).status).toBe(404);
-    expect((await changes(orderId, '', as(randomUUID(), 'admin'))).status).toBe(200);
-    expect((await service.door.get(`/orders/${orderId}/changes`)).status).toBe(401);
+    expect((await changes(orderId, '', asCaller(randomUUID()))).status).toBe(404);
+    expect((await changes(orderId, '', asCaller(randomUUID(), 'admin'))).status).toBe(200);
+    expect((await service.http.get(`/orders/${orderId}/changes`)).status).toBe(401);
   });
 });
 
@@ -585,7 +583,7 @@ describe('messages', () => {
     const orderId = await placed();
     for (const _ of [1, 2])
       expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('SUCCESS');
-    const said = service.said('payment.requested');
+    const said = service.publishedEvents('payment.requested');
     expect(said.map((event) => event.id)).toEqual([`${orderId}:2`, `${orderId}:2`]);
     expect(said[1]).toEqual(said[0]);
   });
@@ -594,9 +592,9 @@ describe('messages', () => {
     const orderId = await placed();
     service.sidecar.fail('publish');
     expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('RETRY');
-    expect(service.said('payment.requested')).toHaveLength(0);
+    expect(service.publishedEvents('payment.requested')).toHaveLength(0);
     expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('SUCCESS');
-    expect(service.said('payment.requested')).toHaveLength(1);
+    expect(service.publishedEvents('payment.requested')).toHaveLength(1);
     expect(await statusOf(orderId)).toBe('RESERVED');
   });
 
@@ -606,8 +604,8 @@ describe('messages', () => {
     const shipment = { order_id: orderId, tracking_number: 't' };
     expect(await service.deliver('shipment.dispatched', shipment)).toBe('RETRY');
     expect(await service.deliver('shipment.delivered', shipment)).toBe('SUCCESS');
-    expect(service.said('order.shipped')).toHaveLength(1);
-    expect(service.said('order.delivered')).toHaveLength(1);
+    expect(service.publishedEvents('order.shipped')).toHaveLength(1);
+    expect(service.publishedEvents('order.delivered')).toHaveLength(1);
   });
 
   it('When the delivery is heard of before the dispatch and saying fails, then both events are said in the end', async () => {
@@ -616,8 +614,8 @@ describe('messages', () => {
     const shipment = { order_id: orderId, tracking_number: 't' };
     expect(await service.deliver('shipment.delivered', shipment)).toBe('RETRY');
     expect(await service.deliver('shipment.delivered', shipment)).toBe('SUCCESS');
-    expect(service.said('order.shipped')).not.toHaveLength(0);
-    expect(service.said('order.delivered')).toHaveLength(1);
+    expect(service.publishedEvents('order.shipped')).not.toHaveLength(0);
+    expect(service.publishedEvents('order.delivered')).toHaveLength(1);
     expect(await statusOf(orderId)).toBe('DELIVERED');
   });
 
@@ -648,13 +646,14 @@ describe('messages', () => {
 });
 
 describe('cancelling', () => {
-  const cancel = (orderId: string) => service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER));
+  const cancel = (orderId: string) =>
+    service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(CUSTOMER));
 
   it('When it is not paid, then it is cancelled and said', async () => {
     const orderId = await placed();
     const response = await cancel(orderId).send({ reason: 'changed my mind' });
     expect(response.body).toMatchObject({ status: 'CANCELLED', reason: 'changed my mind' });
-    expect(service.said('order.cancelled')).toHaveLength(1);
+    expect(service.publishedEvents('order.cancelled')).toHaveLength(1);
   });
 
   it.each(['lost\ud800', 'lost\u0000', '\u200b', '\u202etsol'])(
@@ -665,7 +664,7 @@ describe('cancelling', () => {
         422,
         'reason',
       ]);
-      expect(service.said('order.cancelled')).toEqual([]);
+      expect(service.publishedEvents('order.cancelled')).toEqual([]);
     },
   );
 
@@ -685,7 +684,7 @@ describe('cancelling', () => {
 
   it('When fulfilment’s answer is nothing at all, then it is not taken for a yes', async () => {
     const orderId = await paidOrder();
-    service.sidecar.answer('fulfilment', () => ({ status: 200, body: NOTHING }));
+    service.sidecar.answer('fulfilment', () => ({ status: 200, body: EMPTY_BODY }));
     expect((await cancel(orderId)).status).toBe(503);
     expect(await statusOf(orderId)).toBe('PAID');
   });
@@ -711,17 +710,19 @@ describe('cancelling', () => {
 
   it('When it is of another customer, then there is no such order', async () => {
     const orderId = await placed();
-    expect((await service.door.post(`/api/orders/${orderId}/cancel`).set(as(randomUUID()))).status).toBe(404);
+    expect(
+      (await service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(randomUUID()))).status,
+    ).toBe(404);
   });
 });
 
 describe('DELETE /orders/:id/reason', () => {
   const SECRET = 'my neighbour Bob has one';
-  const erase = (orderId: string) => service.door.delete(`/orders/${orderId}/reason`);
+  const erase = (orderId: string) => service.http.delete(`/orders/${orderId}/reason`);
   const kept = () =>
     JSON.stringify([...service.sidecar.documents].filter(([key]) => key.startsWith('order')));
   const cancel = (orderId: string) =>
-    service.door.post(`/api/orders/${orderId}/cancel`).set(as(CUSTOMER)).send({ reason: SECRET });
+    service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(CUSTOMER)).send({ reason: SECRET });
 
   async function cancelledWhenPaid(): Promise<string> {
     const orderId = await paidOrder();
@@ -736,7 +737,7 @@ describe('DELETE /orders/:id/reason', () => {
     const response = await erase(orderId);
     expect([response.status, response.body]).toEqual([200, { ...before, reason: ERASED_REASON }]);
     expect(kept()).not.toContain(SECRET);
-    const { body } = await service.door.get(`/api/orders/${orderId}`).set(as(CUSTOMER));
+    const { body } = await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER));
     expect(body).toEqual(response.body);
   });
 
@@ -779,7 +780,7 @@ describe('DELETE /orders/:id/reason', () => {
 
 describe('PUT /api/orders/:id/status', () => {
   const put = (orderId: string, status: unknown, role: 'admin' | 'customer' = 'admin') =>
-    service.door.put(`/api/orders/${orderId}/status`).set(as(randomUUID(), role)).send({ status });
+    service.http.put(`/api/orders/${orderId}/status`).set(asCaller(randomUUID(), role)).send({ status });
 
   it('When a customer tries, then it is forbidden', async () => {
     expect((await put(await placed(), 'SHIPPED', 'customer')).status).toBe(403);
@@ -811,7 +812,10 @@ describe('the durable job', () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 6_000);
     expect((await fireJob(orderId, 6_000)).status).toBe(200);
-    expect(service.said('order.created').map((event) => event.id)).toEqual([`${orderId}:1`, `${orderId}:1`]);
+    expect(service.publishedEvents('order.created').map((event) => event.id)).toEqual([
+      `${orderId}:1`,
+      `${orderId}:1`,
+    ]);
     expect(service.sidecar.jobs.get(`order-${orderId}`)).toMatchObject({ dueTime: '12000ms' });
   });
 
@@ -822,7 +826,7 @@ describe('the durable job', () => {
     const before = service.sidecar.jobs.get(`order-${orderId}`);
     clock = new Date(clock.getTime() + 4_000);
     expect((await fireJob(orderId)).status).toBe(200);
-    expect(service.said('payment.requested')).toHaveLength(1);
+    expect(service.publishedEvents('payment.requested')).toHaveLength(1);
     expect(service.sidecar.jobs.get(`order-${orderId}`)).toBe(before);
   });
 
@@ -831,7 +835,7 @@ describe('the durable job', () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() - 3_600_000);
     await fireJob(orderId);
-    expect(service.said('order.created')).toHaveLength(2);
+    expect(service.publishedEvents('order.created')).toHaveLength(2);
   });
 
   it('When the deadline has passed unpaid, then the order expires', async () => {
@@ -839,7 +843,7 @@ describe('the durable job', () => {
     clock = new Date(clock.getTime() + 60_000);
     await fireJob(orderId, 60_000);
     expect(await statusOf(orderId)).toBe('EXPIRED');
-    expect(service.said('order.expired')).toHaveLength(1);
+    expect(service.publishedEvents('order.expired')).toHaveLength(1);
   });
 
   it('When it looks again and again, then the pauses of the scheduler add up to the deadline', async () => {
@@ -849,7 +853,7 @@ describe('the durable job', () => {
     while ((await statusOf(orderId)) === 'PENDING') {
       const { dueTime, data } = service.sidecar.jobs.get(`order-${orderId}`)!;
       pauses.push(Number.parseInt(dueTime, 10));
-      expect((await service.door.post(`/job/order-${orderId}`).send(data)).status).toBe(200);
+      expect((await service.http.post(`/job/order-${orderId}`).send(data)).status).toBe(200);
     }
     expect(await statusOf(orderId)).toBe('EXPIRED');
     expect(pauses.reduce((sum, pause) => sum + pause)).toBe(60_000);
@@ -865,7 +869,7 @@ describe('the durable job', () => {
       clock = new Date(clock.getTime() + by);
       await fireJob(orderId, 6_000);
       expect(await statusOf(orderId)).toBe('PENDING');
-      expect(service.said('order.created')).toHaveLength(2);
+      expect(service.publishedEvents('order.created')).toHaveLength(2);
       const { dueTime } = service.sidecar.jobs.get(`order-${orderId}`)!;
       expect(Number.parseInt(dueTime, 10)).toBeLessThanOrEqual(12_000);
     },
@@ -888,7 +892,7 @@ describe('the durable job', () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 6_000);
     const old = { since: '2026-01-01T00:00:00.000Z' };
-    expect((await service.door.post(`/job/order-${orderId}`).send(old)).status).toBe(200);
+    expect((await service.http.post(`/job/order-${orderId}`).send(old)).status).toBe(200);
     expect(service.sidecar.jobs.get(`order-${orderId}`)?.data).toMatchObject({ watched_ms: '1000' });
   });
 
@@ -897,18 +901,18 @@ describe('the durable job', () => {
     clock = new Date(clock.getTime() + 64_000);
     await fireJob(orderId, 64_000);
     expect(await statusOf(orderId)).toBe('PAID');
-    expect(service.said('order.paid')).toHaveLength(2);
+    expect(service.publishedEvents('order.paid')).toHaveLength(2);
   });
 
   it('When the order has been final for a while, then it is said once more and the job ends', async () => {
     const orderId = await placed();
     await service.deliver('payment.failed', { order_id: orderId, reason: 'declined' });
     await fireJob(orderId);
-    expect(service.said('order.payment_failed')).toHaveLength(1);
+    expect(service.publishedEvents('order.payment_failed')).toHaveLength(1);
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
     clock = new Date(clock.getTime() + 10_000);
     await fireJob(orderId);
-    expect(service.said('order.payment_failed')).toHaveLength(2);
+    expect(service.publishedEvents('order.payment_failed')).toHaveLength(2);
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(false);
   });
 
@@ -925,22 +929,22 @@ describe('the durable job', () => {
     const orderId = await placed();
     await service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
     await vi.waitFor(() => expect(service.sidecar.jobs.size).toBe(0), 4_000);
-    const { body } = await service.door.get('/orders').set(as(CUSTOMER));
+    const { body } = await service.http.get('/orders').set(asCaller(CUSTOMER));
     expect(body).toMatchObject({ items: [{ order_id: orderId, status: 'REJECTED' }] });
-    expect(service.said('order.rejected')).toHaveLength(1);
+    expect(service.publishedEvents('order.rejected')).toHaveLength(1);
   });
 
   it('When that order cannot be listed, then it is left to the job', async () => {
     const orderId = await placed();
     await service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
     let failed = 0;
-    service.sidecar.beforeState(({ keys }) => {
+    service.sidecar.onStateCall(({ keys }) => {
       if (!keys.includes('index:finished')) return;
       failed += 1;
       throw new Error('the store is away');
     });
     await vi.waitFor(() => expect(failed).toBeGreaterThan(0), 4_000);
-    service.sidecar.beforeState(() => {});
+    service.sidecar.onStateCall(() => {});
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
     clock = new Date(clock.getTime() + 10_000);
     expect((await fireJob(orderId)).status).toBe(200);

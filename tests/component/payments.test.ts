@@ -5,12 +5,12 @@ import { ProviderError, type PaymentProvider } from '../../services/payments/pro
 import { createSimulatedProvider } from '../../services/payments/simulated-provider.ts';
 import { orderStatus, type Order } from '../../services/orders/contract.ts';
 import type { Answer } from '../support/fake-sidecar.ts';
-import { as, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ORDER = '019b0000-0000-7000-8000-000000000001';
 const OTHER_ORDER = '019b0000-0000-7000-8000-000000000002';
 const CUSTOMER = '019b0000-0000-7000-8000-0000000000c1';
-const ADMIN = as('019b0000-0000-7000-8000-0000000000a1', 'admin');
+const ADMIN = asCaller('019b0000-0000-7000-8000-0000000000a1', 'admin');
 /** Long enough for an answer on a busy machine. Milliseconds. */
 const TIMEOUT = 400;
 
@@ -71,15 +71,15 @@ function requestPaymentAfterErasure() {
 }
 const cancel = () => service.deliver('order.cancelled', { order: buildOrder('CANCELLED') });
 const expire = () => service.deliver('order.expired', { order: buildOrder('EXPIRED') });
-const refund = () => service.door.post(`/api/payments/${ORDER}/refund`).set(ADMIN);
+const refund = () => service.http.post(`/api/payments/${ORDER}/refund`).set(ADMIN);
 
 async function payment() {
-  const response = await service.door.get(`/api/payments?order_id=${ORDER}`).set(ADMIN);
+  const response = await service.http.get(`/api/payments?order_id=${ORDER}`).set(ADMIN);
   return paymentListSchema.parse(response.body).items[0];
 }
 
 async function ledger() {
-  const response = await service.door.get(`/api/payments/ledger/${ORDER}`).set(ADMIN);
+  const response = await service.http.get(`/api/payments/ledger/${ORDER}`).set(ADMIN);
   return response.status === 404 ? undefined : ledgerSchema.parse(response.body);
 }
 
@@ -590,19 +590,19 @@ describe('every message in every state, twice', () => {
 });
 
 const get = (query: string, caller: Record<string, string> = {}) =>
-  service.door.get(`/api/payments${query}`).set(caller);
+  service.http.get(`/api/payments${query}`).set(caller);
 
 describe('GET /api/payments', () => {
   it('When the customer asks, then the payment is shown', async () => {
     await requestPayment();
-    const response = await get(`?order_id=${ORDER}`, as(CUSTOMER));
+    const response = await get(`?order_id=${ORDER}`, asCaller(CUSTOMER));
 
     expect(paymentListSchema.parse(response.body).items).toMatchObject([{ order_id: ORDER }]);
   });
 
   it('When another customer asks, then the list is empty', async () => {
     await requestPayment();
-    const response = await get(`?order_id=${ORDER}`, as(OTHER_ORDER));
+    const response = await get(`?order_id=${ORDER}`, asCaller(OTHER_ORDER));
 
     expect(response.body).toEqual({ items: [], next_cursor: null });
   });
@@ -624,7 +624,7 @@ describe('GET /api/payments', () => {
 describe('a refund is an event', () => {
   const refunds = () => service.sidecar.published.filter(({ type }) => type === 'payment.refunded');
   const JOB = `refund-${ORDER}`;
-  const fireJob = () => service.fire(JOB);
+  const fireJob = () => service.triggerJob(JOB);
 
   it('When the shop refunds, then the event tells how much was given back', async () => {
     await requestPayment();
@@ -744,11 +744,11 @@ describe('a refund is an event', () => {
 
   it('When it ends after the provider was asked, then the job writes and publishes', async () => {
     await requestPayment();
-    service.sidecar.beforeState(({ op, keys }) => {
+    service.sidecar.onStateCall(({ op, keys }) => {
       if (op === 'write' && keys.includes(`payment:${ORDER}`)) throw new Error('it ended here');
     });
     expect((await refund()).status).toBe(503);
-    service.sidecar.beforeState(() => {});
+    service.sidecar.onStateCall(() => {});
     expect(await fireJob()).toBe(200);
 
     expect([(await payment())?.status, (await ledger())?.refunds.length, refunds().length]).toEqual([
@@ -859,12 +859,12 @@ describe('POST /api/payments/:order_id/refund', () => {
   it.each([
     ['a malformed id', '/api/payments/1/refund', ADMIN, {}, 404],
     ['an id that is a path', '/api/payments/%2e%2e%2fledger/refund', ADMIN, {}, 404],
-    ['a customer', `/api/payments/${ORDER}/refund`, as(CUSTOMER), {}, 403],
+    ['a customer', `/api/payments/${ORDER}/refund`, asCaller(CUSTOMER), {}, 403],
     ['nobody', `/api/payments/${ORDER}/refund`, {}, {}, 401],
     ['an amount', `/api/payments/${ORDER}/refund`, ADMIN, { amount: 1 }, 422],
   ])('When it comes with %s, then nothing is refunded', async (_what, path, caller, body, status) => {
     await requestPayment();
-    const response = await service.door.post(path).set(caller).send(body);
+    const response = await service.http.post(path).set(caller).send(body);
 
     expect([response.status, (await ledger())?.refunded]).toEqual([status, 0]);
   });
@@ -873,14 +873,14 @@ describe('POST /api/payments/:order_id/refund', () => {
 describe('GET /api/payments/ledger/:order_id', () => {
   it.each([
     ['an administrator', ORDER, ADMIN, 200],
-    ['a customer', ORDER, as(CUSTOMER), 403],
+    ['a customer', ORDER, asCaller(CUSTOMER), 403],
     ['nobody', ORDER, {}, 401],
     ['an unknown order', OTHER_ORDER, ADMIN, 404],
     ['a malformed id', 'x', ADMIN, 404],
   ])('When it is %s, then the status fits', async (_who, orderId, caller, status) => {
     await requestPayment();
 
-    expect((await service.door.get(`/api/payments/ledger/${orderId}`).set(caller)).status).toBe(status);
+    expect((await service.http.get(`/api/payments/ledger/${orderId}`).set(caller)).status).toBe(status);
   });
 });
 
@@ -897,7 +897,7 @@ it('When a payment is captured, then the metrics count it', async () => {
   await requestPayment();
   await requestPayment();
 
-  expect((await service.door.get('/metrics')).text).toContain(
+  expect((await service.http.get('/metrics')).text).toContain(
     'payment_transitions_total{status="CAPTURED"} 1',
   );
 });

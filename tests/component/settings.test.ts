@@ -253,7 +253,7 @@ describe('what a list or an origin may look like', () => {
       const all = { ...deps, ...gatewayOptions(), corsOrigins };
       return createApp(all, createAccessControl(all));
     });
-    const answer = await service.door.get('/health').set('origin', 'https://shop.example');
+    const answer = await service.http.get('/health').set('origin', 'https://shop.example');
     expect(answer.headers['access-control-allow-origin']).toBe('https://shop.example');
     await service.stop();
   });

@@ -7,7 +7,7 @@ import { ProviderError } from '../../services/payments/provider.ts';
 import { notFound, OverloadedError, ProblemError, unavailable } from '../../services/shared/http/problem.ts';
 import { createService } from '../../services/shared/runtime/service-app.ts';
 import { ConflictError, SidecarError } from '../../services/shared/dapr/sidecar-call.ts';
-import { sidecarAt, startService } from '../support/service-under-test.ts';
+import { createSidecarClient, startService } from '../support/service-under-test.ts';
 
 /** A commit that ends when it is told to, and notes what it was given. */
 function heldCommit() {
@@ -94,7 +94,7 @@ describe('a sidecar that does not answer', () => {
   it('When as many calls wait for it as may, then more fail at once, until some have ended', async () => {
     const silent = createServer(() => {});
     await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
-    const sidecar = sidecarAt((silent.address() as AddressInfo).port);
+    const sidecar = createSidecarClient((silent.address() as AddressInfo).port);
     const ask = () => sidecar.invoke('orders', { method: 'GET', path: '/', timeoutMs: 500 });
     const waiting = Promise.allSettled(Array.from({ length: 2_048 }, ask));
     await expect(ask()).rejects.toMatchObject({ status: 503, code: 'TOO_MANY_CALLS' });
@@ -130,7 +130,7 @@ describe('what may be otherwise a moment later', () => {
       }),
     );
     onTestFinished(() => service.stop());
-    const response = await service.door.get('/');
+    const response = await service.http.get('/');
     expect([response.status, response.headers['retry-after']]).toEqual([status, retryAfter]);
     expect(service.logs.some(({ level }) => level === 'error')).toBe(isLogged);
   });
@@ -138,7 +138,7 @@ describe('what may be otherwise a moment later', () => {
   it('When a service is not ready, then its probe says so', async () => {
     const service = await startService((deps) => createService(deps, { routers: [], isReady: () => false }));
     onTestFinished(() => service.stop());
-    const { status, headers } = await service.door.get('/readyz');
+    const { status, headers } = await service.http.get('/readyz');
     expect([status, headers['retry-after']]).toEqual([503, '1']);
   });
 });

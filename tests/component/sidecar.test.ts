@@ -16,14 +16,14 @@ import { createService } from '../../services/shared/runtime/service-app.ts';
 import type { Sidecar } from '../../services/shared/dapr/sidecar.ts';
 import { createStateStore } from '../../services/shared/dapr/state-store.ts';
 import { startFakeSidecar, type FakeSidecar } from '../support/fake-sidecar.ts';
-import { sidecarAt, startService } from '../support/service-under-test.ts';
-import { until } from '../support/wait.ts';
+import { createSidecarClient, startService } from '../support/service-under-test.ts';
+import { waitFor } from '../support/wait.ts';
 
 let fake: FakeSidecar;
 let sidecar: Sidecar;
 beforeEach(async () => {
   fake = await startFakeSidecar();
-  sidecar = sidecarAt(fake.port);
+  sidecar = createSidecarClient(fake.port);
 });
 afterEach(async () => {
   await sidecar.close();
@@ -128,7 +128,7 @@ describe('writes at the same time', () => {
   it('When one of many loses a race, then the others still share their calls', async () => {
     await put('taken', 1);
     const calls: string[] = [];
-    fake.beforeState(({ op }) => void calls.push(op));
+    fake.onStateCall(({ op }) => void calls.push(op));
     const keys = Array.from({ length: 32 }, (_, n) => (n === 20 ? 'taken' : `k${n}`));
     const outcomes = await Promise.allSettled(keys.map((key) => put(key, 2)));
     expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(1);
@@ -224,7 +224,7 @@ describe('circuit breakers', () => {
     ],
   ])('When %s, then it is known', async (_what, lines, open) => {
     fake.metrics = ['# TYPE dapr_resiliency_cb_state gauge', ...lines, ''].join('\n');
-    const watching = sidecarAt(fake.port, { metricsPort: fake.port });
+    const watching = createSidecarClient(fake.port, { metricsPort: fake.port });
     expect(await watching.openBreakers()).toEqual(open);
     await watching.close();
   });
@@ -232,7 +232,7 @@ describe('circuit breakers', () => {
   it('When the metrics are out of reach, or it is not said where they are, then none is known', async () => {
     const gone = await startFakeSidecar();
     await gone.close();
-    const watching = sidecarAt(fake.port, { metricsPort: gone.port });
+    const watching = createSidecarClient(fake.port, { metricsPort: gone.port });
     expect([await watching.openBreakers(), await sidecar.openBreakers()]).toEqual([[], []]);
     await watching.close();
   });
@@ -240,13 +240,11 @@ describe('circuit breakers', () => {
   it('When one is open, then /readyz shows it, and the service is ready all the same', async () => {
     const service = await startService((deps) => createService(deps, { routers: [] }));
     onTestFinished(() => service.stop());
-    expect((await service.door.get('/readyz')).body).toEqual({ status: 'ready' });
+    expect((await service.http.get('/readyz')).body).toEqual({ status: 'ready' });
     service.sidecar.metrics = metric('app_inventory', 'open', 1);
-    const { status, body } = await until(
-      'it shows',
-      () => service.door.get('/readyz'),
-      (answer) => 'open_breakers' in answer.body,
-    );
+    const { status, body } = await waitFor('it shows', () => service.http.get('/readyz'), {
+      until: (answer) => 'open_breakers' in answer.body,
+    });
     expect([status, body]).toEqual([200, { status: 'ready', open_breakers: ['app_inventory'] }]);
   });
 
@@ -254,7 +252,7 @@ describe('circuit breakers', () => {
     const service = await startService((deps) => createService(deps, { routers: [], isReady: () => false }));
     onTestFinished(() => service.stop());
     service.sidecar.metrics = metric('pubsub', 'open', 1);
-    const { status, body } = await service.door.get('/readyz');
+    const { status, body } = await service.http.get('/readyz');
     expect([status, body]).toMatchObject([
       503,
       { type: 'urn:sidecart:problem:unavailable', open_breakers: ['pubsub'] },
@@ -267,7 +265,7 @@ describe('a sidecar that takes its time', () => {
     const slow = createServer((_req, res) => void res.writeHead(200).write('half'));
     await new Promise<void>((resolve) => void slow.listen(0, '127.0.0.1', resolve));
     const { port } = slow.address() as AddressInfo;
-    const waiting = sidecarAt(port);
+    const waiting = createSidecarClient(port);
     const started = performance.now();
     await expect(waiting.invoke('orders', { method: 'GET', path: '/', timeoutMs: 200 })).rejects.toThrow(
       'SIDECAR_UNREACHABLE',
@@ -288,7 +286,7 @@ describe('an answer that ends before it is whole', () => {
     const cut = createServer((_req, res) => void res.writeHead(status, { 'content-type': type }).end(text));
     await new Promise<void>((resolve) => void cut.listen(0, '127.0.0.1', resolve));
     const { port } = cut.address() as AddressInfo;
-    const asking = sidecarAt(port);
+    const asking = createSidecarClient(port);
     onTestFinished(async () => {
       await asking.close();
       cut.close();
@@ -382,14 +380,12 @@ describe('an event that is said again', () => {
   });
 
   it('When some time has passed, then it is told again', async () => {
-    const impatient = sidecarAt(fake.port, { deduplicationWindowMs: 20 });
+    const impatient = createSidecarClient(fake.port, { deduplicationWindowMs: 20 });
     onTestFinished(impatient.close);
     await impatient.publish(event('1'));
-    const ids = await until(
-      'it is said again',
-      () => impatient.publish(event('1')).then(published),
-      (all) => all.length > 1,
-    );
+    const ids = await waitFor('it is said again', () => impatient.publish(event('1')).then(published), {
+      until: (all) => all.length > 1,
+    });
     expect(ids).toEqual(['1', '1']);
   });
 });
@@ -403,7 +399,7 @@ describe('a scheduler that is away', () => {
       if (!isAway) res.writeHead(204).end();
     });
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-    const away = sidecarAt((server.address() as AddressInfo).port);
+    const away = createSidecarClient((server.address() as AddressInfo).port);
     onTestFinished(async () => {
       server.closeAllConnections();
       server.close();
@@ -420,6 +416,6 @@ describe('a scheduler that is away', () => {
         () => true,
         () => false,
       );
-    expect(await until('it is asked again', answered, (isAnswered) => isAnswered)).toBe(true);
+    expect(await waitFor('it is asked again', answered)).toBe(true);
   });
 });

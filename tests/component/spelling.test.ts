@@ -26,10 +26,10 @@ import type { ServiceDeps } from '../../services/shared/runtime/service-app.ts';
 import { id } from '../../services/shared/schemas/types.ts';
 import { users } from '../../services/users/api.ts';
 import { createApp as createUsers } from '../../services/users/app.ts';
-import { answerAsUsers, makeKey, signToken } from '../support/access-tokens.ts';
+import { stubUsersService, createKey, signToken } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
-import { as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { quickPasswords } from '../support/quick-passwords.ts';
+import { asCaller, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { createFastPasswords } from '../support/fast-passwords.ts';
 
 /** An id in capitals is the same id: whoever takes one in, at any door, has small letters behind it. */
 
@@ -161,7 +161,7 @@ const WORLDS: World[] = [
         tokenTtlSeconds: 60,
         refreshTtlSeconds: 60,
         keyRotationSeconds: 600,
-        passwords: quickPasswords(),
+        passwords: createFastPasswords(),
         now,
         clock: () => 0,
       }),
@@ -212,7 +212,7 @@ async function enter({ build, documents }: World): Promise<void> {
   }));
   service.sidecar.answer('users', () => ({ status: 200 }));
   service.sidecar.answer('fulfilment', () => ({ status: 200, body: { status: 'STOPPED' } }));
-  await vi.waitFor(async () => expect((await service.door.get('/readyz')).status).toBe(200), 5_000);
+  await vi.waitFor(async () => expect((await service.http.get('/readyz')).status).toBe(200), 5_000);
 }
 
 /** All that a service leaves behind or passes on. */
@@ -237,11 +237,11 @@ async function ask(world: World, address: string, operation: Operation, spell: S
   const known: Record<string, string> = { ...names, product_id: EXAMPLE.product };
   const query = new URLSearchParams(QUERIES[address]);
   const target = `${path.replaceAll(/:(\w+)/g, (_, name: string) => known[name] ?? name)}?${query.toString()}`;
-  const caller = operation.access === 'admin' ? as(ADMIN, 'admin') : as(EXAMPLE.customer);
+  const caller = operation.access === 'admin' ? asCaller(ADMIN, 'admin') : asCaller(EXAMPLE.customer);
   // As sidecars name the only service that asks for a payment method.
   const headers = { ...caller, 'x-caller-session': SESSION, 'dapr-caller-app-id': 'payments' };
   const body = BODIES[address] ?? (Object.values(operation.examples ?? {})[0] as object | undefined);
-  const response = await service.door[method.toLowerCase() as 'get'](spell(target))
+  const response = await service.http[method.toLowerCase() as 'get'](spell(target))
     .set(JSON.parse(spell(JSON.stringify(headers))) as Record<string, string>)
     .set(operation.idempotent ? { 'idempotency-key': 'key-1' } : {})
     .send(body && (JSON.parse(spell(JSON.stringify(body))) as object));
@@ -331,7 +331,7 @@ describe('the jobs of all services', () => {
     const fired = async (spell: Spelling) => {
       await enter(world);
       const path = `/job/${kind}-${spell(rest.join('-'))}`;
-      const { status } = await service.door.post(path).send({ since: TIME });
+      const { status } = await service.http.post(path).send({ since: TIME });
       return { status, keys: keys() };
     };
     const inSmallLetters = await fired(asIs);
@@ -347,17 +347,17 @@ describe('the gateway', () => {
 
   it('When a path or a token has ids in capitals, then every route lets it through, and names the caller in small letters', async () => {
     service = await startService((deps) => createGateway({ ...deps, ...gatewayOptions() }));
-    const key = await makeKey('key-1');
+    const key = await createKey('key-1');
     for (const { service: name } of addresses)
       service.sidecar.answer(name, () => ({ status: 200, body: {} }));
-    answerAsUsers(service.sidecar, { keys: [key] });
+    stubUsersService(service.sidecar, { keys: [key] });
     const claims = { sub: capitals(ADMIN), role: 'admin', sid: capitals(SESSION) };
     const token = await signToken(key, claims);
     for (const { method, path, examples = {} } of addresses) {
       const of = path.includes('dead-letters') ? EXAMPLE.deadLetter : EXAMPLE.order;
       const target = capitals(path.replace(':product_id', EXAMPLE.product).replaceAll(/:\w+/g, of));
       service.sidecar.calls.length = 0;
-      const { status } = await service.door[method.toLowerCase() as 'get'](target)
+      const { status } = await service.http[method.toLowerCase() as 'get'](target)
         .set('authorization', `Bearer ${token}`)
         .send(Object.values(examples)[0] as object | undefined);
       expect([target, status]).toEqual([target, 200]);
@@ -393,12 +393,12 @@ describe('an order that an administrator places for Ada', () => {
     const world = WORLDS[0] as World;
     await enter(world);
     const body = { product_id: EXAMPLE.product, quantity: 1, customer_id: EXAMPLE.customer.toUpperCase() };
-    const placed = await service.door.post('/api/orders').set(as(ADMIN, 'admin')).send(body);
+    const placed = await service.http.post('/api/orders').set(asCaller(ADMIN, 'admin')).send(body);
     expect(placed.status).toBe(201);
     const { order_id } = placed.body as { order_id: string };
-    const read = await service.door.get(`/api/orders/${order_id}`).set(as(EXAMPLE.customer));
+    const read = await service.http.get(`/api/orders/${order_id}`).set(asCaller(EXAMPLE.customer));
     expect([read.status, read.body]).toMatchObject([200, { customer_id: EXAMPLE.customer }]);
-    expect(service.said('order.created')).toMatchObject([
+    expect(service.publishedEvents('order.created')).toMatchObject([
       { data: { order: { customer_id: EXAMPLE.customer } } },
     ]);
     expect(service.sidecar.calls.find(({ target }) => target === 'users')?.path).toBe(

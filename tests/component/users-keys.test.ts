@@ -10,8 +10,8 @@ const CLOCKS_APART = 3_600;
 
 let users: UsersUnderTest;
 let service: ServiceUnderTest;
-let doors: UsersUnderTest['doors'];
-const pass = (seconds: number) => users.pass(seconds);
+let replicas: UsersUnderTest['replicas'];
+const pass = (seconds: number) => users.advanceClock(seconds);
 
 beforeEach(async () => {
   users = await startUsers({
@@ -19,21 +19,21 @@ beforeEach(async () => {
     refreshTtlSeconds: 86_400,
     keyRotationSeconds: ROTATION,
   });
-  ({ service, doors } = users);
-  await service.door.post('/api/users/register').send({ ...ADA, name: 'Ada' });
+  ({ service, replicas } = users);
+  await service.http.post('/api/users/register').send({ ...ADA, name: 'Ada' });
 });
 afterEach(() => service.stop());
 
-const jwksOf = async (door = service.door) =>
-  (await door.get('/.well-known/jwks.json')).body as JSONWebKeySet;
-const kidsOf = async (door = service.door) => (await jwksOf(door)).keys.map(({ kid }) => kid);
+const jwksOf = async (http = service.http) =>
+  (await http.get('/.well-known/jwks.json')).body as JSONWebKeySet;
+const kidsOf = async (http = service.http) => (await jwksOf(http)).keys.map(({ kid }) => kid);
 
-async function newToken(door = service.door): Promise<string> {
-  const response = await door.post('/api/users/login').send(ADA);
+async function newToken(http = service.http): Promise<string> {
+  const response = await http.post('/api/users/login').send(ADA);
   expect(response.status).toBe(200);
   return (response.body as { access_token: string }).access_token;
 }
-const signerOf = async (door = service.door) => decodeProtectedHeader(await newToken(door)).kid;
+const signerOf = async (http = service.http) => decodeProtectedHeader(await newToken(http)).kid;
 const warnings = () => service.logs.filter(({ level }) => level === 'warn');
 
 describe('The signing keys', () => {
@@ -62,7 +62,7 @@ describe('The signing keys', () => {
   ])(
     'When keys take turns and the clock of one replica is %s, then each token is valid as long as it lasts',
     async (_, aheadSeconds) => {
-      users.aheadSeconds[1] = aheadSeconds;
+      users.clockSkewSeconds[1] = aheadSeconds;
       const given: { token: string; at: number }[] = [];
       for (const seconds of [
         0,
@@ -80,10 +80,10 @@ describe('The signing keys', () => {
         40,
       ]) {
         pass(seconds);
-        for (const door of doors) given.push({ token: await newToken(door), at: users.now().getTime() });
+        for (const http of replicas) given.push({ token: await newToken(http), at: users.now().getTime() });
         const isYoung = ({ at }: { at: number }) => users.now().getTime() - at < TTL * 1000;
         for (const { token, at } of given.filter(isYoung))
-          for (const replica of doors)
+          for (const replica of replicas)
             await jwtVerify(token, createLocalJWKSet(await jwksOf(replica)), {
               currentDate: new Date(at),
               clockTolerance: CLOCKS_APART,
@@ -95,10 +95,10 @@ describe('The signing keys', () => {
   );
 
   it('When the clock was years ahead for a moment, then keys go on taking turns', async () => {
-    users.aheadSeconds[0] = 10 * 365 * 86_400;
+    users.clockSkewSeconds[0] = 10 * 365 * 86_400;
     pass(31);
     await kidsOf();
-    users.aheadSeconds[0] = 0;
+    users.clockSkewSeconds[0] = 0;
     pass(31);
     const kids = await kidsOf();
     pass(151);
@@ -112,10 +112,10 @@ describe('The signing keys', () => {
     async (years) => {
       await kidsOf();
       let reads = 0;
-      service.sidecar.beforeState(
+      service.sidecar.onStateCall(
         ({ op, keys }) => void (reads += op === 'read' && keys.includes('signing-keys') ? 1 : 0),
       );
-      users.aheadSeconds[0] = years * 365 * 86_400;
+      users.clockSkewSeconds[0] = years * 365 * 86_400;
       pass(29);
       await kidsOf();
       expect(reads).toBe(0);
@@ -128,20 +128,20 @@ describe('The signing keys', () => {
 
   it('When two replicas find a key too old at once, then one new key is made', async () => {
     pass(ROTATION + 30);
-    const [one, other] = await Promise.all(doors.map((door) => kidsOf(door)));
+    const [one, other] = await Promise.all(replicas.map((http) => kidsOf(http)));
     expect(one).toHaveLength(2);
     expect(one).toEqual(other);
   });
 
   it('When another replica has added a key, then it is known half a minute later', async () => {
     pass(ROTATION - 20);
-    expect(await kidsOf(doors[1])).toHaveLength(1);
+    expect(await kidsOf(replicas[1])).toHaveLength(1);
     pass(20);
-    const kids = await kidsOf(doors[0]);
+    const kids = await kidsOf(replicas[0]);
     expect(kids).toHaveLength(2);
-    expect(await kidsOf(doors[1])).toHaveLength(1);
+    expect(await kidsOf(replicas[1])).toHaveLength(1);
     pass(10);
-    expect(await kidsOf(doors[1])).toEqual(kids);
+    expect(await kidsOf(replicas[1])).toEqual(kids);
   });
 
   it('When the store is down, then the keys known go on being used, and a warning is logged', async () => {

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLoginThrottle } from '../../services/users/store/login-throttle-store.ts';
-import { as, from, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, fromNetwork, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { NIL } from 'uuid';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
-import { sidecarAt } from '../support/service-under-test.ts';
+import { createSidecarClient } from '../support/service-under-test.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse' };
 const NOBODY = 'nobody@example.com';
@@ -12,9 +12,9 @@ const TURNS = 2;
 
 let users: UsersUnderTest;
 let service: ServiceUnderTest;
-let doors: UsersUnderTest['doors'];
+let replicas: UsersUnderTest['replicas'];
 let ada: string;
-const pass = (seconds: number) => users.pass(seconds);
+const pass = (seconds: number) => users.advanceClock(seconds);
 
 beforeEach(async () => {
   users = await startUsers({
@@ -22,14 +22,14 @@ beforeEach(async () => {
     refreshTtlSeconds: 86_400,
     keyRotationSeconds: 86_400,
   });
-  ({ service, doors } = users);
-  const response = await service.door.post('/api/users/register').send({ ...ADA, name: 'Ada' });
+  ({ service, replicas } = users);
+  const response = await service.http.post('/api/users/register').send({ ...ADA, name: 'Ada' });
   ada = (response.body as { user_id: string }).user_id;
 });
 afterEach(() => service.stop());
 
-const logIn = (email = ADA.email, password = ADA.password, door = service.door) =>
-  door.post('/api/users/login').send({ email, password });
+const logIn = (email = ADA.email, password = ADA.password, http = service.http) =>
+  http.post('/api/users/login').send({ email, password });
 const statusOf = async (...credentials: Parameters<typeof logIn>) => (await logIn(...credentials)).status;
 const fail = async (email = ADA.email) => statusOf(email, 'wrong horse');
 
@@ -123,13 +123,13 @@ describe('Attempts to log in at once', () => {
   });
 
   it('When they come to two replicas, then every failure counts', async () => {
-    const statuses = await Promise.all([0, 1, 0, 1].map((nr) => statusOf(ADA.email, 'wrong', doors[nr])));
+    const statuses = await Promise.all([0, 1, 0, 1].map((nr) => statusOf(ADA.email, 'wrong', replicas[nr])));
     expect(statuses).toEqual([401, 401, 401, 401]);
     expect(failuresKept()).toEqual([4]);
   });
 
   it('When failures are counted at the same moment, then each one counts', async () => {
-    const clients = [0, 1].map(() => sidecarAt(service.sidecar.port));
+    const clients = [0, 1].map(() => createSidecarClient(service.sidecar.port));
     const throttles = clients.map(({ state }) => createLoginThrottle({ state, now: users.now }));
     await Promise.all(
       [...throttles, ...throttles, ...throttles].map((one) =>
@@ -150,7 +150,7 @@ describe('Guesses from elsewhere', () => {
   const HOME = '192.0.2.1';
   const away = (nr: number) => `198.51.100.${nr}`;
   const tryFrom = async (network: string, password = ADA.password, email = ADA.email) =>
-    (await logIn(email, password).set(from(network))).status;
+    (await logIn(email, password).set(fromNetwork(network))).status;
   /** Each guess from another network; the wait between them is always kept. */
   async function guessForAnHour(): Promise<number[]> {
     const statuses: number[] = [];
@@ -171,7 +171,9 @@ describe('Guesses from elsewhere', () => {
 
   it('When an account was made there, then its owner has been there', async () => {
     const eve = { email: 'eve@example.com', password: ADA.password, name: 'Eve' };
-    expect((await service.door.post('/api/users/register').set(from(HOME)).send(eve)).status).toBe(201);
+    expect((await service.http.post('/api/users/register').set(fromNetwork(HOME)).send(eve)).status).toBe(
+      201,
+    );
     for (let nr = 0; nr < 5; nr++) await tryFrom(away(nr), 'wrong horse', eve.email);
     expect(await tryFrom(away(6), ADA.password, eve.email)).toBe(429);
     expect(await tryFrom(HOME, ADA.password, eve.email)).toBe(200);
@@ -189,7 +191,7 @@ describe('Guesses from elsewhere', () => {
   });
 
   it('When the owner of another account has been there, then it is not known for this one', async () => {
-    await service.door.post('/api/users/register').send({ ...ADA, email: NOBODY, name: 'Nobody' });
+    await service.http.post('/api/users/register').send({ ...ADA, email: NOBODY, name: 'Nobody' });
     expect(await tryFrom(HOME, ADA.password, NOBODY)).toBe(200);
     await failTimes(5);
     expect(await tryFrom(HOME)).toBe(429);
@@ -199,7 +201,7 @@ describe('Guesses from elsewhere', () => {
     await tryFrom(HOME);
     const email = 'lovelace@example.com';
     const body = { email, current_password: ADA.password };
-    expect((await service.door.put(`/api/users/${ada}`).set(as(ada)).send(body)).status).toBe(200);
+    expect((await service.http.put(`/api/users/${ada}`).set(asCaller(ada)).send(body)).status).toBe(200);
     await failTimes(5, email);
     expect(await tryFrom(HOME, ADA.password, email)).toBe(200);
   });
@@ -223,12 +225,12 @@ describe('Replicas whose clocks are an hour apart', () => {
   it.each([3600, -3600])(
     'When the second is %i s ahead, then nobody waits longer than at one',
     async (seconds) => {
-      users.aheadSeconds[1] = seconds;
-      for (const failing of doors) {
+      users.clockSkewSeconds[1] = seconds;
+      for (const failing of replicas) {
         for (let nr = 0; nr < 7; nr++) await statusOf(ADA.email, 'wrong horse', failing);
         // A second more than the wait: by then the store has forgotten it.
         pass(62);
-        for (const door of doors) expect(await statusOf(ADA.email, ADA.password, door)).toBe(200);
+        for (const http of replicas) expect(await statusOf(ADA.email, ADA.password, http)).toBe(200);
       }
     },
   );
@@ -236,10 +238,10 @@ describe('Replicas whose clocks are an hour apart', () => {
   it.each([3600, -3600])(
     'When the second is %i s ahead, then an hour of guessing is no more than two guesses for each wait',
     async (seconds) => {
-      users.aheadSeconds[1] = seconds;
+      users.clockSkewSeconds[1] = seconds;
       let tried = 0;
       for (let second = 0; second < 600; second += 10) {
-        for (const door of doors) if ((await statusOf(ADA.email, 'wrong horse', door)) === 401) tried += 1;
+        for (const http of replicas) if ((await statusOf(ADA.email, 'wrong horse', http)) === 401) tried += 1;
         pass(10);
       }
       // At one replica: 5 free ones, 5 with short waits, and then one each minute.

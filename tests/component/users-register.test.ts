@@ -1,15 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/users/app.ts';
-import { slugOf, as, from, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { quickPasswords } from '../support/quick-passwords.ts';
+import {
+  slugOf,
+  asCaller,
+  fromNetwork,
+  startService,
+  type ServiceUnderTest,
+} from '../support/service-under-test.ts';
+import { createFastPasswords } from '../support/fast-passwords.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' };
 
 let service: ServiceUnderTest;
 
 const ready = () =>
-  vi.waitFor(async () => expect((await service.door.get('/readyz')).status).toBe(200), 5_000);
+  vi.waitFor(async () => expect((await service.http.get('/readyz')).status).toBe(200), 5_000);
 
 beforeEach(async () => {
   service = await startService((deps) =>
@@ -18,7 +24,7 @@ beforeEach(async () => {
       tokenTtlSeconds: 3600,
       refreshTtlSeconds: 86_400,
       keyRotationSeconds: 86_400,
-      passwords: quickPasswords(),
+      passwords: createFastPasswords(),
       now: () => new Date(),
       clock: () => performance.now(),
     }),
@@ -27,13 +33,13 @@ beforeEach(async () => {
 });
 afterEach(() => service.stop());
 
-const post = (path: string, body: object) => service.door.post(`/api/users/${path}`).send(body);
-const get = (id: string) => service.door.get(`/api/users/${id}`).set(as(id));
-const put = (id: string, body: object) => service.door.put(`/api/users/${id}`).set(as(id)).send(body);
-const erase = (id: string) => service.door.delete(`/api/users/${id}`).set(as(id));
+const post = (path: string, body: object) => service.http.post(`/api/users/${path}`).send(body);
+const get = (id: string) => service.http.get(`/api/users/${id}`).set(asCaller(id));
+const put = (id: string, body: object) => service.http.put(`/api/users/${id}`).set(asCaller(id)).send(body);
+const erase = (id: string) => service.http.delete(`/api/users/${id}`).set(asCaller(id));
 const fireJob = (name: string) => {
   const { data = {} } = service.sidecar.jobs.get(name) as { data?: object };
-  return service.door.post(`/job/${name}`).send(data);
+  return service.http.post(`/job/${name}`).send(data);
 };
 const fieldsOf = (response: { body: unknown }) =>
   (response.body as { errors: { field: string }[] }).errors.map(({ field }) => field);
@@ -56,7 +62,7 @@ describe('POST /api/users/register', () => {
 
   it('When somebody registers, then it is said once, and no job is left', async () => {
     const id = await registered();
-    expect(service.said('user.registered')).toEqual([
+    expect(service.publishedEvents('user.registered')).toEqual([
       {
         id: `${id}:1`,
         data: { user: { user_id: id, email: ADA.email, name: 'Ada', role: 'customer' }, version: 1 },
@@ -87,14 +93,14 @@ describe('POST /api/users/register', () => {
   it('When two register the same address at once, then one gets it', async () => {
     const responses = await Promise.all([post('register', ADA), post('register', ADA)]);
     expect(responses.map(({ status }) => status)).toEqual(expect.arrayContaining([201, 409]));
-    expect(service.said('user.registered')).toHaveLength(1);
+    expect(service.publishedEvents('user.registered')).toHaveLength(1);
   });
 
   it('When many register at once, then all are listed', async () => {
     const ids = await Promise.all(
       Array.from({ length: 8 }, (_, nr) => registered({ email: `user${nr}@example.com` })),
     );
-    const response = await service.door.get('/api/users').set(as(randomUUID(), 'admin'));
+    const response = await service.http.get('/api/users').set(asCaller(randomUUID(), 'admin'));
     const items = (response.body as { items: { user_id: string }[] }).items;
     expect(items.map(({ user_id }) => user_id).toSorted()).toEqual(ids.toSorted());
   });
@@ -155,14 +161,14 @@ describe('POST /api/users/register with an Idempotency-Key', () => {
     expect(second.body).toEqual(first.body);
     expect(second.headers['location']).toBe(first.headers['location']);
     expect(second.headers['idempotent-replayed']).toBe('true');
-    expect(service.said('user.registered')).toHaveLength(1);
+    expect(service.publishedEvents('user.registered')).toHaveLength(1);
   });
 
   it('When two networks use the same key, then each has an account of its own', async () => {
-    const one = await again(ADA).set(from('192.0.2.1'));
-    const other = await again({ ...ADA, email: 'eve@example.com' }).set(from('198.51.100.7'));
+    const one = await again(ADA).set(fromNetwork('192.0.2.1'));
+    const other = await again({ ...ADA, email: 'eve@example.com' }).set(fromNetwork('198.51.100.7'));
     expect([one.status, other.status]).toEqual([201, 201]);
-    const taken = await again({ ...ADA, email: 'bob@example.com' }).set(from('192.0.2.1'));
+    const taken = await again({ ...ADA, email: 'bob@example.com' }).set(fromNetwork('192.0.2.1'));
     expect([taken.status, slugOf(taken)]).toEqual([422, 'idempotency-key-reused']);
   });
 
@@ -195,7 +201,7 @@ describe('POST /api/users/register with an Idempotency-Key', () => {
     forgetAnswers();
     const second = await again(ADA);
     expect([second.status, second.body]).toEqual([201, first.body]);
-    expect(service.said('user.registered').map(({ id }) => id)).toEqual(
+    expect(service.publishedEvents('user.registered').map(({ id }) => id)).toEqual(
       Array.from({ length: 2 }, () => `${first.body.user_id}:1`),
     );
   });
@@ -230,7 +236,7 @@ describe('What is not said at once', () => {
   it('When the broker is down, then registering works and the job is there to say it', async () => {
     service.sidecar.fail('publish');
     const id = await registered();
-    expect(service.said('user.registered')).toEqual([]);
+    expect(service.publishedEvents('user.registered')).toEqual([]);
     expect(service.sidecar.jobs.get(`user-${id}-1`)).toMatchObject({
       dueTime: '10s',
       schedule: '@every 30s',
@@ -277,7 +283,7 @@ describe('What is not said at once', () => {
     await fireJob(`user-${id}-1`);
     service.sidecar.documents.set(`user:${id}`, document);
     await fireJob(`user-${id}-1`);
-    expect(service.said('user.registered')).toHaveLength(1);
+    expect(service.publishedEvents('user.registered')).toHaveLength(1);
     expect(service.sidecar.jobs.has(`user-${id}-1`)).toBe(false);
   });
 
@@ -286,7 +292,7 @@ describe('What is not said at once', () => {
     const id = await registered();
     await put(id, { name: 'Ada L.' });
     expect(service.sidecar.published.map((event) => event.id)).toEqual([`${id}:1`, `${id}:2`]);
-    expect(service.said('user.registered')[0]?.data).toMatchObject({ user: { name: 'Ada' } });
+    expect(service.publishedEvents('user.registered')[0]?.data).toMatchObject({ user: { name: 'Ada' } });
   });
 
   it('When an unsaid deletion is left to its job, then the job says it', async () => {
@@ -294,6 +300,8 @@ describe('What is not said at once', () => {
     service.sidecar.fail('publish');
     expect((await erase(id)).status).toBe(204);
     await fireJob(`user-${id}-2`);
-    expect(service.said('user.deleted')).toEqual([{ id: `${id}:2`, data: { user_id: id, version: 2 } }]);
+    expect(service.publishedEvents('user.deleted')).toEqual([
+      { id: `${id}:2`, data: { user_id: id, version: 2 } },
+    ]);
   });
 });

@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { revokedSessionsSchema } from '../../services/users/contract.ts';
-import { slugOf, as, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { slugOf, asCaller, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { startUsers, type UsersUnderTest } from '../support/users-under-test.ts';
 
 const DAY = 86_400;
@@ -12,8 +12,8 @@ const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' }
 
 let users: UsersUnderTest;
 let service: ServiceUnderTest;
-let doors: UsersUnderTest['doors'];
-const pass = (seconds: number) => users.pass(seconds);
+let replicas: UsersUnderTest['replicas'];
+const pass = (seconds: number) => users.advanceClock(seconds);
 
 beforeEach(async () => {
   users = await startUsers({
@@ -21,7 +21,7 @@ beforeEach(async () => {
     refreshTtlSeconds: 30 * DAY,
     keyRotationSeconds: 365 * DAY,
   });
-  ({ service, doors } = users);
+  ({ service, replicas } = users);
 });
 afterEach(() => service.stop());
 
@@ -46,14 +46,14 @@ interface Held {
 function held(tokens: Tokens): Held {
   const { sub, sid, role, ver: token_version, era = 0 } = decodeJwt(tokens.access_token);
   const [user, session] = [String(sub), String(sid)];
-  const caller = { ...as(user, role as 'customer'), 'x-caller-session': session };
+  const caller = { ...asCaller(user, role as 'customer'), 'x-caller-session': session };
   return { tokens, user, session, token_version, era: Number(era), caller };
 }
 
-const register = (more = {}) => service.door.post('/api/users/register').send({ ...ADA, ...more });
+const register = (more = {}) => service.http.post('/api/users/register').send({ ...ADA, ...more });
 
 async function logIn({ email, password } = ADA): Promise<Held> {
-  const response = await service.door.post('/api/users/login').send({ email, password });
+  const response = await service.http.post('/api/users/login').send({ email, password });
   expect(response.status).toBe(200);
   return held(response.body as Tokens);
 }
@@ -66,33 +66,33 @@ async function sessionsOfAda<Count extends 1 | 2 | 3>(count: Count) {
   return all as [Held, Held, Held];
 }
 
-const refresh = (token: string, door = service.door) =>
-  door.post('/api/users/token').send({ refresh_token: token });
+const refresh = (token: string, http = service.http) =>
+  http.post('/api/users/token').send({ refresh_token: token });
 const statusOf = async ({ tokens }: Held) => (await refresh(tokens.refresh_token)).status;
 const logOut = (caller: Record<string, string>, body?: object) =>
-  service.door.post('/api/users/logout').set(caller).send(body);
+  service.http.post('/api/users/logout').set(caller).send(body);
 const put = (user: string, body: object, caller: Record<string, string>) =>
-  service.door
+  service.http
     .put(`/api/users/${user}`)
     .set(caller)
     .send({ current_password: ADA.password, ...body });
 
 const sorted = (statuses: number[]) => statuses.toSorted((one, other) => one - other);
 
-const endedAt = async (door = service.door) => (await toldBy(door)).items;
-const toldBy = async (door = service.door) =>
-  revokedSessionsSchema.parse((await door.get('/sessions/revoked')).body);
+const endedAt = async (http = service.http) => (await toldBy(http)).items;
+const toldBy = async (http = service.http) =>
+  revokedSessionsSchema.parse((await http.get('/sessions/revoked')).body);
 
 const audited = () => service.logs.filter((line) => line['audit'] !== undefined);
 
 async function counted(name: string): Promise<string[]> {
-  const { text } = await service.door.get('/metrics');
+  const { text } = await service.http.get('/metrics');
   return text.split('\n').filter((line) => line.startsWith(name));
 }
 
 /** What the gateway makes of an access token, by the list. */
-async function isRefused({ user, session, token_version, era }: Held, door = service.door): Promise<boolean> {
-  const told = await toldBy(door);
+async function isRefused({ user, session, token_version, era }: Held, http = service.http): Promise<boolean> {
+  const told = await toldBy(http);
   const isListed = told.items.some((item) =>
     'session_id' in item
       ? item.session_id === session
@@ -121,8 +121,8 @@ describe('POST /api/users/token', () => {
 
   it('When it is refreshed again and again, then each new token works, at every replica', async () => {
     let { tokens } = (await sessionsOfAda(1))[0];
-    for (const door of [...doors, ...doors]) {
-      const response = await refresh(tokens.refresh_token, door);
+    for (const http of [...replicas, ...replicas]) {
+      const response = await refresh(tokens.refresh_token, http);
       expect(response.status).toBe(200);
       tokens = response.body as Tokens;
     }
@@ -160,7 +160,7 @@ describe('POST /api/users/token', () => {
 
   it('When one token comes to two replicas at once, then one answer has tokens, and they are of no use', async () => {
     const [{ tokens }] = await sessionsOfAda(1);
-    const responses = await Promise.all(doors.map((door) => refresh(tokens.refresh_token, door)));
+    const responses = await Promise.all(replicas.map((http) => refresh(tokens.refresh_token, http)));
     expect(sorted(responses.map(({ status }) => status))).toEqual([200, 401]);
     const won = held(responses.find(({ status }) => status === 200)!.body as Tokens);
     expect(await isRefused(won)).toBe(true);
@@ -221,7 +221,7 @@ describe('POST /api/users/token', () => {
     ['another grant', { refresh_token: 'x', grant_type: 'password' }, ['grant_type']],
     ['a field too many', { refresh_token: 'x', scope: 'all' }, ['scope']],
   ])('When the body has %s, then 422 names it', async (_case, body, fields) => {
-    const response = await service.door.post('/api/users/token').send(body);
+    const response = await service.http.post('/api/users/token').send(body);
     expect(response.status).toBe(422);
     const errors = (response.body as { errors: { field: string }[] }).errors;
     expect(errors.map(({ field }) => field)).toEqual(fields);
@@ -230,7 +230,7 @@ describe('POST /api/users/token', () => {
   it('When the grant type is named as in RFC 6749, then it is taken', async () => {
     const [{ tokens }] = await sessionsOfAda(1);
     const body = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token };
-    expect((await service.door.post('/api/users/token').send(body)).status).toBe(200);
+    expect((await service.http.post('/api/users/token').send(body)).status).toBe(200);
   });
 
   it('When a session is stored, then neither of its tokens is, and it goes with its time', async () => {
@@ -248,7 +248,7 @@ describe('POST /api/users/logout', () => {
     const response = await logOut(gone.caller);
     expect([response.status, response.headers['cache-control']]).toEqual([204, 'no-store']);
     expect(await statusOf(gone)).toBe(401);
-    for (const door of doors) expect(await endedAt(door)).toEqual([{ session_id: gone.session }]);
+    for (const http of replicas) expect(await endedAt(http)).toEqual([{ session_id: gone.session }]);
     expect(await statusOf(other)).toBe(200);
   });
 
@@ -287,7 +287,7 @@ describe('POST /api/users/logout', () => {
     const [session] = await sessionsOfAda(1);
     const [out, refreshed] = await Promise.all([
       logOut(session.caller),
-      refresh(session.tokens.refresh_token, doors[1]),
+      refresh(session.tokens.refresh_token, replicas[1]),
     ]);
     expect(out.status).toBe(204);
     const newest = refreshed.status === 200 ? held(refreshed.body as Tokens) : session;
@@ -299,7 +299,7 @@ describe('POST /api/users/logout', () => {
     await register();
     const all = await Promise.all(Array.from({ length: 10 }, () => logIn()));
     await Promise.all(
-      all.map(({ caller }, nr) => doors[nr % 2 ? 1 : 0].post('/api/users/logout').set(caller)),
+      all.map(({ caller }, nr) => replicas[nr % 2 ? 1 : 0].post('/api/users/logout').set(caller)),
     );
     expect(await Promise.all(all.map((one) => isRefused(one)))).toEqual(all.map(() => true));
   });
@@ -320,7 +320,7 @@ describe('POST /api/users/logout', () => {
 
 describe('GET /sessions/revoked', () => {
   it('When no session has ended, then the list is empty, and no cache keeps it', async () => {
-    const response = await service.door.get('/sessions/revoked');
+    const response = await service.http.get('/sessions/revoked');
     expect([response.status, response.body]).toEqual([200, { items: [], era: 0 }]);
     expect(response.headers['cache-control']).toBe('no-store');
   });
@@ -357,14 +357,14 @@ describe('Too many ended sessions', () => {
   it.each([
     ['a logout', ({ caller }: Held) => logOut(caller), 204],
     ['a new password', ({ user, caller }: Held) => put(user, { password: 'new password' }, caller), 200],
-    ['a deletion', ({ user, caller }: Held) => service.door.delete(`/api/users/${user}`).set(caller), 204],
+    ['a deletion', ({ user, caller }: Held) => service.http.delete(`/api/users/${user}`).set(caller), 204],
   ])(
     'When the list is full, then %s is answered as ever, and its tokens are refused',
     async (_, end, status) => {
       const [own, other] = await sessionsOfAda(2);
       listed(users.now().getTime() / 1000 + TTL);
       expect((await end(own)).status).toBe(status);
-      for (const door of doors) expect(await isRefused(status === 200 ? other : own, door)).toBe(true);
+      for (const http of replicas) expect(await isRefused(status === 200 ? other : own, http)).toBe(true);
       expect(await toldBy()).toEqual({ items: [], era: 1 });
       expect(service.logs.filter(({ audit }) => audit === 'token-era')).toMatchObject([
         { level: 'warn', era: 1 },
@@ -383,8 +383,8 @@ describe('Too many ended sessions', () => {
       true,
     ]);
     expect([await statusOf(gone), await statusOf(last)]).toEqual([401, 401]);
-    for (const door of doors) {
-      const renewed = held((await refresh(other.tokens.refresh_token, door)).body as Tokens);
+    for (const http of replicas) {
+      const renewed = held((await refresh(other.tokens.refresh_token, http)).body as Tokens);
       expect([renewed.era, await isRefused(renewed)]).toEqual([1, false]);
       other.tokens = renewed.tokens;
     }
@@ -405,10 +405,10 @@ describe('Too many ended sessions', () => {
   it('When a refresh began before a password changed and the list was full, then its token is refused', async () => {
     const [own, other] = await sessionsOfAda(2);
     listed(users.now().getTime() / 1000 + TTL);
-    const apart = service.replica();
+    const apart = service.createReplica();
     await vi.waitFor(() => apart.get('/readyz').expect(200), { interval: 5 });
     let changing: Promise<number> | undefined;
-    service.sidecar.beforeState(async ({ op, keys }) => {
+    service.sidecar.onStateCall(async ({ op, keys }) => {
       // The refresh has read the account as it was: now all else happens, before it writes.
       if (op !== 'write' || changing || !keys.includes(`session:${other.session}`)) return;
       changing = put(own.user, { password: 'new password' }, own.caller).then(({ status }) => status);
@@ -451,7 +451,7 @@ describe('A new password', () => {
 
   it('When an administrator changes it, then all sessions end', async () => {
     const [one, other] = await sessionsOfAda(2);
-    const admin = { ...as(randomUUID(), 'admin'), 'x-caller-session': randomUUID() };
+    const admin = { ...asCaller(randomUUID(), 'admin'), 'x-caller-session': randomUUID() };
     expect((await put(one.user, { password: 'new password' }, admin)).status).toBe(200);
     expect(await endedAt()).toEqual([{ user_id: one.user, token_version: 1 }]);
     expect([await statusOf(one), await statusOf(other)]).toEqual([401, 401]);
@@ -461,7 +461,7 @@ describe('A new password', () => {
     const [own] = await sessionsOfAda(1);
     await put(own.user, { password: 'new password' }, own.caller);
     const next = held((await refresh(own.tokens.refresh_token)).body as Tokens);
-    await put(own.user, { password: 'newer password' }, as(randomUUID(), 'admin'));
+    await put(own.user, { password: 'newer password' }, asCaller(randomUUID(), 'admin'));
     expect([await isRefused(own), await isRefused(next)]).toEqual([true, true]);
     expect(await statusOf(next)).toBe(401);
   });
@@ -490,7 +490,7 @@ describe('A new password', () => {
       const response = await put(other.user, { password: 'stolen horse' }, other.caller);
       expect([response.status, slugOf(response)]).toEqual([401, 'unauthenticated']);
       const login = { email: ADA.email, password: 'stolen horse' };
-      expect((await service.door.post('/api/users/login').send(login)).status).toBe(401);
+      expect((await service.http.post('/api/users/login').send(login)).status).toBe(401);
     },
   );
 
@@ -520,15 +520,15 @@ describe('A new password', () => {
 
   it('When the end cannot be listed, then the change is answered as it was written, and the job lists it', async () => {
     const [own, other] = await sessionsOfAda(2);
-    service.sidecar.beforeState(({ op, keys }) => {
+    service.sidecar.onStateCall(({ op, keys }) => {
       if (op === 'write' && keys.includes('revoked-sessions')) throw new Error('away');
     });
     expect((await put(own.user, { password: 'new password' }, own.caller)).status).toBe(200);
-    service.sidecar.beforeState(() => {});
+    service.sidecar.onStateCall(() => {});
     expect(await isRefused(other)).toBe(false);
-    await service.door.post(`/job/user-${own.user}-2`).send({});
+    await service.http.post(`/job/user-${own.user}-2`).send({});
     expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
-    expect(service.said('user.updated')).toHaveLength(1);
+    expect(service.publishedEvents('user.updated')).toHaveLength(1);
   });
 
   it('When the service dies before it lists the end, then the job lists it', async () => {
@@ -537,7 +537,7 @@ describe('A new password', () => {
     service.sidecar.documents.delete('revoked-sessions');
     expect(await statusOf(other)).toBe(401);
     const job = `/job/user-${own.user}-2`;
-    await service.door.post(job).send({});
+    await service.http.post(job).send({});
     expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
   });
 });
@@ -545,7 +545,7 @@ describe('A new password', () => {
 describe('A deleted account', () => {
   it('When an account is deleted, then all its sessions end', async () => {
     const [one, other] = await sessionsOfAda(2);
-    expect((await service.door.delete(`/api/users/${one.user}`).set(one.caller)).status).toBe(204);
+    expect((await service.http.delete(`/api/users/${one.user}`).set(one.caller)).status).toBe(204);
     expect(await endedAt()).toEqual([{ user_id: one.user, token_version: 1 }]);
     expect([await statusOf(one), await statusOf(other)]).toEqual([401, 401]);
     expect(await counted('users_sessions_ended_total')).toEqual([
@@ -555,10 +555,10 @@ describe('A deleted account', () => {
 
   it('When the service dies before it lists the end, then the job lists it', async () => {
     const [own] = await sessionsOfAda(1);
-    await service.door.delete(`/api/users/${own.user}`).set(own.caller);
+    await service.http.delete(`/api/users/${own.user}`).set(own.caller);
     service.sidecar.documents.delete('revoked-sessions');
     const job = `/job/user-${own.user}-2`;
-    await service.door.post(job).send({});
+    await service.http.post(job).send({});
     expect(await isRefused(own)).toBe(true);
   });
 });
@@ -567,11 +567,11 @@ describe('Replicas whose clocks are an hour apart', () => {
   const APART = [HOUR, -HOUR];
 
   it.each(APART)('When the second is %i s ahead, then a session goes on at both', async (seconds) => {
-    users.aheadSeconds[1] = seconds;
+    users.clockSkewSeconds[1] = seconds;
     let [{ tokens }] = await sessionsOfAda(1);
-    for (const door of [doors[1], doors[0], doors[1]]) {
+    for (const http of [replicas[1], replicas[0], replicas[1]]) {
       pass(DAY);
-      const response = await refresh(tokens.refresh_token, door);
+      const response = await refresh(tokens.refresh_token, http);
       expect(response.status).toBe(200);
       tokens = response.body as Tokens;
     }
@@ -580,20 +580,20 @@ describe('Replicas whose clocks are an hour apart', () => {
   it.each(APART)(
     'When the second is %i s ahead, then both tell of an ended session for as long as any token of it can be taken for valid',
     async (seconds) => {
-      users.aheadSeconds[1] = seconds;
+      users.clockSkewSeconds[1] = seconds;
       await register();
       for (const [signer, ender] of [
         [0, 1],
         [1, 0],
       ] as const) {
         const body = { email: ADA.email, password: ADA.password };
-        const own = held((await doors[signer].post('/api/users/login').send(body)).body as Tokens);
-        await doors[ender].post('/api/users/logout').set(own.caller);
+        const own = held((await replicas[signer].post('/api/users/login').send(body)).body as Tokens);
+        await replicas[ender].post('/api/users/logout').set(own.caller);
         const expires = Number(decodeJwt(own.tokens.access_token).exp);
         // The gateway that verifies has the clock which is behind.
         const isExpired = () => expires <= users.now().getTime() / 1000 + Math.min(0, seconds);
         while (!isExpired()) {
-          for (const door of doors) expect(await isRefused(own, door)).toBe(true);
+          for (const http of replicas) expect(await isRefused(own, http)).toBe(true);
           pass(600);
         }
       }
@@ -603,13 +603,13 @@ describe('Replicas whose clocks are an hour apart', () => {
   it.each(APART)(
     'When the second is %i s ahead, then a new password ends sessions at both',
     async (seconds) => {
-      users.aheadSeconds[1] = seconds;
+      users.clockSkewSeconds[1] = seconds;
       const [own, other] = await sessionsOfAda(2);
       const body = { password: 'new password', current_password: ADA.password };
-      expect((await doors[1].put(`/api/users/${own.user}`).set(own.caller).send(body)).status).toBe(200);
-      for (const door of doors)
-        expect([await isRefused(own, door), await isRefused(other, door)]).toEqual([false, true]);
-      for (const door of doors) expect((await refresh(other.tokens.refresh_token, door)).status).toBe(401);
+      expect((await replicas[1].put(`/api/users/${own.user}`).set(own.caller).send(body)).status).toBe(200);
+      for (const http of replicas)
+        expect([await isRefused(own, http), await isRefused(other, http)]).toEqual([false, true]);
+      for (const http of replicas) expect((await refresh(other.tokens.refresh_token, http)).status).toBe(401);
     },
   );
 });

@@ -2,8 +2,13 @@ import { decodeJwt, type JSONWebKeySet } from 'jose';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import { createApp, type UsersDeps } from '../../services/users/app.ts';
-import { doorOf, sidecarAt, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { quickPasswords } from '../support/quick-passwords.ts';
+import {
+  createHttpClient,
+  createSidecarClient,
+  startService,
+  type ServiceUnderTest,
+} from '../support/service-under-test.ts';
+import { createFastPasswords } from '../support/fast-passwords.ts';
 
 const ADMIN = { email: 'boss@example.com', password: 'battery staple' };
 
@@ -11,47 +16,47 @@ const OWN = {
   tokenTtlSeconds: 60,
   refreshTtlSeconds: 86_400,
   keyRotationSeconds: 86_400,
-  passwords: quickPasswords(),
+  passwords: createFastPasswords(),
   now: () => new Date(),
   clock: () => performance.now(),
 };
 
 let service: ServiceUnderTest;
 
-const ready = (door: ServiceUnderTest['door']) =>
-  vi.waitFor(async () => expect((await door.get('/readyz')).status).toBe(200), 5_000);
+const ready = (http: ServiceUnderTest['http']) =>
+  vi.waitFor(async () => expect((await http.get('/readyz')).status).toBe(200), 5_000);
 
 async function start(more: Partial<UsersDeps> = {}): Promise<ServiceUnderTest> {
   const started = await startService((deps) => createApp({ ...deps, ...OWN, ...more }));
-  await ready(started.door);
+  await ready(started.http);
   return started;
 }
 
 beforeEach(async () => void (service = await start()));
 afterEach(() => service.stop());
 
-const logIn = (credentials: object) => service.door.post('/api/users/login').send(credentials);
-const jwksOf = async ({ door }: Pick<ServiceUnderTest, 'door'>) =>
-  (await door.get('/.well-known/jwks.json')).body as JSONWebKeySet;
+const logIn = (credentials: object) => service.http.post('/api/users/login').send(credentials);
+const jwksOf = async ({ http }: Pick<ServiceUnderTest, 'http'>) =>
+  (await http.get('/.well-known/jwks.json')).body as JSONWebKeySet;
 
 /** Two replicas over one store, started at the same moment. */
 async function startTwo(more: Partial<UsersDeps> = {}) {
-  const doors: ServiceUnderTest['door'][] = [];
+  const replicas: ServiceUnderTest['http'][] = [];
   await service.stop();
   service = await startService((deps) => {
     const replica = () => createApp({ ...deps, metrics: createMetrics(), ...OWN, ...more });
-    doors.push(doorOf(replica()));
+    replicas.push(createHttpClient(replica()));
     const last = replica();
-    doors.push(doorOf(last));
+    replicas.push(createHttpClient(last));
     return last;
   });
-  for (const door of doors) await ready(door);
-  return doors;
+  for (const http of replicas) await ready(http);
+  return replicas;
 }
 
 /** Another start over the same store. */
 async function restart(more: Partial<UsersDeps>) {
-  const sidecar = sidecarAt(service.sidecar.port);
+  const sidecar = createSidecarClient(service.sidecar.port);
   const again = await start({ sidecar, ...more });
   await sidecar.close();
   await again.stop();
@@ -65,7 +70,7 @@ async function roleOf(credentials: object): Promise<unknown> {
 
 describe('The signing key', () => {
   it('When the public keys are asked for, then nothing private is among them', async () => {
-    const response = await service.door.get('/.well-known/jwks.json');
+    const response = await service.http.get('/.well-known/jwks.json');
     expect(response.headers['cache-control']).toBe('public, max-age=60');
     expect(Object.keys((response.body as JSONWebKeySet).keys[0] ?? {}).toSorted()).toEqual(
       ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'].toSorted(),
@@ -73,7 +78,7 @@ describe('The signing key', () => {
   });
 
   it('When the service starts again, then the key is the same', async () => {
-    const sidecar = sidecarAt(service.sidecar.port);
+    const sidecar = createSidecarClient(service.sidecar.port);
     const again = await start({ sidecar });
     expect(await jwksOf(again)).toEqual(await jwksOf(service));
     await sidecar.close();
@@ -83,14 +88,14 @@ describe('The signing key', () => {
 
 describe('The start', () => {
   it('When two replicas start at once, then they have the same key', async () => {
-    const [one, other] = await Promise.all((await startTwo()).map((door) => jwksOf({ door })));
+    const [one, other] = await Promise.all((await startTwo()).map((http) => jwksOf({ http })));
     expect(one?.keys).toHaveLength(1);
     expect(one).toEqual(other);
   });
 
   it('When two replicas start at once, then one administrator is made', async () => {
     await startTwo({ admin: ADMIN });
-    expect(service.said('user.registered').map(({ data }) => data['user'])).toEqual([
+    expect(service.publishedEvents('user.registered').map(({ data }) => data['user'])).toEqual([
       expect.objectContaining({ email: ADMIN.email, role: 'admin' }),
     ]);
   });
@@ -108,7 +113,7 @@ describe('The start', () => {
   });
 
   it('When a customer has the address, then they stay a customer and a warning is logged', async () => {
-    await service.door.post('/api/users/register').send({ ...ADMIN, name: 'Eve' });
+    await service.http.post('/api/users/register').send({ ...ADMIN, name: 'Eve' });
     const again = await restart({ admin: ADMIN });
     expect(again.logs.filter(({ level }) => level === 'warn')).toHaveLength(1);
     expect(await roleOf(ADMIN)).toBe('customer');
@@ -118,9 +123,9 @@ describe('The start', () => {
     await service.stop();
     service = await startService((deps) => createApp({ ...deps, ...OWN }));
     service.sidecar.fail('state');
-    expect((await service.door.get('/readyz')).status).toBe(503);
+    expect((await service.http.get('/readyz')).status).toBe(503);
     expect((await logIn(ADMIN)).status).toBe(503);
-    await ready(service.door);
+    await ready(service.http);
     expect((await logIn(ADMIN)).status).toBe(401);
   });
 });

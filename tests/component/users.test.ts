@@ -4,15 +4,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp } from '../../services/users/app.ts';
 import { createPasswords, type Passwords } from '../../services/users/passwords.ts';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../services/users/contract.ts';
-import { slugOf, as, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { quickPasswords } from '../support/quick-passwords.ts';
+import { slugOf, asCaller, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { createFastPasswords } from '../support/fast-passwords.ts';
 
 const ADA = { email: 'ada@example.com', password: 'correct horse', name: 'Ada' };
 
 let service: ServiceUnderTest;
 
 const ready = () =>
-  vi.waitFor(async () => expect((await service.door.get('/readyz')).status).toBe(200), 5_000);
+  vi.waitFor(async () => expect((await service.http.get('/readyz')).status).toBe(200), 5_000);
 
 const start = (passwords: Passwords) =>
   startService((deps) =>
@@ -28,22 +28,22 @@ const start = (passwords: Passwords) =>
   );
 
 beforeEach(async () => {
-  service = await start(quickPasswords());
+  service = await start(createFastPasswords());
   await ready();
 });
 afterEach(() => service.stop());
 
-const post = (path: string, body: object) => service.door.post(`/api/users/${path}`).send(body);
+const post = (path: string, body: object) => service.http.post(`/api/users/${path}`).send(body);
 const logIn = (email: string, password: string) => post('login', { email, password });
-const get = (id: string, caller = as(id)) => service.door.get(`/api/users/${id}`).set(caller);
-const put = (id: string, body: object, caller = as(id)) =>
-  service.door.put(`/api/users/${id}`).set(caller).send(body);
-const erase = (id: string, caller = as(id)) => service.door.delete(`/api/users/${id}`).set(caller);
+const get = (id: string, caller = asCaller(id)) => service.http.get(`/api/users/${id}`).set(caller);
+const put = (id: string, body: object, caller = asCaller(id)) =>
+  service.http.put(`/api/users/${id}`).set(caller).send(body);
+const erase = (id: string, caller = asCaller(id)) => service.http.delete(`/api/users/${id}`).set(caller);
 const fieldsOf = (response: { body: unknown }) =>
   (response.body as { errors: { field: string }[] }).errors.map(({ field }) => field);
 
-const list = (query = '', caller = as(randomUUID(), 'admin')) =>
-  service.door.get(`/api/users${query}`).set(caller);
+const list = (query = '', caller = asCaller(randomUUID(), 'admin')) =>
+  service.http.get(`/api/users${query}`).set(caller);
 
 async function registered(more: Partial<typeof ADA> = {}): Promise<string> {
   const response = await post('register', { ...ADA, ...more });
@@ -70,7 +70,7 @@ describe('POST /api/users/login', () => {
       refresh_token: expect.any(String),
       refresh_expires_in: 86_400,
     });
-    const jwks = (await service.door.get('/.well-known/jwks.json')).body as JSONWebKeySet;
+    const jwks = (await service.http.get('/.well-known/jwks.json')).body as JSONWebKeySet;
     const { payload, protectedHeader } = await jwtVerify(access_token, createLocalJWKSet(jwks), {
       issuer: TOKEN_ISSUER,
       audience: TOKEN_AUDIENCE,
@@ -130,13 +130,13 @@ describe('POST /api/users/login', () => {
 describe('GET /api/users/:id', () => {
   it('When it is oneself, in capitals too, then the user comes without anything secret', async () => {
     const id = await registered();
-    const response = await get(id.toUpperCase(), as(id));
+    const response = await get(id.toUpperCase(), asCaller(id));
     expect(response.body).toEqual({ user_id: id, email: ADA.email, name: 'Ada', role: 'customer' });
   });
 
   it.each([
-    ['another customer asks', 404, () => as(randomUUID())],
-    ['an administrator asks', 200, () => as(randomUUID(), 'admin')],
+    ['another customer asks', 404, () => asCaller(randomUUID())],
+    ['an administrator asks', 200, () => asCaller(randomUUID(), 'admin')],
     ['nobody asks', 401, () => ({})],
   ])('When %s, then %i', async (_case, status, caller: () => Record<string, string>) => {
     expect((await get(await registered(), caller())).status).toBe(status);
@@ -145,7 +145,7 @@ describe('GET /api/users/:id', () => {
   it.each(['1', 'register', '%00', '%F0%9F%90%88', 'a'.repeat(300), randomUUID()])(
     'When an administrator asks for %s, then 404',
     async (id) => {
-      expect((await get(id, as(randomUUID(), 'admin'))).status).toBe(404);
+      expect((await get(id, asCaller(randomUUID(), 'admin'))).status).toBe(404);
     },
   );
 });
@@ -192,7 +192,7 @@ describe('PUT /api/users/:id', () => {
     const user = { user_id: id, email: ADA.email, name: 'Ada L.', role: 'customer' };
     const response = await put(id, { name: 'Ada L.' });
     expect([response.status, response.body]).toEqual([200, user]);
-    expect(service.said('user.updated')).toEqual([{ id: `${id}:2`, data: { user, version: 2 } }]);
+    expect(service.publishedEvents('user.updated')).toEqual([{ id: `${id}:2`, data: { user, version: 2 } }]);
   });
 
   it('When the password changes, then only the new one opens', async () => {
@@ -244,7 +244,7 @@ describe('PUT /api/users/:id', () => {
     async (body) => {
       const id = await registered();
       expect((await put(id, body)).status).toBe(200);
-      expect(service.said('user.updated')).toEqual([]);
+      expect(service.publishedEvents('user.updated')).toEqual([]);
     },
   );
 
@@ -256,7 +256,7 @@ describe('PUT /api/users/:id', () => {
 
   it("When it is another's, then 404 and nothing changes", async () => {
     const id = await registered();
-    expect((await put(id, { name: 'Eve' }, as(randomUUID()))).status).toBe(404);
+    expect((await put(id, { name: 'Eve' }, asCaller(randomUUID()))).status).toBe(404);
     expect((await get(id)).body).toMatchObject({ name: 'Ada' });
   });
 
@@ -292,7 +292,7 @@ describe('The current password', () => {
         ['current_password'],
       ]);
       expect((await logIn(ADA.email, ADA.password)).status).toBe(200);
-      expect(service.said('user.updated')).toEqual([]);
+      expect(service.publishedEvents('user.updated')).toEqual([]);
     },
   );
 
@@ -325,8 +325,8 @@ describe('The current password', () => {
 
   it("When an administrator changes another's account, then none is needed, but for their own", async () => {
     const id = await registered();
-    expect((await put(id, CHANGES[0]!, as(randomUUID(), 'admin'))).status).toBe(200);
-    expect((await put(id, CHANGES[1]!, as(id, 'admin'))).status).toBe(422);
+    expect((await put(id, CHANGES[0]!, asCaller(randomUUID(), 'admin'))).status).toBe(200);
+    expect((await put(id, CHANGES[1]!, asCaller(id, 'admin'))).status).toBe(422);
   });
 
   it('When the version that it was made for is old, then 412, and the password was not tried', async () => {
@@ -342,7 +342,7 @@ describe('The current password', () => {
 
 describe('What is said of a new address or password', () => {
   const dataOf = (version: number) =>
-    service.said('user.updated').find(({ data }) => data['version'] === version)?.data;
+    service.publishedEvents('user.updated').find(({ data }) => data['version'] === version)?.data;
 
   it('When the address changes, then the message has the previous one', async () => {
     const id = await registered();
@@ -381,7 +381,9 @@ describe('DELETE /api/users/:id', () => {
     expect((await erase(id)).status).toBe(204);
     expect((await get(id)).status).toBe(404);
     expect((await logIn(ADA.email, ADA.password)).status).toBe(401);
-    expect(service.said('user.deleted')).toEqual([{ id: `${id}:2`, data: { user_id: id, version: 2 } }]);
+    expect(service.publishedEvents('user.deleted')).toEqual([
+      { id: `${id}:2`, data: { user_id: id, version: 2 } },
+    ]);
     await registered();
   });
 
@@ -401,7 +403,7 @@ describe('DELETE /api/users/:id', () => {
 
   it("When it is another's, then 404 and it stays", async () => {
     const id = await registered();
-    expect((await erase(id, as(randomUUID()))).status).toBe(404);
+    expect((await erase(id, asCaller(randomUUID()))).status).toBe(404);
     expect((await get(id)).status).toBe(200);
   });
 });
@@ -430,7 +432,7 @@ describe('GET /api/users', () => {
   });
 
   it('When a customer asks, then 403', async () => {
-    expect((await list('', as(randomUUID()))).status).toBe(403);
+    expect((await list('', asCaller(randomUUID()))).status).toBe(403);
   });
 
   it.each(['?limit=0', '?limit=101', '?limit=x', '?cursor=x'])(

@@ -4,11 +4,11 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { isSystemReady } from '../../deploy/local/system/app-processes.ts';
 import { createClient } from '../../services/gateway/client/client.ts';
-import { findEngine, projectOf, type Project } from '../support/compose.ts';
+import { findEngine, createComposeProject, type ComposeProject } from '../support/compose.ts';
 import { mailsTo } from '../support/mails.ts';
-import { newCustomer, placeOrder, productOf, untilStatus, type Caller } from '../support/shop.ts';
-import { until } from '../support/wait.ts';
-import { untilEdges } from '../support/zipkin.ts';
+import { registerCustomer, placeOrder, getProduct, waitForStatus, type Caller } from '../support/shop.ts';
+import { waitFor } from '../support/wait.ts';
+import { waitForEdges } from '../support/zipkin.ts';
 
 const engine = findEngine();
 
@@ -42,7 +42,7 @@ const MOST_ORDERS = 40;
 /** Places orders as one does who is told to try again, and one more when it is enough. Gives those that were accepted. */
 async function placeUntil(customer: Caller, isEnough: () => boolean): Promise<string[]> {
   const accepted: string[] = [];
-  await until(
+  await waitFor(
     'orders are placed',
     async () => {
       const isLast = isEnough();
@@ -52,14 +52,13 @@ async function placeUntil(customer: Caller, isEnough: () => boolean): Promise<st
       accepted.push(outcome.value.orderId);
       return isLast ? 'enough' : 'more';
     },
-    (seen) => seen === 'enough',
-    3 * MINUTE,
+    { until: (seen) => seen === 'enough', timeoutMs: 3 * MINUTE },
   );
   return accepted;
 }
 
 describe.skipIf(!engine)('all services in containers', () => {
-  let project: Project;
+  let project: ComposeProject;
   let customer: Caller;
 
   /** When the first process of a container has started, in ticks of the machine; undefined while none runs. */
@@ -73,11 +72,11 @@ describe.skipIf(!engine)('all services in containers', () => {
   beforeAll(async () => {
     const ports: Record<string, string> = {};
     for (const [name, port] of Object.entries(PORTS)) ports[name] = String(port);
-    project = projectOf(engine!, `sidecart-test-${process.pid}`, ports);
+    project = createComposeProject(engine!, `sidecart-test-${process.pid}`, ports);
     await project.compose(20 * MINUTE, 'build');
     await project.compose(5 * MINUTE, 'up', '-d');
-    await until('the services are reached', () => isSystemReady(api, []), Boolean, 3 * MINUTE);
-    customer = await newCustomer(api);
+    await waitFor('the services are reached', () => isSystemReady(api, []), { timeoutMs: 3 * MINUTE });
+    customer = await registerCustomer(api);
   }, 30 * MINUTE);
   afterAll(() => project?.compose(3 * MINUTE, 'down', '-v', '-t', '5'), 4 * MINUTE);
 
@@ -85,15 +84,13 @@ describe.skipIf(!engine)('all services in containers', () => {
     'When an order is placed, then it is delivered, told by mail, and one trace',
     async () => {
       const { orderId, traceId } = await placeOrder(customer);
-      await untilStatus(customer, orderId, 'DELIVERED', MINUTE);
-      await until(
-        'the confirmation and the dispatch',
-        () => mailsTo(mails, customer.email),
-        (found) => found.filter(({ html }) => html.includes(orderId)).length === 2,
-        MINUTE,
-      );
+      await waitForStatus(customer, orderId, 'DELIVERED', MINUTE);
+      await waitFor('the confirmation and the dispatch', () => mailsTo(mails, customer.email), {
+        until: (found) => found.filter(({ html }) => html.includes(orderId)).length === 2,
+        timeoutMs: MINUTE,
+      });
       const edges = ['gateway -> orders', 'orders -> inventory', 'orders -> fulfilment'];
-      expect(await untilEdges(at(PORTS.ZIPKIN_PORT), traceId, edges)).toContain('gateway -> orders');
+      expect(await waitForEdges(at(PORTS.ZIPKIN_PORT), traceId, edges)).toContain('gateway -> orders');
     },
     3 * MINUTE,
   );
@@ -147,8 +144,8 @@ describe.skipIf(!engine)('all services in containers', () => {
   ])(
     'When %s while orders are placed, then all are delivered, stock adds up and mails are sent',
     async (_, container, command) => {
-      const shopper = await newCustomer(api);
-      const before = await productOf(shopper, 'mug-blue');
+      const shopper = await registerCustomer(api);
+      const before = await getProduct(shopper, 'mug-blue');
       const first = await startOf(container);
       expect(first).toMatch(/^\d+$/);
       let isBack = false;
@@ -159,32 +156,27 @@ describe.skipIf(!engine)('all services in containers', () => {
           // Whoever ends the first process of a container ends with it.
           if (command[0] !== 'exec') throw error;
         }
-        await until(
-          `${container} has started again`,
-          () => startOf(container),
-          (start) => start !== undefined && start !== first,
-          MINUTE,
-        );
+        await waitFor(`${container} has started again`, () => startOf(container), {
+          until: (start) => start !== undefined && start !== first,
+          timeoutMs: MINUTE,
+        });
         isBack = true;
       })();
       const [accepted] = await Promise.all([placeUntil(shopper, () => isBack), restarted]);
       for (const orderId of accepted)
-        expect((await untilStatus(shopper, orderId, 'DELIVERED', 2 * MINUTE)).version).toBe(5);
-      await until(
-        'stock adds up',
-        () => productOf(shopper, 'mug-blue'),
-        ({ on_hand, reserved, available }) =>
+        expect((await waitForStatus(shopper, orderId, 'DELIVERED', 2 * MINUTE)).version).toBe(5);
+      await waitFor('stock adds up', () => getProduct(shopper, 'mug-blue'), {
+        until: ({ on_hand, reserved, available }) =>
           reserved === 0 && on_hand === before.on_hand - accepted.length && available === on_hand,
-        MINUTE,
-      );
-      await until(
+        timeoutMs: MINUTE,
+      });
+      await waitFor(
         'two mails an order, each of them at most twice',
         async () => {
           const sent = await mailsTo(mails, shopper.email);
           return accepted.map((id) => sent.filter(({ html }) => html.includes(id)).length);
         },
-        (counts) => counts.every((count) => count >= 2 && count <= 4),
-        MINUTE,
+        { until: (counts) => counts.every((count) => count >= 2 && count <= 4), timeoutMs: MINUTE },
       );
     },
     6 * MINUTE,
@@ -208,9 +200,9 @@ describe.skipIf(!engine)('all services in containers', () => {
   it(
     'When it is stopped with its volumes, then nothing is left',
     async () => {
-      expect(project.left()).not.toEqual([]);
+      expect(project.remainingResources()).not.toEqual([]);
       await project.compose(3 * MINUTE, 'down', '-v', '-t', '5');
-      expect(project.left()).toEqual([]);
+      expect(project.remainingResources()).toEqual([]);
     },
     4 * MINUTE,
   );

@@ -5,7 +5,14 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import { findOrBuildManifestTools } from '../support/manifest-tools.ts';
 import { DAPR_RUNTIME_VERSION } from '../../deploy/local/programs/versions.ts';
 import { writeSchemas } from '../support/manifest-schemas.ts';
-import { faults, FOLDERS, misfits, parseManifests, render, type Fault } from '../support/manifests.ts';
+import {
+  kubeScoreFindings,
+  FOLDERS,
+  schemaErrors,
+  parseManifests,
+  render,
+  type Finding,
+} from '../support/manifests.ts';
 
 /** The manifests as programs for manifests see them: Kustomize, kubeconform with the schemas of the API servers, kube-score. */
 
@@ -30,7 +37,7 @@ writeSchemas(
   },
 );
 
-/** What kube-score says and why the manifests stay as they are. What it no longer says must go from here. */
+/** What kube-score says and reason the manifests stay as they are. What it no longer says must go from here. */
 const ACCEPTED: readonly { check: string; in: RegExp; objects: RegExp; because: string }[] = [
   {
     check: 'container-image-tag',
@@ -88,21 +95,21 @@ const ACCEPTED: readonly { check: string; in: RegExp; objects: RegExp; because: 
   },
 ];
 
-const isAccepted = (one: (typeof ACCEPTED)[number], { object, check }: Fault, folder: string) =>
+const isAccepted = (one: (typeof ACCEPTED)[number], { object, check }: Finding, folder: string) =>
   one.check === check && one.in.test(folder) && one.objects.test(object);
 
 /** What kube-score says of each folder. */
-const scored = new Map([...rendered].map(([folder, text]) => [folder, faults(tools, text)]));
+const scored = new Map([...rendered].map(([folder, text]) => [folder, kubeScoreFindings(tools, text)]));
 
 /** What is not accepted, as sentences. */
-const faultsIn = (folder: string, found: readonly Fault[]) =>
+const faultsIn = (folder: string, found: readonly Finding[]) =>
   found
     .filter((fault) => !ACCEPTED.some((one) => isAccepted(one, fault, folder)))
-    .map(({ object, check, why }) => `${object} ${check}: ${why}`);
+    .map(({ object, check, reason }) => `${object} ${check}: ${reason}`);
 
 describe.each([...rendered])('%s', (folder, text) => {
   it('When kubeconform reads it, then all of it fits the schemas', () => {
-    expect(misfits(tools, schemas, text)).toEqual([]);
+    expect(schemaErrors(tools, schemas, text)).toEqual([]);
   });
 
   it('When kube-score reads it, then it finds nothing but what is accepted', () => {
@@ -174,7 +181,7 @@ describe('a mistake', () => {
       /^PodDisruptionBudget .*could not find schema/,
     ],
   ])('When %s, then kubeconform names it', (_what, from, to, message) => {
-    expect(misfits(tools, schemas, broken(from, to))).toEqual([expect.stringMatching(message)]);
+    expect(schemaErrors(tools, schemas, broken(from, to))).toEqual([expect.stringMatching(message)]);
   });
 
   it.each<[what: string, from: string | RegExp, to: string, message: RegExp]>([
@@ -210,12 +217,12 @@ describe('a mistake', () => {
       /^Service\/\w+ service-targets-pod: .*does not match any pods/,
     ],
   ])('When %s, then kube-score names it', (_what, from, to, message) => {
-    expect(faultsIn('overlays/local', faults(tools, broken(from, to)))).toContainEqual(
+    expect(faultsIn('overlays/local', kubeScoreFindings(tools, broken(from, to)))).toContainEqual(
       expect.stringMatching(message),
     );
   });
 
-  it('When a folder cannot be rendered, then Kustomize says why', () => {
+  it('When a folder cannot be rendered, then Kustomize says reason', () => {
     expect(() => render(tools, 'overlays')).toThrow(/kustomization/);
   });
 });

@@ -7,9 +7,9 @@ import { accessFiles } from '../../deploy/kubernetes/manifests.ts';
 import { readComponents } from '../../deploy/local/configuration/component-files.ts';
 import { readTemplate, type Template } from '../../deploy/local/configuration/template.ts';
 import { ACCESS } from '../../services/access.ts';
-import { differences } from '../support/granted.ts';
+import { grantDifferences } from '../support/component-grants.ts';
 import { renderAll, type Manifest } from '../support/manifests.ts';
-import { changesOf } from '../support/rendered-components.ts';
+import { componentDifferences } from '../support/rendered-components.ts';
 import { servicesIn, type Workload } from '../support/workloads.ts';
 
 /** The manifests held against the table of services/access.ts, the component files and dapr.yaml: a change there arrives here. */
@@ -58,7 +58,7 @@ describe('the components', () => {
     /^Component email(-\d)? (auth|host|port|emailFrom)$/,
   ];
   const unexpected = (files: typeof committed, manifests: readonly Manifest[]) =>
-    changesOf(files, manifests).filter((change) => !MAY_DIFFER.some((one) => one.test(change)));
+    componentDifferences(files, manifests).filter((change) => !MAY_DIFFER.some((one) => one.test(change)));
 
   it('When kustomization.yaml lists files, then all but those for one machine', () => {
     const { resources } = z
@@ -77,7 +77,7 @@ describe('the components', () => {
   it.each(rendered)('When $folder is rendered, then they grant what the table says', ({ manifests }) => {
     const kinds = new Set(['Component', 'Subscription', 'Resiliency', 'Configuration']);
     const resources = manifests.filter(({ kind }) => kinds.has(kind)).map((one) => stringify(one));
-    expect(differences(new Map([['rendered', resources.join('---\n')]]), ACCESS)).toEqual([]);
+    expect(grantDifferences(new Map([['rendered', resources.join('---\n')]]), ACCESS)).toEqual([]);
   });
 
   it.each(rendered)('When $folder is rendered, then each has its scopes', ({ manifests }) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ACCESS } from '../../services/access.ts';
 import { componentSchema } from '../../deploy/local/configuration/component-files.ts';
 import { renderAll, type Manifest } from '../support/manifests.ts';
-import { connections, type End } from '../support/network-policies.ts';
+import { connections, type Endpoint } from '../support/network-policies.ts';
 import { servicesIn, workloadsIn } from '../support/workloads.ts';
 
 /** The network policies, from both ends of each connection: what the table and the components need, and nothing else. */
@@ -10,12 +10,12 @@ import { servicesIn, workloadsIn } from '../support/workloads.ts';
 const rendered = (await renderAll()).filter(({ manifests }) => servicesIn(manifests).length > 0);
 const APPS = ACCESS.map(({ app }) => app);
 
-const appIn = (namespace: string, name: string, label: string): End => ({
+const appIn = (namespace: string, name: string, label: string): Endpoint => ({
   name,
   namespace,
   labels: { [label]: name },
 });
-const DNS: End = { name: 'dns', namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } };
+const DNS: Endpoint = { name: 'dns', namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } };
 const DAPR = [
   'dapr-sentry',
   'dapr-operator',
@@ -23,7 +23,7 @@ const DAPR = [
   'dapr-placement-server',
   'dapr-sidecar-injector',
 ];
-const others: End[] = [
+const others: Endpoint[] = [
   DNS,
   ...DAPR.map((name) => appIn('dapr-system', name, 'app')),
   appIn('monitoring', 'prometheus', 'app.kubernetes.io/name'),
@@ -40,10 +40,10 @@ const others: End[] = [
 ];
 
 /** A pod that somebody else starts beside the services: it finds names, and nothing more. */
-const STRANGER: End = { name: 'stranger', labels: {} };
+const STRANGER: Endpoint = { name: 'stranger', labels: {} };
 
 /** What the services need in every overlay. */
-function base(pods: readonly End[]) {
+function base(pods: readonly Endpoint[]) {
   const calls = ACCESS.flatMap(({ app, calls: called }) =>
     called.map(({ service }) => `${app} -> ${service}:50002`),
   );
@@ -99,7 +99,7 @@ const ADDED: Record<
 
 /** What is allowed and not needed, and the other way round. */
 function faultsOf(folder: string, manifests: readonly Manifest[]): string[] {
-  const pods = [...workloadsIn(manifests).map(({ name, labels }): End => ({ name, labels })), STRANGER];
+  const pods = [...workloadsIn(manifests).map(({ name, labels }): Endpoint => ({ name, labels })), STRANGER];
   const allowed = connections(manifests, pods, others);
   const common = base(pods);
   const add = ADDED[folder];

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { parseManifests, renderAll, type Manifest } from '../support/manifests.ts';
-import { offences } from '../support/pod-rules.ts';
-import { clearText, secretsNamedIn } from '../support/secrets.ts';
+import { podViolations } from '../support/pod-rules.ts';
+import { plainTextSecrets, secretsReferencedIn } from '../support/secrets.ts';
 import { servicesIn, workloadsIn, type Workload } from '../support/workloads.ts';
 
 /** The rules for all pods: the least rights, limits of everything, exact images, time to stop, and no secret in clear text. */
@@ -20,7 +20,7 @@ const { manifests: local } = rendered.find(({ folder }) => folder === 'overlays/
 
 describe('the pods', () => {
   it.each(overlays)('When those of $folder are read, then they keep all rules', ({ manifests }) => {
-    expect(workloadsIn(manifests).flatMap(offences)).toEqual([]);
+    expect(workloadsIn(manifests).flatMap(podViolations)).toEqual([]);
   });
 
   type Change = (one: Workload) => void;
@@ -109,18 +109,22 @@ describe('the pods', () => {
     [
       'is killed',
       ({ pod }) => (pod.terminationGracePeriodSeconds = 15),
-      'stops in 15 s, and is killed before',
+      'needs 15 s to stop, but is killed earlier',
     ],
-    ['is killed late', annotate('graceful-shutdown-seconds', '26'), 'stops in 30 s, and is killed before'],
+    [
+      'is killed late',
+      annotate('graceful-shutdown-seconds', '26'),
+      'needs 30 s to stop, but is killed earlier',
+    ],
     [
       'has a sidecar that stays too long',
       annotate('block-shutdown-duration', '5s'),
-      'the sidecar still takes calls when its service stops',
+      'the sidecar still accepts calls when its service stops',
     ],
   ])('When one %s, then it is found', (_what, change, offence) => {
     const orders = workloadsIn(local).find(({ name }) => name === 'orders')!;
     change(orders);
-    expect(offences(orders)).toContain(`orders: ${offence}`);
+    expect(podViolations(orders)).toContain(`orders: ${offence}`);
   });
 
   it('When an image has a digest, or a registry with a port, then it is exact', () => {
@@ -131,14 +135,14 @@ describe('the pods', () => {
       `a:1@sha256:${'0'.repeat(64)}`,
     ]) {
       orders!.containers[0]!.image = image;
-      expect(offences(orders!)).toEqual([]);
+      expect(podViolations(orders!)).toEqual([]);
     }
   });
 });
 
 describe('secrets', () => {
   it.each(rendered)('When $folder is read, then no value of a secret is in it', ({ manifests }) => {
-    expect(clearText(manifests)).toEqual([]);
+    expect(plainTextSecrets(manifests)).toEqual([]);
   });
 
   it.each<[what: string, manifest: object, found: string]>([
@@ -164,9 +168,9 @@ describe('secrets', () => {
       'Deployment x has the value of REDIS_URL',
     ],
   ])('When there is %s, then it is found', (_what, manifest, found) => {
-    expect(clearText([{ apiVersion: 'v1', metadata: { name: 'x' }, ...manifest } as Manifest])).toEqual([
-      found,
-    ]);
+    expect(
+      plainTextSecrets([{ apiVersion: 'v1', metadata: { name: 'x' }, ...manifest } as Manifest]),
+    ).toEqual([found]);
   });
 
   /** What make-secrets hands to kubectl, as `name:key`. */
@@ -198,7 +202,7 @@ describe('secrets', () => {
     const made = secretsMade().flatMap((one) =>
       Object.keys(dataOf(one)).map((key) => `${one.metadata.name}:${key}`),
     );
-    const named = secretsNamedIn(local);
+    const named = secretsReferencedIn(local);
     expect([...named].filter((one) => !made.includes(one))).toEqual([]);
     expect(made.filter((one) => !named.has(one))).toEqual([]);
   });
@@ -213,7 +217,7 @@ describe('secrets', () => {
 
   it('When services share a namespace, then each names its own tokens and database alone', () => {
     for (const { name, annotations, containers } of servicesIn(local)) {
-      const own = secretsNamedIn([{ annotations, containers } as unknown as Manifest]);
+      const own = secretsReferencedIn([{ annotations, containers } as unknown as Manifest]);
       const shared = new Set(['redis:url', 'admin:email', 'admin:password']);
       expect([...own].filter((one) => !one.startsWith(`${name}-`) && !shared.has(one))).toEqual([]);
     }

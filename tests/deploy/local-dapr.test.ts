@@ -13,7 +13,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { usedComponents, writeDaprdModule } from '../../deploy/local/programs/dapr-components.ts';
-import { pathOf, printedBy, serveReleases, type Published, type Releases } from '../support/releases.ts';
+import {
+  downloadPathOf,
+  outputOf,
+  serveReleases,
+  type ReleasedProgram,
+  type Releases,
+} from '../support/releases.ts';
 
 // Each reading of processes.ts listens to the end of this process.
 process.setMaxListeners(20);
@@ -77,9 +83,9 @@ async function findOrBuild(env: Record<string, string> = {}) {
   };
 }
 
-const PUBLISHED = (['daprd', 'scheduler', 'dapr'] as const).map(printedBy);
-const withdraw = (...names: Published[]) => {
-  for (const name of names) releases.answers.delete(pathOf(name));
+const PUBLISHED = (['daprd', 'scheduler', 'dapr'] as const).map(outputOf);
+const withdraw = (...names: ReleasedProgram[]) => {
+  for (const name of names) releases.handlers.delete(downloadPathOf(name));
 };
 
 describe('the first start on a machine without Dapr', { timeout: 60_000 }, () => {
@@ -87,9 +93,9 @@ describe('the first start on a machine without Dapr', { timeout: 60_000 }, () =>
     withGo();
     const found = await findOrBuild();
     expect(found).toMatchObject({ printed: PUBLISHED, isWhereDaprLooks: true });
-    const { length } = releases.asked;
+    const { length } = releases.requestedPaths;
     expect(await findOrBuild()).toEqual(found);
-    expect(releases.asked).toHaveLength(length);
+    expect(releases.requestedPaths).toHaveLength(length);
     expect(calls()).toBe('');
   });
 
@@ -125,8 +131,8 @@ describe('the first start on a machine without Dapr', { timeout: 60_000 }, () =>
 
   it('When what comes is not what was published, then it ends with an error and nothing is built', async () => {
     withGo();
-    releases.answers.set(pathOf('scheduler'), (_, response) => void response.end('something else'));
-    await expect(findOrBuild()).rejects.toThrow(`${pathOf('scheduler')} has the wrong checksum`);
+    releases.handlers.set(downloadPathOf('scheduler'), (_, response) => void response.end('something else'));
+    await expect(findOrBuild()).rejects.toThrow(`${downloadPathOf('scheduler')} has the wrong checksum`);
     expect(calls()).not.toContain('build');
   });
 
@@ -134,7 +140,7 @@ describe('the first start on a machine without Dapr', { timeout: 60_000 }, () =>
     withdraw('daprd');
     await expect(findOrBuild()).rejects.toThrow(
       new RegExp(
-        `Dapr \\(daprd\\) is not installed[^]*${pathOf('daprd')}: status 404[^]*dapr init[^]*DAPR_RELEASES`,
+        `Dapr \\(daprd\\) is not installed[^]*${downloadPathOf('daprd')}: status 404[^]*dapr init[^]*DAPR_RELEASES`,
       ),
     );
   });

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { downloadDapr } from '../../deploy/local/programs/dapr-release.ts';
-import { listen, pathOf, printedBy, serveReleases, type Releases } from '../support/releases.ts';
+import { listen, downloadPathOf, outputOf, serveReleases, type Releases } from '../support/releases.ts';
 
 let cache: string;
 let logs: string;
@@ -26,7 +26,7 @@ afterEach(async () => {
 /** Long enough for a machine that is busy. */
 const LIMITS = { connectMs: 10_000, stallMs: 10_000, totalMs: 50_000, maxBytes: 1_000_000 };
 const IMPATIENT = { ...LIMITS, stallMs: 300 };
-const ARCHIVE = pathOf('daprd');
+const ARCHIVE = downloadPathOf('daprd');
 const SUM = `${ARCHIVE}.sha256`;
 
 const download = (limits = LIMITS, url = releases.url) =>
@@ -40,9 +40,9 @@ const download = (limits = LIMITS, url = releases.url) =>
 
 const isWhole = () => {
   expect(readdirSync(cache)).toEqual(['daprd']);
-  expect(spawnSync(join(cache, 'daprd'), { encoding: 'utf8' }).stdout.trim()).toBe(printedBy('daprd'));
+  expect(spawnSync(join(cache, 'daprd'), { encoding: 'utf8' }).stdout.trim()).toBe(outputOf('daprd'));
 };
-const answer = (path: string, listener: RequestListener) => releases.answers.set(path, listener);
+const answer = (path: string, listener: RequestListener) => releases.handlers.set(path, listener);
 
 const SLOW = { ...LIMITS, stallMs: 1_500 };
 
@@ -88,7 +88,7 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
   });
 
   it('When it is somewhere else, then it is fetched from there, and a server that marks it as compressed does no harm', async () => {
-    const archive = releases.answers.get(ARCHIVE)!;
+    const archive = releases.handlers.get(ARCHIVE)!;
     answer('/elsewhere', (incoming, response) => {
       response.setHeader('content-encoding', 'gzip');
       archive(incoming, response);
@@ -140,7 +140,7 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
     ],
   ])('When %s, then that is said and nothing is kept', async (_, path, answers, reason) => {
     if (answers) answer(path, answers);
-    else releases.answers.delete(path);
+    else releases.handlers.delete(path);
     const said = await download();
     expect(said).toMatch(reason);
     expect(said).toContain(`${releases.url}${ARCHIVE}: `);
@@ -184,7 +184,7 @@ describe('behind a proxy', { timeout: 60_000 }, () => {
       const { host, pathname } = new URL(incoming.url ?? '');
       hosts.push(host);
       incoming.url = pathname;
-      const listener = releases.answers.get(pathname);
+      const listener = releases.handlers.get(pathname);
       listener?.(incoming, response);
     });
     proxy.on('connect', ({ url }, socket) => {

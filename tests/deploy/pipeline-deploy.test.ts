@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { ACCESS } from '../../services/access.ts';
-import { putPrograms, ranProgram } from '../support/programs.ts';
+import { installScripts, runProgram } from '../support/programs.ts';
 
 /**
  * The scripts of deploy/pipeline that deploy and go back, with docker, cosign and kubectl replaced by small programs that write
@@ -19,7 +19,7 @@ beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'sidecart-pipeline-'))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const script = (name: string, args: string[], options: { cwd?: string; env?: Record<string, string> } = {}) =>
-  ranProgram(options.cwd ? join(process.cwd(), 'deploy/pipeline', name) : `deploy/pipeline/${name}`, args, {
+  runProgram(options.cwd ? join(process.cwd(), 'deploy/pipeline', name) : `deploy/pipeline/${name}`, args, {
     ...options,
     env: { PATH: `${folder}/bin${delimiter}${process.env['PATH'] ?? ''}`, FOLDER: folder, ...options.env },
   });
@@ -34,7 +34,7 @@ describe('the images of a commit', () => {
   const docker = `echo "$@" >>"$FOLDER/docker"; echo '"${DIGEST}"'`;
 
   it('When all are signed, then each is named by its digest', async () => {
-    putPrograms(`${folder}/bin`, { docker, cosign: 'echo "$@" >>"$FOLDER/cosign"' });
+    installScripts(`${folder}/bin`, { docker, cosign: 'echo "$@" >>"$FOLDER/cosign"' });
     const { code, out } = await script('images.sh', [COMMIT], { env });
     const expected = ACCESS.map(({ app }) => `${app} registry.example/shop/${app}@${DIGEST}`);
     expect(out.trimEnd().split('\n').toSorted()).toEqual(expected.toSorted());
@@ -49,12 +49,12 @@ describe('the images of a commit', () => {
   });
 
   it('When one is not signed, then the deployment ends before it begins', async () => {
-    putPrograms(`${folder}/bin`, { docker, cosign: 'case "$2" in */payments@*) exit 12 ;; esac' });
+    installScripts(`${folder}/bin`, { docker, cosign: 'case "$2" in */payments@*) exit 12 ;; esac' });
     expect(await script('images.sh', [COMMIT], { env })).toMatchObject({ code: 12 });
   });
 
   it('When one is not there, then so', async () => {
-    putPrograms(`${folder}/bin`, { docker: 'exit 1', cosign: '' });
+    installScripts(`${folder}/bin`, { docker: 'exit 1', cosign: '' });
     expect(await script('images.sh', [COMMIT], { env })).toMatchObject({ code: 1, out: '' });
   });
 });
@@ -63,10 +63,10 @@ describe('the manifests of a commit', () => {
   it('When they are rendered, then with its images by digest, and its name on every pod', async () => {
     cpSync('deploy/pipeline', join(folder, 'pipeline'), { recursive: true });
     mkdirSync(join(folder, 'kubernetes/overlays/production'), { recursive: true });
-    putPrograms(`${folder}/bin`, { kubectl: 'cat "$2/kustomization.yaml"' });
+    installScripts(`${folder}/bin`, { kubectl: 'cat "$2/kustomization.yaml"' });
     const images = file('images', `orders registry.example:5000/shop/orders@${DIGEST}\n`);
     const env = { PATH: `${folder}/bin${delimiter}${process.env['PATH'] ?? ''}` };
-    const { code, out } = await ranProgram(join(folder, 'pipeline/render.sh'), [COMMIT, images], { env });
+    const { code, out } = await runProgram(join(folder, 'pipeline/render.sh'), [COMMIT, images], { env });
     expect(code).toBe(0);
     const rendered = parse(out) as { resources: string[]; images: unknown[]; patches: { patch: string }[] };
     expect(rendered.resources).toEqual(['../production']);
@@ -95,7 +95,7 @@ esac`;
 const objects = (...names: string[]) => `${names.join('\n')}\n`;
 
 describe('going back', () => {
-  beforeEach(() => putPrograms(`${folder}/bin`, { kubectl: KUBECTL }));
+  beforeEach(() => installScripts(`${folder}/bin`, { kubectl: KUBECTL }));
   const run = (name: string, args: string[], env: Record<string, string> = {}) =>
     script(name, args, { env: { NEVER_READY: '', ...env } });
   const record = async (commit: string, manifests: string) =>
@@ -127,7 +127,7 @@ describe('going back', () => {
   });
 
   it('When the cluster does not answer, then that is not taken for a first deployment', async () => {
-    putPrograms(`${folder}/bin`, { kubectl: 'exit 1' });
+    installScripts(`${folder}/bin`, { kubectl: 'exit 1' });
     expect(await run('rollback.sh', [file('failed', '')])).toMatchObject({ code: 1 });
     expect(await run('in-order.sh', [COMMIT])).toMatchObject({ code: 1 });
   });
@@ -150,7 +150,7 @@ describe('going back', () => {
   it('When a commit is older than the one that runs, then it is refused', async () => {
     const git = async (...args: string[]) => {
       const who = ['-c', 'user.name=test', '-c', 'user.email=test@example.com', '-c', 'commit.gpgsign=false'];
-      return (await ranProgram('git', [...who, ...args], { cwd: folder })).out.trim();
+      return (await runProgram('git', [...who, ...args], { cwd: folder })).out.trim();
     };
     await git('init', '-q');
     const commits: string[] = [];

@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ranProgram } from '../support/programs.ts';
+import { runProgram } from '../support/programs.ts';
 
 /** deploy/pipeline/error-rate.sh beside a server that answers as Prometheus does. */
 
@@ -53,7 +53,7 @@ const watch = (
   url: string,
   env: Record<string, string> = {},
   since = String(Math.floor(Date.now() / 1000)),
-) => ranProgram('deploy/pipeline/error-rate.sh', [since], { env: { ...QUICK, PROMETHEUS_URL: url, ...env } });
+) => runProgram('deploy/pipeline/error-rate.sh', [since], { env: { ...QUICK, PROMETHEUS_URL: url, ...env } });
 
 describe('the error rate after a deployment', { timeout: 20_000 }, () => {
   it('When few answers are errors, then the objective holds', async () => {

@@ -22,8 +22,8 @@ import { startRedis } from '../../deploy/local/infrastructure/redis.ts';
 import { startScheduler } from '../../deploy/local/infrastructure/scheduler.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { startZipkin } from '../../deploy/local/infrastructure/zipkin.ts';
-import { OFFSETS } from '../support/offsets.ts';
-import { until } from '../support/wait.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { waitFor } from '../support/wait.ts';
 
 const { apps } = readTemplate();
 const ALL_OFFSETS = Array.from({ length: LARGEST_OFFSET + 1 }, (_, offset) => offset);
@@ -80,12 +80,12 @@ describe('the ports of a system', () => {
   });
 
   it('When nothing is shifted, or by as much as the tests and the documents do, then it works', () => {
-    const used = [0, 1_000, 5_000, 8_000, 9_000, 14_000, ...Object.values(OFFSETS)];
+    const used = [0, 1_000, 5_000, 8_000, 9_000, 14_000, ...Object.values(PORT_OFFSETS)];
     expect(used.filter((offset) => refused.has(offset))).toEqual([]);
   });
 
   it('When systems of the tests run at the same time, second replicas too, then no port is that of two', () => {
-    const taken = Object.values(OFFSETS).flatMap((offset) => {
+    const taken = Object.values(PORT_OFFSETS).flatMap((offset) => {
       const own = systemPorts(offset, apps).map(({ port }) => port);
       const ofReplicas = replicated(offset);
       return [...new Set([...own, ...ofReplicas])];
@@ -172,7 +172,7 @@ describe('a port that has to be free', () => {
       const { localPort = 0 } = socket;
       expect(isPortClosing(localPort)).toBe(false);
       socket.destroy();
-      await until('it is over', () => Promise.resolve(isPortClosing(localPort)), Boolean);
+      await waitFor('it is over', () => isPortClosing(localPort));
       expect(findPortHolder(localPort)).toBeUndefined();
     },
     30_000,

@@ -2,8 +2,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { startProcess, waitFor, type RunningProcess } from '../../deploy/local/machine/processes.ts';
-import { until } from '../support/wait.ts';
+import {
+  startProcess,
+  waitFor as waitForProcess,
+  type RunningProcess,
+} from '../../deploy/local/machine/processes.ts';
+import { waitFor } from '../support/wait.ts';
 
 let logDir: string;
 let running: RunningProcess | undefined;
@@ -27,18 +31,16 @@ describe('a process that is started', () => {
     expect(getPriority(pid)).toBe(10);
     const autogroup = `/proc/${pid}/autogroup`;
     if (existsSync(autogroup))
-      await until(
-        'its session stands back',
-        () => Promise.resolve(readFileSync(autogroup, 'utf8')),
-        (text) => text.includes('nice 10'),
-      );
+      await waitFor('its session stands back', () => readFileSync(autogroup, 'utf8'), {
+        until: (text) => text.includes('nice 10'),
+      });
   });
 
   it('When there is no such program, then its log says so', async () => {
     running = startProcess('nothing', join(logDir, 'nothing'), [], { logDir });
-    await expect(waitFor('nothing', () => Promise.resolve(false), { process: running })).rejects.toThrow(
-      'nothing.log',
-    );
+    await expect(
+      waitForProcess('nothing', () => Promise.resolve(false), { process: running }),
+    ).rejects.toThrow('nothing.log');
     expect(readFileSync(running.logFile, 'utf8')).toContain('ENOENT');
   });
 
@@ -48,7 +50,7 @@ describe('a process that is started', () => {
       vi.setSystemTime(Date.now() - 60_000);
       return false;
     };
-    await expect(waitFor('it', isSo, { timeoutMs: 200 })).rejects.toThrow(
+    await expect(waitForProcess('it', isSo, { timeoutMs: 200 })).rejects.toThrow(
       'waiting for it: timed out after 0.2 s',
     );
   });

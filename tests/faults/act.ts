@@ -4,7 +4,7 @@ import { verifyAll, type Checked } from './checks/checks.ts';
 import { deadLetters } from './checks/dead-letters.ts';
 import type { Scene } from './checks/check.ts';
 import { newJournal, type Journal } from './journal.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { bringUp } from './kinds.ts';
 import { startLoad, type LoadOptions } from './load.ts';
 import { letIn } from './people.ts';
@@ -72,10 +72,10 @@ export async function act(place: Place, options: ActOptions): Promise<Act> {
     return held.during(fault, doIt);
   };
   try {
-    const before = await until(
+    const before = await waitFor(
       'the dead letters are listed',
       () => deadLetters(people.admin).catch(() => undefined),
-      (letters) => letters !== undefined,
+      { until: (letters) => letters !== undefined },
     );
     const lettersBefore = new Set(before?.map(({ id }) => id));
     const load = startLoad({ people, journal, shelf, seed, tabs, restMs, actions });

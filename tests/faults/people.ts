@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createClient, type CallAddress, type Client } from '../../services/gateway/client/client.ts';
 import type { CallArguments } from '../../services/gateway/client/types.ts';
 import { login, register, type Caller } from '../support/shop.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 
 /** Who is there: the customers, and an administrator. */
 export interface People {
@@ -23,14 +23,14 @@ export async function letIn(doors: readonly string[], admin: Admin, customers: n
   const accounts: Caller[] = [];
   // One by one: each costs two hashes.
   while (accounts.length < customers) {
-    const account = await until(
+    const account = await waitFor(
       'a customer is let in',
       // A sidecar looks at its service every few seconds, and lets nobody through before it has seen it.
       () =>
         register(nobody)
           .then(({ email, password }) => enter(email, password))
           .catch(() => undefined),
-      (caller) => caller !== undefined,
+      { until: (caller) => caller !== undefined },
     );
     if (account) accounts.push(account);
   }

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { findProfile } from '../../deploy/local/profiles/index.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
-import { machine } from '../support/machine.ts';
+import { describeMachine } from '../support/machine.ts';
 import { act, type Act, type ActOptions } from './act.ts';
 import type { Attack } from './attacks/attack.ts';
 import { faults } from './attacks/faults.ts';
@@ -134,7 +134,7 @@ function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[]
     mode,
     profile: options.profile ?? 'redis and sqlite',
     date: new Date().toISOString(),
-    machine: machine(),
+    machine: describeMachine(),
     seconds,
     faults: recoveries(acted.faults, journal.accepted, scene.orders),
     missing: stage.missing,

@@ -7,7 +7,7 @@ import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
 import { findProfile } from '../../deploy/local/profiles/index.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
-import { UNLIMITED } from '../support/unlimited.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { chance } from './chance.ts';
 import { makeSmallDisk } from './disks.ts';
 import { makeFarHost } from './far-host.ts';
@@ -117,7 +117,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     };
     const env: Record<string, Record<string, string>> = {
       // Of so many orders, a trace of each would cost more than the orders.
-      gateway: { ...UNLIMITED, TRACES_PER_SECOND: '1' },
+      gateway: { ...NO_RATE_LIMITS, TRACES_PER_SECOND: '1' },
       // A clock an hour ahead must not send everybody to log in again.
       users: { TOKEN_TTL_SECONDS: String(4 * 3600) },
       inventory: { SEED_FILE: seedFile },

@@ -10,9 +10,9 @@ import { startSystem, type RunningSystem } from '../../deploy/local/system/syste
 import { routes } from '../../services/gateway/routes.ts';
 import type { OrderStatus } from '../../services/orders/contract.ts';
 import { publishUnprocessable } from '../support/real-sidecar.ts';
-import { login, newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
-import { UNLIMITED } from '../support/unlimited.ts';
-import { until } from '../support/wait.ts';
+import { login, registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
+import { waitFor } from '../support/wait.ts';
 import { LEAST_SHARE, sharesOf, tableOf, tooLow } from './shares.ts';
 
 const CONFIG = join(root, 'tests/fuzz/schemathesis.toml');
@@ -33,7 +33,7 @@ export async function fuzz(args: readonly string[]): Promise<number> {
       dataDir,
       portOffset: readPortOffset(8_000),
       env: {
-        gateway: UNLIMITED,
+        gateway: NO_RATE_LIMITS,
         fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '200', SIMULATED_DELIVERY_DELAY_MS: '200' },
         // A slow machine must not look like a fault: 503 is the right answer to too many orders.
         orders: { ORDER_MAX_QUEUE_WAIT_MS: '600000' },
@@ -41,7 +41,7 @@ export async function fuzz(args: readonly string[]): Promise<number> {
     });
     const { api } = system.urls;
     const admin = await login(api, system.admin.email, system.admin.password);
-    const customer = await newCustomer(api);
+    const customer = await registerCustomer(api);
     await Promise.all([ordersOfEveryEnd(admin), ordersOfEveryEnd(customer), deadLetters(system, admin)]);
 
     // From a file: the operation that Schemathesis has loaded a document from, it does not test.
@@ -114,18 +114,16 @@ async function ordersOfEveryEnd(caller: Caller): Promise<void> {
     const { orderId } = await placeOrder(caller, order);
     if (status === 'CANCELLED')
       await caller.call('POST /api/orders/:id/cancel', { params: { id: orderId }, body: {} });
-    await untilStatus(caller, orderId, status);
+    await waitForStatus(caller, orderId, status);
   }
 }
 
 /** Two of them, from events that nobody can process. */
 async function deadLetters(system: RunningSystem, admin: Caller): Promise<void> {
   for (const id of [randomUUID(), randomUUID()]) await publishUnprocessable(system.app('payments'), id);
-  await until(
-    'they are among the dead letters',
-    () => admin.call('GET /api/admin/dead-letters'),
-    ({ ok, body }) => ok && body.items.length > 1,
-  );
+  await waitFor('they are among the dead letters', () => admin.call('GET /api/admin/dead-letters'), {
+    until: ({ ok, body }) => ok && body.items.length > 1,
+  });
 }
 
 /** Runs the program in a folder where it may leave files. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import type { Attack, Done, Field } from '../faults/attacks/attack.ts';
 import type { Checked } from '../faults/checks/checks.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { isReady, kubectl, list, OURS, PARTS, tryKubectl } from './cluster.ts';
 
 /** What is done to the cluster while customers use the shop. */
@@ -55,12 +55,10 @@ async function killPod(app: string): Promise<void> {
   const pod = (await list('pods', `${PARTS}=${app}`)).find(isReady);
   if (!pod) throw new Error(`${app} has no pod that is ready`);
   await kubectl(['delete', 'pod', pod.metadata.name, '--grace-period=0', '--force', '--wait=false']);
-  await until(
-    `${app} has another pod`,
-    () => list('pods', `${PARTS}=${app}`),
-    (pods) => pods.some((one) => isReady(one) && one.metadata.uid !== pod.metadata.uid),
-    READY_MS,
-  );
+  await waitFor(`${app} has another pod`, () => list('pods', `${PARTS}=${app}`), {
+    until: (pods) => pods.some((one) => isReady(one) && one.metadata.uid !== pod.metadata.uid),
+    timeoutMs: READY_MS,
+  });
 }
 
 /** Waits until every Deployment has all of its replicas. */
@@ -97,7 +95,10 @@ const sentIn = ({ tries }: Field['journal']): number =>
 async function scaleOrders({ tell }: Field): Promise<Checked> {
   const patch = JSON.stringify({ spec: { minReplicas: 3 } });
   await kubectl(['patch', 'horizontalpodautoscaler', 'orders', '--patch', patch]);
-  const ready = await until('orders has three replicas', readyOrders, (count) => count >= 3, READY_MS);
+  const ready = await waitFor('orders has three replicas', readyOrders, {
+    until: (count) => count >= 3,
+    timeoutMs: READY_MS,
+  });
   tell(`         orders has ${ready} replicas that are ready`);
   return { name: 'three replicas', promise: 'orders has three replicas.', verified: ready, violations: [] };
 }
@@ -114,16 +115,18 @@ async function evictOrders({ tell }: Field): Promise<Checked> {
     refused === first.length - 1 ? [] : [`of ${first.length} evictions at once, ${refused} were refused`];
   let least = Infinity;
   for (const { metadata } of first)
-    await until(
+    await waitFor(
       `${metadata.name} is evicted`,
       async () => {
         least = Math.min(least, await readyOrders());
         return evict(metadata.name);
       },
-      (answer) => answer.includes('not found'),
-      READY_MS,
+      { until: (answer) => answer.includes('not found'), timeoutMs: READY_MS },
     );
-  await until('orders has three replicas again', readyOrders, (count) => count >= 3, READY_MS);
+  await waitFor('orders has three replicas again', readyOrders, {
+    until: (count) => count >= 3,
+    timeoutMs: READY_MS,
+  });
   tell(`         all of them were evicted one by one; never fewer than ${least} were ready`);
   return {
     name: 'eviction',

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { root } from '../../deploy/local/machine/paths.ts';
 import { kubectl, podOf, tryKubectl } from './cluster.ts';
 import { connection, request, withoutCertificate, type Reached, type Request } from './inside.ts';
@@ -38,12 +38,10 @@ export async function seeRefusals(tell: (line: string) => void): Promise<Outcome
   const opened = join(root, 'tests/kubernetes/opened.yaml');
   await kubectl(['apply', '--filename', opened]);
   try {
-    await until(
-      'the network is open',
-      () => connection('stranger', 'orders', 8080),
-      ({ text }) => text === 'connected',
-      30_000,
-    );
+    await waitFor('the network is open', () => connection('stranger', 'orders', 8080), {
+      until: ({ text }) => text === 'connected',
+      timeoutMs: 30_000,
+    });
     outcomes.push(...(await see(withOpenNetwork(from), tell)));
   } finally {
     await kubectl(['delete', '--filename', opened]);

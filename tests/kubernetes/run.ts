@@ -7,10 +7,10 @@ import { recoveries } from '../faults/recovery.ts';
 import { isGood, readable, succeededOf, type Report } from '../faults/report.ts';
 import { catalogue, shelf } from '../faults/shelf.ts';
 import { tally } from '../faults/tally.ts';
-import { machine } from '../support/machine.ts';
-import { newCustomer, placeOrder, untilStatus } from '../support/shop.ts';
-import { until } from '../support/wait.ts';
-import { untilEdges } from '../support/zipkin.ts';
+import { describeMachine } from '../support/machine.ts';
+import { registerCustomer, placeOrder, waitForStatus } from '../support/shop.ts';
+import { waitFor } from '../support/wait.ts';
+import { waitForEdges } from '../support/zipkin.ts';
 import { clusterAttack } from './attack.ts';
 import { forward, isReady, kubectl, list, NAMESPACE, run as runProgram, tryKubectl } from './cluster.ts';
 import { loadImages, type ReplacedImage } from './images.ts';
@@ -130,7 +130,7 @@ async function apply(scratch: string, images: readonly ReplacedImage[], products
 async function untilStarted(signal: AbortSignal, tell: (line: string) => void): Promise<void> {
   const started = performance.now();
   let before = '';
-  const pods = await until(
+  const pods = await waitFor(
     'all pods are ready',
     async () => {
       signal.throwIfAborted();
@@ -140,8 +140,7 @@ async function untilStarted(signal: AbortSignal, tell: (line: string) => void): 
       before = progress;
       return all.map((pod) => ({ name: pod.metadata.name, ready: isReady(pod) }));
     },
-    (all) => all.length > 0 && all.every(({ ready }) => ready),
-    START_MS,
+    { until: (all) => all.length > 0 && all.every(({ ready }) => ready), timeoutMs: START_MS },
   );
   if (pods.length === 0) throw new Error('there are no pods');
   tell((await kubectl(['get', 'pods'])).trimEnd().replaceAll(/^/gm, '  '));
@@ -184,10 +183,10 @@ const EDGES = [
 ];
 
 async function traced(api: string, zipkin: string): Promise<string> {
-  const customer = await newCustomer(api);
+  const customer = await registerCustomer(api);
   const { orderId, traceId } = await placeOrder(customer, { product: shelf('shop').last });
-  await untilStatus(customer, orderId, 'DELIVERED', 60_000);
-  const edges = await untilEdges(zipkin, traceId, EDGES);
+  await waitForStatus(customer, orderId, 'DELIVERED', 60_000);
+  const edges = await waitForEdges(zipkin, traceId, EDGES);
   await customer.call.close();
   return `order ${orderId}, trace ${traceId}: ${[...edges].toSorted().join(', ')}`;
 }
@@ -201,7 +200,7 @@ function reportOn(
     mode: 'kubernetes',
     profile: 'overlays/local',
     date: new Date().toISOString(),
-    machine: machine(),
+    machine: describeMachine(),
     seconds: lasted,
     faults: recoveries(faults, journal.accepted, scene.orders),
     missing: [],

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
-import { machine } from '../support/machine.ts';
-import { UNLIMITED } from '../support/unlimited.ts';
+import { describeMachine } from '../support/machine.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { startBaselines, type Baselines } from './baselines.ts';
 import { figuresOf } from './figures.ts';
 import { measure, type Measured } from './measures.ts';
@@ -30,7 +30,7 @@ export async function bench({ quick, portOffset, signal }: BenchOptions): Promis
     console.log(`Starting a system at port ${8080 + portOffset} and the baselines ...`);
     const seedFile = join(dataDir, 'catalogue.json');
     writeFileSync(seedFile, JSON.stringify(catalogue()));
-    const env = { gateway: UNLIMITED, inventory: { SEED_FILE: seedFile } };
+    const env = { gateway: NO_RATE_LIMITS, inventory: { SEED_FILE: seedFile } };
     system = await startSystem({ dataDir, portOffset, env });
     signal.throwIfAborted();
     shop = await openShop(system);
@@ -40,7 +40,7 @@ export async function bench({ quick, portOffset, signal }: BenchOptions): Promis
     const file = join(results, `${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`);
     writeFileSync(file, JSON.stringify({ quick, figures, measured }, undefined, 2));
     console.log(
-      `\n${machine()}${quick ? ', quick' : ''}\n\n${table(figures)}\n\n${costs(measured)}\n\n${file}`,
+      `\n${describeMachine()}${quick ? ', quick' : ''}\n\n${table(figures)}\n\n${costs(measured)}\n\n${file}`,
     );
   } finally {
     console.log('Stopping ...');

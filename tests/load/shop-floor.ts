@@ -1,7 +1,7 @@
 import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
 import { register } from '../support/shop.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { CLIENTS, closedLoop, median, type Load, type Pace } from './closed-loop.ts';
 import { spent, usage } from './processes.ts';
 
@@ -54,14 +54,13 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
   const handedOver = () => counterOf('fulfilment', 'shipment_transitions_total{status="PREPARING"}');
   const delivered = () => counterOf('orders', 'order_transitions_total{event="order.delivered"}');
   const reaches = (what: string, counter: () => Promise<number>, value: number, signal: AbortSignal) =>
-    until(
+    waitFor(
       what,
       () => {
         signal.throwIfAborted();
         return counter();
       },
-      (count) => count >= value,
-      180_000,
+      { until: (count) => count >= value, timeoutMs: 180_000 },
     );
 
   return {
@@ -104,13 +103,13 @@ export async function openShop(system: RunningSystem): Promise<ShopFloor> {
 
   /** When the order was paid, as its own event says. */
   async function paidAt(orderId: string): Promise<number> {
-    const paid = await until(
+    const paid = await waitFor(
       `order ${orderId} is paid`,
       async () => {
         const { items } = unwrap(await admin('GET /api/orders/:id/events', { params: { id: orderId } }));
         return items.find(({ type }) => type === 'order.paid');
       },
-      (event) => event !== undefined,
+      { until: (event) => event !== undefined },
     );
     return Date.parse(paid?.time ?? '');
   }

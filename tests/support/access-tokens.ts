@@ -8,7 +8,7 @@ export interface Key {
   jwk: JWK;
 }
 
-export async function makeKey(kid: string, alg = 'ES256'): Promise<Key> {
+export async function createKey(kid: string, alg = 'ES256'): Promise<Key> {
   const { privateKey, publicKey } = await generateKeyPair(alg);
   return { privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
 }
@@ -25,7 +25,7 @@ export interface Claims {
   era?: number;
 }
 
-/** An access token as users signs them, valid for an hour from now. */
+/** An access token as `users` signs it, valid for an hour from now. */
 export function signToken({ privateKey, jwk }: Key, claims: Claims = {}): Promise<string> {
   return new SignJWT({
     sub: randomUUID(),
@@ -41,8 +41,8 @@ export function signToken({ privateKey, jwk }: Key, claims: Claims = {}): Promis
     .sign(privateKey);
 }
 
-/** Makes the users behind a fake sidecar tell these keys and these ended sessions; all else is answered by `otherwise`. */
-export function answerAsUsers(
+/** Lets the fake sidecar respond as `users` with these keys and revoked sessions. All other paths get `otherwise`. */
+export function stubUsersService(
   sidecar: FakeSidecar,
   users: { keys: readonly Key[]; ended?: () => unknown[]; era?: () => number; otherwise?: unknown },
 ): void {

@@ -12,11 +12,11 @@ import { SERVICES } from '../../services/services.ts';
 import { createApp as usersApp } from '../../services/users/app.ts';
 import { gatewayOptions } from './gateway-options.ts';
 import { startService } from './service-under-test.ts';
-import { quickPasswords } from './quick-passwords.ts';
+import { createFastPasswords } from './fast-passwords.ts';
 
 const now = () => new Date('2026-01-05T09:30:00.000Z');
 
-/** How each service is built, by its app id. Services that need only the common dependencies are added below. */
+/** The factory of each service, by app id. Services that need only the common dependencies are added below. */
 export const APPS: Record<string, (deps: ServiceDeps) => Express> = {
   gateway: (deps) => gatewayApp({ ...deps, ...gatewayOptions() }),
   users: (deps) =>
@@ -25,7 +25,7 @@ export const APPS: Record<string, (deps: ServiceDeps) => Express> = {
       tokenTtlSeconds: 60,
       refreshTtlSeconds: 3_600,
       keyRotationSeconds: 3_600,
-      passwords: quickPasswords(),
+      passwords: createFastPasswords(),
       now,
       clock: () => 0,
     }),
@@ -46,7 +46,7 @@ for (const { name } of SERVICES)
     (await import(`../../services/${name}/app.ts`)) as { createApp: (deps: ServiceDeps) => Express }
   ).createApp;
 
-/** The routes that a service has, as `GET /orders/:id`, without those for any method and for OPTIONS. */
+/** The routes of a service, such as `GET /orders/:id`, except OPTIONS and those for any method. */
 export async function routesServedBy(name: string): Promise<string[]> {
   let served: string[] = [];
   const service = await startService((deps) => {

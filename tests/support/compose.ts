@@ -1,61 +1,63 @@
 import { spawn, spawnSync } from 'node:child_process';
 
-/** What runs Compose files here: a command for a shell, and the engine under it. */
-export interface Engine {
+/** The shell command that runs Compose files, and its container engine. */
+export interface ComposeEngine {
   command: string;
   name: 'docker' | 'podman';
 }
 
-/** The oldest that was tried. 1.0 does not know `network_mode: service:`. */
-const OLDEST_PODMAN_COMPOSE = [1, 6];
+/** The oldest tested version. Version 1.0 lacks `network_mode: service:`. */
+const MIN_PODMAN_COMPOSE = [1, 6];
 
-/** What there is to run Compose files with: `COMPOSE`, or what the machine has. Undefined, after a line that says why, without. */
-export function findEngine(): Engine | undefined {
-  const { COMPOSE: given } = process.env;
-  if (given) return { command: given, name: given.includes('podman') ? 'podman' : 'docker' };
-  if (answer('docker', 'info') !== undefined && answer('docker', 'compose', 'version') !== undefined)
+/** The engine in `COMPOSE`, or an installed one. Returns undefined and prints the reason if there is none. */
+export function findEngine(): ComposeEngine | undefined {
+  const { COMPOSE: command } = process.env;
+  if (command) return { command, name: command.includes('podman') ? 'podman' : 'docker' };
+  if (outputOf('docker', 'info') !== undefined && outputOf('docker', 'compose', 'version') !== undefined)
     return { command: 'docker compose', name: 'docker' };
   const version = /podman-composer? +version:? +(\d+)\.(\d+)/.exec(
-    answer('podman-compose', '--version') ?? '',
+    outputOf('podman-compose', '--version') ?? '',
   );
   const [major = 0, minor = 0] = version?.slice(1).map(Number) ?? [];
-  const [oldestMajor = 0, oldestMinor = 0] = OLDEST_PODMAN_COMPOSE;
-  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor))
+  const [minMajor = 0, minMinor = 0] = MIN_PODMAN_COMPOSE;
+  if (major > minMajor || (major === minMajor && minor >= minMinor))
     return { command: 'podman-compose', name: 'podman' };
-  const found = version
-    ? `podman-compose ${major}.${minor}`
-    : 'neither a Docker that answers nor podman-compose';
+  const found = version ? `podman-compose ${major}.${minor}` : 'neither a running Docker nor podman-compose';
   console.log(
-    `Skipped: deploy/compose. It needs docker compose, or podman-compose ${OLDEST_PODMAN_COMPOSE.join('.')} or newer; there is ${found}.`,
+    `Skipped: deploy/compose. It needs docker compose, or podman-compose ${MIN_PODMAN_COMPOSE.join('.')} or newer. Found: ${found}.`,
   );
   return undefined;
 }
 
-function answer(program: string, ...args: string[]): string | undefined {
+function outputOf(program: string, ...args: string[]): string | undefined {
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 });
   return status === 0 ? `${stdout}${stderr}` : undefined;
 }
 
-/** deploy/compose/compose.yaml as a project of its own. */
-export interface Project {
-  /** Runs a command of Compose, such as `up -d`. @throws Error with what it printed where it fails or takes longer */
+/** A project of deploy/compose/compose.yaml. */
+export interface ComposeProject {
+  /** Runs a Compose command, such as `up -d`. @throws Error with its output if it fails or exceeds the deadline */
   compose: (deadlineMs: number, ...args: string[]) => Promise<string>;
-  /** What the engine has of it: containers, volumes, networks. */
-  left: () => string[];
+  /** The containers, volumes and networks of the project that still exist. */
+  remainingResources: () => string[];
 }
 
 /** @param env the variables of compose.yaml */
-export function projectOf(engine: Engine, name: string, env: Record<string, string>): Project {
+export function createComposeProject(
+  engine: ComposeEngine,
+  name: string,
+  env: Record<string, string>,
+): ComposeProject {
   const file = ['-f', 'deploy/compose/compose.yaml', '-p', name];
   const ids = (...args: string[]) =>
-    (answer(engine.name, ...args, '-q', '--filter', `label=com.docker.compose.project=${name}`) ?? '')
+    (outputOf(engine.name, ...args, '-q', '--filter', `label=com.docker.compose.project=${name}`) ?? '')
       .split('\n')
       .filter(Boolean)
       .map((id) => `${args[0]} ${id}`);
   return {
     compose: (deadlineMs, ...args) =>
       run('sh', ['-c', `exec ${engine.command} "$@"`, 'compose', ...file, ...args], env, deadlineMs),
-    left: () => [...ids('ps', '-a'), ...ids('volume', 'ls'), ...ids('network', 'ls')],
+    remainingResources: () => [...ids('ps', '-a'), ...ids('volume', 'ls'), ...ids('network', 'ls')],
   };
 }
 

@@ -1,6 +1,6 @@
 import type { AccessControl, ApiAllowRule } from '../../deploy/kubernetes/access-control.ts';
 
-/** How daprd 1.18.2 reads access control and API allow lists: pkg/acl, pkg/config/acl_trie.go and pkg/api in its source. */
+/** A model of access control and API allow lists in daprd 1.18.2: pkg/acl, pkg/config/acl_trie.go and pkg/api. */
 
 interface Node {
   segment: string;
@@ -46,7 +46,7 @@ function subNode({ nodes }: Node, segment: string, isLast: boolean): Node | unde
   return nodes.find((one) => {
     if (one.segment === segment || one.segment === '/**') return true;
     if (one.segment === '/*') return isLast;
-    if (one.segment.includes('*')) throw new Error(`this is not modelled here: ${one.segment}`);
+    if (one.segment.includes('*')) throw new Error(`not modelled: ${one.segment}`);
     return false;
   });
 }
@@ -57,7 +57,7 @@ const segmentsOf = (path: string): string[] =>
     .slice(1)
     .map((segment) => `/${segment}`);
 
-/** Whether a sidecar offers an API, such as `v1/state`, over a protocol. */
+/** Whether a sidecar serves an API, such as `v1/state`, over a protocol. */
 export function isOffered(
   rules: readonly ApiAllowRule[],
   protocol: ApiAllowRule['protocol'],

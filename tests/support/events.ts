@@ -6,7 +6,7 @@ import type { CloudEvent } from '../../services/shared/dapr/cloud-event.ts';
 import type { PublishedEvents } from '../../services/shared/schemas/published-events.ts';
 import { userEvents } from '../../services/users/contract.ts';
 
-/** What each service publishes. */
+/** The events that each service publishes. */
 export const PUBLISHED: readonly PublishedEvents[] = [
   inventoryEvents,
   orderBroadcasts,
@@ -16,8 +16,8 @@ export const PUBLISHED: readonly PublishedEvents[] = [
   userEvents,
 ];
 
-/** An event as its publisher would send it; `more` says what differs. */
-export function buildEvent(type: string, data: unknown, more: Partial<CloudEvent> = {}): CloudEvent {
+/** An event as its publisher would send it, with the fields in `overrides` replaced. */
+export function buildEvent(type: string, data: unknown, overrides: Partial<CloudEvent> = {}): CloudEvent {
   return {
     specversion: '1.0',
     id: 'event-1',
@@ -27,6 +27,6 @@ export function buildEvent(type: string, data: unknown, more: Partial<CloudEvent
     time: '2026-01-01T00:00:00.000Z',
     datacontenttype: 'application/json',
     data,
-    ...more,
+    ...overrides,
   };
 }

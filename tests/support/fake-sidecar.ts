@@ -12,91 +12,91 @@ export interface RecordedCall {
   body: unknown;
 }
 
-/** What the service has to send with every call, and what the sidecar sends with its own. */
+/** The token of every call to the sidecar, and that of every call from the sidecar. */
 export const DAPR_API_TOKEN = 'the-token-of-the-fake-sidecar';
 export const APP_API_TOKEN = 'the-token-of-the-service-beside-it';
 
-/** What another service answers. */
+/** The response of another service. */
 export type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
-/** A body that is none, of no type. */
-export const NOTHING = Symbol('nothing');
+/** Stands for a response without a body and without a content type. */
+export const EMPTY_BODY = Symbol('empty body');
 type Capability = 'publish' | 'broadcast' | 'state' | 'invoke' | 'schedule' | 'send';
 
-/** A call for state, and the keys that it is about. */
+/** A call to the state store, and its keys. */
 export interface StateCall {
   op: 'read' | 'write';
   keys: string[];
 }
 
-/** A sidecar for component tests: Dapr's HTTP API over memory, with ETags as the real one has them. */
+/** A sidecar for component tests: Dapr's HTTP API in memory, with the ETags of the real one. */
 export interface FakeSidecar {
   port: number;
-  /** What was published, in order. */
+  /** All published events, in order. */
   published: CloudEvent[];
-  /** The same of the component that reaches every replica. */
+  /** All events of the broadcast component, which reach every replica. */
   broadcasts: CloudEvent[];
-  /** Jobs that are set, by name. */
+  /** The scheduled jobs, by name. */
   jobs: Map<string, { dueTime: string; schedule?: string; data?: Record<string, string> }>;
-  /** Invocations and bindings, in order. */
+  /** Calls to other services and to bindings, in order. */
   calls: RecordedCall[];
-  /** The most that a binding was asked for at the same time, by its name. */
-  mostSendsAtOnce: Map<string, number>;
+  /** The highest number of concurrent calls to each binding, by name. */
+  maxConcurrentSends: Map<string, number>;
   /** Documents by key. */
   documents: Map<string, { value: unknown; etag: string; ttlSeconds?: number; expiresAt?: number }>;
-  /** The clock of the store, in milliseconds: a document whose time to live is over is not there any more. */
+  /** The clock of the store, in milliseconds. A document expires when its time to live has passed. */
   now: () => number;
-  /** What the sidecar tells at `/metrics`, in Prometheus' text format. */
+  /** The response of `/metrics`, in Prometheus' text format. */
   metrics: string;
-  /** Says how another service answers; the last word for an app counts. */
+  /** Sets how another service responds. The last call for an app wins. */
   answer: (appId: string, answer: (call: RecordedCall) => Answer | Promise<Answer>) => void;
-  /** Is called before each call for state and waited for; where it throws, the call fails with a 500. */
-  beforeState: (look: (call: StateCall) => void | Promise<void>) => void;
-  /** Makes the next `times` calls of this kind fail with a 500, as an unreachable component would. */
+  /** Sets a listener that runs before each call to the state store. If it throws, the call fails with 500. */
+  onStateCall: (listener: (call: StateCall) => void | Promise<void>) => void;
+  /** Makes the next `times` calls of this kind fail with 500, as an unreachable component would. */
   fail: (capability: Capability, times?: number) => void;
   close: () => Promise<void>;
 }
 
 export async function startFakeSidecar(): Promise<FakeSidecar> {
   const app = express();
-  // Services send none but their own.
+  // A response has an ETag only if the service sets one.
   app.disable('etag');
   const documents: FakeSidecar['documents'] = new Map();
   const failures = new Map<Capability, number>();
   const answers = new Map<string, (call: RecordedCall) => Answer | Promise<Answer>>();
-  let look: (call: StateCall) => void | Promise<void> = () => {};
+  let onStateCall: (call: StateCall) => void | Promise<void> = () => {};
   const fake: Omit<FakeSidecar, 'port' | 'close'> = {
     published: [],
     broadcasts: [],
     jobs: new Map(),
     calls: [],
-    mostSendsAtOnce: new Map(),
+    maxConcurrentSends: new Map(),
     documents,
     now: () => Date.now(),
     metrics: '',
     answer: (appId, answer) => void answers.set(appId, answer),
-    beforeState: (then) => void (look = then),
+    onStateCall: (listener) => void (onStateCall = listener),
     fail: (capability, times = 1) => void failures.set(capability, times),
   };
   let etags = 0;
 
-  function failing(capability: Capability, res: Response): boolean {
-    const left = failures.get(capability) ?? 0;
-    if (left === 0) return false;
-    failures.set(capability, left - 1);
-    refuse(res);
+  function failIfRequested(capability: Capability, res: Response): boolean {
+    const remaining = failures.get(capability) ?? 0;
+    if (remaining === 0) return false;
+    failures.set(capability, remaining - 1);
+    sendError(res);
     return true;
   }
-  const refuse = (res: Response) =>
-    void res.status(500).json({ errorCode: 'ERR_FAKE', message: 'made to fail' });
+  const sendError = (res: Response) =>
+    void res.status(500).json({ errorCode: 'ERR_FAKE', message: 'the test made this call fail' });
 
   async function stateFails(res: Response, op: StateCall['op'], keys: string[]): Promise<boolean> {
     try {
-      await look({ op, keys });
+      await onStateCall({ op, keys });
     } catch {
-      refuse(res);
+      sendError(res);
       return true;
     }
-    return failing('state', res);
+    return failIfRequested('state', res);
   }
 
   interface Op {
@@ -127,13 +127,13 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     const target = req.get('dapr-app-id');
     if (!target) return next();
     express.json({ type: () => true })(req, res, async () => {
-      if (failing('invoke', res)) return;
+      if (failIfRequested('invoke', res)) return;
       const call = record(target, req);
       const answer = await answers.get(target)?.(call);
       if (!answer)
         return void res.status(500).json({ errorCode: 'ERR_DIRECT_INVOKE', message: 'no such app' });
       res.status(answer.status);
-      if (answer.body === NOTHING) return void res.end();
+      if (answer.body === EMPTY_BODY) return void res.end();
       res.type(answer.status >= 400 ? 'application/problem+json' : 'application/json');
       res.set(answer.headers ?? {});
       res.send(JSON.stringify(answer.body ?? {}));
@@ -203,36 +203,36 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     ['pubsub', 'publish', fake.published],
     ['broadcast', 'broadcast', fake.broadcasts],
   ] as const;
-  for (const [component, capability, said] of components) {
+  for (const [component, capability, events] of components) {
     app.post(`/v1.0/publish/${component}/:topic`, (req, res) => {
-      if (failing(capability, res)) return;
-      said.push(req.body as CloudEvent);
+      if (failIfRequested(capability, res)) return;
+      events.push(req.body as CloudEvent);
       res.status(204).end();
     });
     app.post(`/v1.0-alpha1/publish/bulk/${component}/:topic`, (req, res) => {
-      if (failing(capability, res)) return;
-      said.push(...(req.body as { event: CloudEvent }[]).map(({ event }) => event));
+      if (failIfRequested(capability, res)) return;
+      events.push(...(req.body as { event: CloudEvent }[]).map(({ event }) => event));
       res.status(204).end();
     });
   }
   app.post('/v1.0/jobs/:name', (req, res) => {
-    if (failing('schedule', res)) return;
+    if (failIfRequested('schedule', res)) return;
     fake.jobs.set(req.params.name, req.body as { dueTime: string });
     res.status(204).end();
   });
   app.delete('/v1.0/jobs/:name', (req, res) => {
-    if (failing('schedule', res)) return;
+    if (failIfRequested('schedule', res)) return;
     fake.jobs.delete(req.params.name);
     res.status(204).end();
   });
   const sending = new Map<string, number>();
   app.post('/v1.0/bindings/:name', async (req, res) => {
     const { name } = req.params;
-    if (failing('send', res)) return;
+    if (failIfRequested('send', res)) return;
     const now = (sending.get(name) ?? 0) + 1;
     sending.set(name, now);
-    fake.mostSendsAtOnce.set(name, Math.max(fake.mostSendsAtOnce.get(name) ?? 0, now));
-    // Long enough for what comes at the same time to overlap.
+    fake.maxConcurrentSends.set(name, Math.max(fake.maxConcurrentSends.get(name) ?? 0, now));
+    // Long enough for concurrent calls to overlap.
     await new Promise((resolve) => void setTimeout(resolve, 5));
     sending.set(name, (sending.get(name) ?? 0) - 1);
     record(name, req);

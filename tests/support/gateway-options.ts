@@ -1,12 +1,12 @@
 import { createMemoryStore } from '../../services/gateway/limits/rate-limit-store.ts';
 import type { GatewayDeps } from '../../services/gateway/app.ts';
 
-/** What a gateway needs beside the dependencies of every service; limits that no test reaches by the way. */
+/** The dependencies that only the gateway has. Tests do not reach these limits by accident. */
 export function gatewayOptions(): Omit<GatewayDeps, 'log' | 'sidecar' | 'metrics' | 'appApiToken'> {
   return {
     now: () => new Date(),
     clock: () => performance.now(),
-    // To take the room for a hundred thousand is half of the work of starting a gateway.
+    // Allocating the default of a hundred thousand entries takes half of the start time.
     rateLimitStore: createMemoryStore(1_000),
     limits: { default: 1_000_000, api: 1_000_000, auth: 1_000_000 },
     corsOrigins: [],

@@ -6,19 +6,18 @@ import { readOutput, runProgram } from '../../deploy/local/machine/processes.ts'
 const VERSION = '1.9.3';
 
 /**
- * The path of grpcurl (https://github.com/fullstorydev/grpcurl): the installed one, else one that is built with Go, once,
- * into the cache.
+ * The path of the installed grpcurl (https://github.com/fullstorydev/grpcurl). If there is none, Go builds one into the
+ * cache, once.
  *
- * @throws Error where there is neither it nor Go, or the build fails
+ * @throws Error if there is neither grpcurl nor Go, or the build fails
  */
 export async function findOrBuildGrpcurl(): Promise<string> {
   if (readOutput('grpcurl', '-version') !== undefined) return 'grpcurl';
   const home = ensureFolder(cacheDir, `grpcurl-${VERSION}`);
   const program = join(home, 'grpcurl');
   if (existsSync(program)) return program;
-  if (readOutput('go', 'version') === undefined)
-    throw new Error('Neither grpcurl nor Go, with which it can be built, is on this machine.');
-  // Complete when it gets its name; whoever builds at the same time makes the same.
+  if (readOutput('go', 'version') === undefined) throw new Error('Install grpcurl, or Go to build it.');
+  // The rename publishes a complete program. A concurrent build produces the same one.
   const scratch = mkdtempSync(join(home, 'build-'));
   try {
     await runProgram('go', ['install', `github.com/fullstorydev/grpcurl/cmd/grpcurl@v${VERSION}`], {

@@ -6,11 +6,11 @@ type Json = Record<string, unknown>;
 
 const addFormats = addFormatsModule as unknown as (ajv: Ajv | Ajv2020) => void;
 
-/** What is wrong with a value by a schema; undefined: nothing. */
-export type Check = (schema: Json, value: unknown) => string | undefined;
+/** Returns the schema violations of a value, or undefined if there are none. */
+export type SchemaCheck = (schema: Json, value: unknown) => string | undefined;
 
-/** Checks by the schemas of an OpenAPI 3.1 document, which refer to its components. */
-export function openApiCheck(document: { components: { schemas: Record<string, Json> } }): Check {
+/** Checks values against schemas of an OpenAPI 3.1 document, which may refer to its components. */
+export function createOpenApiCheck(document: { components: { schemas: Record<string, Json> } }): SchemaCheck {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats(ajv);
   for (const [name, schema] of Object.entries(document.components.schemas))
@@ -18,14 +18,14 @@ export function openApiCheck(document: { components: { schemas: Record<string, J
   return checkWith(ajv);
 }
 
-/** Checks by the schemas of an AsyncAPI document: JSON Schema draft 7. */
-export function asyncApiCheck(): Check {
+/** Checks values against schemas of an AsyncAPI document, which are JSON Schema draft 7. */
+export function createAsyncApiCheck(): SchemaCheck {
   const ajv = new Ajv({ strict: false, allErrors: true });
   addFormats(ajv);
   return checkWith(ajv);
 }
 
 const checkWith =
-  (ajv: Ajv | Ajv2020): Check =>
+  (ajv: Ajv | Ajv2020): SchemaCheck =>
   (schema, value) =>
     ajv.validate(schema, value) ? undefined : ajv.errorsText();

@@ -1,6 +1,6 @@
 import { cpus } from 'node:os';
 
-/** What figures were measured on. */
-export function machine(): string {
+/** The processors and the Node version that a report names. */
+export function describeMachine(): string {
   return `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}`;
 }

@@ -4,19 +4,19 @@ import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 
 /**
- * JSON Schemas for kubeconform, made of those that Kubernetes, Dapr and Gateway API have for API servers. An API server drops a
- * field that has no place in them; here it is an error.
+ * JSON Schemas for kubeconform, built from the API schemas of Kubernetes, Dapr and Gateway API. An API server drops unknown
+ * fields. These schemas report them as errors.
  */
 
 type Json = Record<string, unknown>;
 
-/** How kubeconform finds the schema of a kind: `deployment-apps-v1.json`, `service-v1.json`, `component-dapr-v1alpha1.json`. */
+/** The file name by which kubeconform finds the schema of a kind: `deployment-apps-v1.json`, `service-v1.json`, `component-dapr-v1alpha1.json`. */
 export const FILE_NAME = '{{.ResourceKind}}{{.KindSuffix}}.json';
 
 const fileOf = (kind: string, { group, version }: GroupVersion) =>
   `${[kind.toLowerCase(), ...group.split('.').slice(0, 1), version].filter(Boolean).join('-')}.json`;
 
-/** Where the schemas come from. */
+/** The folders that schemas are built from. */
 export interface SchemaSources {
   /** The source code of Kubernetes. */
   kubernetes: string;
@@ -24,15 +24,15 @@ export interface SchemaSources {
   definitions: readonly string[];
 }
 
-/** Writes a schema for each kind of these API versions that Kubernetes or a definition has. */
+/** Writes a schema for each kind that Kubernetes or a definition has in these API versions. */
 export function writeSchemas(folder: string, apiVersions: Iterable<string>, sources: SchemaSources): void {
-  const wanted = [...new Set(apiVersions)].map((apiVersion): GroupVersion => {
+  const groupVersions = [...new Set(apiVersions)].map((apiVersion): GroupVersion => {
     const [version = '', group = ''] = apiVersion.split('/').toReversed();
     return { group, version };
   });
   const files = [
-    ...wanted.flatMap((one) => builtIn(sources, one)),
-    ...sources.definitions.flatMap((definitions) => defined(sources, definitions, wanted)),
+    ...groupVersions.flatMap((one) => builtInSchemas(sources, one)),
+    ...sources.definitions.flatMap((definitions) => customSchemas(sources, definitions, groupVersions)),
   ];
   for (const { name, schema } of files) writeFileSync(join(folder, name), JSON.stringify(schema));
 }
@@ -62,7 +62,7 @@ const openApi = z.object({
 const refTo = (schema: string) => ({ $ref: `#/components/schemas/${schema}` });
 const METADATA = refTo('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
 
-function builtIn(sources: SchemaSources, wanted: GroupVersion): SchemaFile[] {
+function builtInSchemas(sources: SchemaSources, wanted: GroupVersion): SchemaFile[] {
   const components = componentsOf(sources, wanted);
   return Object.entries(components?.schemas ?? {}).flatMap(([schema, { [KINDS]: kinds }]) =>
     kinds
@@ -71,12 +71,12 @@ function builtIn(sources: SchemaSources, wanted: GroupVersion): SchemaFile[] {
   );
 }
 
-/** The schemas of an API version, which refer to each other; undefined where Kubernetes has no such version. */
+/** The schemas of an API version, which refer to each other. Undefined if Kubernetes has no such version. */
 function componentsOf({ kubernetes }: SchemaSources, { group, version }: GroupVersion) {
   const name = group ? `apis__${group}__${version}` : `api__${version}`;
   const file = join(kubernetes, 'api/openapi-spec/v3', `${name}_openapi.json`);
   if (!existsSync(file)) return undefined;
-  return strict(openApi.parse(JSON.parse(readFileSync(file, 'utf8'))).components);
+  return withoutOtherFields(openApi.parse(JSON.parse(readFileSync(file, 'utf8'))).components);
 }
 
 const definition = z.object({
@@ -92,7 +92,11 @@ const definition = z.object({
   }),
 });
 
-function defined(sources: SchemaSources, folder: string, wanted: readonly GroupVersion[]): SchemaFile[] {
+function customSchemas(
+  sources: SchemaSources,
+  folder: string,
+  wanted: readonly GroupVersion[],
+): SchemaFile[] {
   const components = componentsOf(sources, { group: '', version: 'v1' });
   return readdirSync(folder)
     .map((file) => readFileSync(join(folder, file), 'utf8'))
@@ -102,20 +106,22 @@ function defined(sources: SchemaSources, folder: string, wanted: readonly GroupV
       const { group, names, versions } = definition.parse(document.toJS()).spec;
       return versions.map(({ name, schema: { openAPIV3Schema: schema } }) => ({
         name: fileOf(names.kind, { group, version: name }),
-        // A definition leaves the metadata to the API server.
+        // A definition has no schema for metadata: the API server adds it.
         schema: {
-          ...strict({ ...schema, properties: { ...schema.properties, metadata: METADATA } }),
+          ...withoutOtherFields({ ...schema, properties: { ...schema.properties, metadata: METADATA } }),
           components,
         },
       }));
     });
 }
 
-/** Objects have the fields that the schema names, unless it says otherwise. */
-function strict<T>(schema: T): T {
-  if (Array.isArray(schema)) return schema.map(strict) as T;
+/** Forbids all fields that the schema does not name, unless it allows others explicitly. */
+function withoutOtherFields<T>(schema: T): T {
+  if (Array.isArray(schema)) return schema.map(withoutOtherFields) as T;
   if (typeof schema !== 'object' || schema === null) return schema;
-  const inside: Json = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, strict(value)]));
+  const inside: Json = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [key, withoutOtherFields(value)]),
+  );
   if (inside['x-kubernetes-int-or-string'] === true) inside['type'] = ['integer', 'string'];
   const isOpen = 'additionalProperties' in inside || inside['x-kubernetes-preserve-unknown-fields'] === true;
   if (inside['type'] === 'object' && 'properties' in inside && !isOpen)

@@ -7,12 +7,12 @@ import { findOrBuildManifestTools, type ManifestTools } from './manifest-tools.t
 import { root } from '../../deploy/local/machine/paths.ts';
 import { FILE_NAME } from './manifest-schemas.ts';
 
-/** The manifests of deploy/kubernetes as they are applied, and what programs say about them. */
+/** The rendered manifests of deploy/kubernetes, and the findings of tools about them. */
 
 export const OVERLAYS = readdirSync(join(root, 'deploy/kubernetes/overlays')).map(
   (name) => `overlays/${name}`,
 );
-/** All that can be rendered, below deploy/kubernetes. */
+/** The folders of deploy/kubernetes that Kustomize can render. */
 export const FOLDERS = ['base', ...OVERLAYS];
 
 export const manifest = z.looseObject({
@@ -25,9 +25,9 @@ export type Manifest = z.infer<typeof manifest>;
 export const parseManifests = (text: string): Manifest[] =>
   parseAllDocuments(text).map((document) => manifest.parse(document.toJS()));
 
-/** The manifests of a folder below deploy/kubernetes. @throws Error with what is wrong with it */
+/** Renders a folder of deploy/kubernetes. @throws Error with the message of Kustomize */
 export function render({ kustomize: [program, ...args] }: ManifestTools, folder: string): string {
-  const { status, stdout, stderr } = printed(program, [...args, join('deploy/kubernetes', folder)]);
+  const { status, stdout, stderr } = runTool(program, [...args, join('deploy/kubernetes', folder)]);
   if (status !== 0) throw new Error(`${folder}: ${stderr}`);
   return stdout;
 }
@@ -38,7 +38,7 @@ export interface Rendered {
   manifests: Manifest[];
 }
 
-/** All folders as they are applied. */
+/** Renders all folders. */
 export async function renderAll(): Promise<Rendered[]> {
   const tools = await findOrBuildManifestTools(() => {});
   return FOLDERS.map((folder) => {
@@ -53,9 +53,9 @@ const report = z.object({
   ),
 });
 
-/** What kubeconform has against manifests, by schemas of this folder. What it has no schema for counts, too. */
-export function misfits({ kubeconform }: ManifestTools, schemas: string, text: string): string[] {
-  const { stdout, stderr } = printed(
+/** The errors that kubeconform finds by the schemas in a folder. A manifest without a schema is an error, too. */
+export function schemaErrors({ kubeconform }: ManifestTools, schemas: string, text: string): string[] {
+  const { stdout, stderr } = runTool(
     kubeconform,
     ['-strict', '-verbose', '-output', 'json', '-schema-location', join(schemas, FILE_NAME)],
     text,
@@ -64,7 +64,7 @@ export function misfits({ kubeconform }: ManifestTools, schemas: string, text: s
   const { resources } = report.parse(JSON.parse(stdout));
   const checked = parseManifests(text).length;
   if (resources.length !== checked)
-    throw new Error(`kubeconform has seen ${resources.length} of ${checked} manifests`);
+    throw new Error(`kubeconform checked ${resources.length} of ${checked} manifests`);
   return resources
     .filter(({ status }) => status !== 'statusValid')
     .map(({ kind, name, status, msg }) => `${kind} ${name}: ${msg ?? status}`);
@@ -87,14 +87,14 @@ const scores = z.array(
   }),
 );
 
-/** What kube-score calls good. Less is a warning or worse. */
-const GOOD = 10;
+/** The best grade of kube-score. A lower one is a warning or worse. */
+const PASSING_GRADE = 10;
 
-export interface Fault {
-  /** As `Deployment/orders`. */
+export interface Finding {
+  /** Such as `Deployment/orders`. */
   object: string;
   check: string;
-  why: string;
+  reason: string;
 }
 
 const OPTIONAL = ['container-seccomp-profile', 'container-ports-check'].flatMap((check) => [
@@ -102,26 +102,31 @@ const OPTIONAL = ['container-seccomp-profile', 'container-ports-check'].flatMap(
   check,
 ]);
 
-/** What kube-score has against manifests. */
-export function faults({ kubeScore }: ManifestTools, text: string): Fault[] {
+/** The findings of kube-score. */
+export function kubeScoreFindings({ kubeScore }: ManifestTools, text: string): Finding[] {
   const args = ['score', '--kubernetes-version', 'v1.36', '--output-format', 'json', ...OPTIONAL, '-'];
-  const { stdout, stderr } = printed(kubeScore, args, text);
+  const { stdout, stderr } = runTool(kubeScore, args, text);
   if (!stdout) throw new Error(`kube-score: ${stderr}`);
   return scores.parse(JSON.parse(stdout)).flatMap(({ object_name: path, checks }) => {
     const [kind = '', ...rest] = path.split('/');
     const object = `${kind}/${rest.at(-1) ?? ''}`;
     return checks
-      .filter(({ grade, skipped }) => !skipped && grade < GOOD)
+      .filter(({ grade, skipped }) => !skipped && grade < PASSING_GRADE)
       .map(({ check: { id }, comments }) => ({
         object,
         check: id,
-        why: comments.map(({ path: where, summary }) => `(${where}) ${summary}`).join(', '),
+        reason: comments.map(({ path: where, summary }) => `(${where}) ${summary}`).join(', '),
       }));
   });
 }
 
-function printed(program: string, args: string[], input = '') {
-  const done = spawnSync(program, args, { cwd: root, input, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
-  if (done.error) throw done.error;
-  return done;
+function runTool(program: string, args: string[], input = '') {
+  const result = spawnSync(program, args, {
+    cwd: root,
+    input,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (result.error) throw result.error;
+  return result;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Manifest } from './manifests.ts';
 
 /**
- * Who may open a connection to whom, as the network policies of a namespace say:
+ * The connections that the network policies of a namespace allow:
  * https://kubernetes.io/docs/concepts/services-networking/network-policies/
  */
 
@@ -34,12 +34,12 @@ const policy = z.object({
 });
 
 /** A pod, here or in another namespace, or an address outside the cluster. */
-export interface End {
+export interface Endpoint {
   name: string;
   labels: Record<string, string>;
-  /** Undefined: that of the policies. */
+  /** Undefined for the namespace of the policies. */
   namespace?: string;
-  /** As `10.20.0.0/16`, for what is outside. */
+  /** Such as `10.20.0.0/16`, for an address outside the cluster. */
   network?: string;
 }
 
@@ -54,7 +54,10 @@ function selects({ matchLabels, matchExpressions }: Selector, of: Record<string,
   );
 }
 
-function isPeer({ podSelector, namespaceSelector, ipBlock }: z.infer<typeof peer>, end: End): boolean {
+function matchesPeer(
+  { podSelector, namespaceSelector, ipBlock }: z.infer<typeof peer>,
+  end: Endpoint,
+): boolean {
   if (ipBlock || end.network !== undefined) return ipBlock !== undefined && ipBlock.cidr === end.network;
   const inNamespace = namespaceSelector
     ? end.namespace !== undefined && selects(namespaceSelector, { [NAMESPACE]: end.namespace })
@@ -62,11 +65,11 @@ function isPeer({ podSelector, namespaceSelector, ipBlock }: z.infer<typeof peer
   return inNamespace && (podSelector === undefined || selects(podSelector, end.labels));
 }
 
-/** Every connection that the side of a pod lets through, as `orders -> users:50002`, among these pods and others. */
+/** Every connection that one side allows, such as `orders -> users:50002`, among these pods and other endpoints. */
 export function connections(
   manifests: readonly Manifest[],
-  pods: readonly End[],
-  others: readonly End[],
+  pods: readonly Endpoint[],
+  others: readonly Endpoint[],
 ): { ingress: Set<string>; egress: Set<string> } {
   const policies = manifests
     .filter(({ kind }) => kind === 'NetworkPolicy')
@@ -75,18 +78,18 @@ export function connections(
   const named = rules.flatMap(({ ports = [] }) => ports.map((one) => `${one.port}/${one.protocol}`));
   const ports = [...new Set([...named, OTHER_PORT])];
 
-  const allowed = (direction: 'Ingress' | 'Egress', pod: End, other: End, to: string): boolean => {
+  const allowed = (direction: 'Ingress' | 'Egress', pod: Endpoint, other: Endpoint, to: string): boolean => {
     const own = policies.filter(
       ({ podSelector, policyTypes }) => policyTypes.includes(direction) && selects(podSelector, pod.labels),
     );
-    // A pod that no policy selects is open.
+    // Without a policy, a pod accepts and opens every connection.
     if (own.length === 0) return true;
     return own
       .flatMap(({ ingress, egress }) => (direction === 'Ingress' ? ingress : egress))
       .some(
         ({ from, to: target, ports: open }) =>
           (open === undefined || open.some((one) => `${one.port}/${one.protocol}` === to)) &&
-          isOneOf(direction === 'Ingress' ? from : target, other),
+          matchesAny(direction === 'Ingress' ? from : target, other),
       );
   };
   const all = (direction: 'Ingress' | 'Egress') =>
@@ -94,7 +97,9 @@ export function connections(
       [...pods, ...others].flatMap((other) =>
         ports
           .filter((to) => allowed(direction, pod, other, to))
-          .map((to) => (direction === 'Ingress' ? arrow(other, pod, to) : arrow(pod, other, to))),
+          .map((to) =>
+            direction === 'Ingress' ? formatConnection(other, pod, to) : formatConnection(pod, other, to),
+          ),
       ),
     );
   return { ingress: new Set(all('Ingress')), egress: new Set(all('Egress')) };
@@ -103,8 +108,9 @@ export function connections(
 /** Stands for every port that no policy names. */
 const OTHER_PORT = '1/TCP';
 
-/** No peers at all means everybody. */
-const isOneOf = (peers: z.infer<typeof peer>[] | undefined, end: End) =>
-  peers === undefined || peers.length === 0 || peers.some((one) => isPeer(one, end));
+/** A rule without peers matches every endpoint. */
+const matchesAny = (peers: z.infer<typeof peer>[] | undefined, end: Endpoint) =>
+  peers === undefined || peers.length === 0 || peers.some((one) => matchesPeer(one, end));
 
-const arrow = (from: End, to: End, at: string) => `${from.name} -> ${to.name}:${at.replace('/TCP', '')}`;
+const formatConnection = (from: Endpoint, to: Endpoint, at: string) =>
+  `${from.name} -> ${to.name}:${at.replace('/TCP', '')}`;

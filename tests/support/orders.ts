@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Order } from '../../services/orders/contract.ts';
 
-/** When the orders below were made and last changed. */
+/** The creation and update time of the orders below. */
 export const BUILT_AT = '2026-01-01T00:00:00.000Z';
 
-/** A new order of one mug, of a customer of its own; what matters to a test is said there. */
-export function buildOrder(more: Partial<Order> = {}): Order {
+/** A new order of one mug by a random customer. A test overrides the fields that it is about. */
+export function buildOrder(overrides: Partial<Order> = {}): Order {
   return {
     order_id: randomUUID(),
     customer_id: randomUUID(),
@@ -16,6 +16,6 @@ export function buildOrder(more: Partial<Order> = {}): Order {
     version: 1,
     created_at: BUILT_AT,
     updated_at: BUILT_AT,
-    ...more,
+    ...overrides,
   };
 }

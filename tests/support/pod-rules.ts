@@ -2,11 +2,11 @@ import { DRAIN_TIMEOUT_MS } from '../../services/shared/http/listen.ts';
 import { STOP_TIMEOUT_MS } from '../../services/shared/runtime/shutdown.ts';
 import { quantity, type Container, type Workload } from './workloads.ts';
 
-/** What is wrong with a workload by the rules for all pods here, as sentences. */
-export function offences(one: Workload): string[] {
+/** The sentences that describe how a workload violates the rules for all pods. */
+export function podViolations(one: Workload): string[] {
   const { name, pod, containers, annotations } = one;
   const hasSidecar = annotations['dapr.io/enabled'] === 'true';
-  const found = [
+  const results = [
     pod.automountServiceAccountToken === false || 'has a token of its service account',
     pod.hostNetwork || pod.hostPID || pod.hostIPC ? 'shares a namespace of its host' : true,
     ...pod.volumes.map(({ name: volume, emptyDir, hostPath }) =>
@@ -18,22 +18,22 @@ export function offences(one: Workload): string[] {
     ),
     ...containers.flatMap((container) =>
       [...security(container, pod.securityContext), ...resources(container), ...image(container)].map(
-        (good) => good === true || `${container.name} ${good}`,
+        (result) => result === true || `${container.name} ${result}`,
       ),
     ),
     ...(hasSidecar ? [...sidecar(annotations), ...stop(one)] : []),
   ];
-  return found.filter((good) => good !== true).map((what) => `${name}: ${String(what)}`);
+  return results.filter((result) => result !== true).map((violation) => `${name}: ${String(violation)}`);
 }
 
-/** True, or what is wrong. */
-type Verdict = true | string;
+/** True, or a description of the violation. */
+type CheckResult = true | string;
 
-/** https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a root that nobody can write. */
+/** https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted, and a read-only root file system. */
 function security(
   { securityContext: own, ports }: Container,
   ofPod: Container['securityContext'],
-): Verdict[] {
+): CheckResult[] {
   const { type } = own.seccompProfile ?? ofPod.seccompProfile ?? {};
   const { drop = [], add = [] } = own.capabilities ?? {};
   return [
@@ -48,7 +48,7 @@ function security(
   ];
 }
 
-function resources({ resources: { requests = {}, limits = {} } }: Container): Verdict[] {
+function resources({ resources: { requests = {}, limits = {} } }: Container): CheckResult[] {
   return (['cpu', 'memory'] as const).map((name) => {
     const [request, limit] = [requests[name], limits[name]];
     if (!request || !limit) return `has no request or no limit of ${name}`;
@@ -56,7 +56,7 @@ function resources({ resources: { requests = {}, limits = {} } }: Container): Ve
   });
 }
 
-function image({ image: name }: Container): Verdict[] {
+function image({ image: name }: Container): CheckResult[] {
   const [, tag, digest] =
     /^[^:@]+(?::\d+\/[^:@]+)?(?::([^:@]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(name) ?? [];
   return [
@@ -66,10 +66,10 @@ function image({ image: name }: Container): Verdict[] {
   ];
 }
 
-/** Dapr's injector makes the sidecar of annotations: https://docs.dapr.io/reference/arguments-annotations-overview/ */
-function sidecar(annotations: Record<string, string>): Verdict[] {
+/** Dapr's injector configures the sidecar by annotations: https://docs.dapr.io/reference/arguments-annotations-overview/ */
+function sidecar(annotations: Record<string, string>): CheckResult[] {
   const value = (name: string) => annotations[`dapr.io/${name}`] ?? '';
-  const limited = (name: string): Verdict => {
+  const limited = (name: string): CheckResult => {
     const [request, limit] = [value(`sidecar-${name}-request`), value(`sidecar-${name}-limit`)];
     if (!request || !limit) return `the sidecar has no request or no limit of ${name}`;
     return quantity(request) <= quantity(limit) || `the sidecar requests more ${name} than its limit`;
@@ -87,18 +87,19 @@ function sidecar(annotations: Record<string, string>): Verdict[] {
 }
 
 /**
- * A pod that has to go is unknown to its callers first. Then its sidecar lets go of those that are connected, and then its service stops.
- * Clients of the gateway are connected to the gateway itself, which needs its sidecar until they have left.
+ * The order of a shutdown: callers stop finding the pod, its sidecar closes connections, and then its service stops. Clients
+ * connect to the gateway directly, so the gateway needs its sidecar until they have disconnected.
  */
-function stop({ name, pod, annotations }: Workload): Verdict[] {
+function stop({ name, pod, annotations }: Workload): CheckResult[] {
   const preStop = Math.max(...pod.containers.map(({ lifecycle }) => lifecycle.preStop?.sleep?.seconds ?? 0));
   const [, blocked = NaN] = /^(\d+)s$/.exec(annotations['dapr.io/block-shutdown-duration'] ?? '') ?? [];
   const graceful = Number(annotations['dapr.io/graceful-shutdown-seconds'] ?? NaN);
   const needed = Math.max(preStop + STOP_TIMEOUT_MS / 1000, Number(blocked) + graceful);
   return [
     name === 'gateway'
-      ? Number(blocked) > preStop + DRAIN_TIMEOUT_MS / 1000 || 'the sidecar ends before the clients have left'
-      : Number(blocked) < preStop || 'the sidecar still takes calls when its service stops',
-    needed < pod.terminationGracePeriodSeconds || `stops in ${needed} s, and is killed before`,
+      ? Number(blocked) > preStop + DRAIN_TIMEOUT_MS / 1000 ||
+        'the sidecar ends before clients have disconnected'
+      : Number(blocked) < preStop || 'the sidecar still accepts calls when its service stops',
+    needed < pod.terminationGracePeriodSeconds || `needs ${needed} s to stop, but is killed earlier`,
   ];
 }

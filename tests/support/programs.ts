@@ -3,33 +3,33 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-export interface Ended {
+export interface ProgramResult {
   code: number | null;
   out: string;
   err: string;
 }
 
-/** Runs a program to its end, and lets this process go on meanwhile: it may be the server that the program asks. */
-export async function ranProgram(
+/** Runs a program asynchronously, because this process may be the server that the program calls. */
+export async function runProgram(
   program: string,
   args: string[],
   options: { cwd?: string; env?: Record<string, string> } = {},
-): Promise<Ended> {
+): Promise<ProgramResult> {
   const child = spawn(program, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = new Promise<number | null>((resolve, reject) => {
+  const exited = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
-  const [code, out, err] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
+  const [code, out, err] = await Promise.all([exited, text(child.stdout), text(child.stderr)]);
   return { code, out, err };
 }
 
-/** Puts programs of these names into a folder that is meant for the front of PATH: each is a Bash script. */
-export function putPrograms(folder: string, programs: Record<string, string>): void {
+/** Writes Bash scripts as programs into a folder, which a test puts first in PATH. */
+export function installScripts(folder: string, programs: Record<string, string>): void {
   mkdirSync(folder, { recursive: true });
   for (const [name, script] of Object.entries(programs)) {
     writeFileSync(join(folder, name), `#!/usr/bin/env bash\nset -eu\n${script}\n`);

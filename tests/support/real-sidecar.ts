@@ -11,7 +11,7 @@ export function callSidecar(app: RunningApp, path: string, init: RequestInit = {
   });
 }
 
-/** Publishes, as payments might, an event that nobody can process, which becomes a dead letter. */
+/** Publishes, as `payments`, an event that no handler can process. It becomes a dead letter. */
 export function publishUnprocessable(payments: RunningApp, id: string): Promise<Response> {
   const data = { order_id: 'nonsense' };
   return callSidecar(payments, '/v1.0/publish/pubsub/payment.failed', {

@@ -8,60 +8,60 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DAPR_CLI_VERSION, DAPR_RUNTIME_VERSION } from '../../deploy/local/programs/versions.ts';
 
-/** The page of Dapr's releases, on this machine. */
+/** A local copy of the page of Dapr's releases. */
 export interface Releases {
   url: string;
-  /** What is answered, by path; a test changes it. Nothing of that name is answered with 404. */
-  answers: Map<string, RequestListener>;
-  archives: Record<Published, Buffer>;
-  /** The paths that were asked for. */
-  asked: string[];
+  /** The request handlers by path, which a test may replace. Other paths get 404. */
+  handlers: Map<string, RequestListener>;
+  archives: Record<ReleasedProgram, Buffer>;
+  /** The paths of all requests so far. */
+  requestedPaths: string[];
   stop: () => Promise<void>;
 }
 
 const ARCHITECTURE = { x64: 'amd64', arm64: 'arm64', arm: 'arm' }[process.arch as string];
-const PLACES = {
+const DOWNLOAD_PATHS = {
   daprd: `/dapr/releases/download/v${DAPR_RUNTIME_VERSION}/daprd`,
   scheduler: `/dapr/releases/download/v${DAPR_RUNTIME_VERSION}/scheduler`,
   dapr: `/cli/releases/download/v${DAPR_CLI_VERSION}/dapr`,
 };
-export type Published = keyof typeof PLACES;
+export type ReleasedProgram = keyof typeof DOWNLOAD_PATHS;
 
-export const pathOf = (name: Published): string =>
-  `${PLACES[name]}_${process.platform}_${ARCHITECTURE}.tar.gz`;
+export const downloadPathOf = (name: ReleasedProgram): string =>
+  `${DOWNLOAD_PATHS[name]}_${process.platform}_${ARCHITECTURE}.tar.gz`;
 
-/** What a published program prints here. */
-export const printedBy = (name: Published): string => `this is ${name}`;
+/** The output of a released program. */
+export const outputOf = (name: ReleasedProgram): string => `this is ${name}`;
 
-/** Serves all programs, as archives with their checksums. */
+/** Serves an archive and its checksum for each program. */
 export async function serveReleases(): Promise<Releases> {
-  const answers = new Map<string, RequestListener>();
+  const handlers = new Map<string, RequestListener>();
   const archives = { daprd: archiveOf('daprd'), scheduler: archiveOf('scheduler'), dapr: archiveOf('dapr') };
-  for (const [name, archive] of Object.entries(archives) as [Published, Buffer][]) {
+  for (const [name, archive] of Object.entries(archives) as [ReleasedProgram, Buffer][]) {
     const sum = createHash('sha256').update(archive).digest('hex');
-    answers.set(pathOf(name), (_, response) => void response.end(archive));
-    answers.set(
-      `${pathOf(name)}.sha256`,
-      (_, response) => void response.end(`${sum} *${pathOf(name).split('/').at(-1)}\n`),
+    handlers.set(downloadPathOf(name), (_, response) => void response.end(archive));
+    handlers.set(
+      `${downloadPathOf(name)}.sha256`,
+      (_, response) => void response.end(`${sum} *${downloadPathOf(name).split('/').at(-1)}\n`),
     );
   }
-  const asked: string[] = [];
+  const requestedPaths: string[] = [];
   const server = createServer((incoming, response) => {
     const path = incoming.url ?? '';
-    asked.push(path);
-    const answer = answers.get(path);
-    if (answer) answer(incoming, response);
+    requestedPaths.push(path);
+    const handler = handlers.get(path);
+    if (handler) handler(incoming, response);
     else response.writeHead(404).end('Not Found');
   });
-  return { ...(await listen(server)), answers, archives, asked };
+  return { ...(await listen(server)), handlers, archives, requestedPaths };
 }
 
-function archiveOf(name: Published): Buffer {
+function archiveOf(name: ReleasedProgram): Buffer {
   const directory = mkdtempSync(join(tmpdir(), 'sidecart-archive-'));
   try {
     const content = join(directory, 'content');
     mkdirSync(content);
-    writeFileSync(join(content, name), `#!/bin/sh\necho ${printedBy(name)}\n`);
+    writeFileSync(join(content, name), `#!/bin/sh\necho ${outputOf(name)}\n`);
     chmodSync(join(content, name), 0o755);
     spawnSync('tar', ['-czf', join(directory, 'archive'), '-C', content, name]);
     return readFileSync(join(directory, 'archive'));
@@ -70,7 +70,7 @@ function archiveOf(name: Published): Buffer {
   }
 }
 
-/** Starts a server on any port of the loopback. Stopping it ends tunnels, too, which it no longer counts as its own. */
+/** Starts a server on a free loopback port. `stop` also closes tunnels, which the server does not track. */
 export async function listen(server: Server): Promise<{ url: string; stop: () => Promise<void> }> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => sockets.add(socket));

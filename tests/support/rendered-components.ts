@@ -3,24 +3,26 @@ import { z } from 'zod';
 import type { Files } from '../../deploy/local/configuration/component-files.ts';
 import { manifest, type Manifest } from './manifests.ts';
 
-/** The files of components/ compared with what an overlay makes of them. */
+/** Compares the files of components/ with the manifests that an overlay renders from them. */
 
-const TAKEN = new Set(['Component', 'Subscription', 'Resiliency']);
+const COMPARED_KINDS = new Set(['Component', 'Subscription', 'Resiliency']);
 const nameOf = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;
 
-/** secrets.yaml is for one machine: Kubernetes has secrets of its own. */
-const notTaken = new Set(['secrets.yaml']);
+/** secrets.yaml is for a local run. Kubernetes has its own secrets. */
+const EXCLUDED_FILES = new Set(['secrets.yaml']);
 
-/** Where rendered components differ from the files, as `Component pubsub redisHost`; what is missing, and what is added. */
-export function changesOf(files: Files, manifests: readonly Manifest[]): string[] {
+/** The differing fields, such as `Component pubsub redisHost`, and the missing and added resources. */
+export function componentDifferences(files: Files, manifests: readonly Manifest[]): string[] {
   const committed = new Map(
     [...files]
-      .filter(([file]) => !notTaken.has(file))
+      .filter(([file]) => !EXCLUDED_FILES.has(file))
       .flatMap(([, text]) => parseAllDocuments(text).map((document) => manifest.parse(document.toJS())))
-      .filter(({ kind }) => TAKEN.has(kind))
+      .filter(({ kind }) => COMPARED_KINDS.has(kind))
       .map((one) => [nameOf(one), one]),
   );
-  const rendered = new Map(manifests.filter(({ kind }) => TAKEN.has(kind)).map((one) => [nameOf(one), one]));
+  const rendered = new Map(
+    manifests.filter(({ kind }) => COMPARED_KINDS.has(kind)).map((one) => [nameOf(one), one]),
+  );
   return [...new Set([...committed.keys(), ...rendered.keys()])].flatMap((name) => {
     const [before, after] = [committed.get(name), rendered.get(name)];
     if (!before || !after) return [`${name} is ${before ? 'missing' : 'added'}`];
@@ -35,7 +37,7 @@ const withItems = z.object({
   spec: z.looseObject({ metadata: z.array(z.looseObject({ name: z.string() })) }),
 });
 
-/** The fields of a resource, and the items of a component's metadata by their names. Kustomize adds the namespace. */
+/** The fields of a resource, and the metadata items of a component. The namespace is left out: Kustomize adds it. */
 function fieldsOf(one: Manifest): Map<string, string> {
   const { namespace: _, ...metadata } = one.metadata;
   const items = one.kind === 'Component' ? withItems.parse(one).spec.metadata : [];
@@ -48,7 +50,7 @@ function fieldsOf(one: Manifest): Map<string, string> {
   return new Map(fields.map(([field, value]) => [field, canonical(value)]));
 }
 
-/** Kustomize sorts fields. */
+/** A text that does not depend on the order of fields, because Kustomize sorts them. */
 function canonical(value: unknown): string {
   return (
     JSON.stringify(value, (_key, inner: unknown) =>

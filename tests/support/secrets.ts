@@ -1,31 +1,31 @@
 import type { Manifest } from './manifests.ts';
 
-/** Secrets in manifests: those that are named, as `name:key`, and values that should be in one. */
+/** Secrets in manifests: references, as `name:key`, and values that should be references. */
 
 type Json = Record<string, unknown>;
 
-/** All objects in a value, itself among them. */
+/** All objects in a value, including the value itself. */
 function objectsIn(value: unknown): Json[] {
   if (typeof value !== 'object' || value === null) return [];
   const inside = Object.values(value).flatMap(objectsIn);
   return Array.isArray(value) ? inside : [value as Json, ...inside];
 }
 
-/** Of variables, components, projected volumes and Dapr's annotations. Any other way to name a secret is told as `?`. */
-export function secretsNamedIn(manifests: readonly Manifest[]): Set<string> {
+/** References in variables, components, projected volumes and Dapr's annotations. An unknown kind of reference is `?`. */
+export function secretsReferencedIn(manifests: readonly Manifest[]): Set<string> {
   return new Set(
     manifests.flatMap((one) =>
       objectsIn(one).flatMap((object) => [
-        ...named(object['secretKeyRef']),
-        ...named(object['secret']),
+        ...keysReferencedBy(object['secretKeyRef']),
+        ...keysReferencedBy(object['secret']),
         ...('secretRef' in object || 'secretName' in object ? [`? ${JSON.stringify(object)}`] : []),
-        ...annotated(object),
+        ...keysInAnnotations(object),
       ]),
     ),
   );
 }
 
-function named(reference: unknown): string[] {
+function keysReferencedBy(reference: unknown): string[] {
   if (typeof reference !== 'object' || reference === null) return [];
   const { name, key, items } = reference as { name?: string; key?: string; items?: { key: string }[] };
   const keys = key === undefined ? items?.map((item) => item.key) : [key];
@@ -33,7 +33,7 @@ function named(reference: unknown): string[] {
 }
 
 /** https://docs.dapr.io/reference/arguments-annotations-overview/: tokens are under the key `token`. */
-function annotated(object: Json): string[] {
+function keysInAnnotations(object: Json): string[] {
   const text = (name: string) => {
     const value = object[`dapr.io/${name}`];
     return typeof value === 'string' ? value : '';
@@ -55,8 +55,8 @@ const SECRET_NAME = /passw|token|secret|credential|connection_?string|api_?key|p
 /** `user:password@host`, as in URLs. */
 const CREDENTIALS = /:\/\/[^/\s]*:[^/\s]+@/;
 
-/** Variables and metadata of components whose value is there and should be in a secret, and whole Secrets. */
-export function clearText(manifests: readonly Manifest[]): string[] {
+/** Variables and component metadata with a literal value that should be a secret, and all Secrets. */
+export function plainTextSecrets(manifests: readonly Manifest[]): string[] {
   return manifests.flatMap((one) => {
     const where = `${one.kind} ${one.metadata.name}`;
     if (one.kind === 'Secret') return [`${where} is a secret`];

@@ -9,31 +9,32 @@ import { createSidecar, type Sidecar } from '../../services/shared/dapr/sidecar.
 import { buildEvent } from './events.ts';
 import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar, type FakeSidecar } from './fake-sidecar.ts';
 
-/** A service behind its real HTTP door, beside a fake sidecar. */
+/** A service with its real HTTP routes and a fake sidecar. */
 export interface ServiceUnderTest {
   sidecar: FakeSidecar;
-  /** A client of the door that has the sidecar's token: `door.get('/api/...')`. */
-  door: Door;
-  /** The door of another replica: the same sidecar, and nothing of what the first has in memory. */
-  replica: () => Door;
-  /** What the service logged, parsed. */
+  /** An HTTP client of the service that sends the sidecar's token: `http.get('/api/...')`. */
+  http: HttpClient;
+  /** Starts another replica, which shares the sidecar but no memory, and returns its HTTP client. */
+  createReplica: () => HttpClient;
+  /** The parsed log lines of the service. */
   logs: Record<string, unknown>[];
-  /** Delivers an event as a sidecar would; gives the status that the service answered (SUCCESS, RETRY, DROP). */
+  /** Delivers an event as a sidecar would. Returns the status in the response: SUCCESS, RETRY or DROP. */
   deliver: (type: string, data: unknown, more?: Partial<CloudEvent>) => Promise<string>;
-  /** Fires a job as a sidecar would; gives the HTTP status. */
-  fire: (job: string) => Promise<number>;
-  /** The events of one type published so far. */
-  said: (type: string) => { id: string; data: Record<string, unknown> }[];
+  /** Triggers a job as a sidecar would. Returns the HTTP status. */
+  triggerJob: (job: string) => Promise<number>;
+  /** The events of one type that the service has published so far. */
+  publishedEvents: (type: string) => { id: string; data: Record<string, unknown> }[];
   stop: () => Promise<void>;
 }
 
-export type Door = ReturnType<typeof request.agent>;
+export type HttpClient = ReturnType<typeof request.agent>;
 
-/** The door of a service, for whoever has its sidecar's token. */
-export const doorOf = (app: Express): Door => request.agent(app).set('dapr-api-token', APP_API_TOKEN);
+/** An HTTP client of a service that sends its sidecar's token. */
+export const createHttpClient = (app: Express): HttpClient =>
+  request.agent(app).set('dapr-api-token', APP_API_TOKEN);
 
-/** A client of the fake sidecar. */
-export const sidecarAt = (
+/** A service's client of the fake sidecar. */
+export const createSidecarClient = (
   port: number,
   more: { metricsPort?: number; deduplicationWindowMs?: number } = {},
 ): Sidecar => createSidecar({ port, apiToken: DAPR_API_TOKEN, ...more });
@@ -41,9 +42,9 @@ export const sidecarAt = (
 let tracing = false;
 
 /**
- * Builds the service with the dependencies that every service has; `build` adds its own.
+ * Builds the service with the dependencies that every service has; `build` adds the others.
  *
- * @param options.deduplicationWindowMs for how long its sidecar's client does not publish an event again; not given: it always does
+ * @param options.deduplicationWindowMs for how long the sidecar client suppresses duplicate events; 0 turns that off
  */
 export async function startService(
   build: (deps: ServiceDeps) => Express,
@@ -57,27 +58,27 @@ export async function startService(
     write: (line) => void logs.push(JSON.parse(line) as Record<string, unknown>),
   });
   const clients: Sidecar[] = [];
-  function replica(): Door {
-    const sidecar = sidecarAt(fake.port, { metricsPort: fake.port, deduplicationWindowMs });
+  function createReplica(): HttpClient {
+    const sidecar = createSidecarClient(fake.port, { metricsPort: fake.port, deduplicationWindowMs });
     clients.push(sidecar);
-    return doorOf(build({ log, sidecar, appApiToken: APP_API_TOKEN, metrics: createMetrics() }));
+    return createHttpClient(build({ log, sidecar, appApiToken: APP_API_TOKEN, metrics: createMetrics() }));
   }
-  const door = replica();
+  const http = createReplica();
   return {
     sidecar: fake,
-    door,
-    replica,
+    http,
+    createReplica,
     logs,
     async deliver(type, data, more) {
       const event = buildEvent(type, data, more);
-      const response = await door
+      const response = await http
         .post(`/events/${type}`)
         .set('content-type', 'application/cloudevents+json')
         .send(JSON.stringify(event));
       return (response.body as { status: string }).status;
     },
-    fire: async (job) => (await door.post(`/job/${job}`).send({})).status,
-    said: (type) =>
+    triggerJob: async (job) => (await http.post(`/job/${job}`).send({})).status,
+    publishedEvents: (type) =>
       fake.published
         .filter((event) => event.type === type)
         .map((event) => ({ id: event.id, data: event.data as Record<string, unknown> })),
@@ -88,14 +89,14 @@ export async function startService(
   };
 }
 
-/** The headers by which the gateway names a caller. */
-export function as(id: string, role: 'customer' | 'admin' = 'customer'): Record<string, string> {
+/** The headers by which the gateway identifies a caller. */
+export function asCaller(id: string, role: 'customer' | 'admin' = 'customer'): Record<string, string> {
   return { 'x-caller-id': id, 'x-caller-role': role };
 }
 
-/** The header by which the gateway tells the client's network. */
-export const from = (network: string): Record<string, string> => ({ 'x-client-network': network });
+/** The header by which the gateway passes on the network of the client. */
+export const fromNetwork = (network: string): Record<string, string> => ({ 'x-client-network': network });
 
-/** Which problem it is that was answered: the last part of its type. */
+/** The slug of a problem document: the last part of its type. */
 export const slugOf = (response: { body: unknown }): string | undefined =>
   (response.body as { type: string }).type.split(':').at(-1);

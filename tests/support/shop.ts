@@ -3,9 +3,9 @@ import { unwrap, createClient, type Client } from '../../services/gateway/client
 import type { Order, OrderStatus } from '../../services/orders/contract.ts';
 import type { Product } from '../../services/inventory/contract.ts';
 import type { Payment } from '../../services/payments/contract.ts';
-import { until } from './wait.ts';
+import { waitFor } from './wait.ts';
 
-/** The public API as one caller uses it. */
+/** A logged-in user of the public API. */
 export interface Caller {
   userId: string;
   email: string;
@@ -24,7 +24,7 @@ export async function login(api: string, email: string, password: string): Promi
   return { userId: sub, email, call };
 }
 
-/** Makes an account. */
+/** Registers a user. */
 export async function register(client: Client): Promise<Credentials> {
   const credentials = { email: `customer-${randomUUID()}@example.com`, password: 'correct horse' };
   const body = { ...credentials, name: 'Ada <b>Lovelace</b>' };
@@ -32,15 +32,15 @@ export async function register(client: Client): Promise<Credentials> {
   return credentials;
 }
 
-/** A new customer, registered and logged in. */
-export async function newCustomer(api: string): Promise<Caller> {
+/** Registers a customer and logs in. */
+export async function registerCustomer(api: string): Promise<Caller> {
   const { email, password } = await register(createClient(api));
   return login(api, email, password);
 }
 
-export interface Placed {
+export interface PlacedOrder {
   orderId: string;
-  /** The trace that the request began. */
+  /** The trace of the request. */
   traceId: string;
 }
 
@@ -48,51 +48,48 @@ export interface Placed {
 export async function placeOrder(
   { call }: Caller,
   { product = 'mug-blue', quantity = 1, card = 'tok_visa' } = {},
-): Promise<Placed> {
+): Promise<PlacedOrder> {
   const traceId = randomBytes(16).toString('hex');
-  const answer = await call('POST /api/orders', {
+  const response = await call('POST /api/orders', {
     body: { items: [{ product_id: product, quantity }], payment: { method: 'card', card_token: card } },
     headers: { traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01` },
   });
-  return { orderId: unwrap(answer).order_id, traceId };
+  return { orderId: unwrap(response).order_id, traceId };
 }
 
-/** Callers are told to try again while something is away, or a sidecar still takes it for that. */
-export async function placeAtLast(customer: Caller): Promise<Placed> {
-  const [placed] = await until(
-    'an order is taken',
-    () => Promise.allSettled([placeOrder(customer)]),
-    ([outcome]) => outcome.status === 'fulfilled',
-  );
-  if (placed.status === 'rejected') throw placed.reason;
-  return placed.value;
+/** Retries while a service is unavailable, or its circuit breaker is still open. */
+export async function placeOrderWithRetry(customer: Caller): Promise<PlacedOrder> {
+  const [result] = await waitFor('an order is accepted', () => Promise.allSettled([placeOrder(customer)]), {
+    until: ([outcome]) => outcome.status === 'fulfilled',
+  });
+  if (result.status === 'rejected') throw result.reason;
+  return result.value;
 }
 
-export async function orderOf({ call }: Caller, orderId: string): Promise<Order> {
+export async function getOrder({ call }: Caller, orderId: string): Promise<Order> {
   return unwrap(await call('GET /api/orders/:id', { params: { id: orderId } }));
 }
 
-/** Asks until the order is so; an answer that is no success, from a service that is not back yet, is one that it is not. */
-export async function untilStatus(
+/** Polls until the order has the status. A response with an error, from a service that is not back yet, does not end it. */
+export async function waitForStatus(
   { call }: Caller,
   orderId: string,
   status: OrderStatus,
   deadlineMs?: number,
 ): Promise<Order> {
-  const answer = await until(
+  const response = await waitFor(
     `order ${orderId} is ${status}`,
     () => call('GET /api/orders/:id', { params: { id: orderId } }),
-    (given) => given.ok && given.body.status === status,
-    deadlineMs,
+    { until: (polled) => polled.ok && polled.body.status === status, timeoutMs: deadlineMs },
   );
-  return unwrap(answer);
+  return unwrap(response);
 }
 
-export async function productOf({ call }: Caller, productId: string): Promise<Product> {
+export async function getProduct({ call }: Caller, productId: string): Promise<Product> {
   return unwrap(await call('GET /api/inventory/:product_id', { params: { product_id: productId } }));
 }
 
-export async function paymentOf({ call }: Caller, orderId: string): Promise<Payment | undefined> {
+export async function getPayment({ call }: Caller, orderId: string): Promise<Payment | undefined> {
   const { items } = unwrap(await call('GET /api/payments', { query: { order_id: orderId } }));
   return items[0];
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readTextOrEmpty } from '../../deploy/local/machine/paths.ts';
 import { readCommandLine as commandLineOf } from '../../deploy/local/machine/port-holder.ts';
 
-/** Where a process takes connections, or UDP packets: `127.0.0.1:8080`. */
+/** A socket that accepts connections or UDP packets, such as `127.0.0.1:8080`. */
 export interface Listener {
   address: string;
   port: number;
@@ -10,38 +10,38 @@ export interface Listener {
   command: string;
 }
 
-/** What the kernel calls a TCP socket that listens, and a UDP socket without a peer. */
-const LISTENS = { tcp: '0A', udp: '07' };
+/** The kernel's states of a listening TCP socket and of a UDP socket without a peer. */
+const LISTEN_STATES = { tcp: '0A', udp: '07' };
 
 /**
- * The sockets at which a process and its descendants listen. Linux only: proc(5). A UDP socket with an ephemeral port belongs to
- * a client, such as one that asks for names.
+ * The sockets on which a process and its descendants listen. Linux only: proc(5). A UDP socket on an ephemeral port is left
+ * out, because it belongs to a client, such as a DNS resolver.
  */
 export function listenersOf(pid: number): Listener[] {
   const open = new Map<string, Omit<Listener, 'command'>>();
-  for (const [table, state] of Object.entries(LISTENS))
+  for (const [table, state] of Object.entries(LISTEN_STATES))
     for (const family of ['', '6'])
       for (const line of readFileSync(`/proc/net/${table}${family}`, 'utf8').split('\n').slice(1)) {
-        const [, local = '', , is, , , , , , inode = ''] = line.trim().split(/\s+/);
-        if (is !== state) continue;
+        const [, local = '', , socketState, , , , , , inode = ''] = line.trim().split(/\s+/);
+        if (socketState !== state) continue;
         const [address = '', port = ''] = local.split(':');
         if (table === 'udp' && parseInt(port, 16) >= firstEphemeral()) continue;
         open.set(inode, { address: addressOf(address), port: parseInt(port, 16) });
       }
-  return descendantsOf(pid).flatMap((one) => {
-    const mine = socketsOf(one).flatMap((inode) => open.get(inode) ?? []);
+  return descendantsOf(pid).flatMap((descendant) => {
+    const mine = socketsOf(descendant).flatMap((inode) => open.get(inode) ?? []);
     const unique = new Map(mine.map((socket) => [`${socket.address} ${socket.port}`, socket]));
-    return [...unique.values()].map((socket) => ({ ...socket, command: commandOf(one) }));
+    return [...unique.values()].map((socket) => ({ ...socket, command: commandOf(descendant) }));
   });
 }
 
 const firstEphemeral = () => parseInt(readTextOrEmpty('/proc/sys/net/ipv4/ip_local_port_range'), 10);
 
-/** The process and all that came from it, as far as they still live. */
+/** The process and its living descendants. */
 export function descendantsOf(pid: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
-    // The name of the program, in brackets, may have blanks.
+    // The name of the program, in brackets, may contain spaces.
     const [, parent] =
       /\) \S (\d+) /.exec(/^\d+$/.test(name) ? readTextOrEmpty(`/proc/${name}/stat`) : '') ?? [];
     if (parent) children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(name)]);
@@ -67,7 +67,7 @@ function socketsOf(pid: number): string[] {
   }
 }
 
-/** The kernel writes four bytes at a time, each in the order of the machine. */
+/** The kernel writes words of four bytes in the byte order of the machine. */
 function addressOf(hex: string): string {
   const bytes = hex.match(/.{8}/g)!.flatMap((word) => word.match(/../g)!.toReversed());
   if (bytes.length === 4) return bytes.map((byte) => parseInt(byte, 16)).join('.');

@@ -1,22 +1,27 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Asks until the answer satisfies, and gives it.
+ * Polls until the value satisfies the condition `until`, and returns that value.
  *
- * @throws Error with the last answer when the deadline passes
+ * @param options.until by default, the value has to be truthy
+ * @throws Error with the last value when the timeout expires
  */
-export async function until<T>(
-  what: string,
-  ask: () => Promise<T>,
-  satisfies: (answer: T) => boolean,
-  deadlineMs = 20_000,
+export async function waitFor<T>(
+  description: string,
+  poll: () => T | Promise<T>,
+  {
+    until = Boolean,
+    timeoutMs = 20_000,
+  }: { until?: (value: T) => boolean; timeoutMs?: number | undefined } = {},
 ): Promise<T> {
-  const deadline = performance.now() + deadlineMs;
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const answer = await ask();
-    if (satisfies(answer)) return answer;
+    const value = await poll();
+    if (until(value)) return value;
     if (performance.now() > deadline)
-      throw new Error(`${what}: not within ${deadlineMs} ms; last seen: ${JSON.stringify(answer)}`);
+      throw new Error(
+        `waiting for "${description}": timed out after ${timeoutMs} ms; last value: ${JSON.stringify(value)}`,
+      );
     await delay(50);
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Manifest } from './manifests.ts';
 
-/** The pods in manifests, with what the tests read of them. */
+/** The pods in manifests, with the fields that tests read. */
 
 const reference = z.object({ name: z.string(), key: z.string() });
 const env = z.object({
@@ -68,7 +68,7 @@ const pod = z.object({
   }),
 });
 
-/** A Deployment or a StatefulSet, with the pod that it makes. */
+/** A Deployment or a StatefulSet, with its pod template. */
 export interface Workload {
   name: string;
   labels: Record<string, string>;
@@ -93,7 +93,7 @@ export function workloadsIn(manifests: readonly Manifest[]): Workload[] {
     });
 }
 
-/** The workloads that have a sidecar: the services. */
+/** The services: the workloads with a sidecar. */
 export const servicesIn = (manifests: readonly Manifest[]): Workload[] =>
   workloadsIn(manifests).filter(({ annotations }) => annotations['dapr.io/enabled'] === 'true');
 
@@ -108,10 +108,10 @@ const UNITS: Record<string, number> = {
   Gi: 2 ** 30,
 };
 
-/** `192Mi` as a number of bytes, `50m` as a number of cores. @throws Error where it is no quantity of Kubernetes */
+/** `192Mi` as a number of bytes, `50m` as a number of cores. @throws Error if it is not a quantity of Kubernetes */
 export function quantity(text: string): number {
   const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)([a-zA-Z]*)$/.exec(text) ?? [];
   const factor = UNITS[unit];
-  if (digits === undefined || factor === undefined) throw new Error(`${text} is no quantity`);
+  if (digits === undefined || factor === undefined) throw new Error(`${text} is not a quantity`);
   return Number(digits) * factor;
 }

@@ -1,4 +1,4 @@
-import { until } from './wait.ts';
+import { waitFor } from './wait.ts';
 
 interface Span {
   id: string;
@@ -7,12 +7,12 @@ interface Span {
   localEndpoint?: { serviceName?: string };
 }
 
-/** Which services follow which in a trace, as `parent -> child`; hops within a service are left out. */
+/** The calls between services in a trace, as `parent -> child`. */
 async function edgesOf(zipkin: string, traceId: string): Promise<Set<string>> {
   const response = await fetch(`${zipkin}/api/v2/trace/${traceId}`, { signal: AbortSignal.timeout(5_000) });
   if (!response.ok) return new Set();
   const spans = (await response.json()) as Span[];
-  // A server span may share its id with the client span that called it: both have to be looked at.
+  // A server span may have the same id as its client span.
   const services = new Map<string, Set<string>>();
   for (const span of spans) {
     const known = services.get(span.id) ?? new Set();
@@ -28,12 +28,14 @@ async function edgesOf(zipkin: string, traceId: string): Promise<Set<string>> {
 
 const serviceOf = (span: Span) => span.localEndpoint?.serviceName ?? '?';
 
-/** Waits until all of these edges are in the trace; spans are exported a few seconds late. */
-export function untilEdges(zipkin: string, traceId: string, wanted: readonly string[]): Promise<Set<string>> {
-  return until(
-    `trace ${traceId} has ${wanted.join(', ')}`,
-    () => edgesOf(zipkin, traceId),
-    (edges) => wanted.every((edge) => edges.has(edge)),
-    30_000,
-  );
+/** Waits until the trace has all of these edges. Services export spans a few seconds late. */
+export function waitForEdges(
+  zipkin: string,
+  traceId: string,
+  wanted: readonly string[],
+): Promise<Set<string>> {
+  return waitFor(`trace ${traceId} has ${wanted.join(', ')}`, () => edgesOf(zipkin, traceId), {
+    until: (edges) => wanted.every((edge) => edges.has(edge)),
+    timeoutMs: 30_000,
+  });
 }

@@ -11,11 +11,11 @@ import { root } from '../../deploy/local/machine/paths.ts';
 import { secretsEnv, readTokens } from '../../deploy/local/configuration/secrets.ts';
 import { makeFarHost } from '../faults/far-host.ts';
 import { mailsTo } from '../support/mails.ts';
-import { OFFSETS } from '../support/offsets.ts';
-import { newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
 import { commandOf, descendantsOf, environmentOf, listenersOf } from '../support/sockets.ts';
-import { daprRun, npmStart, type Started } from '../support/started.ts';
-import { until } from '../support/wait.ts';
+import { startWithDaprRun, startWithNpm, type StartedSystem } from '../support/started-system.ts';
+import { waitFor } from '../support/wait.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'sidecart-doors-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -33,16 +33,16 @@ interface Attack {
 }
 
 describe.each([
-  ['npm start', npmStart, OFFSETS.npmStart],
-  ['dapr run -f', daprRun, OFFSETS.daprRun],
+  ['npm start', startWithNpm, PORT_OFFSETS.npmStart],
+  ['dapr run -f', startWithDaprRun, PORT_OFFSETS.daprRun],
 ])('A system that was started by %s', (_how, startIt, offset) => {
-  let system: Started;
+  let system: StartedSystem;
   let customer: Caller;
   let attacks: Attack[];
 
   beforeAll(async () => {
     system = await startIt(offset, scratch);
-    customer = await newCustomer(system.api);
+    customer = await registerCustomer(system.api);
     attacks = attacksOn(system);
   });
   afterAll(() => system?.stop());
@@ -67,7 +67,7 @@ describe.each([
 
   it('When a web page of a stranger sends the same, then all of it is refused and nothing has happened', async () => {
     const { orderId } = await placeOrder(customer, { card: 'tok_slow' });
-    await untilStatus(customer, orderId, 'RESERVED');
+    await waitForStatus(customer, orderId, 'RESERVED');
     const page = await strangersPage(attacks, orderId);
     // The page does get its requests out: its own server has one like them.
     expect(page.control).toEqual(['POST text/plain;charset=UTF-8']);
@@ -76,7 +76,7 @@ describe.each([
     expect(await mailsTo(system.mails, 'victim@example.com')).toEqual([]);
     const before = await customer.call('GET /api/users/:id', { params: { id: customer.userId } });
     expect(before.body).toMatchObject({ role: 'customer' });
-    await untilStatus(customer, orderId, 'DELIVERED', 40_000);
+    await waitForStatus(customer, orderId, 'DELIVERED', 40_000);
   });
 
   const far = makeFarHost(offset / 1000);
@@ -85,7 +85,7 @@ describe.each([
   // Network namespaces need root.
   it.runIf(far)('When another machine tries every port, then nothing answers', async () => {
     const ports = [...knownPorts(system)];
-    const reach = join(root, 'tests/support/reach.mjs');
+    const reach = join(root, 'tests/support/probe-ports.mjs');
     const { enter } = far!.host;
     const [program = '', ...args] = [...enter, process.execPath, reach, far!.address, ...ports.map(String)];
     const { stdout, status } = spawnSync(program, args, { encoding: 'utf8', timeout: 60_000 });
@@ -133,12 +133,12 @@ describe.each([
 });
 
 /** The one that cannot be closed: services/decisions/0001-closed-ports.md. */
-const leftOpen = ({ ports }: Started) => ports.schedulerHealth;
+const leftOpen = ({ ports }: StartedSystem) => ports.schedulerHealth;
 
 /** Of parts that only a profile has. */
 const OF_PROFILES = new Set(['nats', 'postgres', 'consul', 'consulServer', 'consulGossip']);
 
-function knownPorts({ ports, template }: Started): Set<number> {
+function knownPorts({ ports, template }: StartedSystem): Set<number> {
   const parts = Object.entries(ports).filter(([name]) => !OF_PROFILES.has(name));
   return new Set([
     ...parts.map(([, port]) => port),
@@ -153,7 +153,7 @@ function knownPorts({ ports, template }: Started): Set<number> {
 }
 
 /** What a stranger tried with success before there were tokens. */
-function attacksOn({ template }: Started): Attack[] {
+function attacksOn({ template }: StartedSystem): Attack[] {
   const app = (name: string) => template.apps.find(({ appID }) => appID === name)!;
   const sidecar = (name: string) => app(name).daprHTTPPort;
   const event = (type: string) =>
@@ -232,7 +232,7 @@ async function strangersPage(attacks: Attack[], orderId: string) {
     if (req.method === 'POST') control.push(`${req.method} ${req.headers['content-type']}`);
     res.setHeader('content-type', 'text/html').end('<!doctype html><title>stranger</title>');
   }).listen(0, '127.0.0.1');
-  await until('the page is served', async () => server.listening, Boolean);
+  await waitFor('the page is served', () => server.listening);
   const { port } = server.address() as AddressInfo;
   let browser: Browser | undefined;
   try {
@@ -270,11 +270,9 @@ async function strangersPage(attacks: Attack[], orderId: string) {
       },
       [...sent, { url: `http://${STRANGER}:${port}/`, body: 'control' }],
     );
-    await until(
-      'the browser has seen all answers',
-      async () => Object.values(answers).flat().length,
-      (count) => count === 2 * attacks.length,
-    );
+    await waitFor('the browser has seen all answers', () => Object.values(answers).flat().length, {
+      until: (count) => count === 2 * attacks.length,
+    });
     return { control, answers };
   } finally {
     await browser?.close();

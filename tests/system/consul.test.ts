@@ -8,15 +8,15 @@ import { findOrCreateConsulToken } from '../../deploy/local/profiles/consul/prof
 import { portsAt } from '../../deploy/local/configuration/ports.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
-import { OFFSETS } from '../support/offsets.ts';
-import { ordersGoTheirWay } from '../support/order-flows.ts';
-import { newCustomer, placeAtLast, placeOrder, untilStatus } from '../support/shop.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { defineOrderFlowTests } from '../support/order-flows.ts';
+import { registerCustomer, placeOrderWithRetry, placeOrder, waitForStatus } from '../support/shop.ts';
 import { listenersOf } from '../support/sockets.ts';
-import { UNLIMITED } from '../support/unlimited.ts';
-import { until } from '../support/wait.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
+import { waitFor } from '../support/wait.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-consul-'));
-const PORT_OFFSET = OFFSETS.consul;
+const PORT_OFFSET = PORT_OFFSETS.consul;
 const ports = portsAt(PORT_OFFSET);
 
 let system: RunningSystem;
@@ -27,7 +27,7 @@ beforeAll(async () => {
     profile: 'consul',
     replicas: { orders: 2 },
     env: {
-      gateway: UNLIMITED,
+      gateway: NO_RATE_LIMITS,
       orders: { ORDER_WATCHDOG_INTERVAL_MS: '5000' },
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '1000', SIMULATED_DELIVERY_DELAY_MS: '300' },
     },
@@ -61,25 +61,26 @@ const SOON = { timeout: 20_000, interval: 50 };
 
 /** Each is taken at once: every second one would wait for five seconds and fail, if a replica that is away were found. */
 async function takeOrders(): Promise<() => Promise<void>> {
-  const customer = await newCustomer(system.urls.api);
+  const customer = await registerCustomer(system.urls.api);
   // The sidecars hear of a change a moment after it.
-  const placed = [await placeAtLast(customer)];
+  const placed = [await placeOrderWithRetry(customer)];
   for (let count = 0; count < 15; count++) placed.push(await placeOrder(customer));
   return async () => {
-    for (const { orderId } of placed) await untilStatus(customer, orderId, 'DELIVERED', 40_000);
+    for (const { orderId } of placed) await waitForStatus(customer, orderId, 'DELIVERED', 40_000);
   };
 }
 
 describe('Consul in place of a file of names', () => {
   it('When the system has started, then every sidecar has entered itself, and all checks pass', async () => {
-    const known = await until('all checks pass', catalogue, (entries) =>
-      Object.values(entries).every((entry) => Object.values(entry).every((status) => status === 'passing')),
-    );
+    const known = await waitFor('all checks pass', catalogue, {
+      until: (entries) =>
+        Object.values(entries).every((entry) => Object.values(entry).every((status) => status === 'passing')),
+    });
     expect(known).toEqual(Object.fromEntries(system.names.map((name) => [nameOf(name), PASSING])));
     expect(system.names).toHaveLength(readTemplate().apps.length + 1);
   });
 
-  ordersGoTheirWay(() => system);
+  defineOrderFlowTests(() => system);
 
   it('When its sockets are listed, then only this machine reaches them', () => {
     const listeners = listenersOf(system.infrastructure('Consul').pid());

@@ -11,16 +11,16 @@ import { startSystem, type RunningSystem } from '../../deploy/local/system/syste
 import { SERVICES } from '../../services/services.ts';
 import { unwrap, createClient } from '../../services/gateway/client/client.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
-import { asyncApiCheck, openApiCheck } from '../support/json-schema.ts';
-import { OFFSETS } from '../support/offsets.ts';
-import { login, newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
-import { UNLIMITED } from '../support/unlimited.ts';
+import { createAsyncApiCheck, createOpenApiCheck } from '../support/json-schema.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { login, registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { publishUnprocessable } from '../support/real-sidecar.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 
 /** What is documented, held against a running system. */
 
-const OFFSET = OFFSETS.contracts;
+const OFFSET = PORT_OFFSETS.contracts;
 let system: RunningSystem;
 let admin: Caller;
 let grpcurl: string;
@@ -32,7 +32,7 @@ beforeAll(async () => {
     dataDir,
     portOffset: OFFSET,
     env: {
-      gateway: UNLIMITED,
+      gateway: NO_RATE_LIMITS,
       // Paid orders stay long enough to be cancelled, or shipped by hand.
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '60000' },
     },
@@ -78,7 +78,7 @@ const tokenOf = ({ call }: Caller) => call.tokens()?.access_token ?? '';
 
 async function paidOrder(): Promise<Real & { params: { id: string; order_id: string } }> {
   const { orderId } = await placeOrder(admin);
-  await untilStatus(admin, orderId, 'PAID');
+  await waitForStatus(admin, orderId, 'PAID');
   return { params: { id: orderId, order_id: orderId } };
 }
 
@@ -97,16 +97,16 @@ async function cancelledOrder(): Promise<Real> {
 }
 
 async function somebody(): Promise<Real> {
-  const caller = await newCustomer(system.urls.api);
+  const caller = await registerCustomer(system.urls.api);
   return { params: { id: caller.userId, customer_id: caller.userId }, token: tokenOf(caller) };
 }
 
 async function deadLetter(): Promise<Real> {
   await publishUnprocessable(system.app('payments'), randomUUID());
-  const list = await until(
+  const list = await waitFor(
     'it is among the dead letters',
     () => admin.call('GET /api/admin/dead-letters'),
-    ({ ok, body }) => ok && body.items.length > 0,
+    { until: ({ ok, body }) => ok && body.items.length > 0 },
   );
   return { params: { id: (list.ok && list.body.items[0]?.dead_letter_id) || '' } };
 }
@@ -121,7 +121,7 @@ const REAL: Record<string, () => Promise<Real>> = {
   getPaymentsLedgerByOrderId: paidOrder,
   postPaymentsByOrderIdRefund: deliveredOrder,
   postUsersToken: async () => {
-    const caller = await newCustomer(system.urls.api);
+    const caller = await registerCustomer(system.urls.api);
     const refresh_token = caller.call.tokens()?.refresh_token;
     return { body: (example) => ({ ...(example as object), refresh_token }) };
   },
@@ -137,7 +137,7 @@ const REAL: Record<string, () => Promise<Real>> = {
 describe('the OpenAPI document', () => {
   it('When every example in it is sent, then every answer is as documented', async () => {
     const document = await documentAt<OpenApiDocument>('/openapi.json');
-    const check = openApiCheck(document);
+    const check = createOpenApiCheck(document);
     const sent: string[] = [];
     const failures: string[] = [];
     for (const [path, operations] of Object.entries(document.paths))
@@ -182,12 +182,12 @@ describe('the OpenAPI document', () => {
 describe('the AsyncAPI document', () => {
   it('When orders, accounts and stock change, then every event on the broker is as documented', async () => {
     const { channels, components } = await documentAt<AsyncApiDocument>('/asyncapi.json');
-    const check = asyncApiCheck();
-    const customer = await newCustomer(system.urls.api);
+    const check = createAsyncApiCheck();
+    const customer = await registerCustomer(system.urls.api);
     const declined = await placeOrder(customer, { card: 'tok_chargeDeclined' });
     const tooMany = await placeOrder(customer, { product: 'tea-green', quantity: 10_000 });
-    await untilStatus(customer, declined.orderId, 'PAYMENT_FAILED');
-    await untilStatus(customer, tooMany.orderId, 'REJECTED');
+    await waitForStatus(customer, declined.orderId, 'PAYMENT_FAILED');
+    await waitForStatus(customer, tooMany.orderId, 'REJECTED');
 
     const redis = createRedis({ url: `redis://127.0.0.1:${portsAt(OFFSET).redis}` });
     await redis.connect();
@@ -265,15 +265,15 @@ describe('the gRPC API, by grpcurl', () => {
     expect(listed.output.trim().split('\n')).toEqual(
       expect.arrayContaining(['grpc.health.v1.Health', 'sidecart.v1.OrderService']),
     );
-    await until(
+    await waitFor(
       'it serves',
       () => call('-d', '{"service": "sidecart.v1.OrderService"}', 'grpc.health.v1.Health/Check'),
-      ({ output }) => output.includes('SERVING') && !output.includes('NOT_SERVING'),
+      { until: ({ output }) => output.includes('SERVING') && !output.includes('NOT_SERVING') },
     );
   });
 
   it('When an order is placed, watched and cancelled, then it is the same order as by REST', async () => {
-    const customer = await newCustomer(system.urls.api);
+    const customer = await registerCustomer(system.urls.api);
     const token = tokenOf(customer);
     const created = parsed(
       await asked('CreateOrder', token, {
@@ -282,7 +282,7 @@ describe('the gRPC API, by grpcurl', () => {
       }),
     );
     const orderId = String(created['order_id']);
-    await untilStatus(customer, orderId, 'PAID');
+    await waitForStatus(customer, orderId, 'PAID');
     const got = parsed(await asked('GetOrder', token, { order_id: orderId }));
     expect(got).toMatchObject({
       order_id: orderId,

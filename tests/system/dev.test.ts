@@ -14,13 +14,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isSystemReady } from '../../deploy/local/system/app-processes.ts';
 import { root } from '../../deploy/local/machine/paths.ts';
 import { findPortHolder } from '../../deploy/local/machine/port-holder.ts';
-import { startProcess, waitFor, type RunningProcess } from '../../deploy/local/machine/processes.ts';
+import {
+  startProcess,
+  waitFor as waitForProcess,
+  type RunningProcess,
+} from '../../deploy/local/machine/processes.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
-import { OFFSETS } from '../support/offsets.ts';
-import { sidecarPorts } from '../support/started.ts';
-import { until } from '../support/wait.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { sidecarPorts } from '../support/started-system.ts';
+import { waitFor } from '../support/wait.ts';
 
-const OFFSET = OFFSETS.dev;
+const OFFSET = PORT_OFFSETS.dev;
 const api = `http://localhost:${8080 + OFFSET}`;
 
 const sidecars = sidecarPorts(OFFSET);
@@ -53,7 +57,7 @@ beforeAll(async () => {
     cpSync(join(root, name), join(checkout, name), { recursive: true, preserveTimestamps: true });
   symlinkSync(realpathSync(join(root, 'node_modules')), join(checkout, 'node_modules'));
   dev = npm('dev');
-  await waitFor('npm run dev', () => Promise.resolve(said(dev).includes('Watching services')), {
+  await waitForProcess('npm run dev', () => Promise.resolve(said(dev).includes('Watching services')), {
     timeoutMs: 170_000,
     process: dev,
   });
@@ -77,8 +81,11 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
     const [services, around] = [holders('appPort'), holders('daprHTTPPort')];
     edit('services/gateway/http/docs.ts', '<title>Sidecart API</title>', '<title>Changed</title>');
 
-    await until('the new page is served', docs, (page) => page.includes('<title>Changed</title>'), 50_000);
-    await until('all is reached', () => isSystemReady(api, sidecars), Boolean, 30_000);
+    await waitFor('the new page is served', docs, {
+      until: (page) => page.includes('<title>Changed</title>'),
+      timeoutMs: 50_000,
+    });
+    await waitFor('all is reached', () => isSystemReady(api, sidecars), { timeoutMs: 30_000 });
     const [gateway, ...others] = holders('appPort');
     expect(gateway).toContain('gateway');
     expect(gateway).not.toBe(services[0]);
@@ -89,25 +96,24 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
 
   it('When it does not compile, then what runs stays, and starts anew once it does', async () => {
     edit('services/gateway/http/docs.ts', '<title>Changed</title>', '<title>${notThere}</title>');
-    await until(
-      'that is said',
-      () => Promise.resolve(said(dev)),
-      (text) => text.includes('The code does not compile'),
-      50_000,
-    );
+    await waitFor('that is said', () => said(dev), {
+      until: (text) => text.includes('The code does not compile'),
+      timeoutMs: 50_000,
+    });
     expect(await docs()).toContain('<title>Changed</title>');
     edit('services/gateway/http/docs.ts', '<title>${notThere}</title>', '<title>Again</title>');
-    await until('the new page is served', docs, (page) => page.includes('<title>Again</title>'), 50_000);
+    await waitFor('the new page is served', docs, {
+      until: (page) => page.includes('<title>Again</title>'),
+      timeoutMs: 50_000,
+    });
   }, 110_000);
 
   it('When a component file changes, then it is said that this needs a new start', async () => {
     const before = holders('appPort');
     edit('components/state.yaml', 'apiVersion', '# Changed.\napiVersion');
-    await until(
-      'that is said',
-      () => Promise.resolve(said(dev)),
-      (text) => text.includes('components/state.yaml has changed'),
-    );
+    await waitFor('that is said', () => said(dev), {
+      until: (text) => text.includes('components/state.yaml has changed'),
+    });
     expect(holders('appPort')).toEqual(before);
   });
 

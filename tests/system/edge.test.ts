@@ -6,18 +6,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
 import { operationOf, responseKey } from '../../services/shared/http/idempotency.ts';
-import { OFFSETS } from '../support/offsets.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import {
   login,
-  newCustomer,
+  registerCustomer,
   placeOrder,
-  productOf,
+  getProduct,
   register,
-  untilStatus,
+  waitForStatus,
   type Caller,
 } from '../support/shop.ts';
 import { callSidecar } from '../support/real-sidecar.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 
 let system: RunningSystem;
 let admin: Caller;
@@ -29,7 +29,7 @@ const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-edge-'));
 beforeAll(async () => {
   system = await startSystem({
     dataDir,
-    portOffset: OFFSETS.edge,
+    portOffset: PORT_OFFSETS.edge,
     replicas: { gateway: 2 },
     env: {
       gateway: { RATE_LIMIT_AUTH: '100000', RATE_LIMIT_DEFAULT: '40', TRUSTED_PROXIES: 'loopback' },
@@ -39,7 +39,7 @@ beforeAll(async () => {
   });
   apis = [system.urls.api, `http://127.0.0.1:${system.app('gateway-2').appPort}`];
   admin = await login(apis[0], system.admin.email, system.admin.password);
-  customer = await newCustomer(apis[0]);
+  customer = await registerCustomer(apis[0]);
 });
 afterAll(async () => {
   await system?.stop();
@@ -84,17 +84,17 @@ describe('live updates', () => {
 
 describe('sessions', () => {
   it('When a caller logs out at one replica, then all refuse the session’s tokens within seconds', async () => {
-    const caller = await newCustomer(apis[0]);
+    const caller = await registerCustomer(apis[0]);
     const other = elsewhere(caller);
     expect(await isRefused(other)).toBe(false);
     const kept = createClient(apis[1], caller.call.tokens());
     expect((await caller.call.logOut()).status).toBe(204);
-    await until('it is refused', () => isRefused(other), Boolean, WITHIN);
+    await waitFor('it is refused', () => isRefused(other), { timeoutMs: WITHIN });
     expect((await kept('POST /api/users/token', { body: refreshOf(kept) })).status).toBe(401);
   });
 
   it('When an account is deleted, then its token changes nothing more, from then on, at any replica', async () => {
-    const caller = await newCustomer(apis[0]);
+    const caller = await registerCustomer(apis[0]);
     const order = { body: { product_id: 'mug-blue', quantity: 1 } };
     const clients = [
       createClient(apis[0], accessOf(caller.call)),
@@ -106,13 +106,13 @@ describe('sessions', () => {
   });
 
   it('When a refresh token is used twice, then its session ends everywhere', async () => {
-    const caller = await newCustomer(apis[0]);
+    const caller = await registerCustomer(apis[0]);
     const body = refreshOf(caller.call);
     const renewed = unwrap(await caller.call('POST /api/users/token', { body }));
     const thief = await createClient(apis[1])('POST /api/users/token', { body });
     expect(thief.status).toBe(401);
     const holder = createClient(apis[1], { access_token: renewed.access_token });
-    await until('it is refused', () => isRefused(holder), Boolean, WITHIN);
+    await waitFor('it is refused', () => isRefused(holder), { timeoutMs: WITHIN });
     const again = await holder('POST /api/users/token', { body: { refresh_token: renewed.refresh_token } });
     expect(again.status).toBe(401);
   });
@@ -129,12 +129,9 @@ describe('sessions', () => {
         body: { password: 'another horse', current_password: credentials.password },
       }),
     );
-    await until(
-      'the other is refused',
-      () => isRefused(createClient(apis[0], accessOf(there.call))),
-      Boolean,
-      WITHIN,
-    );
+    await waitFor('the other is refused', () => isRefused(createClient(apis[0], accessOf(there.call))), {
+      timeoutMs: WITHIN,
+    });
     expect(await isRefused(createClient(apis[1], accessOf(here.call)))).toBe(false);
   });
 
@@ -145,11 +142,9 @@ describe('sessions', () => {
     for (let count = 0; count < 5; count++) expect((await guess('wrong')).status).toBe(401);
     const refused = await guess(password);
     expect([refused.status, refused.headers['retry-after']]).toEqual([429, '1']);
-    await until(
-      'the owner gets in',
-      async () => (await guess(password)).status,
-      (status) => status === 200,
-    );
+    await waitFor('the owner gets in', async () => (await guess(password)).status, {
+      until: (status) => status === 200,
+    });
   });
 });
 
@@ -164,11 +159,9 @@ describe('rate limits', () => {
     for (let count = 0; count < 42; count++) statuses.push((await ask(apis[count % 2]!)).status);
     // A window may end meanwhile; then a few more fit, never twice as many.
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(40);
-    await until(
-      'both refuse',
-      async () => [(await ask(apis[0])).status, (await ask(apis[1])).status],
-      (both) => both.every((status) => status === 429),
-    );
+    await waitFor('both refuse', async () => [(await ask(apis[0])).status, (await ask(apis[1])).status], {
+      until: (both) => both.every((status) => status === 429),
+    });
     const refused = await ask(apis[0]);
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
     const other = { headers: { 'x-forwarded-for': '192.0.2.2' } };
@@ -193,15 +186,13 @@ describe('idempotency keys', () => {
       await app.service.stop('SIGKILL');
       await app.service.start();
     }
-    const again = await until('orders answers', place, ({ status }) => status !== 503);
+    const again = await waitFor('orders answers', place, { until: ({ status }) => status !== 503 });
     expect([again.status, again.headers['idempotent-replayed'], again.body]).toEqual([201, 'true', first]);
-    const stockedAgain = await until(
-      'inventory answers',
-      () => restock(key, 7, 'tea-green'),
-      ({ status }) => status !== 503,
-    );
+    const stockedAgain = await waitFor('inventory answers', () => restock(key, 7, 'tea-green'), {
+      until: ({ status }) => status !== 503,
+    });
     expect([stockedAgain.headers['idempotent-replayed'], stockedAgain.body]).toEqual(['true', stocked]);
-    expect((await productOf(customer, 'tea-green')).on_hand).toBe(stocked.on_hand);
+    expect((await getProduct(customer, 'tea-green')).on_hand).toBe(stocked.on_hand);
     expect((await restock(key, 8, 'tea-green')).status).toBe(422);
   });
 
@@ -222,22 +213,20 @@ describe('a service that is out', () => {
     const order = { body: { product_id: 'mug-blue', quantity: 1 } };
     const health = async () =>
       (await createClient(apis[0]).raw('GET', '/health')) as { status: number; body: unknown };
-    const told = await until(
+    const told = await waitFor(
       'the breaker shows',
       async () => {
         await Promise.all(Array.from({ length: 8 }, () => customer.call('POST /api/orders', order)));
         return health();
       },
-      ({ body }) => JSON.stringify(body).includes('open_breakers'),
+      { until: ({ body }) => JSON.stringify(body).includes('open_breakers') },
     );
     expect(told.status).toBe(503);
     await inventory.service.start();
-    await until(
-      'orders are taken again',
-      () => customer.call('POST /api/orders', order),
-      ({ ok }) => ok,
-    );
-    await until('health is good again', health, ({ status }) => status === 200);
+    await waitFor('orders are taken again', () => customer.call('POST /api/orders', order), {
+      until: ({ ok }) => ok,
+    });
+    await waitFor('health is good again', health, { until: ({ status }) => status === 200 });
   });
 });
 
@@ -265,7 +254,7 @@ describe('conditional requests', () => {
       });
     const first = await read();
     const tag = String(first.headers['etag']);
-    await untilStatus(customer, orderId, 'DELIVERED');
+    await waitForStatus(customer, orderId, 'DELIVERED');
     expect(await read(tag)).toMatchObject({ ok: true, body: { status: 'DELIVERED' } });
     expect((await read('"5"')).status).toBe(304);
   });
@@ -284,6 +273,6 @@ describe('conditional requests', () => {
     const answers = await Promise.all([put(200, seen), put(300, seen)]);
     expect(answers.map(({ status }) => status)).toEqual(expect.arrayContaining([200, 412]));
     const winner = answers.find(({ ok }) => ok);
-    expect(await productOf(customer, product_id)).toEqual(winner?.body);
+    expect(await getProduct(customer, product_id)).toEqual(winner?.body);
   });
 });

@@ -8,20 +8,20 @@ import { startSystem, type RunningSystem } from '../../deploy/local/system/syste
 import { unwrap } from '../../services/gateway/client/client.ts';
 import {
   login,
-  newCustomer,
-  orderOf,
-  paymentOf,
+  registerCustomer,
+  getOrder,
+  getPayment,
   placeOrder,
-  productOf,
-  untilStatus,
+  getProduct,
+  waitForStatus,
   type Caller,
 } from '../support/shop.ts';
 import { mailsTo } from '../support/mails.ts';
-import { OFFSETS } from '../support/offsets.ts';
-import { UNLIMITED } from '../support/unlimited.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { callSidecar, publishUnprocessable } from '../support/real-sidecar.ts';
-import { until } from '../support/wait.ts';
-import { untilEdges } from '../support/zipkin.ts';
+import { waitFor } from '../support/wait.ts';
+import { waitForEdges } from '../support/zipkin.ts';
 
 let system: RunningSystem;
 let customer: Caller;
@@ -31,16 +31,16 @@ const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-flows-'));
 beforeAll(async () => {
   system = await startSystem({
     dataDir,
-    portOffset: OFFSETS.flows,
+    portOffset: PORT_OFFSETS.flows,
     env: {
-      gateway: UNLIMITED,
+      gateway: NO_RATE_LIMITS,
       orders: { ORDER_WATCHDOG_INTERVAL_MS: '1000' },
       payments: { PAYMENT_TIMEOUT_MS: '1000', SIMULATED_SLOW_CARD_MS: '2500' },
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '1000', SIMULATED_DELIVERY_DELAY_MS: '500' },
     },
   });
   admin = await login(system.urls.api, system.admin.email, system.admin.password);
-  customer = await newCustomer(system.urls.api);
+  customer = await registerCustomer(system.urls.api);
 });
 afterAll(async () => {
   await system?.stop();
@@ -49,11 +49,9 @@ afterAll(async () => {
 
 /** Nothing is set aside for orders that are over, and the ledger of the product adds up. */
 async function untilNothingReserved(productId: string): Promise<void> {
-  await until(
-    `nothing of ${productId} is reserved`,
-    () => productOf(customer, productId),
-    (product) => product.reserved === 0 && product.available === product.on_hand,
-  );
+  await waitFor(`nothing of ${productId} is reserved`, () => getProduct(customer, productId), {
+    until: (product) => product.reserved === 0 && product.available === product.on_hand,
+  });
 }
 
 /** An order that ended before it was to be paid has no ledger. */
@@ -65,20 +63,20 @@ const ledgerOf = async (orderId: string) => {
 
 describe('an order that goes well', () => {
   it('When it is placed, then it is delivered, paid once, and its stock is sold', async () => {
-    const before = await productOf(customer, 'mug-blue');
+    const before = await getProduct(customer, 'mug-blue');
     const { orderId } = await placeOrder(customer, { product: 'mug-blue', quantity: 2 });
-    const order = await untilStatus(customer, orderId, 'DELIVERED');
+    const order = await waitForStatus(customer, orderId, 'DELIVERED');
     expect(order).toMatchObject({ version: 5, total: 2 * before.unit_price });
     expect(order.tracking_number).toMatch(/^SC/);
-    expect(await paymentOf(customer, orderId)).toMatchObject({ status: 'CAPTURED', refunded: 0 });
+    expect(await getPayment(customer, orderId)).toMatchObject({ status: 'CAPTURED', refunded: 0 });
     expect(await ledgerOf(orderId)).toMatchObject({ captured: order.total, refunded: 0 });
-    const after = await productOf(customer, 'mug-blue');
+    const after = await getProduct(customer, 'mug-blue');
     expect(after).toMatchObject({ on_hand: before.on_hand - 2, reserved: 0 });
   });
 
   it('When it is placed, then its trace leads through all services', async () => {
     const { orderId, traceId } = await placeOrder(customer);
-    await untilStatus(customer, orderId, 'DELIVERED');
+    await waitForStatus(customer, orderId, 'DELIVERED');
     const edges = [
       'gateway -> orders',
       'orders -> inventory',
@@ -89,33 +87,31 @@ describe('an order that goes well', () => {
       'orders -> notifications',
       'orders -> history',
     ];
-    expect([...(await untilEdges(system.urls.zipkin, traceId, edges))]).toEqual(
+    expect([...(await waitForEdges(system.urls.zipkin, traceId, edges))]).toEqual(
       expect.arrayContaining(edges),
     );
   });
 
   it('When it is shipped, then the customer has mails that tell so, and none twice', async () => {
-    const buyer = await newCustomer(system.urls.api);
+    const buyer = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(buyer);
-    const { tracking_number } = await untilStatus(buyer, orderId, 'DELIVERED');
-    const mails = await until(
-      'three mails',
-      () => mailsTo(system.urls.mails, buyer.email),
-      (found) => found.length >= 3,
-    );
+    const { tracking_number } = await waitForStatus(buyer, orderId, 'DELIVERED');
+    const mails = await waitFor('three mails', () => mailsTo(system.urls.mails, buyer.email), {
+      until: (found) => found.length >= 3,
+    });
     expect(mails.filter((mail) => mail.html.includes(orderId))).toHaveLength(2);
     expect(mails.some((mail) => mail.html.includes(String(tracking_number)))).toBe(true);
     expect(mails.map((mail) => mail.html).join()).not.toContain('<b>Lovelace</b>');
   });
 
   it('When it is over, then the read side shows it in its customer’s list and totals', async () => {
-    const buyer = await newCustomer(system.urls.api);
+    const buyer = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(buyer);
-    const order = await untilStatus(buyer, orderId, 'DELIVERED');
-    const list = await until(
+    const order = await waitForStatus(buyer, orderId, 'DELIVERED');
+    const list = await waitFor(
       'the read side has it',
       async () => unwrap(await buyer.call('GET /api/orders', { query: { status: 'DELIVERED' } })),
-      ({ items }) => items.length === 1,
+      { until: ({ items }) => items.length === 1 },
     );
     expect(list.items).toEqual([order]);
     const params = { customer_id: buyer.userId };
@@ -134,7 +130,7 @@ describe('an order that cannot be paid', () => {
     ['tok_chargeDeclinedInsufficientFunds', /insufficient/],
   ])('When the card is %s, then it fails and the stock is free again', async (card, reason) => {
     const { orderId } = await placeOrder(customer, { product: 'tea-green', card });
-    const order = await untilStatus(customer, orderId, 'PAYMENT_FAILED');
+    const order = await waitForStatus(customer, orderId, 'PAYMENT_FAILED');
     expect(order.reason).toMatch(reason);
     await untilNothingReserved('tea-green');
   });
@@ -143,26 +139,26 @@ describe('an order that cannot be paid', () => {
     'When the card is %s, then it is paid in the end, once',
     async (card) => {
       const { orderId } = await placeOrder(customer, { card });
-      const { total } = await untilStatus(customer, orderId, 'DELIVERED', 30_000);
+      const { total } = await waitForStatus(customer, orderId, 'DELIVERED', 30_000);
       expect(await ledgerOf(orderId)).toMatchObject({ captured: total, refunded: 0 });
     },
   );
 
   it('When the provider charges but never answers, then the charge is reversed', async () => {
     const { orderId } = await placeOrder(customer, { product: 'tea-green', card: 'tok_timeout' });
-    const { total } = await untilStatus(customer, orderId, 'PAYMENT_FAILED', 45_000);
+    const { total } = await waitForStatus(customer, orderId, 'PAYMENT_FAILED', 45_000);
     expect(await ledgerOf(orderId)).toMatchObject({ captured: total, refunded: total });
-    expect(await paymentOf(customer, orderId)).toMatchObject({ status: 'REFUNDED', refunded: total });
+    expect(await getPayment(customer, orderId)).toMatchObject({ status: 'REFUNDED', refunded: total });
     await untilNothingReserved('tea-green');
   });
 });
 
 describe('an order that the stock does not allow', () => {
   it('When there is too little, then it is rejected and nobody pays', async () => {
-    const { available } = await productOf(customer, 'tea-green');
+    const { available } = await getProduct(customer, 'tea-green');
     const { orderId } = await placeOrder(customer, { product: 'tea-green', quantity: available + 1 });
-    expect((await untilStatus(customer, orderId, 'REJECTED')).reason).toContain('tea-green');
-    expect(await paymentOf(customer, orderId)).toBeUndefined();
+    expect((await waitForStatus(customer, orderId, 'REJECTED')).reason).toContain('tea-green');
+    expect(await getPayment(customer, orderId)).toBeUndefined();
   });
 
   it('When many want the last ones, then no more are sold than there are', async () => {
@@ -178,15 +174,13 @@ describe('an order that the stock does not allow', () => {
     );
     const ended = await Promise.all(
       orders.map(({ orderId }) =>
-        until(
-          'the order ends',
-          () => orderOf(customer, orderId),
-          ({ status }) => status === 'DELIVERED' || status === 'REJECTED',
-        ),
+        waitFor('the order ends', () => getOrder(customer, orderId), {
+          until: ({ status }) => status === 'DELIVERED' || status === 'REJECTED',
+        }),
       ),
     );
     expect(ended.filter(({ status }) => status === 'DELIVERED')).toHaveLength(5);
-    expect(await productOf(customer, productId)).toMatchObject({ on_hand: 0, reserved: 0, available: 0 });
+    expect(await getProduct(customer, productId)).toMatchObject({ on_hand: 0, reserved: 0, available: 0 });
   });
 });
 
@@ -195,32 +189,26 @@ describe('an order that is cancelled', () => {
     customer.call('POST /api/orders/:id/cancel', { params: { id: orderId } });
 
   it('When it is paid but not dispatched, then the money and the stock go back', async () => {
-    const before = await productOf(customer, 'mug-blue');
+    const before = await getProduct(customer, 'mug-blue');
     const { orderId } = await placeOrder(customer);
-    await untilStatus(customer, orderId, 'PAID');
+    await waitForStatus(customer, orderId, 'PAID');
     expect((await cancel(orderId)).body).toMatchObject({ status: 'CANCELLED' });
-    await until(
-      'it is refunded',
-      () => ledgerOf(orderId),
-      ({ captured, refunded }) => captured === refunded,
-    );
-    await until(
-      'it is restocked',
-      () => productOf(customer, 'mug-blue'),
-      (product) => product.available === before.available,
-    );
+    await waitFor('it is refunded', () => ledgerOf(orderId), {
+      until: ({ captured, refunded }) => captured === refunded,
+    });
+    await waitFor('it is restocked', () => getProduct(customer, 'mug-blue'), {
+      until: (product) => product.available === before.available,
+    });
   });
 
   it('When it races the payment, then it ends in one state and the money agrees with it', async () => {
     const placed = await Promise.all(Array.from({ length: 10 }, () => placeOrder(customer)));
     await Promise.all(placed.map(({ orderId }) => cancel(orderId)));
     for (const { orderId } of placed) {
-      const order = await untilStatus(customer, orderId, 'CANCELLED');
-      await until(
-        'nothing is kept',
-        () => ledgerOf(orderId),
-        ({ captured, refunded }) => captured === refunded,
-      );
+      const order = await waitForStatus(customer, orderId, 'CANCELLED');
+      await waitFor('nothing is kept', () => ledgerOf(orderId), {
+        until: ({ captured, refunded }) => captured === refunded,
+      });
       expect(order.version).toBeLessThanOrEqual(4);
     }
     await untilNothingReserved('mug-blue');
@@ -228,25 +216,28 @@ describe('an order that is cancelled', () => {
 
   it('When it has been dispatched, then it is too late', async () => {
     const { orderId } = await placeOrder(customer);
-    await untilStatus(customer, orderId, 'DELIVERED');
+    await waitForStatus(customer, orderId, 'DELIVERED');
     expect((await cancel(orderId)).status).toBe(409);
   });
 });
 
 describe('an account that is deleted', () => {
   it('When its customer gave a reason for a cancellation, then nobody finds it any more', async () => {
-    const buyer = await newCustomer(system.urls.api);
+    const buyer = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(buyer);
     const reason = `marked-${randomUUID()}`;
-    await untilStatus(buyer, orderId, 'PAID');
+    await waitForStatus(buyer, orderId, 'PAID');
     unwrap(await buyer.call('POST /api/orders/:id/cancel', { params: { id: orderId }, body: { reason } }));
     await buyer.call('DELETE /api/users/:id', { params: { id: buyer.userId } });
     const shown = async () => {
       const list = await admin.call('GET /api/admin/orders', { query: { customer_id: buyer.userId } });
       const events = await admin.call('GET /api/orders/:id/events', { params: { id: orderId } });
-      return JSON.stringify([unwrap(list), unwrap(events), await orderOf(admin, orderId)]);
+      return JSON.stringify([unwrap(list), unwrap(events), await getOrder(admin, orderId)]);
     };
-    const text = await until('it is erased', shown, (found) => !found.includes(reason), 30_000);
+    const text = await waitFor('it is erased', shown, {
+      until: (found) => !found.includes(reason),
+      timeoutMs: 30_000,
+    });
     expect(text).toContain('CANCELLED');
   });
 });
@@ -257,37 +248,33 @@ describe('a refund by the shop', () => {
 
   it('When the order is not shipped yet, then 409 says to cancel it, and it goes on', async () => {
     const { orderId } = await placeOrder(customer);
-    await untilStatus(customer, orderId, 'PAID');
+    await waitForStatus(customer, orderId, 'PAID');
     const answer = await refund(orderId);
     expect(answer).toMatchObject({ ok: false, status: 409 });
     expect(JSON.stringify(answer.body)).toContain('urn:sidecart:problem:order-not-delivered');
-    await untilStatus(customer, orderId, 'DELIVERED');
-    expect(await paymentOf(customer, orderId)).toMatchObject({ status: 'CAPTURED', refunded: 0 });
+    await waitForStatus(customer, orderId, 'DELIVERED');
+    expect(await getPayment(customer, orderId)).toMatchObject({ status: 'CAPTURED', refunded: 0 });
   });
 
   it('When the order is delivered, then the order, the list, the totals and a mail tell of it', async () => {
-    const buyer = await newCustomer(system.urls.api);
+    const buyer = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(buyer);
-    const { total } = await untilStatus(buyer, orderId, 'DELIVERED');
+    const { total } = await waitForStatus(buyer, orderId, 'DELIVERED');
     expect((await refund(orderId)).status).toBe(200);
-    const order = await until(
-      'the order shows it',
-      () => orderOf(buyer, orderId),
-      ({ refunded }) => refunded === total,
-    );
+    const order = await waitFor('the order shows it', () => getOrder(buyer, orderId), {
+      until: ({ refunded }) => refunded === total,
+    });
     expect(order).toMatchObject({ status: 'DELIVERED', version: 6 });
     const params = { customer_id: buyer.userId };
-    await until(
+    await waitFor(
       'the totals are without it',
       async () => unwrap(await buyer.call('GET /api/customers/:customer_id/totals', { params })),
-      ({ spent, by_status }) => by_status.DELIVERED === 1 && spent['EUR'] === undefined,
+      { until: ({ spent, by_status }) => by_status.DELIVERED === 1 && spent['EUR'] === undefined },
     );
     expect(unwrap(await buyer.call('GET /api/orders')).items).toEqual([order]);
-    await until(
-      'a mail tells of it',
-      () => mailsTo(system.urls.mails, buyer.email),
-      (mails) => mails.some(({ subject }) => subject === 'Your order is refunded'),
-    );
+    await waitFor('a mail tells of it', () => mailsTo(system.urls.mails, buyer.email), {
+      until: (mails) => mails.some(({ subject }) => subject === 'Your order is refunded'),
+    });
     expect(await ledgerOf(orderId)).toMatchObject({ captured: total, refunded: total });
   });
 });
@@ -299,12 +286,12 @@ describe('a message that nobody can process', () => {
     expect(published.status).toBe(204);
     const list = () => admin.call('GET /api/admin/dead-letters');
     const parked = async () => unwrap(await list()).items.find((letter) => letter.event_id === id);
-    const letter = await until('it is parked', parked, (found) => found !== undefined);
+    const letter = await waitFor('it is parked', parked, { until: (found) => found !== undefined });
     expect(letter).toMatchObject({ type: 'payment.failed', redriven: 0 });
     const params = { id: letter?.dead_letter_id ?? '' };
     const redriven = await admin.call('POST /api/admin/dead-letters/:id/redrive', { params });
     expect(redriven.status).toBe(202);
-    await until('it is counted', parked, (found) => found?.redriven === 1);
+    await waitFor('it is counted', parked, { until: (found) => found?.redriven === 1 });
     expect((await customer.call('GET /api/admin/dead-letters')).status).toBe(403);
   });
 });
@@ -327,7 +314,9 @@ describe('a raw payload', () => {
       const list = () => admin.call('GET /api/admin/dead-letters');
       const isParked = ({ event }: { event?: unknown }) =>
         event === payload || JSON.stringify(event) === payload;
-      await until('it is parked', list, (answer) => answer.ok && answer.body.items.some(isParked));
+      await waitFor('it is parked', list, {
+        until: (answer) => answer.ok && answer.body.items.some(isParked),
+      });
     },
   );
 });
@@ -365,7 +354,7 @@ describe('the edge', () => {
 
   it('When a caller names itself, then it is not believed', async () => {
     const { orderId } = await placeOrder(customer);
-    const other = await newCustomer(system.urls.api);
+    const other = await registerCustomer(system.urls.api);
     const headers = { 'x-caller-id': customer.userId, 'x-caller-role': 'admin' };
     const answer = await other.call('GET /api/orders/:id', { params: { id: orderId }, headers });
     expect(answer.status).toBe(404);

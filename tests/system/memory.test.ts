@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { root } from '../../deploy/local/machine/paths.ts';
-import { startProcess, waitFor } from '../../deploy/local/machine/processes.ts';
+import { startProcess, waitFor as waitForProcess } from '../../deploy/local/machine/processes.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar } from '../support/fake-sidecar.ts';
-import { until } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 
 /** As services/decisions/0112-memory-at-rest.md has them: resident, in megabytes. */
 const BOUNDS = [
@@ -47,12 +47,15 @@ it.each(BOUNDS)(
     onTestFinished(() => running.stop());
     const readyz = `http://127.0.0.1:${service === 'gateway' ? operatorPort : appPort}/readyz`;
     const isReady = async () => (await fetch(readyz).catch(() => undefined))?.status === 200;
-    await waitFor(service, isReady, { process: running, timeoutMs: 40_000 });
+    await waitForProcess(service, isReady, { process: running, timeoutMs: 40_000 });
     for (let call = 0; call < CALLS; call++) expect(await isReady()).toBe(true);
 
     // V8 and the C library release the memory of the calls step by step.
     const resident = () => Promise.resolve(residentMb(running.pid));
-    await until(`${service} has ${boundMb} MB at most`, resident, (mb) => mb <= boundMb, 30_000);
+    await waitFor(`${service} has ${boundMb} MB at most`, resident, {
+      until: (mb) => mb <= boundMb,
+      timeoutMs: 30_000,
+    });
   },
 );
 

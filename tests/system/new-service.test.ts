@@ -4,13 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root } from '../../deploy/local/machine/paths.ts';
-import { startProcess, waitFor, type RunningProcess } from '../../deploy/local/machine/processes.ts';
+import {
+  startProcess,
+  waitFor as waitForProcess,
+  type RunningProcess,
+} from '../../deploy/local/machine/processes.ts';
 import { createClient } from '../../services/gateway/client/client.ts';
-import { OFFSETS } from '../support/offsets.ts';
-import { newCustomer, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
-import { until } from '../support/wait.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
+import { waitFor } from '../support/wait.ts';
 
-const OFFSET = OFFSETS.newService;
+const OFFSET = PORT_OFFSETS.newService;
 const api = `http://localhost:${8080 + OFFSET}`;
 
 /** A copy, because the command changes it. */
@@ -80,16 +84,11 @@ describe('npm run new-service', () => {
     });
     try {
       const isReady = async () => (await health())?.services['loyalty']?.status === 'ok';
-      await waitFor('npm start', isReady, { timeoutMs: 170_000, process: system });
-      const customer = await newCustomer(api);
+      await waitForProcess('npm start', isReady, { timeoutMs: 170_000, process: system });
+      const customer = await registerCustomer(api);
       const { orderId } = await placeOrder(customer);
-      await untilStatus(customer, orderId, 'DELIVERED');
-      const count = await until(
-        'the order is counted',
-        () => delivered(customer),
-        (found) => found > 0,
-        20_000,
-      );
+      await waitForStatus(customer, orderId, 'DELIVERED');
+      const count = await waitFor('the order is counted', () => delivered(customer));
       expect(count).toBe(1);
     } finally {
       await system.stop('SIGTERM', 60_000);

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
-import { OFFSETS } from '../support/offsets.ts';
-import { ordersGoTheirWay } from '../support/order-flows.ts';
-import { newCustomer, placeAtLast, placeOrder, untilStatus } from '../support/shop.ts';
-import { UNLIMITED } from '../support/unlimited.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { defineOrderFlowTests } from '../support/order-flows.ts';
+import { registerCustomer, placeOrderWithRetry, placeOrder, waitForStatus } from '../support/shop.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-profiles-'));
 
@@ -14,11 +14,11 @@ let system: RunningSystem;
 beforeAll(async () => {
   system = await startSystem({
     dataDir,
-    portOffset: OFFSETS.profiles,
+    portOffset: PORT_OFFSETS.profiles,
     profile: 'nats-postgres',
     replicas: { orders: 2 },
     env: {
-      gateway: UNLIMITED,
+      gateway: NO_RATE_LIMITS,
       orders: { ORDER_WATCHDOG_INTERVAL_MS: '5000' },
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '1000', SIMULATED_DELIVERY_DELAY_MS: '300' },
     },
@@ -30,38 +30,38 @@ afterAll(async () => {
 });
 
 describe('NATS JetStream and PostgreSQL in place of Redis and SQLite', () => {
-  ordersGoTheirWay(() => system);
+  defineOrderFlowTests(() => system);
 
   it('When inventory is killed while orders are under way, then they are delivered after it is back', async () => {
-    const customer = await newCustomer(system.urls.api);
+    const customer = await registerCustomer(system.urls.api);
     const { service } = system.app('inventory');
     const placed = await Promise.all(Array.from({ length: 5 }, () => placeOrder(customer)));
     await service.stop('SIGKILL');
     await service.start();
-    for (const { orderId } of [...placed, await placeAtLast(customer)])
-      expect((await untilStatus(customer, orderId, 'DELIVERED', 40_000)).version).toBe(5);
+    for (const { orderId } of [...placed, await placeOrderWithRetry(customer)])
+      expect((await waitForStatus(customer, orderId, 'DELIVERED', 40_000)).version).toBe(5);
   });
 
   it('When a replica of orders is killed with its sidecar, then the other one goes on with all orders', async () => {
-    const customer = await newCustomer(system.urls.api);
-    const placed = await Promise.all(Array.from({ length: 5 }, () => placeAtLast(customer)));
+    const customer = await registerCustomer(system.urls.api);
+    const placed = await Promise.all(Array.from({ length: 5 }, () => placeOrderWithRetry(customer)));
     const { service, sidecar } = system.app('orders-2');
     await Promise.all([service.stop('SIGKILL'), sidecar.stop('SIGKILL')]);
     for (const { orderId } of placed)
-      expect((await untilStatus(customer, orderId, 'DELIVERED', 40_000)).version).toBe(5);
+      expect((await waitForStatus(customer, orderId, 'DELIVERED', 40_000)).version).toBe(5);
     await Promise.all([service.start(), sidecar.start()]);
   });
 
   it('When NATS and PostgreSQL are killed and start again, then what there was is there and orders go on', async () => {
-    const customer = await newCustomer(system.urls.api);
-    const { orderId } = await placeAtLast(customer);
-    const before = await untilStatus(customer, orderId, 'DELIVERED');
+    const customer = await registerCustomer(system.urls.api);
+    const { orderId } = await placeOrderWithRetry(customer);
+    const before = await waitForStatus(customer, orderId, 'DELIVERED');
     for (const title of ['NATS JetStream', 'PostgreSQL']) {
       await system.infrastructure(title).stop('SIGKILL');
       await system.infrastructure(title).start();
     }
-    const after = await placeAtLast(customer);
-    expect(await untilStatus(customer, orderId, 'DELIVERED')).toEqual(before);
-    await untilStatus(customer, after.orderId, 'DELIVERED', 40_000);
+    const after = await placeOrderWithRetry(customer);
+    expect(await waitForStatus(customer, orderId, 'DELIVERED')).toEqual(before);
+    await waitForStatus(customer, after.orderId, 'DELIVERED', 40_000);
   });
 });

@@ -3,26 +3,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
-import { OFFSETS } from '../support/offsets.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import {
   login,
-  newCustomer,
-  orderOf,
-  paymentOf,
+  registerCustomer,
+  getOrder,
+  getPayment,
   placeOrder,
-  productOf,
-  untilStatus,
+  getProduct,
+  waitForStatus,
 } from '../support/shop.ts';
-import { UNLIMITED } from '../support/unlimited.ts';
-import { until } from '../support/wait.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
+import { waitFor } from '../support/wait.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-restart-'));
 const start = () =>
   startSystem({
     dataDir,
-    portOffset: OFFSETS.restart,
+    portOffset: PORT_OFFSETS.restart,
     env: {
-      gateway: UNLIMITED,
+      gateway: NO_RATE_LIMITS,
       // Longer than a service takes to start on a busy machine: its orders must not expire meanwhile.
       orders: { ORDER_WATCHDOG_INTERVAL_MS: '1000', ORDER_PAYMENT_DEADLINE_MS: '15000' },
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '300', SIMULATED_DELIVERY_DELAY_MS: '300' },
@@ -42,56 +42,52 @@ describe('a service that is restarted', () => {
   it.each(['inventory', 'payments', 'orders', 'fulfilment'])(
     'When %s is killed while orders are under way, then all of them are delivered after it is back',
     async (id) => {
-      const customer = await newCustomer(system.urls.api);
+      const customer = await registerCustomer(system.urls.api);
       const app = system.app(id);
       const early = await Promise.all(Array.from({ length: 5 }, () => placeOrder(customer)));
       await app.service.stop('SIGKILL');
       await app.service.start();
       const late = await placeOrder(customer);
       for (const { orderId } of [...early, late]) {
-        const order = await untilStatus(customer, orderId, 'DELIVERED', 45_000);
+        const order = await waitForStatus(customer, orderId, 'DELIVERED', 45_000);
         expect(order.version).toBe(5);
       }
     },
   );
 
   it('When payments is down until the deadline, then the order expires and nothing is kept', async () => {
-    const customer = await newCustomer(system.urls.api);
+    const customer = await registerCustomer(system.urls.api);
     await system.app('payments').service.stop('SIGKILL');
     const { orderId } = await placeOrder(customer);
-    const order = await untilStatus(customer, orderId, 'EXPIRED', 45_000);
+    const order = await waitForStatus(customer, orderId, 'EXPIRED', 45_000);
     expect(order.reason).toBe('not paid in time');
     await system.app('payments').service.start();
-    await until(
-      'stock is free',
-      () => productOf(customer, 'mug-blue'),
-      (product) => product.reserved === 0,
-      45_000,
-    );
+    await waitFor('stock is free', () => getProduct(customer, 'mug-blue'), {
+      until: (product) => product.reserved === 0,
+      timeoutMs: 45_000,
+    });
     // Payments may hear of the payment first and charge, and of the expiry then.
-    await until(
-      'nothing is kept',
-      () => paymentOf(customer, orderId),
-      (payment) => payment?.status !== 'CAPTURED' && payment?.status !== 'AUTHORIZED',
-      45_000,
-    );
+    await waitFor('nothing is kept', () => getPayment(customer, orderId), {
+      until: (payment) => payment?.status !== 'CAPTURED' && payment?.status !== 'AUTHORIZED',
+      timeoutMs: 45_000,
+    });
   });
 });
 
 describe('a full stop and start', () => {
   it('When everything was stopped, then orders, accounts and stock are as they were', async () => {
-    const before = await newCustomer(system.urls.api);
+    const before = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(before);
-    const order = await untilStatus(before, orderId, 'DELIVERED', 30_000);
-    const stock = await productOf(before, 'mug-blue');
+    const order = await waitForStatus(before, orderId, 'DELIVERED', 30_000);
+    const stock = await getProduct(before, 'mug-blue');
     const { admin } = system;
     await system.stop();
 
     system = await start();
     const after = await login(system.urls.api, before.email, 'correct horse');
-    expect(await orderOf(after, orderId)).toEqual(order);
-    expect(await orderOf(before, orderId)).toEqual(order);
-    expect(await productOf(after, 'mug-blue')).toEqual(stock);
+    expect(await getOrder(after, orderId)).toEqual(order);
+    expect(await getOrder(before, orderId)).toEqual(order);
+    expect(await getProduct(after, 'mug-blue')).toEqual(stock);
     expect(system.admin).toEqual(admin);
   });
 });

@@ -11,15 +11,15 @@ import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { unwrap, createClient } from '../../services/gateway/client/client.ts';
 import { routes } from '../../services/gateway/routes.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
-import { OFFSETS } from '../support/offsets.ts';
-import { login, placeOrder, untilStatus, type Caller } from '../support/shop.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { login, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
 import { commandOf, descendantsOf, environmentOf } from '../support/sockets.ts';
-import { UNLIMITED } from '../support/unlimited.ts';
-import { until } from '../support/wait.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
+import { waitFor } from '../support/wait.ts';
 
 /** Marked secrets go through every route; then everything that is kept is searched for them. */
 
-const OFFSET = OFFSETS.secrets;
+const OFFSET = PORT_OFFSETS.secrets;
 const marked = (what: string) => `${what}-${randomBytes(9).toString('hex')}`;
 const SECRETS = {
   password: marked('password'),
@@ -48,7 +48,7 @@ beforeAll(async () => {
     dataDir,
     portOffset: OFFSET,
     env: {
-      gateway: UNLIMITED,
+      gateway: NO_RATE_LIMITS,
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '300', SIMULATED_DELIVERY_DELAY_MS: '300' },
     },
   });
@@ -90,26 +90,26 @@ describe('a secret', () => {
 
     const card = SECRETS['card token of an order that is delivered'];
     const delivered = await placeOrder(customer, { card });
-    await untilStatus(customer, delivered.orderId, 'DELIVERED');
+    await waitForStatus(customer, delivered.orderId, 'DELIVERED');
     const declined = await placeOrder(customer, { card: SECRETS['card token of an order that is declined'] });
-    await untilStatus(customer, declined.orderId, 'PAYMENT_FAILED');
+    await waitForStatus(customer, declined.orderId, 'PAYMENT_FAILED');
     const rejected = await placeOrder(customer, {
       card: SECRETS['card token of an order that is rejected'],
       quantity: 9_999,
     });
-    await untilStatus(customer, rejected.orderId, 'REJECTED');
+    await waitForStatus(customer, rejected.orderId, 'REJECTED');
 
     const payments = system.app('payments').service;
     await payments.stop();
     const late = SECRETS['card token of an order that is cancelled before it is paid'];
     const cancelled = await placeOrder(customer, { card: late });
-    await untilStatus(customer, cancelled.orderId, 'RESERVED');
+    await waitForStatus(customer, cancelled.orderId, 'RESERVED');
     const params = { id: cancelled.orderId };
     expect((await customer.call('POST /api/orders/:id/cancel', { params })).status).toBe(200);
     await payments.start();
 
     const { order_id: byGrpc } = await createByGrpc(SECRETS['card token of an order by gRPC']);
-    await untilStatus(customer, byGrpc, 'PAYMENT_FAILED');
+    await waitForStatus(customer, byGrpc, 'PAYMENT_FAILED');
   });
 
   it('When one is sent where none belongs, to every route, then nothing fails', async () => {
@@ -159,11 +159,11 @@ describe('a secret', () => {
 
   it('When traces, mails and the broker are searched, then it is nowhere', async () => {
     const { redis, zipkin } = portsAt(OFFSET);
-    const traces = await until(
+    const traces = await waitFor(
       'the traces of all this are there',
       async () =>
         (await fetch(`http://127.0.0.1:${zipkin}/api/v2/traces?limit=10000&lookback=3600000`)).text(),
-      (text) => text.includes('POST /api/users/login'),
+      { until: (text) => text.includes('POST /api/users/login') },
     );
     expect(secretsIn(traces)).toEqual([]);
     expect(secretsIn(await (await fetch(`${system.urls.mails}/email`)).text())).toEqual([]);

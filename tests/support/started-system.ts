@@ -11,22 +11,22 @@ import { readTemplate, type Template } from '../../deploy/local/configuration/te
 import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 import { findOrDownloadZipkin } from '../../deploy/local/infrastructure/zipkin.ts';
 
-/** A system that was started by a command as users type it, on ports of its own. */
-export interface Started {
+/** A system that was started by a command of the README, on its own ports. */
+export interface StartedSystem {
   api: string;
   mails: string;
   dataDir: string;
   ports: Ports;
   template: Template;
-  /** The processes from which all others come. */
+  /** The processes that started all others. */
   roots: number[];
   stop: () => Promise<void>;
 }
 
-const UP_WITHIN_MS = 180_000;
+const STARTUP_TIMEOUT_MS = 180_000;
 
-/** `npm start`. */
-export async function npmStart(offset: number, scratch: string): Promise<Started> {
+/** Runs `npm start`. */
+export async function startWithNpm(offset: number, scratch: string): Promise<StartedSystem> {
   const dataDir = join(root, '.sidecart', `offset-${offset}`);
   rmSync(dataDir, { recursive: true, force: true });
   const logDir = ensureFolder(scratch);
@@ -39,10 +39,10 @@ export async function npmStart(offset: number, scratch: string): Promise<Started
     await running.stop('SIGTERM', 60_000);
     rmSync(dataDir, { recursive: true, force: true });
   };
-  return up({ offset, dataDir, roots: [running], stop });
+  return waitUntilUp({ offset, dataDir, roots: [running], stop });
 }
 
-/** A proxy that refuses everything, for all kinds of program. */
+/** A proxy that refuses every connection, in the variables of all programs. */
 const BROKEN_PROXY = {
   HTTP_PROXY: 'http://127.0.0.1:9',
   HTTPS_PROXY: 'http://127.0.0.1:9',
@@ -50,17 +50,17 @@ const BROKEN_PROXY = {
 };
 
 /**
- * `dapr run -f`, with nothing around it but the broker and so on, as `dapr init` would have started them, and behind a proxy
- * that nothing on this machine may ask.
+ * Runs `dapr run -f` beside the infrastructure that `dapr init` would start. The proxy is broken, so that a local call which
+ * uses it fails.
  */
-export async function daprRun(offset: number, scratch: string): Promise<Started> {
+export async function startWithDaprRun(offset: number, scratch: string): Promise<StartedSystem> {
   const dataDir = ensureFolder(scratch, 'dapr-run');
   const logDir = ensureFolder(dataDir, 'logs');
   ensureFolder(dataDir, 'state');
   const ports = portsAt(offset);
-  const quietly = () => {};
-  const dapr = await findOrBuildDapr(quietly, true);
-  const zipkin = await findOrDownloadZipkin(quietly);
+  const onProgress = () => {};
+  const dapr = await findOrBuildDapr(onProgress, true);
+  const zipkin = await findOrDownloadZipkin(onProgress);
   const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
   const roots: RunningProcess[] = [];
   const stop = async () => {
@@ -83,19 +83,19 @@ export async function daprRun(offset: number, scratch: string): Promise<Started>
     await stop();
     throw error;
   }
-  return up({ offset, dataDir, roots, stop });
+  return waitUntilUp({ offset, dataDir, roots, stop });
 }
 
 /** The HTTP ports of all sidecars. */
 export const sidecarPorts = (offset: number): number[] =>
   readTemplate().apps.map(({ daprHTTPPort }) => daprHTTPPort + offset);
 
-async function up(options: {
+async function waitUntilUp(options: {
   offset: number;
   dataDir: string;
   roots: RunningProcess[];
   stop: () => Promise<void>;
-}): Promise<Started> {
+}): Promise<StartedSystem> {
   const { offset, dataDir, roots, stop } = options;
   const ports = portsAt(offset);
   const api = `http://127.0.0.1:${8080 + offset}`;
@@ -103,7 +103,7 @@ async function up(options: {
   const sidecars = sidecarPorts(offset);
   try {
     await waitFor('the services', () => isSystemReady(api, sidecars), {
-      timeoutMs: UP_WITHIN_MS,
+      timeoutMs: STARTUP_TIMEOUT_MS,
       ...(last ? { process: last } : {}),
     });
   } catch (error) {

@@ -1,5 +1,5 @@
-/** By how much the ports of each system of tests/system are shifted: two files run at a time, and no port is that of two systems. */
-export const OFFSETS = {
+/** The port offset of each system in tests/system. Two files run at a time, so no two systems may share a port. */
+export const PORT_OFFSETS = {
   profiles: 2_600,
   contracts: 6_000,
   dev: 10_900,

@@ -4,13 +4,13 @@ import type { Files } from '../../deploy/local/configuration/component-files.ts'
 import { DEAD_LETTERS, type Access, type Topic } from '../../services/access.ts';
 
 /**
- * What component files grant, as daprd 1.18.2 reads them (pkg/scopes, pkg/apis/common/scoped.go and IsOperationAllowed in
- * pkg/runtime/pubsub): each permission is a sentence, so that two sets of them can be compared.
+ * The permissions that component files grant, as daprd 1.18.2 reads them: pkg/scopes, pkg/apis/common/scoped.go and
+ * IsOperationAllowed in pkg/runtime/pubsub. Each permission is a sentence, so that two sets can be compared.
  */
 
-/** Stands for every topic that has no name in the table. */
+/** Stands for every topic that is not in the table. */
 const OTHER_TOPIC = 'any-other-topic';
-/** A topic that stands in a scope for "no topic", because a missing scope would grant all. */
+/** Stands for "no topic" in a scope, because a missing scope grants all topics. */
 const NO_TOPIC = 'none';
 
 const metadata = z.object({ name: z.string() });
@@ -58,8 +58,8 @@ const resource = z.discriminatedUnion('kind', [
 type Resource = z.infer<typeof resource>;
 type ComponentResource = Extract<Resource, { kind: 'Component' }>;
 
-/** What the files grant and the table does not, and the other way round. */
-export function differences(files: Files, table: readonly Access[]): string[] {
+/** The permissions that only the files grant, and those that only the table grants. */
+export function grantDifferences(files: Files, table: readonly Access[]): string[] {
   const resources = resourcesIn(files);
   const granted = new Set(grantedBy(resources, table));
   const needed = new Set(neededBy(table, resources));
@@ -75,13 +75,13 @@ const subscribes = (app: string, topic: string, component: string) =>
   `${app} subscribes to ${topic} on ${component}`;
 const has = (app: string, component: string) => `${app} has the component ${component}`;
 const receives = (app: string, topic: Topic, route: string, deadLetterTopic?: string) =>
-  `${app} receives ${topic.name} of ${topic.component} at ${route}, and its dead letters go to ${deadLetterTopic ?? 'nobody'}`;
+  `${app} receives ${topic.name} of ${topic.component} at ${route}, and its dead letters go to ${deadLetterTopic ?? 'no topic'}`;
 const readsSecrets = (component: string) => `every app that has the component ${component} reads its secrets`;
 
 function grantedBy(resources: readonly Resource[], table: readonly Access[]): string[] {
-  const everyone = table.map(({ app }) => app);
-  // No scopes: everyone.
-  const scoped = (names: readonly string[]) => (names.length > 0 ? names : everyone);
+  const allApps = table.map(({ app }) => app);
+  // A component without scopes is for all apps.
+  const scoped = (names: readonly string[]) => (names.length > 0 ? names : allApps);
   const denied = new Set(
     resources
       .filter((one) => one.kind === 'Configuration')
@@ -111,7 +111,7 @@ function grantedBy(resources: readonly Resource[], table: readonly Access[]): st
     const strangers = [...publishing.keys(), ...subscribing.keys()].filter((app) => !apps.includes(app));
     return [
       ...components,
-      ...strangers.map((app) => `${app} is named in the topics of ${component} without having it`),
+      ...strangers.map((app) => `${app} has topics of ${component}, but not the component`),
       ...apps.flatMap((app) => [
         ...topics
           .filter((topic) => allows(publishing.get(app), topic))
@@ -127,10 +127,10 @@ function grantedBy(resources: readonly Resource[], table: readonly Access[]): st
 function neededBy(table: readonly Access[], resources: readonly Resource[]): string[] {
   const components = resources.filter((one) => one.kind === 'Component');
   return [
-    ...table.flatMap(({ app, publishes: said, subscribes: heard }) => [
-      ...said.map(({ name, component }) => publishes(app, name, component)),
-      ...heard.map(({ name, component }) => subscribes(app, name, component)),
-      ...heard.map((topic) => receives(app, topic, `/events/${topic.name}`, deadLetterTopicOf(topic))),
+    ...table.flatMap(({ app, publishes: published, subscribes: subscribed }) => [
+      ...published.map(({ name, component }) => publishes(app, name, component)),
+      ...subscribed.map(({ name, component }) => subscribes(app, name, component)),
+      ...subscribed.map((topic) => receives(app, topic, `/events/${topic.name}`, deadLetterTopicOf(topic))),
     ]),
     ...components.flatMap((one) =>
       ownersOf(one, table, components).map((app) => has(app, one.metadata.name)),
@@ -138,12 +138,12 @@ function neededBy(table: readonly Access[], resources: readonly Resource[]): str
   ];
 }
 
-/** A broadcast may get lost, and a dead letter that cannot be kept is delivered again. */
+/** A broadcast may be lost, and a dead letter that cannot be saved is redelivered. */
 function deadLetterTopicOf({ component, name }: Topic): string | undefined {
   return component === DEAD_LETTERS.component && name !== DEAD_LETTERS.name ? DEAD_LETTERS.name : undefined;
 }
 
-/** The apps that need a component. A secret store is for those who have a component with a secret in it. */
+/** The apps that need a component. A secret store is for the apps whose components use its secrets. */
 function ownersOf(
   { metadata: { name }, spec: { type } }: ComponentResource,
   table: readonly Access[],
@@ -164,11 +164,11 @@ function ownersOf(
         .filter((one) => one.auth?.secretStore === name)
         .flatMap((one) => ownersOf(one, table, components));
     default:
-      throw new Error(`nobody has said who needs a component of type ${type}`);
+      throw new Error(`no rule for the owners of a component of type ${type}`);
   }
 }
 
-/** The topics in `orders=order.created,order.paid;users=none`, by app. An entry without "=" counts for nothing. */
+/** The topics in `orders=order.created,order.paid;users=none`, by app. An entry without "=" is ignored. */
 function topicScopes({ spec }: ComponentResource, name: string): Map<string, string[]> {
   const value = spec.metadata.find((one) => one.name.toLowerCase() === name.toLowerCase())?.value;
   const byApp = new Map<string, string[]>();
@@ -179,12 +179,12 @@ function topicScopes({ spec }: ComponentResource, name: string): Map<string, str
   return byApp;
 }
 
-/** An app without an entry has every topic. */
+/** An app without an entry may use every topic. */
 function allows(scope: readonly string[] | undefined, topic: string): boolean {
   return scope === undefined || (topic !== NO_TOPIC && scope.includes(topic));
 }
 
-/** The apps for which the resiliency policies of an app have settings, as `orders -> inventory`. */
+/** The targets of the resiliency policies of each app, such as `orders -> inventory`. */
 export function resiliencyTargets(files: Files): string[] {
   return resourcesIn(files)
     .filter((one) => one.kind === 'Resiliency')
