@@ -9,13 +9,13 @@ import { APPS, routesServedBy } from '../support/apps.ts';
 import { buildEvent } from '../support/events.ts';
 import { grantDifferences, resiliencyTargets } from '../support/component-grants.ts';
 
-/** The table of services/access.ts, held against the code and against the component files: neither has more than the other. */
+/** Compares the table in services/access.ts with the code and the component files. They have to agree exactly. */
 
 const NAMES = ACCESS.map(({ app }) => app);
 const accessOf = (app: string) => ACCESS.find((one) => one.app === app)!;
 const addressOf = ({ method, path }: { method: string; path: string }) => `${method} ${path}`;
 
-/** What every service serves: `shared/runtime/service-app.ts`. */
+/** The routes of every service: `shared/runtime/service-app.ts`. */
 const BY_EVERY_SERVICE = new Set([
   'GET /healthz',
   'GET /readyz',
@@ -26,11 +26,11 @@ const BY_EVERY_SERVICE = new Set([
 ]);
 
 describe('the table', () => {
-  it('When the services are counted, then each of them has its access', () => {
+  it('When the services are counted, then the table has each of them', () => {
     expect(NAMES.toSorted()).toEqual(Object.keys(APPS).toSorted());
   });
 
-  it('When a service calls another one, then that one has this address', () => {
+  it('When a service calls another one, then that one serves the address', () => {
     const unknown = ACCESS.flatMap(({ app, calls }) =>
       calls
         .filter(({ service, ...call }) => {
@@ -42,7 +42,7 @@ describe('the table', () => {
     expect(unknown).toEqual([]);
   });
 
-  it('When an address is internal, then somebody calls it', () => {
+  it('When an address is internal, then a service calls it', () => {
     const called = new Set(
       ACCESS.flatMap(({ calls }) => calls.map((one) => `${one.service} ${addressOf(one)}`)),
     );
@@ -67,7 +67,7 @@ describe('the table', () => {
     expect(foreign).toEqual([]);
   });
 
-  it('When history may publish an event again, then it is one that it redrives', () => {
+  it('When history may publish an event, then history can redrive its dead letters', () => {
     const { publishes } = accessOf('history');
     const all = new Set(ACCESS.flatMap((one) => one.publishes).map(({ name }) => name));
     const redriven = [...all].filter(
@@ -102,7 +102,7 @@ describe.each(NAMES)('the code of %s', (name) => {
     served = await routesServedBy(name);
   });
 
-  it('When it serves a route, then its api.ts describes it, and the other way round', () => {
+  it('When it serves a route, then its api.ts describes the route, and vice versa', () => {
     const routes = served.filter(
       (address) => !BY_EVERY_SERVICE.has(address) && !/^POST \/(events|job)\/|^GET \/docs/.test(address),
     );
@@ -115,16 +115,16 @@ describe.each(NAMES)('the code of %s', (name) => {
     expect(routes.toSorted()).toEqual(described.toSorted());
   });
 
-  it('When it handles an event, then it subscribes to it, and the other way round', () => {
+  it('When it handles an event, then it subscribes to the event, and vice versa', () => {
     const handled = served.flatMap((address) => /^POST \/events\/(.+)$/.exec(address)?.[1] ?? []);
     expect(handled.toSorted()).toEqual(access.subscribes.map(({ name: topic }) => topic).toSorted());
   });
 
-  it('When it is called by jobs, then it uses them, and the other way round', () => {
+  it('When it handles jobs, then it schedules jobs, and vice versa', () => {
     expect(served.some((address) => address.startsWith('POST /job/'))).toBe(access.apis.includes('jobs'));
   });
 
-  it('When it uses its sidecar, then as the table says', () => {
+  it('When it uses its sidecar, then only as the table allows', () => {
     const used = {
       invoke: /sidecar\.invoke\(/,
       publish: /createEventPublisher\(|sidecar\.publish\(/,
@@ -136,7 +136,7 @@ describe.each(NAMES)('the code of %s', (name) => {
     expect(found.map(([api]) => api).toSorted()).toEqual(access.apis.toSorted());
   });
 
-  it('When it builds an event, then one of its own contract, and the other way round', async () => {
+  it('When it builds an event, then its own contract has the event, and vice versa', async () => {
     const built = new Set(
       [...text.matchAll(/createEventPublisher\(sidecar, (\w+)/g)].map(([, events = '']) => events),
     );
@@ -149,7 +149,7 @@ describe.each(NAMES)('the code of %s', (name) => {
     );
   });
 
-  it('When it calls an address, then the table has the call, and the other way round', () => {
+  it('When it calls an address, then the table has the call, and vice versa', () => {
     const found = sources.flatMap((source) => callsIn(source, access));
     expect(found.filter((call) => call.includes(UNKNOWN))).toEqual([]);
     const declared = Object.entries(description.calls).flatMap(([service, addresses]) =>
@@ -162,7 +162,7 @@ describe.each(NAMES)('the code of %s', (name) => {
 });
 
 describe('the code of all services', () => {
-  it('When a call does not name the other service, then it is one that the gateway makes to all of them', () => {
+  it('When a call does not name the other service, then it is one that the gateway makes to all services', () => {
     const files = NAMES.flatMap((service) =>
       filesOf(service).filter((file) => /sidecar\.invoke\((?!')/.test(readFileSync(file, 'utf8'))),
     );
@@ -205,7 +205,7 @@ function callsIn(source: string, { calls }: Access): string[] {
   ];
 }
 
-/** A path without its query, and `:` for each of its variables, as Express or a template has them. */
+/** A path without its query, and with `:` for each variable of Express or of a template. */
 function shapeOf(path: string): string {
   return path.replace(/\?.*/, '').replaceAll(/\$\{[^}]*\}|:\w+/g, ':');
 }
@@ -213,7 +213,7 @@ function shapeOf(path: string): string {
 describe('the component files', () => {
   const committed = readComponents();
 
-  it('When they are compared with the table, then they grant what it says and no more', () => {
+  it('When they are compared with the table, then they grant exactly its permissions', () => {
     expect(grantDifferences(committed, ACCESS)).toEqual([]);
   });
 
@@ -304,7 +304,7 @@ describe('the component files', () => {
       ],
     ],
     [
-      'a subscription forgets its dead letters',
+      'a subscription has no dead letter topic',
       'subscriptions/fulfilment.yaml',
       '  deadLetterTopic: dead-letters\n',
       '',
@@ -313,7 +313,7 @@ describe('the component files', () => {
         'too little: fulfilment receives order.paid of pubsub at /events/order.paid, and its dead letters go to dead-letters',
       ],
     ],
-  ])('When %s, then it is found', (_what, file, from, to, expected) => {
+  ])('When %s, then the comparison finds it', (_what, file, from, to, expected) => {
     const text = committed.get(file)!;
     const changed = text.replace(from, to);
     expect(changed).not.toBe(text);
@@ -322,7 +322,7 @@ describe('the component files', () => {
     );
   });
 
-  it('When a service has time-outs for another one, then it calls it', () => {
+  it('When a service has timeouts for another one, then it calls that service', () => {
     const called = new Set(
       ACCESS.flatMap(({ app, calls }) => calls.map(({ service }) => `${app} -> ${service}`)),
     );

@@ -3,7 +3,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SERVICES as LIST } from '../../services/services.ts';
 
-/** The import rules of services/README.md and deploy/local/README.md, held against the code. */
+/** Checks the import rules of services/README.md and deploy/local/README.md. */
 
 const SERVICES = readdirSync('services', { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !['shared', 'decisions'].includes(entry.name))
@@ -13,7 +13,7 @@ interface Source {
   service: string;
   file: string;
   text: string;
-  /** Packages by name, own files as `service/file.ts`. */
+  /** Package names, and files of this repository as `service/file.ts`. */
   imports: string[];
 }
 
@@ -37,7 +37,7 @@ const name = ({ service, file }: Source) => `${service}/${file}`;
 const offenders = (sources: Source[], breaks: (source: Source) => boolean) =>
   sources.filter(breaks).map(name);
 
-/** The folders of `services/shared`, in the direction of their imports. */
+/** The folders of `services/shared`, in the order of their imports. */
 const FOLDERS: (string | undefined)[] = [
   'schemas',
   'util',
@@ -56,7 +56,7 @@ describe('the layout', () => {
     expect(SERVICES.toSorted()).toEqual(LIST.map((service) => service.name).toSorted());
   });
 
-  it('When a service imports another, then only its contract, and the gateway what it offers', () => {
+  it('When a service imports another one, then it imports only the contract, except the gateway, which also imports api.ts', () => {
     const foreign = ({ service, imports }: Source) =>
       imports.some((target) => {
         const [owner = ''] = target.split('/');
@@ -66,7 +66,7 @@ describe('the layout', () => {
     expect(offenders(own, foreign)).toEqual([]);
   });
 
-  it('When shared imports, then no service', () => {
+  it('When shared code imports, then it imports no service', () => {
     expect(
       offenders(shared, (source) =>
         source.imports.some((target) => SERVICES.includes(target.split('/')[0] ?? '')),
@@ -74,7 +74,7 @@ describe('the layout', () => {
     ).toEqual([]);
   });
 
-  it('When a folder of shared imports another, then one that comes before it', () => {
+  it('When a folder of shared imports another one, then that one is lower in the order', () => {
     const goesBack = ({ file, imports }: Source) =>
       imports.some((target) => {
         const [owner, folder] = target.split('/');
@@ -84,15 +84,15 @@ describe('the layout', () => {
     expect(offenders(shared, goesBack)).toEqual([]);
   });
 
-  it('When somebody needs the table of access, then it is no service', () => {
+  it('When a module imports the access table, then it is not a service', () => {
     expect(offenders(all, (source) => source.imports.includes('access.ts'))).toEqual([]);
   });
 
-  it('When services import anything but packages, then it lies under services', () => {
+  it('When a service imports a file, then the file is in services', () => {
     expect(offenders(all, (source) => source.imports.some((target) => target.startsWith('..')))).toEqual([]);
   });
 
-  it('When a contract imports, then only zod, shared types, other contracts and its own rules', () => {
+  it('When a contract imports, then it imports only zod, shared types, other contracts and its own rules', () => {
     const allowed = /^(zod|shared\/schemas\/[a-z-]+\.ts|[a-z]+\/contract\.ts)$/;
     const contracts = own.filter((source) => source.file === 'contract.ts');
     const isForeign = ({ service, imports }: Source) =>
@@ -100,7 +100,7 @@ describe('the layout', () => {
     expect(offenders(contracts, isForeign)).toEqual([]);
   });
 
-  it('When a service tells what it offers, then with zod, contracts and the shared words for it only', () => {
+  it('When an api.ts imports, then it imports only zod, contracts, its config and the shared vocabulary', () => {
     const allowed =
       /^(zod|shared\/(api-docs\/route-table|runtime\/config|schemas\/[a-z-]+)\.ts|[a-z]+\/contract\.ts)$/;
     const apis = own.filter((source) => source.file === 'api.ts');
@@ -110,15 +110,15 @@ describe('the layout', () => {
     expect(offenders(apis, isForeign)).toEqual([]);
   });
 
-  it('When a file is not main.ts, then it does not touch the process', () => {
+  it('When a file is not main.ts, then it does not use process', () => {
     const touches = /process\.(env|exit|on|argv)\b/;
-    const isGivenIt = (source: Source) =>
+    const isAllowed = (source: Source) =>
       ['shared/runtime/shutdown.ts', 'shared/runtime/run-service.ts'].includes(name(source));
-    const others = all.filter((source) => source.file !== 'main.ts' && !isGivenIt(source));
+    const others = all.filter((source) => source.file !== 'main.ts' && !isAllowed(source));
     expect(offenders(others, (source) => touches.test(source.text))).toEqual([]);
   });
 
-  it('When it is a composition root, then it has 30 lines at most and nobody imports it', () => {
+  it('When it is a composition root, then it has at most 30 lines and no importer', () => {
     const roots = own.filter((source) => source.file === 'main.ts');
     expect(roots).toHaveLength(SERVICES.length);
     expect(offenders(roots, (source) => source.text.trimEnd().split('\n').length > 30)).toEqual([]);
@@ -127,11 +127,11 @@ describe('the layout', () => {
     );
   });
 
-  it('When a file is long, then it has a second reason to change', () => {
+  it('When a file is long, then the list of exceptions has it', () => {
     expect(offenders(all, (source) => source.text.split('\n').length > 250)).toEqual([]);
   });
 
-  it('When a file holds pure rules, then it knows no Express, no sidecar, no clock and no randomness', () => {
+  it('When a file has pure rules, then it uses no Express, sidecar, clock or randomness', () => {
     const rules = own.filter(isRule);
     expect(rules.length).toBeGreaterThan(0);
     // A hash depends on nothing but its input.
@@ -140,24 +140,24 @@ describe('the layout', () => {
     expect(offenders(rules, (source) => impure.test(source.text))).toEqual([]);
   });
 
-  it('When a pure rule imports from its service, then only its contract and other rules', () => {
-    const goesOut = ({ service, imports }: Source) =>
+  it('When a pure rule imports from its service, then it imports only the contract and other rules', () => {
+    const importsOtherFiles = ({ service, imports }: Source) =>
       imports.some(
         (target) =>
           target.startsWith(`${service}/`) &&
           target !== `${service}/contract.ts` &&
           !target.startsWith(`${service}/domain/`),
       );
-    expect(offenders(own.filter(isRule), goesOut)).toEqual([]);
+    expect(offenders(own.filter(isRule), importsOtherFiles)).toEqual([]);
   });
 
-  it('When a service has a store, then nothing else of it reads or writes state', () => {
+  it('When a service has a store, then no other file reads or writes state', () => {
     const services = new Set(own.filter(isStore).map(({ service }) => service));
     expect(services.size).toBeGreaterThan(0);
     const exceptions = new Set([
-      // It stands for a system with a database of its own.
+      // The simulated provider stands for an external system with its own database.
       'payments/simulated-provider.ts',
-      // The jobs keep how far they are, and the mailer keeps which e-mails it has sent.
+      // The jobs store their progress, and the e-mail sender stores the sent e-mails.
       'history/reason-erasure.ts',
       'history/history-rebuild.ts',
       'notifications/email-sender.ts',

@@ -32,16 +32,16 @@ const PROBLEM: ProblemDocument = {
   request_id: 'r1',
 };
 
-interface Asked {
+interface ReceivedRequest {
   method: string | undefined;
   url: string | undefined;
   headers: IncomingMessage['headers'];
   body: string;
 }
-type Answering = (asked: Asked, res: ServerResponse) => void;
+type Answering = (requests: ReceivedRequest, res: ServerResponse) => void;
 
-/** What the server was asked, in order, and how it answers. */
-let asked: Asked[];
+/** The requests that the server has received, in order, and its responses. */
+let requests: ReceivedRequest[];
 let answering: Answering;
 let client: Client;
 let baseUrl: string;
@@ -51,12 +51,12 @@ const server = createServer((req, res) => {
 async function arrive(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const { method, url, headers } = req;
   const one = { method, url, headers, body: await text(req) };
-  asked.push(one);
+  requests.push(one);
   answering(one, res);
 }
 
 beforeEach(async () => {
-  asked = [];
+  requests = [];
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   client = createClient(baseUrl);
@@ -82,7 +82,7 @@ function answer(
 const getOrder = (from: Client) => from('GET /api/orders/:id', { params: { id: ID } });
 
 describe('a call', () => {
-  it('When an operation is called, then its address, input and answer have the types of the API', () => {
+  it('When an operation is called, then its path, input and response have the types of the API', () => {
     answering = (_, res) => answer(res, 200, {});
     const order = () => client('GET /api/orders/:id', { params: { id: ID } });
     expectTypeOf<Extract<Awaited<ReturnType<typeof order>>, { ok: true }>['body']>().toEqualTypeOf<Order>();
@@ -113,21 +113,21 @@ describe('a call', () => {
     expectTypeOf(() => client('GET /api/orders/:id/stream', { params: { id: ID } })).toBeFunction();
   });
 
-  it('When it is given all there is, then the server is sent it', async () => {
+  it('When all inputs are given, then the server receives them', async () => {
     answering = (_, res) => answer(res, 200, {});
     await client('GET /api/orders', {
       query: { status: 'PAID', limit: 5, cursor: 'a&b' },
       headers: { traceparent: '00-1-2-01' },
     });
     await client('PUT /api/orders/:id/status', { params: { id: 'a/b' }, body: { status: 'SHIPPED' } });
-    expect(asked[0]).toMatchObject({
+    expect(requests[0]).toMatchObject({
       method: 'GET',
       url: '/api/orders?status=PAID&limit=5&cursor=a%26b',
       headers: { traceparent: '00-1-2-01' },
       body: '',
     });
-    expect(asked[0]!.headers).not.toHaveProperty('content-type');
-    expect(asked[1]).toMatchObject({
+    expect(requests[0]!.headers).not.toHaveProperty('content-type');
+    expect(requests[1]).toMatchObject({
       method: 'PUT',
       url: '/api/orders/a%2Fb/status',
       headers: { 'content-type': 'application/json' },
@@ -135,22 +135,22 @@ describe('a call', () => {
     });
   });
 
-  it('When the API lies below a path, then all addresses do', async () => {
+  it('When the API has a base path, then every request starts with it', async () => {
     answering = (_, res) => answer(res, 200, {});
     const below = createClient(`${baseUrl}/shop/`);
     await below('GET /health');
     await below.close();
-    expect(asked[0]!.url).toBe('/shop/health');
+    expect(requests[0]!.url).toBe('/shop/health');
   });
 
-  it('When it succeeds, then the answer is the body with its status and headers', async () => {
+  it('When the call succeeds, then the result has the body, the status and the headers', async () => {
     answering = (_, res) => answer(res, 200, ORDER, { etag: '"1"' });
-    const given = await getOrder(client);
-    expect(given).toMatchObject({ ok: true, status: 200, headers: { etag: '"1"' }, body: ORDER });
-    expect(unwrap(given)).toEqual(ORDER);
+    const response = await getOrder(client);
+    expect(response).toMatchObject({ ok: true, status: 200, headers: { etag: '"1"' }, body: ORDER });
+    expect(unwrap(response)).toEqual(ORDER);
   });
 
-  it('When there is nothing in the answer, then the body is undefined', async () => {
+  it('When the response is empty, then the body is undefined', async () => {
     answering = (_, res) => answer(res, 204);
     expect(await client('DELETE /api/users/:id', { params: { id: ID } })).toMatchObject({
       ok: true,
@@ -159,36 +159,36 @@ describe('a call', () => {
     });
   });
 
-  it('When the types forbid it, then it can be sent all the same', async () => {
+  it('When the types forbid an input, then a cast can still send it', async () => {
     answering = (_, res) => answer(res, 422, { ...PROBLEM, status: 422 });
-    const given = await client.raw('POST', '/api/orders?x=1', { body: { items: 1 }, headers: { a: 'b' } });
-    expect(given).toMatchObject({ ok: false, status: 422 });
-    expect(asked[0]).toMatchObject({ url: '/api/orders?x=1', body: '{"items":1}', headers: { a: 'b' } });
+    const response = await client.raw('POST', '/api/orders?x=1', { body: { items: 1 }, headers: { a: 'b' } });
+    expect(response).toMatchObject({ ok: false, status: 422 });
+    expect(requests[0]).toMatchObject({ url: '/api/orders?x=1', body: '{"items":1}', headers: { a: 'b' } });
   });
 });
 
-describe('an answer that is no success', () => {
-  it('When it is a problem, then the body is the problem, and who has to have a success is told why not', async () => {
+describe('a response that is not a success', () => {
+  it('When it is a problem, then the body is the problem, and unwrap throws it', async () => {
     const errors = [{ field: 'items', message: 'is missing' }];
     answering = (_, res) => answer(res, 404, { ...PROBLEM, errors });
-    const given = await getOrder(client);
-    expect(given).toMatchObject({ ok: false, status: 404, body: PROBLEM });
-    expect(() => unwrap(given)).toThrow('The API answered 404: Order not found. items: is missing.');
+    const response = await getOrder(client);
+    expect(response).toMatchObject({ ok: false, status: 404, body: PROBLEM });
+    expect(() => unwrap(response)).toThrow('The API answered 404: Order not found. items: is missing.');
   });
 
   it.each([
     ['text', 502, 'text/html', '<h1>Bad Gateway</h1>', 'Bad Gateway'],
-    ['JSON of somebody else', 500, 'application/json', '{"errorCode":"ERR"}', 'Internal Server Error'],
+    ['JSON of another server', 500, 'application/json', '{"errorCode":"ERR"}', 'Internal Server Error'],
     ['a problem cut off', 503, 'application/problem+json', '{"type":', 'Service Unavailable'],
     ['a success without its body', 201, 'application/json', '', 'Created'],
     ['a success cut off', 200, 'application/json', '{"order_id":', 'OK'],
     ['nothing', 304, 'application/json', '', 'Not Modified'],
-  ])('When it is %s, then a problem is made up around it', async (_, status, mediaType, body, title) => {
+  ])('When it is %s, then the client builds a problem for it', async (_, status, mediaType, body, title) => {
     answering = (__, res) =>
       res.writeHead(status, { 'content-type': mediaType, 'x-request-id': 'r2' }).end(body);
-    const given = await getOrder(client);
-    expect(given).toMatchObject({ ok: false, status });
-    expect(given.body).toEqual({
+    const response = await getOrder(client);
+    expect(response).toMatchObject({ ok: false, status });
+    expect(response.body).toEqual({
       type: 'about:blank',
       title,
       status,
@@ -198,13 +198,13 @@ describe('an answer that is no success', () => {
     });
   });
 
-  it('When nobody answers, then it throws', async () => {
+  it('When the server is unreachable, then the call throws', async () => {
     const nobody = createClient('http://127.0.0.1:1');
     await expect(nobody('GET /health')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await nobody.close();
   });
 
-  it('When the answer does not come, then it throws after 20 seconds', async () => {
+  it('When no response comes, then the call throws after 20 seconds', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const arrived = new Promise<void>((resolve) => {
       answering = (_, res) => {
@@ -224,30 +224,30 @@ describe('a session', () => {
     access_token: `access-${number}`,
     refresh_token: `refresh-${number}`,
   });
-  const refused = (res: ServerResponse) =>
+  const reject = (res: ServerResponse) =>
     answer(res, 401, { ...PROBLEM, status: 401 }, { 'www-authenticate': 'Bearer error="invalid_token"' });
-  /** Takes only this access token; what is asked of users is answered by `users`. */
+  /** Accepts only this access token. `users` handles requests to `users`. */
   const accepting =
     (valid: string, users: Answering): Answering =>
     (one, res) => {
       if (one.url?.startsWith('/api/users/')) users(one, res);
       else if (one.headers.authorization === `Bearer ${valid}`) answer(res, 200, ORDER);
-      else refused(res);
+      else reject(res);
     };
-  const renewals = () => asked.filter(({ url }) => url === '/api/users/token');
+  const renewals = () => requests.filter(({ url }) => url === '/api/users/token');
 
-  it('When somebody logs in, then that client calls in their name, and the other still in nobody’s', async () => {
+  it('When a user logs in, then the new client sends the token and the old one does not', async () => {
     answering = (_, res) => answer(res, 200, { ...tokens(1), token_type: 'Bearer' });
     const ada = await client.logIn({ email: 'ada@example.com', password: 'correct horse' });
     await getOrder(ada);
     await getOrder(client);
-    expect(asked[0]).toMatchObject({ body: '{"email":"ada@example.com","password":"correct horse"}' });
-    expect(asked[1]!.headers.authorization).toBe('Bearer access-1');
-    expect(asked[2]!.headers).not.toHaveProperty('authorization');
+    expect(requests[0]).toMatchObject({ body: '{"email":"ada@example.com","password":"correct horse"}' });
+    expect(requests[1]!.headers.authorization).toBe('Bearer access-1');
+    expect(requests[2]!.headers).not.toHaveProperty('authorization');
     expect(ada.tokens()).toMatchObject(tokens(1));
   });
 
-  it('When the login is refused, then it throws, and what it throws has no secrets', async () => {
+  it('When the login is rejected, then it throws an error without secrets', async () => {
     answering = (_, res) => answer(res, 401, { ...PROBLEM, detail: 'Wrong.' });
     const error = await client
       .logIn({ email: 'ada@example.com', password: 'correct horse' })
@@ -255,7 +255,7 @@ describe('a session', () => {
     expect(error).toEqual(new Error('The API answered 401: Wrong.'));
   });
 
-  it('When a token is refused to many requests at once, then it is renewed once and all are repeated', async () => {
+  it('When many requests get 401 at once, then the client refreshes once and repeats all of them', async () => {
     answering = accepting('access-2', (_, res) => answer(res, 200, tokens(2)));
     const ada = createClient(baseUrl, tokens(1));
     const answers = await Promise.all(Array.from({ length: 20 }, () => getOrder(ada)));
@@ -267,16 +267,16 @@ describe('a session', () => {
     expect(ada.tokens()).toEqual(tokens(2));
   });
 
-  it('When a late answer refuses the token of before, then the new one is used', async () => {
+  it('When a late 401 is about the previous token, then the request is repeated with the new one', async () => {
     let release = () => {};
-    const usual = accepting('access-2', (_, res) => answer(res, 200, tokens(2)));
+    const refresh = accepting('access-2', (_, res) => answer(res, 200, tokens(2)));
     answering = (one, res) => {
-      if (one.url === '/health' && asked.length === 1) release = () => refused(res);
-      else usual(one, res);
+      if (one.url === '/health' && requests.length === 1) release = () => reject(res);
+      else refresh(one, res);
     };
     const ada = createClient(baseUrl, tokens(1));
     const late = ada('GET /health');
-    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    await vi.waitFor(() => expect(requests).toHaveLength(1));
     await getOrder(ada);
     release();
     expect((await late).status).toBe(200);
@@ -284,7 +284,7 @@ describe('a session', () => {
     expect(renewals()).toHaveLength(1);
   });
 
-  it('When the new token is refused too, then that is the answer', async () => {
+  it('When the new token is rejected, too, then the call returns that response', async () => {
     let number = 1;
     answering = accepting('never', (_, res) => answer(res, 200, tokens(++number)));
     const ada = createClient(baseUrl, tokens(1));
@@ -297,10 +297,10 @@ describe('a session', () => {
   });
 
   it.each<[string, Answering, number]>([
-    ['is refused', (_, res) => answer(res, 401, PROBLEM), 1],
+    ['is rejected', (_, res) => answer(res, 401, PROBLEM), 1],
     ['cannot be had now', (_, res) => answer(res, 503, PROBLEM), 2],
     ['is not answered', (_, res) => res.destroy(), 2],
-  ])('When the renewal %s, then the 401 stays, and nothing is thrown', async (_, users, tries) => {
+  ])('When the refresh %s, then the call returns the 401 and does not throw', async (_, users, tries) => {
     answering = accepting('access-2', users);
     const ada = createClient(baseUrl, tokens(1));
     expect((await getOrder(ada)).status).toBe(401);
@@ -309,23 +309,23 @@ describe('a session', () => {
     expect(renewals()).toHaveLength(tries);
   });
 
-  it('When there is no refresh token, then the 401 stays', async () => {
-    answering = (_, res) => refused(res);
+  it('When there is no refresh token, then the call returns the 401', async () => {
+    answering = (_, res) => reject(res);
     const ada = createClient(baseUrl, { access_token: 'access-1' });
     expect((await getOrder(ada)).status).toBe(401);
     await ada.close();
-    expect(asked).toHaveLength(1);
+    expect(requests).toHaveLength(1);
   });
 
-  it('When a 401 is not about the token, then nothing is renewed', async () => {
+  it('When a 401 is not about the token, then the client does not refresh', async () => {
     answering = (_, res) => answer(res, 401, PROBLEM);
     const ada = createClient(baseUrl, tokens(1));
     await ada('POST /api/users/login', { body: { email: 'ada@example.com', password: 'wrong one' } });
     await ada.close();
-    expect(asked).toHaveLength(1);
+    expect(requests).toHaveLength(1);
   });
 
-  it('When it is logged out, then the client is nobody’s; where that fails, it is not', async () => {
+  it('When the logout succeeds, then the client has no tokens; when it fails, then it keeps them', async () => {
     answering = (_, res) => answer(res, 503, PROBLEM);
     const ada = createClient(baseUrl, tokens(1));
     expect((await ada.logOut()).ok).toBe(false);
@@ -334,7 +334,7 @@ describe('a session', () => {
     expect((await ada.logOut()).ok).toBe(true);
     expect(ada.tokens()).toBeUndefined();
     await ada.close();
-    expect(asked[1]).toMatchObject({ method: 'POST', headers: { authorization: 'Bearer access-1' } });
+    expect(requests[1]).toMatchObject({ method: 'POST', headers: { authorization: 'Bearer access-1' } });
   });
 });
 
@@ -349,7 +349,7 @@ describe('an order that is watched', () => {
   const eventOf = ({ type, order }: OrderChange) =>
     `id: ${order.version}\nevent: ${type}\ndata: ${JSON.stringify(order)}\n\n`;
 
-  /** Begins a stream with these changes. As the gateway does, it ends the stream where the order has ended. */
+  /** Starts a stream with these changes. Like the gateway, it ends the stream when the order has ended. */
   function stream(res: ServerResponse, ...changes: OrderChange[]): void {
     res.writeHead(200, { 'content-type': 'text/event-stream' });
     res.write(`retry: 5\n\n${changes.map(eventOf).join('')}`);
@@ -361,35 +361,35 @@ describe('an order that is watched', () => {
     for await (const one of client.watch(ID, options)) seen.push(one);
     return seen;
   }
-  const lastEventIds = () => asked.map(({ headers }) => headers['last-event-id']);
+  const lastEventIds = () => requests.map(({ headers }) => headers['last-event-id']);
 
-  it('When it ends, then every change was told as it came', async () => {
+  it('When it ends, then the stream has had every change in order', async () => {
     answering = (_, res) => {
       stream(res, CREATED);
       res.write(eventOf(PAID).slice(0, 30));
       res.end(eventOf(PAID).slice(30) + eventOf(DELIVERED));
     };
     expect(await watch()).toEqual([CREATED, PAID, DELIVERED]);
-    expect(asked).toHaveLength(1);
-    expect(asked[0]).toMatchObject({
+    expect(requests).toHaveLength(1);
+    expect(requests[0]).toMatchObject({
       url: `/api/orders/${ID}/stream`,
       headers: { accept: 'text/event-stream', 'last-event-id': '0' },
     });
   });
 
-  it('When the order was refunded after its end, then that is told, too', async () => {
+  it('When the order was refunded after its end, then the stream has the refund, too', async () => {
     const refunded = change(4, 'DELIVERED', 'order.refunded');
     answering = (_, res) => stream(res, CREATED, PAID, DELIVERED, refunded);
     expect(await watch()).toEqual([CREATED, PAID, DELIVERED, refunded]);
-    expect(asked).toHaveLength(1);
+    expect(requests).toHaveLength(1);
   });
 
   it.each<[string, (res: ServerResponse) => void]>([
     ['breaks', (res) => res.write('event: order', () => res.destroy())],
     ['is ended by the server', (res) => res.end()],
-  ])('When the connection %s, then it goes on where it was', async (_, end) => {
+  ])('When the connection %s, then the stream resumes after the last event', async (_, end) => {
     answering = (__, res) => {
-      if (asked.length > 1) return stream(res, PAID, DELIVERED);
+      if (requests.length > 1) return stream(res, PAID, DELIVERED);
       stream(res, CREATED, PAID);
       end(res);
     };
@@ -397,48 +397,48 @@ describe('an order that is watched', () => {
     expect(lastEventIds()).toEqual(['0', '2']);
   });
 
-  it('When the server cannot answer for a while, then it is asked again', async () => {
+  it('When the server is unavailable for a while, then the client reconnects', async () => {
     answering = (_, res) => {
-      if (asked.length === 1) {
+      if (requests.length === 1) {
         stream(res, CREATED);
         res.end();
-      } else if (asked.length < 4) answer(res, asked.length === 2 ? 503 : 429, PROBLEM);
+      } else if (requests.length < 4) answer(res, requests.length === 2 ? 503 : 429, PROBLEM);
       else stream(res, DELIVERED);
     };
     expect(await watch()).toEqual([CREATED, DELIVERED]);
   });
 
-  it('When there is nothing after the version that is known, then it ends at once', async () => {
+  it('When there is no change after the known version, then the stream ends at once', async () => {
     answering = (_, res) => answer(res, 204);
     expect(await watch({ after: 3 })).toEqual([]);
     expect(lastEventIds()).toEqual(['3']);
   });
 
-  it('When there is no such order, then it throws and does not ask again', async () => {
+  it('When there is no such order, then it throws and does not reconnect', async () => {
     answering = (_, res) => answer(res, 404, PROBLEM);
     await expect(watch()).rejects.toThrow('Watching the order failed: 404 Order not found.');
-    expect(asked).toHaveLength(1);
+    expect(requests).toHaveLength(1);
   });
 
-  it('When the connection is lost again and again, then it throws in the end', async () => {
+  it('When the connection keeps failing, then it throws in the end', async () => {
     answering = (_, res) => {
       stream(res);
       res.end();
     };
     await expect(watch()).rejects.toThrow('Watching the order failed: the server closed the stream');
-    expect(asked).toHaveLength(10);
+    expect(requests).toHaveLength(10);
   });
 
-  it('When heartbeats come, then no loss of the connection is one too many', async () => {
+  it('When heartbeats arrive, then the number of lost connections has no limit', async () => {
     answering = (_, res) => {
-      if (asked.length === 15) return stream(res, DELIVERED);
+      if (requests.length === 15) return stream(res, DELIVERED);
       stream(res);
       res.end(':\n\n');
     };
     expect(await watch()).toEqual([DELIVERED]);
   });
 
-  it('When the token is refused, then it is renewed', async () => {
+  it('When the token is rejected, then the client refreshes it', async () => {
     answering = (one, res) => {
       if (one.url === '/api/users/token') answer(res, 200, { access_token: 'access-2' });
       else if (one.headers.authorization === 'Bearer access-2') stream(res, DELIVERED);
@@ -447,10 +447,10 @@ describe('an order that is watched', () => {
     const ada = createClient(baseUrl, { access_token: 'access-1', refresh_token: 'refresh-1' });
     for await (const one of ada.watch(ID)) expect(one).toEqual(DELIVERED);
     await ada.close();
-    expect(asked).toHaveLength(3);
+    expect(requests).toHaveLength(3);
   });
 
-  it('When it is aborted, then it ends, and so does the connection', async () => {
+  it('When it is aborted, then the stream and the connection end', async () => {
     const closed = new Promise<void>((resolve) => {
       answering = (_, res) => {
         res.once('close', resolve);
@@ -468,7 +468,7 @@ describe('an order that is watched', () => {
     expect(await watch({ signal: aborting.signal })).toEqual([]);
   });
 
-  it('When whoever watches has seen enough, then the connection ends', async () => {
+  it('When the consumer stops reading, then the connection ends', async () => {
     const closed = new Promise<void>((resolve) => {
       answering = (_, res) => {
         res.once('close', resolve);
@@ -477,6 +477,6 @@ describe('an order that is watched', () => {
     });
     for await (const { order } of client.watch(ID)) if (order.status === 'PENDING') break;
     await closed;
-    expect(asked).toHaveLength(1);
+    expect(requests).toHaveLength(1);
   });
 });

@@ -23,7 +23,7 @@ describe('If-Match', () => {
     ['"3"', '"3"'],
     ['"1","3"', '"3"'],
     ['"1" , "3" ', '"3"'],
-  ])('When it is %s and there is %s, then the change may be made', (header, etag) => {
+  ])('When it is %s and there is %s, then the change is allowed', (header, etag) => {
     expect(() => assertPreconditions(asking(header), etag)).not.toThrow();
   });
 
@@ -32,12 +32,12 @@ describe('If-Match', () => {
     ['"2", "4"', '"3"'],
     ['3', '"3"'],
     ['"33"', '"3"'],
-    // The comparison is the strong one (RFC 9110, 8.8.3.2).
+    // If-Match uses strong comparison (RFC 9110, 8.8.3.2).
     ['W/"3"', '"3"'],
     ['', '"3"'],
     ['"3"', undefined],
     ['*', undefined],
-  ])('When it is %s and there is %s, then 412', (header, etag) => {
+  ])('When it is %s and there is %s, then the response is 412', (header, etag) => {
     expect(() => assertPreconditions(asking(header), etag)).toThrow(
       expect.objectContaining({ status: 412, slug: 'precondition-failed' }),
     );
@@ -53,7 +53,7 @@ describe('If-Match', () => {
     ['"2-gzip"', '"3"', /has changed\. Fetch/],
     ['3', '"3"', /must be in quotes/],
     ['"3"', undefined, /does not exist/],
-  ])('When it is %s and there is %s, then the 412 says why', (header, etag, why) => {
+  ])('When it is %s and there is %s, then the 412 gives the reason', (header, etag, why) => {
     expect(() => assertPreconditions(asking(header), etag)).toThrow(
       expect.objectContaining({ status: 412, message: expect.stringMatching(why) as string }),
     );
@@ -65,11 +65,11 @@ describe('If-Match', () => {
     ['W/"3"', 'W/"3"'],
     ['"gzip-3"', '"gzip-3"'],
     ['*', '*'],
-  ])('When If-None-Match is %s, then it means %s', (given, meant) => {
-    expect(withoutCodings(given)).toBe(meant);
+  ])('When If-None-Match is %s, then it means %s', (header, condition) => {
+    expect(withoutCodings(header)).toBe(condition);
   });
 
-  it('When a version is made a tag, then it is a quoted string', () => {
+  it('When a version becomes an entity tag, then the tag is a quoted string', () => {
     expect(versionTag(12)).toBe('"12"');
   });
 });
@@ -103,7 +103,7 @@ describe('a product', () => {
   const tag = async () => (await get()).headers['etag'] ?? '';
   const stored = (id = 'mug') => service.sidecar.documents.get(`product:${id}`)?.value;
 
-  it('When it is new, then its tag is that of its first version', async () => {
+  it('When it is new, then its tag is its first version', async () => {
     expect(await tag()).toBe('"1"');
     expect((await put(1, undefined, { id: 'pen' })).headers['etag']).toBe('"1"');
   });
@@ -118,28 +118,28 @@ describe('a product', () => {
     expect(new Set(tags).size).toBe(3);
   });
 
-  it('When the caller has it already, then 304 without a body', async () => {
+  it('When the caller has the current version, then the response is 304 without a body', async () => {
     const answer = await get({ 'if-none-match': await tag() });
     expect([answer.status, answer.text, answer.headers['etag']]).toEqual([304, '', '"1"']);
   });
 
-  it('When a proxy has made the tag a weak one, then 304 all the same', async () => {
+  it('When a proxy has made the tag weak, then the response is still 304', async () => {
     expect((await get({ 'if-none-match': `W/${await tag()}` })).status).toBe(304);
   });
 
-  it('When the caller has an older one, then it is given', async () => {
+  it('When the caller has an older version, then the response has the product', async () => {
     const old = await tag();
     await restock();
     const answer = await get({ 'if-none-match': old });
     expect([answer.status, answer.body]).toMatchObject([200, { on_hand: 11 }]);
   });
 
-  it('When it is as the caller has read it, then it is changed', async () => {
+  it('When it is unchanged since the caller read it, then the change succeeds', async () => {
     const answer = await put(1300, await tag());
     expect([answer.status, answer.body]).toMatchObject([200, { unit_price: 1300 }]);
   });
 
-  it('When it has changed since the caller read it, then 412 and nothing changes', async () => {
+  it('When it has changed since the caller read it, then the response is 412 and nothing changes', async () => {
     const old = await tag();
     await restock();
     const before = stored();
@@ -152,14 +152,14 @@ describe('a product', () => {
   });
 
   it.each(['"1"', '*'])(
-    'When it is not there and If-Match is %s, then 412 and it is not made',
+    'When it does not exist and If-Match is %s, then the response is 412 and nothing is created',
     async (tags) => {
       expect((await put(1300, tags, { id: 'pen' })).status).toBe(412);
       expect(stored('pen')).toBeUndefined();
     },
   );
 
-  it('When it is there and If-None-Match is *, then 412 and it stays as it is', async () => {
+  it('When it exists and If-None-Match is *, then the response is 412 and nothing changes', async () => {
     const before = stored();
     const answer = await service.http
       .put('/api/inventory/mug')
@@ -169,7 +169,7 @@ describe('a product', () => {
     expect(stored()).toEqual(before);
   });
 
-  it('When ten change the same version at once, then one of them does', async () => {
+  it('When ten requests change the same version at once, then one succeeds', async () => {
     const old = await tag();
     const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => put(2000 + n, old)));
     const [won, ...others] = answers.filter(({ status }) => status === 200);
@@ -177,7 +177,7 @@ describe('a product', () => {
     expect(answers.filter(({ status }) => status === 412)).toHaveLength(9);
   });
 
-  it('When two replicas change the same version at once, then one of them does', async () => {
+  it('When two replicas change the same version at once, then one succeeds', async () => {
     const old = await tag();
     const other = service.createReplica();
     const answers = await Promise.all([put(2000, old), put(2001, old, { http: other })]);
@@ -223,14 +223,14 @@ describe('an order', () => {
     return orderId;
   }
 
-  it('When it moves, then its tag is its version', async () => {
+  it('When its status changes, then its tag is its version', async () => {
     const orderId = await placed();
     expect((await get(orderId)).headers['etag']).toBe('"1"');
     await service.deliver('inventory.reserved', { order_id: orderId });
     expect((await get(orderId)).headers['etag']).toBe('"2"');
   });
 
-  it('When the caller has it already, then 304; when it has moved, then it is given', async () => {
+  it('When the caller has the current version, then the response is 304; after a change it is the order', async () => {
     const orderId = await placed();
     const same = await get(orderId, { 'if-none-match': '"1"' });
     await service.deliver('inventory.reserved', { order_id: orderId });
@@ -238,13 +238,13 @@ describe('an order', () => {
     expect([same.status, same.text, moved.status]).toEqual([304, '', 200]);
   });
 
-  it('When the caller has a tag of an order of somebody else, then there is no such order', async () => {
+  it("When the caller has the tag of another customer's order, then the response is 404", async () => {
     const orderId = await placed();
     expect((await get(orderId, { ...asCaller(randomUUID()), 'if-none-match': '"1"' })).status).toBe(404);
   });
 
   it.each(['SHIPPED', 'CANCELLED', 'PAID'])(
-    'When it is to become %s as it was read, then it does, and has a new tag',
+    'When it is set to %s and is unchanged since the caller read it, then it changes and has a new tag',
     async (status) => {
       const orderId = await reserved();
       await pay(orderId);
@@ -255,7 +255,7 @@ describe('an order', () => {
   );
 
   it.each(['SHIPPED', 'CANCELLED', 'PAID'])(
-    'When it is to become %s but has moved since it was read, then 412 and it stays',
+    'When it is set to %s but has changed since the caller read it, then the response is 412',
     async (status) => {
       const orderId = await reserved();
       await pay(orderId);
@@ -265,22 +265,22 @@ describe('an order', () => {
   );
 
   it.each(['SHIPPED', 'CANCELLED'])(
-    'When it moves just before %s is decided, then 412 and it stays',
+    'When it changes just before %s is decided, then the response is 412',
     async (status) => {
       const orderId = await reserved();
       let reads = 0;
       service.sidecar.onStateCall(async ({ op, keys }) => {
         if (op === 'write' || !keys.includes(`order:${orderId}`)) return;
         reads += 1;
-        // The first tells whether there is such an order; the second is what the decision stands on.
-        if (reads === 2) await payElsewhere(orderId);
+        // The first read checks that the order exists. The second one is the basis of the decision.
+        if (reads === 2) await payAtOtherReplica(orderId);
       });
       expect((await put(orderId, status, '"2"')).status).toBe(412);
       expect((await get(orderId)).body).toMatchObject({ status: 'PAID', version: 3 });
     },
   );
 
-  it('When two change the same version at once, then one of them does', async () => {
+  it('When two requests change the same version at once, then one succeeds', async () => {
     const orderId = await reserved();
     await pay(orderId);
     const answers = await Promise.all([put(orderId, 'SHIPPED', '"3"'), put(orderId, 'CANCELLED', '"3"')]);
@@ -289,8 +289,8 @@ describe('an order', () => {
     expect((await get(orderId)).body).toEqual(won[0]?.body);
   });
 
-  /** By another replica, whose reads are its own. */
-  async function payElsewhere(orderId: string): Promise<void> {
+  /** Pays at another replica, which shares no reads with the first. */
+  async function payAtOtherReplica(orderId: string): Promise<void> {
     const data = { order_id: orderId, payment_id: randomUUID() };
     await service
       .createReplica()

@@ -64,12 +64,12 @@ describe('an event', () => {
     ['as its data alone', { plates: 2 }],
     ['as a list', [SOUP]],
     ['as nothing', null],
-  ])('When it comes %s, then it goes to the dead letters', async (_, event) => {
+  ])('When it comes %s, then it becomes a dead letter', async (_, event) => {
     expect(await deliver(event)).toBe('DROP');
     expect(received).toEqual([]);
   });
 
-  it('When its handler fails, by whatever, then it is delivered again', async () => {
+  it('When its handler fails for any reason, then it is redelivered', async () => {
     handle = async () => void z.string().parse(7);
     expect(await deliver(SOUP)).toBe('RETRY');
   });

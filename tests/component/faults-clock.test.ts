@@ -12,7 +12,7 @@ const AN_HOUR_MS = 3_600_000;
 const Real = globalThis.Date;
 const clockDir = mkdtempSync(join(tmpdir(), 'sidecart-clocks-'));
 
-/** A system whose every service is this process. */
+/** A system in which this process stands for every service. */
 const system = {
   app: () => ({ service: { pid: () => process.pid } }),
 } as unknown as RunningSystem;
@@ -40,13 +40,13 @@ afterAll(() => {
   rmSync(clockDir, { recursive: true, force: true });
 });
 
-/** By how much the clock is ahead, to the minute. */
+/** By how much the clock is ahead, rounded to minutes. */
 const ahead = () => Math.round((Date.now() - Real.now()) / 60_000) * 60_000;
-const untilAhead = (ms: number) =>
+const waitForOffset = (ms: number) =>
   waitFor(`the clock is ${ms} ms ahead`, () => ahead(), { until: (now) => now === ms });
 
 describe('clocks that are set', () => {
-  it('When the kinds are listed, then every service has its clock set forward and back', () => {
+  it('When the fault types are listed, then the clock of every service is set forward and back', () => {
     const services = readTemplate().apps.map(({ appID }) => appID);
     const names = services.flatMap((of) => [`clock of ${of} an hour ahead`, `clock of ${of} an hour back`]);
     expect(clocks.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
@@ -54,7 +54,7 @@ describe('clocks that are set', () => {
     expect(targets?.map(({ name }) => name)).toEqual(['orders', 'orders-2']);
   });
 
-  it('When ten minutes are planned, then each of them comes', () => {
+  it('When ten minutes are planned, then each of these faults occurs', () => {
     const plan = schedule({ seed: '1', forMs: 600_000, kinds });
     const planned = new Set(plan.map(({ kind }) => kind));
     expect(clocks.filter(({ name }) => !planned.has(name))).toEqual([]);
@@ -64,17 +64,17 @@ describe('clocks that are set', () => {
     ['ahead', AN_HOUR_MS],
     ['back', -AN_HOUR_MS],
   ])(
-    'When one is set an hour %s, then it is so until the end, and what is measured goes on',
+    'When a clock is set by an hour %s, then it stays so until the end, and durations are unaffected',
     async (where, by) => {
       const kind = clocks.find(({ name }) => name === `clock of users an hour ${where}`) as FaultKind;
       const before = performance.now();
       const end = await kind.begin('users');
-      await untilAhead(by);
+      await waitForOffset(by);
       expect(Math.abs(new Date().getTime() - Date.now())).toBeLessThan(1_000);
       expect(new Date('2026-01-01T00:00:00.000Z').getTime()).toBe(Real.UTC(2026, 0, 1));
       expect(performance.now() - before).toBeLessThan(60_000);
       await end();
-      await untilAhead(0);
+      await waitForOffset(0);
     },
   );
 });

@@ -31,8 +31,8 @@ const told = (id: string, events: OrderEventType[], times: number[]): [string, T
 const recoveryOf = (orders: [string, Accepted][], ends: [string, Told][]) =>
   recoveries([FAULT], new Map(orders), new Map(ends))[0]?.allFinal;
 
-describe('when the effect of a fault was over', () => {
-  it('When orders were accepted meanwhile, then with the last of them that ended', () => {
+describe('recovery from a fault', () => {
+  it('When orders were accepted meanwhile, then recovery ends with the last of them to finish', () => {
     const orders = [accepted('a', 10_500), accepted('b', 11_500), accepted('before', 9_000)];
     const ends = [
       told('a', ['order.rejected'], [15_000]),
@@ -42,7 +42,7 @@ describe('when the effect of a fault was over', () => {
     expect(recoveryOf(orders, ends)).toBe(3_000);
   });
 
-  it('When none was accepted meanwhile, then nothing is known', () => {
+  it('When no order was accepted meanwhile, then the recovery time is unknown', () => {
     expect(recoveryOf([accepted('a', 13_000)], [told('a', ['order.rejected'], [14_000])])).toBeUndefined();
   });
 
@@ -50,17 +50,17 @@ describe('when the effect of a fault was over', () => {
     ['whose provider was slow on purpose', 'tok_timeout', 50_000],
     ['that a clock an hour ahead has written', 'tok_visa', 50_000 + 3_600_000],
     ['that a clock an hour back has written', 'tok_visa', 50_000 - 3_600_000],
-  ])('When an order ended late %s, then it says nothing', (_, card, ended) => {
+  ])('When an order ended late %s, then it does not count', (_, card, ended) => {
     const orders = [accepted('a', 10_500), accepted('late', 10_500, card)];
     const ends = [told('a', ['order.rejected'], [12_500]), told('late', ['order.rejected'], [ended])];
     expect(recoveryOf(orders, ends)).toBe(500);
   });
 });
 
-describe('when orders that a fault had met went on', () => {
+describe('the delay of orders that a fault affected', () => {
   it.each<[string, [string, Accepted][], [string, Told][], number | undefined]>([
     [
-      'some that were under way go on later than others',
+      'some of the orders in progress continue later than others',
       [accepted('a', 11_000), accepted('b', 2_000)],
       [
         told('a', ['order.created', 'payment.requested', 'order.paid'], [11_000, 12_500, 30_000]),
@@ -80,12 +80,12 @@ describe('when orders that a fault had met went on', () => {
       [told('a', ['order.paid'], [20_000])],
       undefined,
     ],
-  ])('When %s, then it is the last step', (_, orders, ends, expected) => {
+  ])('When %s, then the delay is before the last step', (_, orders, ends, expected) => {
     expect(recoveries([FAULT], new Map(orders), new Map(ends))[0]?.wentOn).toBe(expected);
   });
 });
 
-it('When an order waits for more than ten seconds between two events, then it was held up there', () => {
+it('When an order waits for more than ten seconds between two events, then the delay is there', () => {
   const orders = new Map([
     told('a', ['order.created', 'payment.requested', 'order.paid'], [0, 10_001, 12_000]),
     told('b', ['order.created', 'payment.requested', 'order.paid'], [0, 30_000, 60_000]),

@@ -25,31 +25,31 @@ const overlaps = (one: Fault, other: Fault) =>
   one.at < other.at + other.lasts && other.at < one.at + one.lasts;
 
 describe('the schedule of faults', () => {
-  it('When the seed is the same, then so is the schedule; when it is another, then it is not', () => {
+  it('When the seed is the same, then the schedule is the same; another seed gives another one', () => {
     expect(planOf('1')).toEqual(planOf('1'));
     expect(planOf('1')).not.toEqual(planOf('2'));
   });
 
-  describe.each(['1', '2', '3', 'any text'])('of the seed %j', (seed) => {
+  describe.each(['1', '2', '3', 'any text'])('with the seed %j', (seed) => {
     const plan = planOf(seed);
 
-    it('When it is for ten minutes, then it has two hundred faults, and every kind among the first', () => {
+    it('When it covers ten minutes, then it has two hundred faults, and the first ones include every type', () => {
       expect(plan.length).toBeGreaterThanOrEqual(200);
       const first = plan.slice(0, KINDS.length).map(({ kind }) => kind);
       expect(first.toSorted()).toEqual(KINDS.map(({ name }) => name).toSorted());
     });
 
-    it('When faults overlap, then never at the same process, and never more than three', () => {
+    it('When faults overlap, then they are at most three, on different processes', () => {
       for (const fault of plan) {
         const others = plan.filter((other) => other !== fault && overlaps(fault, other));
-        const touched = new Set(others.flatMap(({ touches }) => touches));
-        expect(fault.touches.filter((name) => touched.has(name))).toEqual([]);
-        const atItsBeginning = others.filter(({ at }) => at <= fault.at);
-        expect(atItsBeginning.length).toBeLessThan(3);
+        const touchedByOthers = new Set(others.flatMap(({ touches }) => touches));
+        expect(fault.touches.filter((name) => touchedByOthers.has(name))).toEqual([]);
+        const overlapping = others.filter(({ at }) => at <= fault.at);
+        expect(overlapping.length).toBeLessThan(3);
       }
     });
 
-    it('When a fault is planned, then it lasts as long as its kind may, and leaves time after it', () => {
+    it('When a fault is planned, then its duration fits its type, with time to recover after it', () => {
       for (const { kind, lasts, at } of plan) {
         const [least, most] = KINDS.find(({ name }) => name === kind)?.lasts ?? [0, 0];
         expect(lasts).toBeGreaterThanOrEqual(least);
@@ -58,7 +58,7 @@ describe('the schedule of faults', () => {
       }
     });
 
-    it('When a kind weighs more, then it comes more often', () => {
+    it('When a fault type has more weight, then it occurs more often', () => {
       const times = (name: string) => plan.filter(({ kind }) => kind === name).length;
       expect(times('killed')).toBeGreaterThan(times('cut'));
       expect(times('cut')).toBeGreaterThan(times('rare'));

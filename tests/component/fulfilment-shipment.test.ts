@@ -15,7 +15,7 @@ const TRIGGERS: ShipmentTrigger[] = ['order.paid', 'order.shipped', 'stop', 'tic
 
 const publish = true;
 const quiet = false;
-/** State, message, whether the state's time has passed (null: no matter), decision. */
+/** State, message, whether the state is due (null: irrelevant), decision. */
 const TABLE: [State, ShipmentTrigger, boolean | null, Decision | undefined][] = [
   ['none', 'order.paid', null, { to: 'PREPARING', publish: quiet, job: 'schedule' }],
   ['PREPARING', 'order.paid', false, { publish, job: 'schedule' }],
@@ -51,7 +51,7 @@ const CASES = TABLE.flatMap(([state, message, isDue, decision]) =>
 const statusOf = (state: State) => (state === 'none' ? undefined : state);
 
 describe('the rule of shipments', () => {
-  it('When every state meets every message, then the table has each case once', () => {
+  it('When all states meet all triggers, then the table has each case once', () => {
     const all = STATES.flatMap((state) =>
       TRIGGERS.flatMap((message) => [false, true].map((due) => `${state} ${message} ${due}`)),
     );
@@ -59,23 +59,26 @@ describe('the rule of shipments', () => {
     expect(CASES.map(({ state, message, due }) => `${state} ${message} ${due}`).sort()).toEqual(all.sort());
   });
 
-  it.each(CASES)('When it is $state and $message comes (due: $due), then it is decided', (row) => {
-    expect(decide(statusOf(row.state), row.message, row.due)).toEqual(row.decision);
-  });
+  it.each(CASES)(
+    'When it is $state and receives $message (due: $due), then it decides as in the table',
+    (row) => {
+      expect(decide(statusOf(row.state), row.message, row.due)).toEqual(row.decision);
+    },
+  );
 
   it.each(CASES)(
-    'When $message comes twice to $state (due: $due), then the second changes no status',
+    'When $message comes twice in $state (due: $due), then the second one changes no status',
     (row) => {
       const first = decide(statusOf(row.state), row.message, row.due);
       const status = first?.to ?? statusOf(row.state);
 
-      // A status that was just written is not due.
+      // A new status is not due.
       expect(decide(status, row.message, false)?.to).toBeUndefined();
     },
   );
 });
 
-describe('what is said of a shipment', () => {
+describe('the events of a shipment', () => {
   const shipment: Shipment = {
     order_id: ORDER,
     status: 'PREPARING',
@@ -89,7 +92,7 @@ describe('what is said of a shipment', () => {
     ['DISPATCHED', { type: 'shipment.dispatched', data: { order_id: ORDER, tracking_number: 'SC1' } }],
     ['DELIVERED', { type: 'shipment.delivered', data: { order_id: ORDER, tracking_number: 'SC1' } }],
     ['STOPPED', { type: 'shipment.stopped', data: { order_id: ORDER, reason: 'changed my mind' } }],
-  ] as const)('When it is %s, then the order is told so', (status, said) => {
+  ] as const)('When it is %s, then that event is published', (status, said) => {
     expect(statusEvent({ ...shipment, status }, false)).toEqual(said);
   });
 });

@@ -45,7 +45,7 @@ const shipped = () => service.deliver('order.shipped', { order: { ...order, stat
 const stop = (reason: unknown = 'changed my mind') =>
   service.http.post(`/shipments/${ORDER}/stop`).send({ reason });
 
-/** The scheduler fires when the job's time has come. */
+/** Advances the clock to the due time of the job and runs it. */
 async function tick(): Promise<number> {
   clock += Number.parseInt(job()?.dueTime ?? '0ms', 10);
   return service.triggerJob(JOB);
@@ -69,26 +69,26 @@ describe('shipping', () => {
     expect([await paid(), status(), types()]).toEqual(['SUCCESS', 'PREPARING', []]);
   });
 
-  it('When an order is paid, then the job is set, and ticks on until it is removed', async () => {
+  it('When an order is paid, then its job is scheduled, and repeats until it is deleted', async () => {
     await paid();
 
     expect(job()).toMatchObject({ dueTime: '2000ms', schedule: '@every 3s' });
   });
 
-  it('When the parcel is packed, then shipment.dispatched tells its tracking number', async () => {
+  it('When the parcel is packed, then shipment.dispatched has its tracking number', async () => {
     await dispatched();
 
     const [event] = service.publishedEvents('shipment.dispatched');
     expect(shipmentDispatchedData.parse(event?.data)).toEqual({ order_id: ORDER, tracking_number: TRACKING });
   });
 
-  it('When the parcel is packed, then the job is set for its delivery', async () => {
+  it('When the parcel is packed, then its delivery is scheduled', async () => {
     await dispatched();
 
     expect([status(), job()]).toMatchObject(['DISPATCHED', { dueTime: '3000ms', schedule: '@every 3s' }]);
   });
 
-  it('When the parcel arrives, then shipment.delivered is said', async () => {
+  it('When the parcel arrives, then shipment.delivered is published', async () => {
     await delivered();
 
     const [event] = service.publishedEvents('shipment.delivered');
@@ -96,19 +96,22 @@ describe('shipping', () => {
   });
 
   it.each([
-    ['heard', true, true],
-    ['not heard', false, undefined],
-  ])('When it is %s that the order has shipped, then the delivery says so', async (_what, isHeard, says) => {
-    await dispatched();
-    if (isHeard) await shipped();
-    await tick();
+    ['received', true, true],
+    ['not received', false, undefined],
+  ])(
+    'When it is %s that the order was shipped, then the delivery event states that',
+    async (_what, isReceived, says) => {
+      await dispatched();
+      if (isReceived) await shipped();
+      await tick();
 
-    expect(
-      shipmentDeliveredData.parse(service.publishedEvents('shipment.delivered')[0]?.data).shipped_heard,
-    ).toBe(says);
-  });
+      expect(
+        shipmentDeliveredData.parse(service.publishedEvents('shipment.delivered')[0]?.data).shipped_heard,
+      ).toBe(says);
+    },
+  );
 
-  it('When the parcel arrives, then the job is gone', async () => {
+  it('When the parcel arrives, then the job is deleted', async () => {
     await delivered();
 
     expect([status(), job()]).toEqual(['DELIVERED', undefined]);
@@ -133,8 +136,8 @@ describe('shipping', () => {
   });
 });
 
-describe('messages that come twice or late', () => {
-  it('When order.paid comes again while PREPARING, then the job is set again', async () => {
+describe('duplicate and late messages', () => {
+  it('When order.paid is redelivered while PREPARING, then the job is scheduled again', async () => {
     await paid();
     service.sidecar.jobs.clear();
     await paid();
@@ -142,7 +145,7 @@ describe('messages that come twice or late', () => {
     expect([status(), job()?.dueTime, types()]).toEqual(['PREPARING', '2000ms', []]);
   });
 
-  it('When order.paid comes again after the dispatch, then the same event is said and the job set again', async () => {
+  it('When order.paid is redelivered after the dispatch, then the event is republished and the job scheduled again', async () => {
     await dispatched();
     service.sidecar.jobs.clear();
     clock += DELIVER_AFTER - 1;
@@ -152,21 +155,21 @@ describe('messages that come twice or late', () => {
     expect([second, job()?.dueTime]).toEqual([first, '3000ms']);
   });
 
-  it('When order.paid comes again after the delivery, then shipment.delivered is said again', async () => {
+  it('When order.paid is redelivered after the delivery, then shipment.delivered is republished', async () => {
     await delivered();
     await paid();
 
     expect([types().slice(1), job()]).toEqual([['shipment.delivered', 'shipment.delivered'], undefined]);
   });
 
-  it('When the dispatching tick comes twice, then the parcel is not delivered before its time', async () => {
+  it('When the dispatching tick is repeated, then the parcel is not delivered early', async () => {
     await dispatched();
     await service.triggerJob(JOB);
 
     expect([status(), types()]).toEqual(['DISPATCHED', ['shipment.dispatched', 'shipment.dispatched']]);
   });
 
-  it('When the last tick comes twice, then shipment.delivered is the same', async () => {
+  it('When the last tick is repeated, then shipment.delivered is the same', async () => {
     await delivered();
     await service.triggerJob(JOB);
 
@@ -184,14 +187,14 @@ describe('messages that come twice or late', () => {
     ]);
   });
 
-  it('When a job fires for a shipment that is not known, then it is removed', async () => {
+  it('When a job runs for an unknown shipment, then it is deleted', async () => {
     service.sidecar.jobs.set(JOB, { dueTime: '1ms' });
 
     expect([await service.triggerJob(JOB), job(), status()]).toEqual([200, undefined, undefined]);
   });
 
   it.each(['shipment-x', 'shipment-', `other-${ORDER}`])(
-    'When the job "%s" fires, then the answer is 404, which the scheduler takes for done',
+    'When the job "%s" runs, then the response is 404, which the scheduler treats as done',
     async (name) => {
       expect(await service.triggerJob(name)).toBe(404);
     },
@@ -199,7 +202,7 @@ describe('messages that come twice or late', () => {
 });
 
 describe('order.shipped', () => {
-  it('When it follows the dispatch, then nothing more is done', async () => {
+  it('When it follows the dispatch, then nothing changes', async () => {
     await dispatched();
     service.sidecar.jobs.clear();
     await shipped();
@@ -207,7 +210,7 @@ describe('order.shipped', () => {
     expect([types(), job()]).toEqual([['shipment.dispatched'], undefined]);
   });
 
-  it('When it comes again after the parcel should have arrived, then it arrives without its lost job', async () => {
+  it('When it is redelivered after the delivery is due, then the parcel is delivered although the job was lost', async () => {
     await dispatched();
     service.sidecar.jobs.clear();
     clock += DELIVER_AFTER;
@@ -223,8 +226,8 @@ describe('order.shipped', () => {
     ['late', 30_000, ['shipment.delivered']],
     ['by a clock that is behind', -1, ['shipment.delivered']],
   ])(
-    'When it echoes the dispatch %s after the delivery, then it may be the delivery that was lost',
-    async (_when, after, said) => {
+    'When it echoes the dispatch %s after the delivery, then the delivery event may have been lost',
+    async (_when, after, published) => {
       await delivered();
       const echo = {
         ...order,
@@ -234,7 +237,7 @@ describe('order.shipped', () => {
       };
       await service.deliver('order.shipped', { order: echo });
 
-      expect(types().slice(2)).toEqual(said);
+      expect(types().slice(2)).toEqual(published);
     },
   );
 
@@ -243,7 +246,7 @@ describe('order.shipped', () => {
     ['was stopped', () => stop()],
     ['is not known', () => Promise.resolve()],
   ])(
-    'When the parcel %s, then it counts as dispatched by hand and will be delivered',
+    'When the parcel %s, then it counts as dispatched by an administrator and is delivered later',
     async (_what, arrange) => {
       await arrange();
       await shipped();
@@ -267,7 +270,7 @@ describe('stopping', () => {
     ]);
   });
 
-  it('When the parcel is stopped, then shipment.stopped tells why', async () => {
+  it('When the parcel is stopped, then shipment.stopped has the reason', async () => {
     await paid();
     await stop();
 
@@ -275,7 +278,7 @@ describe('stopping', () => {
     expect(shipmentStoppedData.parse(event?.data)).toEqual({ order_id: ORDER, reason: 'changed my mind' });
   });
 
-  it('When it is asked twice, then answer and event are the same', async () => {
+  it('When the request is repeated, then the response and the event are the same', async () => {
     await paid();
     const answers = [await stop(), await stop('another reason')];
 
@@ -286,19 +289,19 @@ describe('stopping', () => {
   it.each([
     ['has left', dispatched],
     ['has arrived', delivered],
-  ])('When the parcel %s, then the answer is 409 and nothing is said', async (_what, arrange) => {
+  ])('When the parcel %s, then the response is 409 and nothing is published', async (_what, arrange) => {
     await arrange();
-    const said = types();
+    const published = types();
     const response = await stop();
 
     expect([response.status, response.body, types()]).toMatchObject([
       409,
       { type: 'urn:sidecart:problem:already-dispatched' },
-      said,
+      published,
     ]);
   });
 
-  it('When the order is paid after it was stopped, then nothing ships and shipment.stopped is said again', async () => {
+  it('When order.paid arrives after the stop, then nothing ships and shipment.stopped is republished', async () => {
     await stop();
     await paid();
 
@@ -309,7 +312,7 @@ describe('stopping', () => {
     ]);
   });
 
-  it('When saying it fails, then the next tick says it and removes the job', async () => {
+  it('When publishing fails, then the next tick publishes and deletes the job', async () => {
     await paid();
     service.sidecar.fail('publish');
     const response = await stop();
@@ -318,7 +321,7 @@ describe('stopping', () => {
     expect([response.status, types(), job()]).toEqual([503, ['shipment.stopped'], undefined]);
   });
 
-  it('When it is written while a tick decides, then the tick loses and nothing ships', async () => {
+  it('When the stop is saved while a tick decides, then the tick loses and nothing ships', async () => {
     await paid();
     const { documents } = service.sidecar;
     const get = documents.get.bind(documents);
@@ -334,7 +337,7 @@ describe('stopping', () => {
     expect([status(), types(), job()]).toEqual(['STOPPED', ['shipment.stopped'], undefined]);
   });
 
-  it('When it races the dispatch, then exactly one of them happens', async () => {
+  it('When it races the dispatch, then exactly one of them succeeds', async () => {
     await paid();
     const [response] = await Promise.all([stop(), service.triggerJob(JOB)]);
 
@@ -362,7 +365,7 @@ describe('stopping', () => {
 describe('a clock that is set', () => {
   const HOUR = 3_600_000;
 
-  it('When it was an hour ahead at the dispatch, then the next tick delivers', async () => {
+  it('When the clock was an hour fast at the dispatch, then the next tick delivers', async () => {
     await paid();
     clock += HOUR;
     await tick();
@@ -371,7 +374,7 @@ describe('a clock that is set', () => {
     expect([status(), job()]).toEqual(['DELIVERED', undefined]);
   });
 
-  it('When it was an hour ahead and the job is lost, then a message that comes again ships and delivers', async () => {
+  it('When the clock was an hour fast and the job is lost, then a redelivered message ships and delivers', async () => {
     clock += HOUR;
     await paid();
     clock -= HOUR;
@@ -384,8 +387,8 @@ describe('a clock that is set', () => {
   });
 });
 
-describe('a scheduler that is out of reach', () => {
-  it('When order.paid comes until it is done, then it ships and arrives in its time all the same', async () => {
+describe('an unavailable scheduler', () => {
+  it('When order.paid is redelivered until it succeeds, then the parcel still ships and arrives on time', async () => {
     service.sidecar.fail('schedule', 4);
     expect(await paid()).toBe('RETRY');
     expect(await paid()).toBe('RETRY');
@@ -399,7 +402,7 @@ describe('a scheduler that is out of reach', () => {
     expect(types()).toEqual(['shipment.dispatched', 'shipment.delivered']);
   });
 
-  it('When the shipment is to be stopped, then it is, and its job is removed at its next tick', async () => {
+  it('When the shipment is stopped, then the stop succeeds, and the next tick deletes the job', async () => {
     await paid();
     service.sidecar.fail('schedule');
     expect([(await stop()).status, status(), types()]).toEqual([200, 'STOPPED', ['shipment.stopped']]);
@@ -411,7 +414,7 @@ describe('a scheduler that is out of reach', () => {
 
 describe('crashes', () => {
   it.each(['state', 'schedule'] as const)(
-    'When the %s fails while preparing, then the redelivered order.paid prepares and sets the job',
+    'When the %s fails while preparing, then the redelivered order.paid prepares and schedules',
     async (capability) => {
       service.sidecar.fail(capability);
       const answers = [await paid(), await paid()];
@@ -455,23 +458,23 @@ describe('crashes', () => {
 
 describe('DELETE /shipments/:order_id/reason', () => {
   const erase = (orderId = ORDER) => service.http.delete(`/shipments/${orderId}/reason`);
-  const kept = () => service.sidecar.documents.get(`shipment:${ORDER}`)?.value as Shipment;
+  const stored = () => service.sidecar.documents.get(`shipment:${ORDER}`)?.value as Shipment;
 
   it('When a parcel was stopped, then its reason is erased and it stays stopped', async () => {
     await paid();
     await stop();
-    const { reason, ...before } = kept();
+    const { reason, ...before } = stored();
     expect(reason).toBe('changed my mind');
     expect([(await erase()).status, (await erase()).status]).toEqual([204, 204]);
-    expect(kept()).toEqual(before);
+    expect(stored()).toEqual(before);
   });
 
-  it('When nothing is known of the parcel, then nothing is written', async () => {
+  it('When the shipment is unknown, then nothing is saved', async () => {
     expect((await erase()).status).toBe(204);
     expect(service.sidecar.documents.size).toBe(0);
   });
 
-  it('When it is no id, then 404', async () => {
+  it('When the id is malformed, then the response is 404', async () => {
     expect((await erase('nonsense')).status).toBe(404);
   });
 });

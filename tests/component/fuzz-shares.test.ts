@@ -3,7 +3,7 @@ import { sharesOf, tableOf, tooLow } from '../fuzz/shares.ts';
 
 const READ = 'GET /api/orders/{id}';
 
-/** A line of the report: requests to an operation, by their answers' statuses; 0 where there was no answer. */
+/** A line of the report: requests to an operation by response status. 0 stands for no response. */
 function scenario(operation: string, ...statuses: number[]): string {
   const [method, path] = operation.split(' ');
   const ids = statuses.map((status, position) => [`case-${position}`, status] as const);
@@ -27,7 +27,7 @@ function scenario(operation: string, ...statuses: number[]): string {
 describe('the shares of a fuzz run', () => {
   it.each<[string, string[], { cases: number; successes: number }]>([
     ['all are answered with 2xx', [scenario(READ, 200, 204)], { cases: 2, successes: 2 }],
-    ['some are refused', [scenario(READ, 200, 304, 404, 500)], { cases: 4, successes: 1 }],
+    ['some are rejected', [scenario(READ, 200, 304, 404, 500)], { cases: 4, successes: 1 }],
     ['one gets no answer', [scenario(READ, 200, 0)], { cases: 2, successes: 1 }],
     ['there are several scenarios', [scenario(READ, 404), scenario(READ, 200)], { cases: 2, successes: 1 }],
     ['a scenario sent nothing', [scenario(READ)], { cases: 0, successes: 0 }],
@@ -38,11 +38,11 @@ describe('the shares of a fuzz run', () => {
       [JSON.stringify({ Initialize: { seed: 1 } }), scenario(READ, 200)],
       { cases: 1, successes: 1 },
     ],
-  ])('When %s, then they are counted so', (_what, lines, counted) => {
+  ])('When %s, then the counts are right', (_what, lines, counted) => {
     expect(sharesOf(lines, [READ])).toEqual([{ operation: READ, ...counted }]);
   });
 
-  it('When less than a tenth of the answers are 2xx, or nothing was sent, then it is too low', () => {
+  it('When fewer than a tenth of the responses are 2xx, or nothing was sent, then the share is too low', () => {
     const shares = [
       { operation: 'GET /a', cases: 10, successes: 1 },
       { operation: 'GET /b', cases: 11, successes: 1 },
@@ -51,7 +51,7 @@ describe('the shares of a fuzz run', () => {
     expect(tooLow(shares).map(({ operation }) => operation)).toEqual(['GET /b', 'GET /c']);
   });
 
-  it('When the shares are shown, then each operation has a line', () => {
+  it('When the shares are printed, then each operation has a line', () => {
     const shares = [
       { operation: 'GET /a', cases: 11, successes: 1 },
       { operation: 'GET /long', cases: 0, successes: 0 },

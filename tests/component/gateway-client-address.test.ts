@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createClientAddress } from '../../services/gateway/limits/client-address.ts';
 
-describe('the address that a request is counted by', () => {
+describe('the address that the rate limits use', () => {
   const addressOf = createClientAddress(['loopback', '10.0.0.0/8', '2001:db8:ffff::/48']);
   const PROXY = '127.0.0.1';
 
@@ -26,11 +26,11 @@ describe('the address that a request is counted by', () => {
     ['a client sends nonsense, and the proxy adds its own', PROXY, 'x:1, 203.0.113.7', '203.0.113.7'],
     ['a proxy adds nothing', PROXY, '203.0.113.7,', PROXY],
     ['the connection is gone', undefined, '203.0.113.7', 'unknown'],
-  ])('When %s, then %#', (_, peer, forwardedFor, address) => {
+  ])('When %s, then it is that of the table', (_, peer, forwardedFor, address) => {
     expect(addressOf(peer, forwardedFor)).toBe(address);
   });
 
-  it('When no proxy is trusted, then nobody is believed', () => {
+  it('When no proxy is trusted, then forwarding headers are ignored', () => {
     expect(createClientAddress([])(PROXY, '203.0.113.7')).toBe(PROXY);
   });
 });

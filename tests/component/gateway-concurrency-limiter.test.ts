@@ -15,16 +15,16 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-/** Begins so many that do not end; the first that is refused throws. */
+/** Starts requests that do not end. Throws if one is rejected. */
 function begin(count: number): void {
-  for (let begun = 0; begun < count; begun++) {
+  for (let started = 0; started < count; started++) {
     limiter.assertCapacity();
     void limiter.run(() => new Promise(() => {}));
   }
 }
 
-describe('requests under way', () => {
-  it('When sixty-four are young, then there is no room until one has ended', async () => {
+describe('requests in progress', () => {
+  it('When sixty-four are recent, then the next one has to wait for the end of one', async () => {
     begin(YOUNG - 1);
     let end = () => {};
     const last = limiter.run(() => new Promise<void>((resolve) => (end = resolve)));
@@ -35,7 +35,7 @@ describe('requests under way', () => {
     expect(limiter.assertCapacity).not.toThrow();
   });
 
-  it('When they have waited for a second, then there is room for others', () => {
+  it('When they have waited for a second, then others may start', () => {
     begin(YOUNG);
     vi.advanceTimersByTime(999);
     expect(limiter.assertCapacity).toThrow(OverloadedError);
@@ -43,7 +43,7 @@ describe('requests under way', () => {
     expect(limiter.assertCapacity).not.toThrow();
   });
 
-  it('When there are a hundred, then there is none, however old they are', () => {
+  it('When there are a hundred, then no other may start, however old they are', () => {
     for (const count of [YOUNG, ALL - YOUNG]) {
       begin(count);
       vi.advanceTimersByTime(1_000);
@@ -51,7 +51,7 @@ describe('requests under way', () => {
     expect(limiter.assertCapacity).toThrow(OverloadedError);
   });
 
-  it('When one that has become old ends, then it is not counted twice', async () => {
+  it('When an old one ends, then it is not counted twice', async () => {
     let end = () => {};
     const old = limiter.run(() => new Promise<void>((resolve) => (end = resolve)));
     vi.advanceTimersByTime(1_000);
@@ -61,7 +61,7 @@ describe('requests under way', () => {
     expect(limiter.assertCapacity).toThrow(OverloadedError);
   });
 
-  it('When one fails, then its room is free again', async () => {
+  it('When one fails, then its slot is free again', async () => {
     begin(YOUNG - 1);
     await expect(limiter.run(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(limiter.assertCapacity).not.toThrow();

@@ -30,7 +30,7 @@ async function description(): Promise<Description> {
 const operationOf = async (method: string, path: string) => (await description()).paths[path]![method]!;
 
 describe('GET /openapi.json', () => {
-  it('When it is read, then it has every route of the table and no other', async () => {
+  it('When it is read, then it has exactly the routes of the table', async () => {
     const { openapi, paths } = await description();
     const described = Object.entries(paths).flatMap(([path, operations]) =>
       Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
@@ -40,7 +40,7 @@ describe('GET /openapi.json', () => {
     expect(described.toSorted()).toEqual(table.toSorted());
   });
 
-  it('When it is read, then all but the public routes ask for a token', async () => {
+  it('When it is read, then all but the public routes require a token', async () => {
     const { paths } = await description();
     for (const { method, path, access } of routes) {
       const { security } = paths[path.replaceAll(/:(\w+)/g, '{$1}')]![method.toLowerCase()]!;
@@ -48,7 +48,7 @@ describe('GET /openapi.json', () => {
     }
   });
 
-  it('When it refers to a part of itself, then the part is there', async () => {
+  it('When it has a reference, then the target exists', async () => {
     const document = await description();
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(
       ([, path = '']) => path,
@@ -61,7 +61,7 @@ describe('GET /openapi.json', () => {
     }
   });
 
-  it('When a schema has a name, then it stands in the document once', async () => {
+  it('When a schema has a name, then the document has it once', async () => {
     const { components } = await description();
     expect(components.schemas['OrderList']).toMatchObject({
       properties: { items: { items: { $ref: '#/components/schemas/Order' } } },
@@ -88,7 +88,7 @@ describe('GET /openapi.json', () => {
     });
   });
 
-  it('When a body may be left out, then it is not required', async () => {
+  it('When a body is optional, then it is not required', async () => {
     const { requestBody } = await operationOf('post', '/api/orders/{id}/cancel');
     expect(requestBody?.required).toBe(false);
   });
@@ -108,7 +108,7 @@ describe('GET /openapi.json', () => {
     });
   });
 
-  it('When anything fails, then the answer is a problem document, but for the health of the system', async () => {
+  it('When a request fails, then the response is a problem document, except for the health of the system', async () => {
     const { paths } = await description();
     const failures = Object.entries(paths).flatMap(([path, operations]) =>
       Object.values(operations).flatMap(({ responses }) =>
@@ -124,7 +124,7 @@ describe('GET /openapi.json', () => {
 });
 
 describe('GET /docs', () => {
-  it('When the page is opened, then all that it loads comes from here', async () => {
+  it('When the page is opened, then it loads only files of this server', async () => {
     const page = await service.http.get('/docs');
     expect([page.status, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
     const loads = [...page.text.matchAll(/(?:src|href|url)[=:] ?["']([^"']+)["']/g)].map(
@@ -136,7 +136,7 @@ describe('GET /docs', () => {
   });
 
   it.each(['index.html', 'package.json', '..%2F..%2Fpackage.json'])(
-    'When %s of the package is asked for, then 404',
+    'When %s of the package is requested, then the response is 404',
     async (file) => {
       expect((await service.http.get(`/docs/${file}`)).status).toBe(404);
     },

@@ -57,21 +57,21 @@ let service: ServiceUnderTest;
 let deps: GrpcDeps;
 let server: GrpcServer;
 let client: Client;
-/** What `watch` tells; and what it was asked. */
+/** The changes that `watch` yields, and the calls of `watch`. */
 let changes: (signal: AbortSignal) => AsyncIterable<OrderChange>;
-let watched: unknown[][];
+let watchCalls: unknown[][];
 let refusal: ProblemError | undefined;
 let isReady: boolean;
 let token: string;
-/** What was asked of the verifying of tokens. */
+/** The freshness that each token verification required. */
 let freshness: string[];
-/** One at which three failures are enough. */
+/** A server that limits after three failures. */
 let strict: AccessControl;
-/** The same, which believes a proxy on this host. */
+/** The same server, with a trusted proxy on this host. */
 let behindProxy: AccessControl;
 
 beforeEach(async () => {
-  [refusal, isReady, watched, token] = [undefined, true, [], 'Bearer ada'];
+  [refusal, isReady, watchCalls, token] = [undefined, true, [], 'Bearer ada'];
   freshness = [];
   const verify: VerifyToken = (authorization, asked) => {
     freshness.push(asked);
@@ -92,7 +92,7 @@ beforeEach(async () => {
         limits: { ...accessControl.limits, count: () => Promise.resolve(refusal) },
       },
       watch: (caller, orderId, after, signal) => {
-        watched.push([caller, orderId, after]);
+        watchCalls.push([caller, orderId, after]);
         return changes(signal);
       },
       isReady: () => Promise.resolve(isReady),
@@ -115,8 +115,8 @@ async function serve(changed: Partial<GrpcDeps> = {}): Promise<void> {
   client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
 }
 
-/** Starts the server anew, on other dependencies. */
-async function serveAgain(changed: Partial<GrpcDeps>): Promise<void> {
+/** Restarts the server with other dependencies. */
+async function restartServer(changed: Partial<GrpcDeps>): Promise<void> {
   client.close();
   await server.stop();
   service.logs.length = 0;
@@ -185,15 +185,15 @@ function watch(
   );
 }
 
-/** All that a stream says, and how it ends. */
-async function drained(stream: ClientReadableStream<object>): Promise<{ said: object[]; code: status }> {
-  const said: object[] = [];
-  stream.on('data', (message: object) => said.push(message)).on('error', () => {});
+/** All messages of a stream, and its final status. */
+async function drained(stream: ClientReadableStream<object>): Promise<{ messages: object[]; code: status }> {
+  const messages: object[] = [];
+  stream.on('data', (message: object) => messages.push(message)).on('error', () => {});
   const code = await new Promise<status>((done) => stream.on('status', (end) => done(end.code)));
-  return { said, code };
+  return { messages, code };
 }
 
-/** The `google.rpc` messages that came with an error, by their names. */
+/** The `google.rpc` details of an error, by name. */
 function detailsOf({ error }: Outcome): Record<string, unknown> {
   const decode = (type: string, bytes: Buffer) =>
     (protocol.definitions[type] as MessageTypeDefinition<object, object>).deserialize(bytes);
@@ -216,24 +216,28 @@ const lastCall = () => service.sidecar.calls.at(-1)!;
 const lines = () => service.logs.filter(({ msg }) => msg === 'grpc request completed');
 
 /**
- * A sidecar that does not answer by itself: `asked` gives the answer to make to the first call, `abandoned` resolves when
- * nobody waits for it any more.
+ * A sidecar that does not respond by itself. `firstCall` is the pending response to the first call. `abandoned` resolves when
+ * the client has disconnected.
  */
-async function startSilence() {
-  const silence = createServer();
-  const asked = new Promise<ServerResponse>((done) => silence.once('request', (_, answer) => done(answer)));
-  const abandoned = new Promise<void>((done) =>
-    silence.once('request', (request: IncomingMessage) => request.on('error', () => {}).once('close', done)),
+async function startSilentSidecar() {
+  const silentServer = createServer();
+  const firstCall = new Promise<ServerResponse>((done) =>
+    silentServer.once('request', (_, answer) => done(answer)),
   );
-  await new Promise<void>((done) => void silence.listen(0, '127.0.0.1', done));
-  const sidecar = createSidecarClient((silence.address() as AddressInfo).port);
+  const abandoned = new Promise<void>((done) =>
+    silentServer.once('request', (request: IncomingMessage) =>
+      request.on('error', () => {}).once('close', done),
+    ),
+  );
+  await new Promise<void>((done) => void silentServer.listen(0, '127.0.0.1', done));
+  const sidecar = createSidecarClient((silentServer.address() as AddressInfo).port);
   return {
     sidecar,
-    asked,
+    firstCall,
     abandoned,
     async close() {
-      silence.closeAllConnections();
-      silence.close();
+      silentServer.closeAllConnections();
+      silentServer.close();
       await sidecar.close();
     },
   };
@@ -244,19 +248,19 @@ describe('sessions that have just ended', () => {
     ['CreateOrder', 'current'],
     ['CancelOrder', 'current'],
     ['GetOrder', 'recent'],
-  ])('When it is %s, then what is known of them has to be %s', async (method, expected) => {
+  ])('When it is %s, then the list of revoked sessions has to be %s', async (method, expected) => {
     await ask(method, { order_id: ORDER });
     expect(freshness).toEqual([expected]);
   });
 });
 
-describe('tokens that are made up', () => {
-  it('When they come from one address, then it is refused in the end, whatever they are', async () => {
-    await serveAgain({ accessControl: strict });
+describe('forged tokens', () => {
+  it('When they come from one address, then the address is limited in the end, whatever they contain', async () => {
+    await restartServer({ accessControl: strict });
     const codes: status[] = [];
     for (let count = 0; count < 4; count++) {
-      const madeUp = { authorization: `Bearer made-up-${count}` };
-      codes.push((await ask('GetOrder', { order_id: ORDER }, madeUp)).code);
+      const forged = { authorization: `Bearer made-up-${count}` };
+      codes.push((await ask('GetOrder', { order_id: ORDER }, forged)).code);
     }
     expect(codes).toEqual([
       ...Array.from({ length: 3 }, () => status.UNAUTHENTICATED),
@@ -264,7 +268,7 @@ describe('tokens that are made up', () => {
     ]);
   });
 
-  const madeUpAt = async (address: string) =>
+  const sendForgedToken = async (address: string) =>
     (
       await ask(
         'GetOrder',
@@ -273,24 +277,24 @@ describe('tokens that are made up', () => {
       )
     ).code;
 
-  it('When they come through a trusted proxy, then others behind it are not refused for them', async () => {
-    await serveAgain({ accessControl: behindProxy });
+  it('When they come through a trusted proxy, then other clients of the proxy are not limited', async () => {
+    await restartServer({ accessControl: behindProxy });
     for (let count = 0; count < 3; count++)
-      expect(await madeUpAt(`203.0.113.7:${40_000 + count}`)).toBe(status.UNAUTHENTICATED);
-    expect(await madeUpAt('203.0.113.7:40003')).toBe(status.RESOURCE_EXHAUSTED);
-    expect(await madeUpAt('203.0.113.8:40004')).toBe(status.UNAUTHENTICATED);
+      expect(await sendForgedToken(`203.0.113.7:${40_000 + count}`)).toBe(status.UNAUTHENTICATED);
+    expect(await sendForgedToken('203.0.113.7:40003')).toBe(status.RESOURCE_EXHAUSTED);
+    expect(await sendForgedToken('203.0.113.8:40004')).toBe(status.UNAUTHENTICATED);
   });
 
-  it('When somebody who is no trusted proxy names an address, then that is not believed', async () => {
-    await serveAgain({ accessControl: strict });
+  it('When a client that is not a trusted proxy names an address, then the gateway ignores it', async () => {
+    await restartServer({ accessControl: strict });
     for (let count = 0; count < 3; count++)
-      expect(await madeUpAt(`203.0.113.${count}`)).toBe(status.UNAUTHENTICATED);
-    expect(await madeUpAt('203.0.113.99')).toBe(status.RESOURCE_EXHAUSTED);
+      expect(await sendForgedToken(`203.0.113.${count}`)).toBe(status.UNAUTHENTICATED);
+    expect(await sendForgedToken('203.0.113.99')).toBe(status.RESOURCE_EXHAUSTED);
   });
 });
 
 describe('an order', () => {
-  it('When it is placed, then orders gets the body of the REST API and the caller', async () => {
+  it('When it is placed, then orders receives the body of the REST API and the caller', async () => {
     const accepted = {
       order_id: ORDER,
       status: 'PENDING',
@@ -321,18 +325,18 @@ describe('an order', () => {
     });
   });
 
-  it('When only what is needed is given, then nothing else is sent on', async () => {
+  it('When only the required fields are given, then no other field is forwarded', async () => {
     await ask('CreateOrder', cart);
     expect(lastCall().body).toEqual(cart);
     expect(lastCall().headers).not.toHaveProperty('idempotency-key');
   });
 
-  it('When a key is far too long, then what reaches the sidecar is not', async () => {
+  it('When a key is far too long, then the key in the call to the sidecar is not', async () => {
     await ask('CreateOrder', cart, { ...withToken, 'idempotency-key': 'k'.repeat(20_000) });
     expect(lastCall().headers['idempotency-key']).toHaveLength(1_024);
   });
 
-  it('When an answer is replayed, then the metadata says so', async () => {
+  it('When a response is replayed, then the metadata has the mark', async () => {
     const headers = { 'idempotent-replayed': 'true' };
     const body = { order_id: ORDER, status: 'PENDING', message: '', total: 1, currency: 'EUR' };
     service.sidecar.answer('orders', () => ({ status: 201, body, headers }));
@@ -340,7 +344,7 @@ describe('an order', () => {
     expect(outcome.headers?.get('idempotent-replayed')).toEqual(['true']);
   });
 
-  it('When it is asked for, then it comes with sums, times and status as gRPC has them', async () => {
+  it('When it is read, then sums, times and status have the types of gRPC', async () => {
     const { message } = await ask('GetOrder', { order_id: ORDER });
     expect(message).toEqual({
       ...order,
@@ -351,7 +355,7 @@ describe('an order', () => {
     expect(lastCall()).toMatchObject({ target: 'orders', method: 'GET', path: `/api/orders/${ORDER}` });
   });
 
-  it('When it is cancelled, then orders gets the reason', async () => {
+  it('When it is cancelled, then orders receives the reason', async () => {
     const cancelled: Order = { ...order, status: 'CANCELLED', reason: 'changed my mind' };
     service.sidecar.answer('orders', () => ({ status: 200, body: cancelled }));
     const { message } = await ask('CancelOrder', { order_id: ORDER, reason: 'changed my mind' });
@@ -364,51 +368,51 @@ describe('an order', () => {
   });
 
   it.each(['GetOrder', 'CancelOrder', 'WatchOrder'])(
-    'When %s is called with an id in capitals, then the same order is asked for',
+    'When %s is called with an id in capitals, then the same order is requested',
     async (name) => {
       const request = { order_id: ORDER.toUpperCase() };
       if (name === 'WatchOrder') await drained(watch(request));
       else await ask(name, request);
-      const asked = name === 'WatchOrder' ? watched.map(([, orderId]) => orderId) : [lastCall().path];
+      const asked = name === 'WatchOrder' ? watchCalls.map(([, orderId]) => orderId) : [lastCall().path];
       expect(asked).toEqual([expect.stringContaining(ORDER)]);
     },
   );
 
   it.each(['GetOrder', 'CancelOrder', 'WatchOrder'])(
-    'When %s is called with what is no order id, then NOT_FOUND and nobody is asked',
+    'When %s is called with a malformed id, then NOT_FOUND and no service is called',
     async (name) => {
       const request = { order_id: '../users' };
       const code =
         name === 'WatchOrder' ? (await drained(watch(request))).code : (await ask(name, request)).code;
       expect(code).toBe(status.NOT_FOUND);
-      expect([service.sidecar.calls, watched]).toEqual([[], []]);
+      expect([service.sidecar.calls, watchCalls]).toEqual([[], []]);
     },
   );
 });
 
 describe('watching an order', () => {
-  it('When its changes end, then they have all been told and the stream ends with OK', async () => {
+  it('When the changes end, then the stream has had all of them and ends with OK', async () => {
     changes = async function* changed() {
       yield { type: 'order.paid', order: { ...order, status: 'PAID', version: 3 } };
       yield { type: 'order.cancelled', order: { ...order, status: 'CANCELLED', version: 4 } };
     };
-    const { said, code } = await drained(watch({ order_id: ORDER, after_version: 2 }));
+    const { messages, code } = await drained(watch({ order_id: ORDER, after_version: 2 }));
     expect(code).toBe(status.OK);
-    expect(said).toMatchObject([
+    expect(messages).toMatchObject([
       { type: 'order.paid', order: { status: 'ORDER_STATUS_PAID', version: 3 } },
       { type: 'order.cancelled', order: { status: 'ORDER_STATUS_CANCELLED', version: 4 } },
     ]);
-    expect(watched).toEqual([[ADA, ORDER, 2]]);
+    expect(watchCalls).toEqual([[ADA, ORDER, 2]]);
   });
 
-  it('When there are more changes than fit at once, then they come all and in order', async () => {
+  it('When there are more changes than fit at once, then all arrive in order', async () => {
     const versions = Array.from({ length: 1_000 }, (_, position) => position + 1);
     changes = async function* changed() {
       for (const version of versions) yield { type: 'order.paid', order: { ...order, version } };
     };
-    const { said, code } = await drained(watch());
+    const { messages, code } = await drained(watch());
     expect(code).toBe(status.OK);
-    expect(said.map((event) => (event as { order: Order }).order.version)).toEqual(versions);
+    expect(messages.map((event) => (event as { order: Order }).order.version)).toEqual(versions);
   });
 
   it('When there is no such order, then NOT_FOUND', async () => {
@@ -416,10 +420,10 @@ describe('watching an order', () => {
     changes = async function* none() {
       throw notFound('order');
     };
-    expect(await drained(watch())).toEqual({ said: [], code: status.NOT_FOUND });
+    expect(await drained(watch())).toEqual({ messages: [], code: status.NOT_FOUND });
   });
 
-  it('When the caller hangs up, then nobody goes on watching', async () => {
+  it('When the caller cancels, then the gateway stops watching', async () => {
     const seen = watching();
     const stream = watch().on('error', () => {});
     await once(stream, 'data');
@@ -430,18 +434,18 @@ describe('watching an order', () => {
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('When the server stops, then UNAVAILABLE after what was said, and nobody goes on watching', async () => {
+  it('When the server stops, then the stream ends with UNAVAILABLE, and the gateway stops watching', async () => {
     const seen = watching();
     const stream = watch();
     const ended = drained(stream);
     await once(stream, 'data');
     await server.stop();
-    expect(await ended).toMatchObject({ said: [{ type: 'order.created' }], code: status.UNAVAILABLE });
+    expect(await ended).toMatchObject({ messages: [{ type: 'order.created' }], code: status.UNAVAILABLE });
     await seen.aborted;
     expect(lines()).toMatchObject([{ code: 'UNAVAILABLE' }]);
   });
 
-  it('When the token ends, then UNAUTHENTICATED, and nobody goes on watching', async () => {
+  it('When the token expires, then UNAUTHENTICATED, and the gateway stops watching', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
       const seen = watching();
@@ -473,7 +477,7 @@ describe('watching an order', () => {
   });
 });
 
-/** Makes `watch` tell one change and then nothing until it is aborted. */
+/** Lets `watch` yield one change and then wait until it is aborted. */
 function watching(): { aborted: Promise<void> } {
   const aborted = new Promise<void>((done) => {
     changes = async function* changed(signal) {
@@ -489,16 +493,16 @@ describe('who may call', () => {
   const methods = Object.keys(protocol.orderService);
 
   it.each(methods)(
-    'When %s is called without a token, then UNAUTHENTICATED and nobody is asked',
+    'When %s is called without a token, then UNAUTHENTICATED and no service is called',
     async (name) => {
-      const stranger = { authorization: 'Bearer eve' };
+      const otherCaller = { authorization: 'Bearer eve' };
       const request = { ...cart, order_id: ORDER };
       const outcome =
         name === 'WatchOrder'
-          ? await drained(watch(request, name, protocol.orderService, stranger))
-          : await ask(name, request, stranger);
+          ? await drained(watch(request, name, protocol.orderService, otherCaller))
+          : await ask(name, request, otherCaller);
       expect(outcome.code).toBe(status.UNAUTHENTICATED);
-      expect([service.sidecar.calls, watched]).toEqual([[], []]);
+      expect([service.sidecar.calls, watchCalls]).toEqual([[], []]);
     },
   );
 
@@ -507,7 +511,7 @@ describe('who may call', () => {
     const request = { ...cart, order_id: ORDER };
     const outcome = name === 'WatchOrder' ? await drained(watch(request)) : await ask(name, request);
     expect(outcome.code).toBe(status.RESOURCE_EXHAUSTED);
-    expect([service.sidecar.calls, watched]).toEqual([[], []]);
+    expect([service.sidecar.calls, watchCalls]).toEqual([[], []]);
   });
 });
 
@@ -538,7 +542,7 @@ describe('errors', () => {
     [429, 'too-many-requests', 'RESOURCE_EXHAUSTED'],
     [500, 'internal-error', 'INTERNAL'],
     [503, 'unavailable', 'UNAVAILABLE'],
-  ] as const)('When orders answers %i %s, then %s', async (http, slug, code) => {
+  ] as const)('When orders responds with %i %s, then %s', async (http, slug, code) => {
     refuse(http, slug);
     const outcome = await ask('GetOrder', { order_id: ORDER }, { ...withToken, 'x-request-id': 'r-2' });
     expect(status[outcome.code]).toBe(code);
@@ -550,7 +554,7 @@ describe('errors', () => {
     });
   });
 
-  it('When fields are not valid, then the status names them as gRPC does', async () => {
+  it('When fields are invalid, then the status has the violations in the form of gRPC', async () => {
     const errors = [
       { field: 'items.0.quantity', message: 'is too small' },
       { field: 'payment.card_token', message: 'is no token' },
@@ -564,7 +568,7 @@ describe('errors', () => {
     });
   });
 
-  it('When there are more wrong fields than fit into metadata, then the first are named', async () => {
+  it('When more fields are invalid than fit into metadata, then the status has the first ones', async () => {
     const errors = Array.from({ length: 200 }, (_, line) => ({
       field: `items.${line}.quantity`,
       message: 'no',
@@ -576,14 +580,14 @@ describe('errors', () => {
     expect(field_violations).toHaveLength(20);
   });
 
-  it('When orders says when to try again, then the status does, too', async () => {
+  it('When orders sends Retry-After, then the status has the delay, too', async () => {
     refuse(503, 'unavailable', {}, { 'retry-after': '3' });
     expect(detailsOf(await ask('CreateOrder', cart))['RetryInfo']).toEqual({
       retry_delay: { seconds: 3, nanos: 0 },
     });
   });
 
-  it('When the sidecar cannot reach orders, then UNAVAILABLE without a word on what is inside', async () => {
+  it('When the sidecar cannot reach orders, then UNAVAILABLE without internal details', async () => {
     service.sidecar.fail('invoke');
     const outcome = await ask('GetOrder', { order_id: ORDER });
     expect([outcome.code, outcome.error?.details]).toEqual([
@@ -596,7 +600,7 @@ describe('errors', () => {
     });
   });
 
-  it('When the answer makes no sense, then INTERNAL, and only the log says why', async () => {
+  it('When the response is invalid, then INTERNAL, and only the log has the reason', async () => {
     service.sidecar.answer('orders', () => ({ status: 200, body: { order_id: ORDER } }));
     const outcome = await ask('GetOrder', { order_id: ORDER });
     expect([outcome.code, outcome.error?.details]).toEqual([
@@ -613,24 +617,24 @@ describe('errors', () => {
 });
 
 describe('deadlines', () => {
-  it('When the deadline passes, then DEADLINE_EXCEEDED and orders is not waited for', async () => {
-    const silence = await startSilence();
-    await serveAgain({ sidecar: silence.sidecar });
+  it('When the deadline passes, then DEADLINE_EXCEEDED and the call to orders is aborted', async () => {
+    const silent = await startSilentSidecar();
+    await restartServer({ sidecar: silent.sidecar });
     const asking = ask('GetOrder', { order_id: ORDER }, withToken, { deadline: Date.now() + 200 });
-    await silence.abandoned;
+    await silent.abandoned;
     expect((await asking).code).toBe(status.DEADLINE_EXCEEDED);
     await waitFor('a line', () => lines(), { until: (all) => all.length === 1 });
     expect(lines()[0]).toMatchObject({ code: 'DEADLINE_EXCEEDED', order_id: ORDER });
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
-    await silence.close();
+    await silent.close();
   });
 
   it.each([
     ['', 0],
     [' and the clock is set an hour ahead meanwhile', 3_600_000],
-  ])('When the caller hangs up%s, then orders is not waited for', async (_, ms) => {
-    const silence = await startSilence();
-    await serveAgain({ sidecar: silence.sidecar });
+  ])('When the caller cancels%s, then the call to orders is aborted', async (_, ms) => {
+    const silent = await startSilentSidecar();
+    await restartServer({ sidecar: silent.sidecar });
     const { path, requestSerialize, responseDeserialize } = methodOf(protocol.orderService, 'GetOrder');
     const call = client.makeUnaryRequest(
       path,
@@ -641,34 +645,34 @@ describe('deadlines', () => {
       { deadline: Date.now() + 60_000 },
       () => {},
     );
-    await silence.asked;
+    await silent.firstCall;
     const setClock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + ms);
     call.cancel();
-    await silence.abandoned;
+    await silent.abandoned;
     await waitFor('a line', () => lines(), { until: (all) => all.length === 1 });
     setClock.mockRestore();
     expect(lines()[0]).toMatchObject({ code: 'CANCELLED' });
-    await silence.close();
+    await silent.close();
   });
 });
 
 describe('stopping', () => {
-  it('When the server stops, then a call that is under way is still answered', async () => {
-    const silence = await startSilence();
-    await serveAgain({ sidecar: silence.sidecar });
+  it('When the server stops, then it still answers the calls in progress', async () => {
+    const silent = await startSilentSidecar();
+    await restartServer({ sidecar: silent.sidecar });
     const asking = ask('GetOrder', { order_id: ORDER });
-    const answer = await silence.asked;
+    const answer = await silent.firstCall;
     const stopping = server.stop();
     answer.setHeader('content-type', 'application/json').end(JSON.stringify(order));
     expect((await asking).code).toBe(status.OK);
     await stopping;
     expect((await ask('GetOrder', { order_id: ORDER })).code).toBe(status.UNAVAILABLE);
-    await silence.close();
+    await silent.close();
   });
 });
 
-describe('what is told of a call', () => {
-  it('When it has a trace and a request id, then orders gets them and the answer tells them', async () => {
+describe('traces, ids and metrics of a call', () => {
+  it('When it has a trace and a request id, then orders receives them and the response has them', async () => {
     const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
     const { headers } = await ask(
       'GetOrder',
@@ -695,7 +699,7 @@ describe('what is told of a call', () => {
     ]);
   });
 
-  it('When calls are under way together, then each has its own trace', async () => {
+  it('When calls overlap, then each has its own trace', async () => {
     const traceIds = Array.from({ length: 20 }, (_, call) => `${call + 1}`.padStart(32, '0'));
     await Promise.all(
       traceIds.map((traceId) =>
@@ -719,7 +723,7 @@ describe('what is told of a call', () => {
     expect(traceOf).toEqual(new Map(traceIds.map((traceId) => [traceId, traceId])));
   });
 
-  it('When it fails, then the ids come beside the status', async () => {
+  it('When it fails, then the ids come with the status', async () => {
     const { error } = await ask(
       'GetOrder',
       { order_id: 'none' },
@@ -740,7 +744,7 @@ describe('what is told of a call', () => {
   });
 });
 
-describe('open to everyone', () => {
+describe('without a token', () => {
   const check = (name: string) => ask('Check', { service: name }, {}, { definition: healthService });
 
   it.each(['', 'sidecart.v1.OrderService'])(
@@ -751,10 +755,10 @@ describe('open to everyone', () => {
     },
   );
 
-  it('When the gateway is not ready any more, then NOT_SERVING', async () => {
+  it('When the gateway becomes unready, then NOT_SERVING', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
-      await serveAgain({});
+      await restartServer({});
       isReady = false;
       await vi.advanceTimersByTimeAsync(5_000);
       expect((await check('')).message).toEqual({ status: 'NOT_SERVING' });
@@ -763,18 +767,18 @@ describe('open to everyone', () => {
     }
   });
 
-  it('When the server stops, then who watches its health hears so first', async () => {
+  it('When the server stops, then health watchers get NOT_SERVING first', async () => {
     const stream = watch({ service: '' }, 'Watch', healthService, {});
     const ended = drained(stream);
     await once(stream, 'data');
     await server.stop();
     expect(await ended).toEqual({
-      said: [{ status: 'SERVING' }, { status: 'NOT_SERVING' }],
+      messages: [{ status: 'SERVING' }, { status: 'NOT_SERVING' }],
       code: status.UNAVAILABLE,
     });
   });
 
-  it('When reflection is asked, then it lists the services', async () => {
+  it('When reflection is called, then it lists the services', async () => {
     expect(await reflect({ list_services: '' })).toMatchObject({
       list_services_response: {
         service: [{ name: 'sidecart.v1.OrderService' }, { name: 'grpc.health.v1.Health' }],
@@ -783,14 +787,14 @@ describe('open to everyone', () => {
   });
 
   it.each(['sidecart.v1.OrderService', 'google.rpc.RetryInfo'])(
-    'When reflection is asked for %s, then it gives its file and what this imports',
+    'When reflection is called for %s, then it returns its file and the imports',
     async (symbol) => {
       const [file, ...others] = await filesWith(symbol);
       expect(others.map(({ name }) => name)).toEqual(file?.dependency);
     },
   );
 
-  it('When a file is described, then optional fields and maps are as protobuf has them', async () => {
+  it('When a file is described, then optional fields and maps have the form of protobuf', async () => {
     const messageOf = async (symbol: string) => {
       const [{ messageType }] = (await filesWith(symbol)) as [FileDescriptor];
       return messageType.find(({ name }) => symbol.endsWith(`.${name}`));
@@ -830,7 +834,7 @@ interface FileDescriptor {
   messageType: { name: string }[];
 }
 
-/** The file with a symbol first, then what reflection sends along. */
+/** The file with the symbol first, then its imports. */
 async function filesWith(symbol: string): Promise<FileDescriptor[]> {
   const { 'google.protobuf.FileDescriptorProto': file } = loadSync('google/protobuf/descriptor.proto');
   const { deserialize } = file as MessageTypeDefinition<object, FileDescriptor>;

@@ -32,7 +32,7 @@ const order = (headers: Record<string, string> = {}) =>
 
 describe('security headers', () => {
   it.each(['/docs', '/nowhere', '/health'])(
-    'When %s is answered, then browsers are told what not to do',
+    'When the response is %s, then it has the security headers',
     async (path) => {
       const { headers } = await service.http.get(path);
       expect(headers).toMatchObject({
@@ -55,14 +55,14 @@ describe('cross-origin requests', () => {
       'access-control-request-headers': 'authorization',
     });
 
-  it('When a page of a known origin asks first, then it is told what it may do', async () => {
+  it('When a page of a known origin sends a preflight, then the response has the permissions', async () => {
     const { status, headers } = await preflight('https://shop.example');
     expect([status, headers['access-control-allow-origin']]).toEqual([204, 'https://shop.example']);
     expect(headers['access-control-allow-methods']).toContain('POST');
     expect(headers['access-control-allow-headers']).toContain('authorization');
   });
 
-  it('When it calls, then it may read the answer and what stands beside it, errors too', async () => {
+  it('When it calls, then it may read the response and its headers, also of errors', async () => {
     service.sidecar.answer('orders', () => ({ status: 404, body: { status: 404 } }));
     const { headers } = await order({ origin: 'https://shop.example' });
     expect(headers['access-control-allow-origin']).toBe('https://shop.example');
@@ -70,7 +70,7 @@ describe('cross-origin requests', () => {
     expect(headers['vary']).toContain('Origin');
   });
 
-  it('When a page of another origin asks or calls, then it is told nothing', async () => {
+  it('When a page of another origin sends any request, then the response has no permissions', async () => {
     for (const { headers } of [
       await preflight('https://evil.example'),
       await order({ origin: 'https://evil.example' }),
@@ -79,7 +79,7 @@ describe('cross-origin requests', () => {
   });
 
   it.each(['/docs', '/openapi.json', '/nowhere', '/.well-known/jwks.json'])(
-    'When %s is asked for without an origin, then caches are told that it depends on it',
+    'When %s is requested without an origin, then the response varies by origin',
     async (path) => {
       const { headers } = await service.http.get(path);
       expect(headers['vary']?.toLowerCase().split(', ')).toContain('origin');
@@ -87,36 +87,36 @@ describe('cross-origin requests', () => {
     },
   );
 
-  it('When no origin is known, then nothing depends on it', async () => {
+  it('When no origin is configured, then no response varies by origin', async () => {
     const other = await startService((deps) => createApp({ ...deps, ...gatewayOptions() }));
     expect((await other.http.get('/docs')).headers['vary'] ?? '').not.toMatch(/origin/i);
     await other.stop();
   });
 
-  it('When OPTIONS is no preflight, then the address answers it', async () => {
+  it('When OPTIONS is not a preflight, then the route handles it', async () => {
     const response = await service.http.options('/api/orders').set('origin', 'https://shop.example');
     expect(response.headers['allow']).toBe('POST, GET, HEAD, OPTIONS');
   });
 });
 
 describe('compression', () => {
-  it('When a client takes it and the answer is long, then it is compressed', async () => {
+  it('When the client accepts it and the response is long, then the response is compressed', async () => {
     const response = await service.http.get('/openapi.json').set('accept-encoding', 'gzip');
     expect(response.headers['content-encoding']).toBe('gzip');
     expect(response.body).toMatchObject({ openapi: '3.1.1' });
   });
 
-  it('When the answer is short, or the client does not take it, then it is not', async () => {
+  it('When the response is short, or the client does not accept it, then it is not compressed', async () => {
     const short = await service.http.get('/health').set('accept-encoding', 'gzip');
-    const refused = await service.http.get('/openapi.json').set('accept-encoding', 'identity');
-    for (const { headers } of [short, refused]) expect(headers).not.toHaveProperty('content-encoding');
+    const uncompressed = await service.http.get('/openapi.json').set('accept-encoding', 'identity');
+    for (const { headers } of [short, uncompressed]) expect(headers).not.toHaveProperty('content-encoding');
   });
 });
 
 describe('conditional requests', () => {
   const long = { items: Array.from({ length: 200 }, (_, number) => ({ number })) };
 
-  it('When an answer has an entity tag, then nobody may compress it, and we do not', async () => {
+  it('When a response has an entity tag, then it is not compressed, and no proxy may transform it', async () => {
     const tagged = { etag: '"3"', 'cache-control': 'no-store' };
     service.sidecar.answer('orders', () => ({ status: 200, headers: tagged, body: long }));
     const { headers } = await order({ 'accept-encoding': 'gzip' });
@@ -131,20 +131,20 @@ describe('conditional requests', () => {
   });
 
   it.each(['"3-gzip"', 'W/"3-gzip"', '"3-br"'])(
-    'When a proxy has compressed what the caller knows as %s, then the service is asked for ours',
+    'When the caller has the compressed variant %s, then the service gets the original tag',
     async (given) => {
       await order({ 'if-none-match': given });
-      const asked = service.sidecar.calls.at(-1)?.headers['if-none-match'];
-      expect(asked).toMatch(/^(W\/)?"3"$/);
+      const forwardedTag = service.sidecar.calls.at(-1)?.headers['if-none-match'];
+      expect(forwardedTag).toMatch(/^(W\/)?"3"$/);
     },
   );
 
-  it('When If-Match was changed by a proxy, then it passes as it is: the service says why not', async () => {
+  it('When a proxy has changed If-Match, then the service gets it unchanged and gives the reason', async () => {
     await order({ 'if-match': '"3-gzip"' });
     expect(service.sidecar.calls.at(-1)?.headers['if-match']).toBe('"3-gzip"');
   });
 
-  it('When a service answers 304, then so does the gateway, without a body', async () => {
+  it('When a service responds with 304, then the gateway does, too, without a body', async () => {
     service.sidecar.answer('orders', () => ({ status: 304, headers: { etag: '"3"' } }));
     const response = await order({ 'if-none-match': '"3"' });
     expect([response.status, response.headers['etag'], response.text]).toEqual([304, '"3"', '']);
@@ -152,7 +152,7 @@ describe('conditional requests', () => {
   });
 });
 
-describe('what is no proper request', () => {
+describe('malformed requests', () => {
   async function send(request: string): Promise<string> {
     const server = await listen(
       (req, res) => void req.resume().on('end', () => res.end('reached')),
@@ -166,13 +166,13 @@ describe('what is no proper request', () => {
     return answer;
   }
 
-  it('When the client keeps its own half of the connection open, then it is closed all the same', async () => {
+  it('When the client does not close its half of the connection, then the server still closes it', async () => {
     const server = await listen((_req, res) => void res.end('reached'), 0, '127.0.0.1');
     const { port } = server.address() as AddressInfo;
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
-    const told = once(socket, 'data');
+    const received = once(socket, 'data');
     socket.write('hello\r\n\r\n');
-    await told;
+    await received;
     const connections = () =>
       new Promise<number>((resolve) => void server.getConnections((_, count) => resolve(count)));
     expect(
@@ -182,13 +182,13 @@ describe('what is no proper request', () => {
     server.close();
   });
 
-  it('When it comes in the middle of an answer, then the answer is cut off, and nothing is put into it', async () => {
+  it('When one arrives in the middle of a response, then the response is cut off without extra bytes', async () => {
     const server = await listen((_req, res) => void res.write('begun'), 0, '127.0.0.1');
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {});
     socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
     let answer = '';
     socket.on('data', (bytes) => (answer += String(bytes)));
-    await waitFor('it has begun', () => answer, { until: (seen) => seen.includes('begun') });
+    await waitFor('the response has begun', () => answer, { until: (seen) => seen.includes('begun') });
     socket.write('nonsense\r\n\r\n');
     await once(socket, 'close');
     expect(answer.match(/HTTP\/1.1/g)).toHaveLength(1);
@@ -203,7 +203,7 @@ describe('what is no proper request', () => {
     expect(await send(request)).toMatch(/reached$/);
   });
 
-  it('When a request without a host follows another one, then both are answered in their order', async () => {
+  it('When a request without a host follows another one, then both get a response in order', async () => {
     const answers = await send('GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n');
     expect([...answers.matchAll(/HTTP\/1.1 (\d+)/g)].map(([, status]) => status)).toEqual(['200', '400']);
   });
@@ -213,7 +213,7 @@ describe('what is no proper request', () => {
     ['it is not HTTP', 'hello\r\n\r\n', 400],
     ['the target is huge', `GET /${'a'.repeat(40_000)} HTTP/1.1\r\nhost: a\r\n\r\n`, 431],
     ['there is no host', 'GET / HTTP/1.1\r\n\r\n', 400],
-    ['it expects what nobody can give', 'GET / HTTP/1.1\r\nhost: a\r\nexpect: chips\r\n\r\n', 417],
+    ['it has an unknown expectation', 'GET / HTTP/1.1\r\nhost: a\r\nexpect: chips\r\n\r\n', 417],
     ['it takes us for a proxy', 'CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n', 501],
     [
       'the extensions of a chunk are huge',
@@ -221,10 +221,13 @@ describe('what is no proper request', () => {
       413,
     ],
     ['a header has a line break in it', 'GET / HTTP/1.1\r\nhost: a\r\nx\u0000: a\r\n\r\n', 400],
-  ])('When %s, then a problem document says so and the connection is closed', async (_, request, status) => {
-    const answer = await send(request);
-    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-    expect(answer).toContain('content-type: application/problem+json');
-    expect(JSON.parse(answer.split('\r\n\r\n')[1]!)).toMatchObject({ status });
-  });
+  ])(
+    'When %s, then the response is a problem document and the connection closes',
+    async (_, request, status) => {
+      const answer = await send(request);
+      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect(answer).toContain('content-type: application/problem+json');
+      expect(JSON.parse(answer.split('\r\n\r\n')[1]!)).toMatchObject({ status });
+    },
+  );
 });

@@ -41,18 +41,18 @@ async function statuses(times: number, ask: () => PromiseLike<{ status: number }
 }
 
 describe('rate limits', () => {
-  it('When a caller asks more often than the API allows, then 429 says when to try again', async () => {
+  it('When a caller exceeds the limit, then 429 has the time to retry', async () => {
     const ada = await tokenOf(randomUUID());
     expect(await statuses(3, () => order(ada))).toEqual([200, 200, 200]);
-    const refused = await order(ada);
-    expect([refused.status, refused.body.type]).toEqual([429, 'urn:sidecart:problem:too-many-requests']);
-    const after = Number(refused.headers['retry-after']);
+    const limited = await order(ada);
+    expect([limited.status, limited.body.type]).toEqual([429, 'urn:sidecart:problem:too-many-requests']);
+    const after = Number(limited.headers['retry-after']);
     expect(after).toBeGreaterThan(0);
     now = new Date(now.getTime() + after * 1_000);
     expect((await order(ada)).status).toBe(200);
   });
 
-  it('When a caller is refused, then others are not, and a new token does not help', async () => {
+  it('When a caller is limited, then others are not, and a new token does not help', async () => {
     const id = randomUUID();
     const first = await tokenOf(id);
     await statuses(4, () => order(first));
@@ -60,14 +60,14 @@ describe('rate limits', () => {
     expect((await order(await tokenOf(randomUUID()))).status).toBe(200);
   });
 
-  it('When there is room, then the headers tell the policy and what is left', async () => {
+  it('When requests are left, then the headers have the policy and the remaining number', async () => {
     const response = await order(await tokenOf(randomUUID()));
     expect(response.headers['ratelimit-policy']).toMatch(/^"api"; q=3; w=60; pk=:[^:]+:$/);
     expect(response.headers['ratelimit']).toMatch(/^"api"; r=2; t=\d+$/);
     expect(response.headers).not.toHaveProperty('x-ratelimit-limit');
   });
 
-  it('When the window that ended was full, then what is told to be left is what gets through', async () => {
+  it('When the previous window was full, then the remaining number is what the limit lets through', async () => {
     const ada = await tokenOf(randomUUID());
     await statuses(3, () => order(ada));
     now = new Date(now.getTime() + 80_000);
@@ -76,51 +76,52 @@ describe('rate limits', () => {
     expect((await order(ada)).status).toBe(429);
   });
 
-  it('When methods are tried that are not there, then they are counted too', async () => {
+  it('When a method has no route, then the request counts, too', async () => {
     expect(await statuses(5, () => service.http.delete('/api/orders'))).toEqual([405, 405, 405, 405, 429]);
   });
 
-  it('When somebody logs in or registers, then the address is counted, for both together', async () => {
+  it('When clients log in or register, then both count together for the address', async () => {
     expect(await statuses(2, () => logIn('192.0.2.1'))).toEqual([200, 200]);
     const register = service.http.post('/api/users/register').set('x-forwarded-for', '192.0.2.1').send({});
     expect((await register).status).toBe(429);
     expect((await logIn('192.0.2.2')).status).toBe(200);
   });
 
-  it('When addresses are of one IPv6 network, then they are one caller', async () => {
+  it('When addresses are in one IPv6 network, then they count as one caller', async () => {
     await statuses(2, () => logIn('2001:db8:1::1'));
     expect((await logIn('2001:db8:1::2')).status).toBe(429);
     expect((await logIn('2001:db8:2::1')).status).toBe(200);
   });
 
   it.each([(port: number) => `203.0.113.7:${port}`, (port: number) => `[2001:db8:1::1]:${port}`])(
-    'When the proxy names the port of each connection, then they are one caller (%#)',
+    'When the proxy adds the port of each connection, then it is still one caller (%#)',
     async (address) => {
       let port = 40_000;
       expect(await statuses(3, () => logIn(address(port++)))).toEqual([200, 200, 429]);
     },
   );
 
-  it('When tokens are made up, then the address is counted, and refused in the end', async () => {
-    const madeUp = () => order({ authorization: `Bearer ${randomUUID()}`, 'x-forwarded-for': '192.0.2.3' });
-    expect(await statuses(5, madeUp)).toEqual([401, 401, 401, 401, 429]);
-    // Who has a token is not touched by what others do at the same address.
+  it('When tokens are forged, then the address is counted, and limited in the end', async () => {
+    const sendForgedToken = () =>
+      order({ authorization: `Bearer ${randomUUID()}`, 'x-forwarded-for': '192.0.2.3' });
+    expect(await statuses(5, sendForgedToken)).toEqual([401, 401, 401, 401, 429]);
+    // A caller with a token is not affected by other clients at the same address.
     const ada = { ...(await tokenOf(randomUUID())), 'x-forwarded-for': '192.0.2.3' };
     expect((await order(ada)).status).toBe(200);
   });
 
-  it('When probes come, then they are never refused', async () => {
+  it('When probes call, then they are never limited', async () => {
     expect(new Set(await statuses(20, () => service.http.get('/healthz')))).toEqual(new Set([200]));
     expect(await statuses(20, () => service.http.get('/health'))).not.toContain(429);
   });
 
-  it('When what is asked for is nowhere, then it is counted all the same', async () => {
+  it('When a path has no route, then the request still counts', async () => {
     expect(await statuses(5, () => service.http.get('/nowhere'))).toEqual([404, 404, 404, 404, 429]);
   });
 });
 
 describe('addresses', () => {
-  it('When no proxy is trusted, then nobody is believed who names another address', async () => {
+  it('When no proxy is trusted, then an address in a header is ignored', async () => {
     await service.stop();
     service = await startService((deps) =>
       createApp({ ...deps, ...gatewayOptions(), limits, now: () => now }),
@@ -130,14 +131,14 @@ describe('addresses', () => {
   });
 });
 
-describe('counting in a Redis that does not answer', () => {
+describe('counting with an unavailable Redis', () => {
   const log = createLogger('test', 'silent');
   const window = { limit: 2, lengthMs: 60_000 };
 
   it.each([
     ['is not there', undefined],
-    ['takes connections and says nothing', () => {}],
-  ])('When it %s, then this replica counts alone, and nobody waits', async (_, listener) => {
+    ['accepts connections and does not respond', () => {}],
+  ])('When it %s, then this replica counts in memory, and requests do not wait', async (_, listener) => {
     const server = createServer(listener);
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;

@@ -28,7 +28,7 @@ let options: GatewayDeps;
 let accessControl: AccessControl;
 let verified: number;
 let knowsTokens: boolean;
-/** Lets the held answers of orders go. */
+/** Releases the held responses of `orders`. */
 let release: () => void;
 
 beforeEach(async () => {
@@ -41,7 +41,7 @@ beforeEach(async () => {
       if (authorization === 'Bearer ada') return Promise.resolve(ADA);
       return Promise.reject(new ProblemError(401, 'unauthenticated', 'An access token is required.'));
     };
-    // Young for longer than a test takes.
+    // Requests stay recent for longer than a test takes.
     accessControl = createAccessControl(options, verify, createConcurrencyLimiter(60_000));
     return createApp(options, accessControl);
   });
@@ -54,9 +54,9 @@ afterEach(async () => {
 
 const authorization = 'Bearer ada';
 const read = () => service.http.get(`/api/orders/${ORDER}`).set({ authorization });
-const asked = () => service.sidecar.calls.filter(({ target }) => target === 'orders').length;
+const requestCount = () => service.sidecar.calls.filter(({ target }) => target === 'orders').length;
 
-/** Makes orders answer nothing until `release`. */
+/** Holds all responses of `orders` until `release`. */
 function hold(): void {
   const released = new Promise<void>((done) => (release = done));
   service.sidecar.answer('orders', async ({ path }) => {
@@ -66,36 +66,36 @@ function hold(): void {
   });
 }
 
-/** As many requests under way as there may be; resolves when all have reached orders. */
+/** Sends the maximum of requests. Resolves when all have reached `orders`. */
 async function full(): Promise<Promise<{ status: number }>[]> {
   hold();
   const requests = Array.from({ length: ROOM }, () => read().then((response) => response));
-  await waitFor('orders has all of them', () => asked(), { until: (count) => count === ROOM });
+  await waitFor('orders has all of them', () => requestCount(), { until: (count) => count === ROOM });
   return requests;
 }
 
-describe('as many requests under way as there may be', () => {
-  it('When one more comes, then 503 at once: no token is verified, no body waited for', async () => {
+describe('the maximum of requests in progress', () => {
+  it('When one more arrives, then 503 at once, without verifying the token or reading the body', async () => {
     const requests = await full();
     const before = verified;
-    for (const refused of [
+    for (const rejected of [
       await read(),
       await service.http.post('/api/orders').set({ authorization }).send({}),
       await service.http.post('/api/users/login').send({}),
     ])
-      expect([refused.status, slugOf(refused), refused.headers['retry-after']]).toEqual([
+      expect([rejected.status, slugOf(rejected), rejected.headers['retry-after']]).toEqual([
         503,
         'unavailable',
         '1',
       ]);
-    expect([verified, asked()]).toEqual([before, ROOM]);
+    expect([verified, requestCount()]).toEqual([before, ROOM]);
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
     release();
     for (const request of requests) expect((await request).status).toBe(200);
     expect((await read()).status).toBe(200);
   });
 
-  it('When probes, documents and streams are asked for, then they are answered', async () => {
+  it('When probes, documents and streams are requested, then they succeed', async () => {
     expect(await full()).toHaveLength(ROOM);
     for (const name of ['users', 'inventory', 'payments', 'fulfilment', 'notifications', 'history'])
       service.sidecar.answer(name, () => ({ status: 200 }));
@@ -105,7 +105,7 @@ describe('as many requests under way as there may be', () => {
     expect(stream.status).toBe(204);
   });
 
-  it('When a client sends its body slowly, then it takes no room, and where there is none is not waited for', async () => {
+  it('When a client sends its body slowly, then it takes no slot, and gets 503 at once if none is free', async () => {
     const server = await listen(
       createApp({ ...options, metrics: createMetrics() }, accessControl),
       0,
@@ -134,7 +134,7 @@ describe('as many requests under way as there may be', () => {
     server.close();
   });
 
-  it('When clients leave, then what they asked for still takes room until it is answered', async () => {
+  it('When clients disconnect, then their requests take a slot until the service responds', async () => {
     hold();
     const server = await listen(
       createApp({ ...options, metrics: createMetrics() }, accessControl),
@@ -146,7 +146,7 @@ describe('as many requests under way as there may be', () => {
       connect(port, '127.0.0.1').write(
         `GET /api/orders/${ORDER} HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\n\r\n`,
       );
-    await waitFor('orders has all of them', () => asked(), { until: (count) => count === ROOM });
+    await waitFor('orders has all of them', () => requestCount(), { until: (count) => count === ROOM });
     server.closeAllConnections();
     server.close();
     expect((await read()).status).toBe(503);
@@ -160,7 +160,7 @@ interface Outcome {
   details: Record<string, unknown>;
 }
 
-describe('the other door', () => {
+describe('REST and gRPC together', () => {
   let server: GrpcServer;
   let client: Client;
   beforeEach(async () => {
@@ -194,10 +194,10 @@ describe('the other door', () => {
     });
   }
 
-  it('When the first is full, then UNAVAILABLE at once, and it says when to try again', async () => {
+  it('When REST is full, then gRPC is UNAVAILABLE at once, with a delay for the retry', async () => {
     expect(await full()).toHaveLength(ROOM);
     const { code, details } = await getOrder();
-    expect([code, details['RetryInfo'], asked()]).toEqual([
+    expect([code, details['RetryInfo'], requestCount()]).toEqual([
       status.UNAVAILABLE,
       { retry_delay: { seconds: 1, nanos: 0 } },
       ROOM,
@@ -205,10 +205,10 @@ describe('the other door', () => {
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('When it is full itself, then the first is, too', async () => {
+  it('When gRPC is full, then REST is, too', async () => {
     hold();
     const calls = Array.from({ length: ROOM }, getOrder);
-    await waitFor('orders has all of them', () => asked(), { until: (count) => count === ROOM });
+    await waitFor('orders has all of them', () => requestCount(), { until: (count) => count === ROOM });
     expect((await read()).status).toBe(503);
     release();
     await Promise.all(calls);
@@ -227,40 +227,40 @@ describe('the other door', () => {
       request_id: 'r',
     },
   });
-  const byDaprd = (http: number) => ({
+  const sentByDaprd = (http: number) => ({
     status: http,
     headers: { 'content-type': 'application/json' },
     body: { errorCode: 'ERR_DIRECT_INVOKE' },
   });
 
   it.each<[string, () => void, number, number]>([
-    ['a service is out of reach', () => service.sidecar.fail('invoke'), 503, 1],
+    ['a service is unavailable', () => service.sidecar.fail('invoke'), 503, 1],
     ...[403, 404, 408, 429, 500, 502, 503, 504].map((http): [string, () => void, number, number] => [
       `a sidecar answers ${http} for it`,
-      () => service.sidecar.answer('orders', () => byDaprd(http)),
+      () => service.sidecar.answer('orders', () => sentByDaprd(http)),
       503,
       1,
     ]),
-    ['it says 503', () => service.sidecar.answer('orders', () => problem(503)), 503, 1],
-    ['it says 429', () => service.sidecar.answer('orders', () => problem(429)), 429, 1],
+    ['it responds with 503', () => service.sidecar.answer('orders', () => problem(503)), 503, 1],
+    ['it responds with 429', () => service.sidecar.answer('orders', () => problem(429)), 429, 1],
     [
-      'it says 503 and until when',
+      'it responds with 503 and Retry-After',
       () => service.sidecar.answer('orders', () => problem(503, { 'retry-after': '17' })),
       503,
       17,
     ],
     [
-      'it says 429 and until when',
+      'it responds with 429 and Retry-After',
       () => service.sidecar.answer('orders', () => problem(429, { 'retry-after': '17' })),
       429,
       17,
     ],
     ['tokens cannot be verified', () => (knowsTokens = false), 503, 1],
-  ])('When %s, then both doors say when to try again', async (_what, happen, http, seconds) => {
-    happen();
+  ])('When %s, then REST and gRPC have the time to retry', async (_what, trigger, http, seconds) => {
+    trigger();
     const response = await read();
     expect([response.status, response.headers['retry-after']]).toEqual([http, String(seconds)]);
-    happen();
+    trigger();
     const { code, details } = await getOrder();
     expect([code, details['RetryInfo']]).toEqual([
       http === 429 ? status.RESOURCE_EXHAUSTED : status.UNAVAILABLE,
@@ -268,12 +268,12 @@ describe('the other door', () => {
     ]);
   });
 
-  it('When the system is down, then its health says when to look again', async () => {
+  it('When the system is down, then /health has the time to retry', async () => {
     const { status: http, headers } = await service.http.get('/health');
     expect([http, headers['retry-after']]).toEqual([503, '1']);
   });
 
-  it('When a caller has too many streams open, then 429 says when to try again', async () => {
+  it('When a caller has too many streams open, then 429 has the time to retry', async () => {
     for (let count = 0; count < 100; count++) accessControl.openStream(ADA, authorization);
     const { status: http, headers } = await service.http
       .get(`/api/orders/${ORDER}/stream`)
@@ -282,7 +282,7 @@ describe('the other door', () => {
   });
 });
 
-/** The `google.rpc` messages that came with an error, by their names. */
+/** The `google.rpc` details of an error, by name. */
 function detailsOf(error: ServiceError): Record<string, unknown> {
   const decode = (type: string, bytes: Buffer) =>
     (protocol.definitions[type] as MessageTypeDefinition<object, object>).deserialize(bytes);

@@ -8,7 +8,7 @@ import {
 } from '../../services/gateway/limits/sliding-window.ts';
 
 const window = { limit: 10, lengthMs: 60_000 };
-/** Seconds into a window. */
+/** Converts seconds since the start of a window to a time. */
 const at = (seconds: number) => 600_000 + seconds * 1_000;
 
 describe('a sliding window', () => {
@@ -17,7 +17,7 @@ describe('a sliding window', () => {
     ['the window that runs counts whole', { current: 4, previous: 0 }, 59, 4],
     ['the one before counts whole at its end', { current: 0, previous: 8 }, 0, 8],
     ['the one before counts half in the middle', { current: 2, previous: 8 }, 30, 6],
-  ])('When there is %s, then the estimate has it', (_, counts, seconds, requests) => {
+  ])('When there is %s, then the estimate includes it', (_, counts, seconds, requests) => {
     expect(estimate(counts, at(seconds), window)).toBe(requests);
   });
 
@@ -29,7 +29,7 @@ describe('a sliding window', () => {
     [{ current: 0, previous: 10 }, 5, 1],
     // 5 + 10 * (1 - t / 60 s) + 1 <= 10 from 36 s on.
     [{ current: 5, previous: 10 }, 0, 36],
-    // The window ends after 20 s; then 10 * (1 - t / 60 s) + 1 <= 10 takes 6 s more.
+    // The window ends after 20 s. After that, 10 * (1 - t / 60 s) + 1 <= 10 takes 6 s more.
     [{ current: 10, previous: 0 }, 40, 26],
   ])('When the counts are %j %d s into the window, then one more fits after %d s', (counts, into, after) => {
     const waiting = retryAfterMs(counts, at(into), window);
@@ -37,24 +37,21 @@ describe('a sliding window', () => {
     expect(allowsOneMore(counts, at(into), window)).toBe(after === 0);
   });
 
-  it.each([1, 2, 10, 1_000])(
-    'When the limit is %d, then waiting as long as told is enough',
-    async (limit) => {
-      const store = createMemoryStore();
-      const one = { limit, lengthMs: 60_000 };
-      let time = at(17);
-      for (let round = 0; round < 5; round++) {
-        let usage = await store.consume('a', time, one);
-        while (usage.allowed) usage = await store.consume('a', time, one);
-        const waiting = retryAfterMs(usage, time, one);
-        expect(waiting).toBeGreaterThan(0);
-        time += waiting;
-        expect((await store.consume('a', time, one)).allowed).toBe(true);
-      }
-    },
-  );
+  it.each([1, 2, 10, 1_000])('When the limit is %d, then the stated delay is long enough', async (limit) => {
+    const store = createMemoryStore();
+    const one = { limit, lengthMs: 60_000 };
+    let time = at(17);
+    for (let round = 0; round < 5; round++) {
+      let usage = await store.consume('a', time, one);
+      while (usage.allowed) usage = await store.consume('a', time, one);
+      const waiting = retryAfterMs(usage, time, one);
+      expect(waiting).toBeGreaterThan(0);
+      time += waiting;
+      expect((await store.consume('a', time, one)).allowed).toBe(true);
+    }
+  });
 
-  it('When a caller asks as often as possible for ten minutes, then no more than the limit gets through in a minute', async () => {
+  it('When a caller retries constantly for ten minutes, then no minute exceeds the limit', async () => {
     const store = createMemoryStore();
     const allowed: number[] = [];
     for (let time = at(0); time < at(600); time += 250)
@@ -62,7 +59,7 @@ describe('a sliding window', () => {
     const most = Math.max(
       ...allowed.map((start) => allowed.filter((time) => time >= start && time < start + 60_000).length),
     );
-    // The estimate takes the previous window as even; it may be out by a little, never by a whole window.
+    // The estimate assumes an even previous window. It may be off by a little, but not by a whole window.
     expect(most).toBeLessThanOrEqual(12);
     expect(allowed.length).toBeGreaterThanOrEqual(90);
   });

@@ -31,12 +31,12 @@ let url: string;
 let accessControl: AccessControl;
 let gateOptions: () => GatewayDeps;
 let stopping: AbortController;
-/** How far the order has come: as many of TYPES have happened. */
+/** The version of the order: the number of TYPES that have happened. */
 let version: number;
 let ended: unknown[];
-/** What the order is of. */
+/** The lines of the order. */
 let items: Order['items'];
-/** How long counting takes, as with a store elsewhere. Milliseconds. */
+/** The response time of the rate limit store, in milliseconds. */
 let slowLimit: number;
 
 beforeEach(async () => {
@@ -96,7 +96,7 @@ function orderAt(at: number): Order {
   };
 }
 
-/** As many as an order may have, of products with names of this length. */
+/** The maximum of lines, with product names of this length. */
 const itemsOf = (length: number): Order['items'] =>
   Array.from({ length: 50 }, (_, number) => ({
     product_id: `product-${number}`,
@@ -105,21 +105,21 @@ const itemsOf = (length: number): Order['items'] =>
     unit_price: 100,
   }));
 
-/** The order goes on, and the sidecar brings the news. */
-async function moveTo(next: number, told = next): Promise<void> {
+/** Changes the order and delivers the broadcast. */
+async function moveTo(next: number, announcedVersion = next): Promise<void> {
   version = next;
-  expect(await service.deliver('orders.changed', { changed: [{ order_id: ORDER, version: told }] })).toBe(
-    'SUCCESS',
-  );
+  expect(
+    await service.deliver('orders.changed', { changed: [{ order_id: ORDER, version: announcedVersion }] }),
+  ).toBe('SUCCESS');
 }
 
 interface Watching {
   status: number;
   headers: Headers;
-  /** Everything that came so far. */
+  /** The text received so far. */
   text: () => string;
   ids: () => number[];
-  isOver: () => boolean;
+  hasEnded: () => boolean;
   leave: () => void;
 }
 
@@ -143,69 +143,69 @@ async function watch(headers: Record<string, string> = {}, sub = ADA): Promise<W
     headers: response.headers,
     text: () => text,
     ids: () => [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id)),
-    isOver: () => over,
+    hasEnded: () => over,
     leave: () => leaving.abort(),
   };
 }
-const untilIds = (watching: Watching, ids: number[]) =>
+const waitForIds = (watching: Watching, ids: number[]) =>
   waitFor('the events came', () => watching.ids(), {
     until: (seen) => JSON.stringify(seen) === JSON.stringify(ids),
   });
 
 describe('GET /api/orders/:id/stream', () => {
-  it('When an order goes on, then each change comes as an event with its version, its type and the order', async () => {
+  it('When an order changes, then each change is an event with its version, its type and the order', async () => {
     const watching = await watch();
     expect([watching.status, watching.headers.get('content-type')]).toEqual([
       200,
       'text/event-stream; charset=utf-8',
     ]);
     expect(watching.headers.get('cache-control')).toBe('no-store, no-transform');
-    expect(await untilIds(watching, [1])).toEqual([1]);
+    expect(await waitForIds(watching, [1])).toEqual([1]);
     await moveTo(2);
-    expect(await untilIds(watching, [1, 2])).toEqual([1, 2]);
+    expect(await waitForIds(watching, [1, 2])).toEqual([1, 2]);
     expect(watching.text()).toContain(
       `id: 2\nevent: payment.requested\ndata: ${JSON.stringify(orderAt(2))}\n\n`,
     );
   });
 
-  it('When the order ends, then so does the stream, and whoever comes again is told not to', async () => {
+  it('When the order ends, then the stream ends, and the client is told not to reconnect', async () => {
     const watching = await watch();
     await moveTo(5);
-    expect(await untilIds(watching, [1, 2, 3, 4, 5])).toEqual([1, 2, 3, 4, 5]);
-    await waitFor('it is over', () => watching.isOver());
-    const again = await watch({ 'last-event-id': '5' });
-    expect(again.status).toBe(204);
+    expect(await waitForIds(watching, [1, 2, 3, 4, 5])).toEqual([1, 2, 3, 4, 5]);
+    await waitFor('the stream ends', () => watching.hasEnded());
+    const reconnected = await watch({ 'last-event-id': '5' });
+    expect(reconnected.status).toBe(204);
   });
 
   it('When the id is in capitals, then it is the same order', async () => {
     url = url.replace(ORDER, ORDER.toUpperCase());
     const watching = await watch();
-    expect(await untilIds(watching, [1])).toEqual([1]);
+    expect(await waitForIds(watching, [1])).toEqual([1]);
     await moveTo(2);
-    expect(await untilIds(watching, [1, 2])).toEqual([1, 2]);
+    expect(await waitForIds(watching, [1, 2])).toEqual([1, 2]);
   });
 
-  it('When a client comes back with Last-Event-ID, then it goes on there', async () => {
+  it('When a client reconnects with Last-Event-ID, then the stream resumes there', async () => {
     version = 3;
     const watching = await watch({ 'last-event-id': '2' });
-    expect(await untilIds(watching, [3])).toEqual([3]);
+    expect(await waitForIds(watching, [3])).toEqual([3]);
   });
 
-  it('When the replay is longer than what a socket takes at once, then all of it comes, and the end', async () => {
+  it('When the replay exceeds the socket buffer, then all events and the end arrive', async () => {
     items = itemsOf(200);
     version = 5;
     const watching = await watch();
-    expect(await untilIds(watching, [1, 2, 3, 4, 5])).toEqual([1, 2, 3, 4, 5]);
-    await waitFor('it is over', () => watching.isOver());
+    expect(await waitForIds(watching, [1, 2, 3, 4, 5])).toEqual([1, 2, 3, 4, 5]);
+    await waitFor('the stream ends', () => watching.hasEnded());
     expect(watching.text().endsWith(`data: ${JSON.stringify(orderAt(5))}\n\n`)).toBe(true);
   });
 
-  it('When a client does not read what is sent, then it is cut off in the end', async () => {
-    // More than what the kernel keeps for a connection.
+  it('When a client does not read, then it is disconnected in the end', async () => {
+    // More than the socket buffers of the kernel.
     items = itemsOf(100_000);
     version = 5;
-    const patience = new AbortController();
-    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(patience.signal);
+    const controller = new AbortController();
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(controller.signal);
     const connections = () =>
       new Promise<number>((resolve) => void server.getConnections((_, count) => resolve(count)));
     const token = await signToken(key, { sub: ADA, sid: SESSION });
@@ -216,7 +216,7 @@ describe('GET /api/orders/:id/stream', () => {
       );
       await vi.waitFor(() => expect(timeout).toHaveBeenCalled(), 10_000);
       expect(await connections()).toBe(1);
-      patience.abort();
+      controller.abort();
       await waitFor('it is cut off', connections, { until: (count) => count === 0 });
     } finally {
       timeout.mockRestore();
@@ -224,21 +224,21 @@ describe('GET /api/orders/:id/stream', () => {
     }
   });
 
-  it('When news comes twice, or of an older version, then nothing is told twice', async () => {
+  it('When a broadcast is repeated, or has an older version, then no event is sent twice', async () => {
     const watching = await watch();
     await moveTo(2);
     await moveTo(2);
     await moveTo(2, 1);
     await moveTo(3);
-    expect(await untilIds(watching, [1, 2, 3])).toEqual([1, 2, 3]);
+    expect(await waitForIds(watching, [1, 2, 3])).toEqual([1, 2, 3]);
   });
 
-  it('When news of a version comes that is not there, then the orders service is not asked without end', async () => {
+  it('When a broadcast has a version that does not exist, then the gateway stops asking for it', async () => {
     const watching = await watch();
-    expect(await untilIds(watching, [1])).toEqual([1]);
+    expect(await waitForIds(watching, [1])).toEqual([1]);
     await moveTo(1, 99);
     await moveTo(2);
-    expect(await untilIds(watching, [1, 2])).toEqual([1, 2]);
+    expect(await waitForIds(watching, [1, 2])).toEqual([1, 2]);
     expect(service.sidecar.calls.filter(({ target }) => target === 'orders').length).toBeLessThan(6);
   });
 
@@ -248,7 +248,7 @@ describe('GET /api/orders/:id/stream', () => {
     ['the last id is beyond the order', { 'last-event-id': '2' }, ADA, 400],
     ['the last id is far beyond the order', { 'last-event-id': '999999999' }, ADA, 400],
     ['there is no token', { authorization: '' }, ADA, 401],
-  ])('When %s, then it is a problem like any other', async (_, headers, sub, status) => {
+  ])('When %s, then the response is a normal problem', async (_, headers, sub, status) => {
     const watching = await watch(headers, sub);
     expect([watching.status, watching.headers.get('content-type')]).toEqual([
       status,
@@ -256,21 +256,21 @@ describe('GET /api/orders/:id/stream', () => {
     ]);
   });
 
-  it('When the client leaves, then nothing is left of it', async () => {
+  it('When the client disconnects, then no resource remains', async () => {
     const watching = await watch();
-    expect(await untilIds(watching, [1])).toEqual([1]);
+    expect(await waitForIds(watching, [1])).toEqual([1]);
     watching.leave();
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
     const before = service.sidecar.calls.length;
-    await waitFor('it is forgotten', async () => {
-      const asked = service.sidecar.calls.length;
+    await waitFor('the gateway has forgotten the stream', async () => {
+      const callsBefore = service.sidecar.calls.length;
       await moveTo(version, 50);
-      return service.sidecar.calls.length === asked;
+      return service.sidecar.calls.length === callsBefore;
     });
     expect(service.sidecar.calls.length - before).toBeLessThan(5);
   });
 
-  it('When clients leave before they are let in, then they take nobody’s room', async () => {
+  it('When clients disconnect before authorization ends, then they take no slot', async () => {
     const { port } = server.address() as AddressInfo;
     const token = await signToken(key, { sub: ADA, sid: SESSION });
     const request = `GET ${new URL(url).pathname} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${token}\r\n\r\n`;
@@ -281,7 +281,7 @@ describe('GET /api/orders/:id/stream', () => {
       socket.destroy();
     }
     await waitFor(
-      'all are gone',
+      'all connections are closed',
       () => new Promise<number>((resolve) => void server.getConnections((_, count) => resolve(count))),
       { until: (count) => count === 0 },
     );
@@ -289,7 +289,7 @@ describe('GET /api/orders/:id/stream', () => {
     expect((await watch()).status).toBe(200);
   });
 
-  it('When only the head is asked for, then it is answered, and nothing is left of it', async () => {
+  it('When the method is HEAD, then it succeeds, and no resource remains', async () => {
     const authorization = `Bearer ${await signToken(key, { sub: ADA, sid: SESSION })}`;
     const response = await fetch(url, { method: 'HEAD', headers: { authorization } });
     expect([response.status, response.headers.get('content-type')]).toEqual([
@@ -301,14 +301,14 @@ describe('GET /api/orders/:id/stream', () => {
     expect(service.sidecar.calls.length).toBe(before);
   });
 
-  it('When the service stops, then the stream ends so that it can', async () => {
+  it('When the service stops, then the stream ends in time', async () => {
     const watching = await watch();
-    expect(await untilIds(watching, [1])).toEqual([1]);
+    expect(await waitForIds(watching, [1])).toEqual([1]);
     stopping.abort();
-    await waitFor('it is over', () => watching.isOver());
+    await waitFor('the stream ends', () => watching.hasEnded());
   });
 
-  it('When a caller has a hundred streams open, then one more is refused', async () => {
+  it('When a caller has a hundred streams open, then the next one is rejected', async () => {
     const open = await Promise.all(Array.from({ length: 100 }, () => watch()));
     expect(new Set(open.map(({ status }) => status))).toEqual(new Set([200]));
     expect((await watch()).status).toBe(429);
@@ -318,7 +318,7 @@ describe('GET /api/orders/:id/stream', () => {
 });
 
 describe('a stream that stays open', () => {
-  it('When nothing happens, then heartbeats come; when the session ends, then the stream does', async () => {
+  it('When nothing happens, then heartbeats are sent; when the session ends, then the stream ends', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     try {
       const options = { ...gateOptions(), stopping: stopping.signal };
@@ -327,13 +327,13 @@ describe('a stream that stays open', () => {
       await new Promise<void>((resolve) => void other.listen(0, '127.0.0.1', resolve));
       url = url.replace(/:\d+\//, `:${(other.address() as AddressInfo).port}/`);
       const watching = await watch();
-      expect(await untilIds(watching, [1])).toEqual([1]);
+      expect(await waitForIds(watching, [1])).toEqual([1]);
       vi.advanceTimersByTime(15_000);
       await waitFor('a heartbeat came', () => watching.text().endsWith('\n\n:\n\n'));
       ended = [{ session_id: SESSION }];
-      await waitFor('it is over', async () => {
+      await waitFor('the stream ends', async () => {
         vi.advanceTimersByTime(15_000);
-        return watching.isOver();
+        return watching.hasEnded();
       });
       other.closeAllConnections();
       other.close();
@@ -343,13 +343,13 @@ describe('a stream that stays open', () => {
   });
 });
 
-describe('news for live updates', () => {
-  it('When a stranger brings news, then it is refused', async () => {
+describe('broadcasts for live updates', () => {
+  it('When the caller has no token of the sidecar, then the broadcast is rejected', async () => {
     const other = await startService((deps) => createApp({ ...deps, ...gatewayOptions() }));
-    const news = () =>
+    const broadcast = () =>
       other.http.post('/events/orders.changed').send(buildEvent('orders.changed', { changed: [] }));
-    expect((await news()).status).toBe(200);
-    expect((await news().set('dapr-api-token', 'a guess')).status).toBe(401);
+    expect((await broadcast()).status).toBe(200);
+    expect((await broadcast().set('dapr-api-token', 'a guess')).status).toBe(401);
     await other.stop();
   });
 });

@@ -38,7 +38,7 @@ beforeAll(async () => {
 
 let service: ServiceUnderTest;
 let now: Date;
-/** Milliseconds of the monotonic clock. */
+/** The monotonic clock, in milliseconds. */
 let elapsed: number;
 let app: Express;
 let deps: GatewayDeps;
@@ -57,7 +57,7 @@ beforeEach(async () => {
 });
 afterEach(() => service.stop());
 
-/** Makes users tell these keys. */
+/** Lets `users` serve these keys. */
 function publish(...keys: Key[]): void {
   stubUsersService(service.sidecar, {
     keys,
@@ -66,12 +66,12 @@ function publish(...keys: Key[]): void {
     otherwise: { served_by: 'users' },
   });
 }
-/** The sessions that users says have ended. */
+/** The revoked sessions that `users` lists. */
 let ended: unknown[] = [];
-/** The era of tokens that users tells. */
+/** The token era that `users` reports. */
 let era = 0;
 
-/** Time passes; the clock on the wall may be set by `setClock` besides. */
+/** Advances the clocks. `setClock` sets the wall clock in addition. */
 function later(ms: number): void {
   elapsed += ms;
   setClock(ms);
@@ -87,12 +87,12 @@ const bearer = async (claims?: Claims, signer?: Key) => ({
 });
 const asAdmin = () => bearer({ role: 'admin' });
 
-/** What reached the services, without the questions for keys. */
+/** The calls to services, except those for keys. */
 const QUESTIONS = new Set(['/.well-known/jwks.json', '/sessions/revoked']);
 const forwarded = () => service.sidecar.calls.filter(({ path }) => !QUESTIONS.has(path));
 const keyFetches = () => service.sidecar.calls.filter(({ path }) => path === '/.well-known/jwks.json').length;
 
-/** An address that the route could have. */
+/** An example path of the route. */
 const example = (path: string) =>
   path
     .replace(':product_id', 'mug-blue')
@@ -104,7 +104,7 @@ describe('the table', () => {
   const forwardedCases = cases.filter(([, { service: name }]) => name !== 'gateway');
 
   it.each(forwardedCases)(
-    'When %s is called by who may, then its service gets it at the same address',
+    'When %s is called with permission, then its service gets the request at the same path',
     async (_, route) => {
       const { method, path, access, body } = route;
       const headers = access === 'public' ? {} : await bearer({ role: access });
@@ -138,7 +138,7 @@ describe('the table', () => {
     },
   );
 
-  it('When it is read, then only these may be called by everyone', () => {
+  it('When it is read, then only these routes are public', () => {
     const open = routes.filter(({ access }) => access === 'public').map(({ path }) => path);
     expect(open).toEqual([
       '/health',
@@ -161,7 +161,7 @@ describe('the table', () => {
     '/events/order.paid',
     '/job/x',
     '/v1.0/state',
-  ])('When %s is asked for, then 404 as a problem document', async (path) => {
+  ])('When %s is requested, then 404 as a problem document', async (path) => {
     const response = await service.http
       .post(path)
       .set(await asAdmin())
@@ -180,18 +180,18 @@ describe('the table', () => {
     ['GET', '/api/users/login', 'POST, OPTIONS'],
     ['POST', '/health', 'GET, HEAD, OPTIONS'],
     ['POST', '/docs', 'GET, HEAD, OPTIONS'],
-  ])('When %s %s is called, then 405 tells what is allowed', async (method, path, allow) => {
+  ])('When %s %s is called, then 405 lists the allowed methods', async (method, path, allow) => {
     const response = await service.http[method.toLowerCase() as 'get'](path);
     expect([response.status, response.headers['allow']]).toEqual([405, allow]);
     expect(slugOf(response)).toBe('method-not-allowed');
   });
 
-  it('When OPTIONS is called, then 204 tells what is allowed', async () => {
+  it('When OPTIONS is called, then 204 lists the allowed methods', async () => {
     const response = await service.http.options('/api/users/42');
     expect([response.status, response.headers['allow']]).toEqual([204, 'GET, PUT, DELETE, HEAD, OPTIONS']);
   });
 
-  it('When HEAD is called where GET is served, then the answer is that of GET without its body', async () => {
+  it('When HEAD is called on a GET route, then the response is that of GET without the body', async () => {
     service.sidecar.answer('orders', () => ({ status: 200, headers: { etag: '"3"' }, body: { a: 1 } }));
     const response = await service.http.head(`/api/orders/${ORDER}`).set(await bearer());
     expect([response.status, response.headers['etag'], response.text]).toEqual([200, '"3"', undefined]);
@@ -220,7 +220,7 @@ const ask = (headers: Record<string, string>) => service.http.get(`/api/orders/$
 describe('sessions that have ended', () => {
   const statusOf = async (claims?: Claims) => (await ask(await bearer(claims))).status;
 
-  it('When the session of a token ended, then the token is refused five seconds later, though it was good', async () => {
+  it('When the session of a valid token ends, then the token is rejected after five seconds', async () => {
     expect(await statusOf()).toBe(200);
     ended = [{ session_id: SESSION }];
     later(5_000);
@@ -236,13 +236,16 @@ describe('sessions that have ended', () => {
     ['an older one', 0, randomUUID(), 401],
     ['one that began after that', 1, randomUUID(), 200],
     ['the one that is excepted', 0, SESSION, 200],
-  ])('When the sessions of a user ended and it is %s, then %#', async (_, token_version, sid, status) => {
-    ended = [{ user_id: ADA, token_version: 1, except: SESSION }];
-    expect(await statusOf({ ver: token_version, sid })).toBe(status);
-    expect(await statusOf({ sub: randomUUID() })).toBe(200);
-  });
+  ])(
+    'When the sessions of a user ended and the token is %s, then it is rejected or accepted accordingly',
+    async (_, token_version, sid, status) => {
+      ended = [{ user_id: ADA, token_version: 1, except: SESSION }];
+      expect(await statusOf({ ver: token_version, sid })).toBe(status);
+      expect(await statusOf({ sub: randomUUID() })).toBe(200);
+    },
+  );
 
-  it('When a new era has begun, then tokens of an earlier one are refused, those without one too', async () => {
+  it('When a new era begins, then tokens of earlier eras and tokens without one are rejected', async () => {
     expect([await statusOf(), await statusOf({ era: 1 })]).toEqual([200, 200]);
     era = 1;
     later(5_000);
@@ -251,7 +254,7 @@ describe('sessions that have ended', () => {
     ]);
   });
 
-  it('When there are many requests, then users is asked once a second at most', async () => {
+  it('When there are many requests, then users is called at most once per second', async () => {
     const asked = () => service.sidecar.calls.filter(({ path }) => path === '/sessions/revoked').length;
     await Promise.all(Array.from({ length: 10 }, () => statusOf()));
     expect(asked()).toBe(1);
@@ -260,27 +263,27 @@ describe('sessions that have ended', () => {
     expect(asked()).toBe(1);
     later(1_000);
     await statusOf();
-    await waitFor('asked again', () => asked(), { until: (count) => count === 2 });
+    await waitFor('users is called again', () => asked(), { until: (count) => count === 2 });
   });
 
   it.each([-3_600_000, 3_600_000])(
-    'When the clock is set by %i ms meanwhile, then the token is refused five seconds later all the same',
+    'When the clock is set by %i ms meanwhile, then the token is still rejected after five seconds',
     async (ms) => {
-      const lasting = { exp: seconds(START) + 2 * 3_600 };
-      expect(await statusOf(lasting)).toBe(200);
+      const longLived = { exp: seconds(START) + 2 * 3_600 };
+      expect(await statusOf(longLived)).toBe(200);
       setClock(ms);
       ended = [{ session_id: SESSION }];
       later(5_000);
-      expect(await statusOf(lasting)).toBe(401);
+      expect(await statusOf(longLived)).toBe(401);
     },
   );
 
-  describe('and something is to be changed', () => {
+  describe('when the request is a change', () => {
     const cancel = async (http = service.http, claims?: Claims) =>
       (await http.post(`/api/orders/${ORDER}/cancel`).set(await bearer(claims))).status;
     const asked = () => service.sidecar.calls.filter(({ path }) => path === '/sessions/revoked').length;
 
-    /** Makes users answer with what it knows now, once that is released. */
+    /** Lets `users` respond with its present list, once the response is released. */
     function holdUsers(): () => void {
       let release = () => {};
       const released = new Promise<void>((resolve) => (release = resolve));
@@ -292,7 +295,7 @@ describe('sessions that have ended', () => {
       return release;
     }
 
-    it('When the session ended a moment ago, then the token is refused at once, at every replica', async () => {
+    it('When the session ended a moment ago, then the token is rejected at once, at every replica', async () => {
       const other = request(createApp({ ...deps, metrics: createMetrics() }));
       expect([await statusOf(), await cancel(), await cancel(other)]).toEqual([200, 200, 200]);
       ended = [{ user_id: ADA, token_version: 1 }];
@@ -301,7 +304,7 @@ describe('sessions that have ended', () => {
     });
 
     it.each(routes.filter(({ method, access }) => method !== 'GET' && access !== 'public'))(
-      'When it is by $method $path, then it is refused at once',
+      'When it is $method $path, then the token is rejected at once',
       async ({ method, path, access, body }) => {
         const lower = method.toLowerCase() as 'post';
         const claims = { role: access };
@@ -312,18 +315,18 @@ describe('sessions that have ended', () => {
       },
     );
 
-    it('When the list that is being asked for may be too old, then the next one is waited for', async () => {
+    it('When the list in progress may be outdated, then the request waits for the next one', async () => {
       expect(await statusOf()).toBe(200);
       const release = holdUsers();
       const first = cancel(service.http, { sub: randomUUID(), sid: randomUUID() });
-      await waitFor('it is asked for', () => asked(), { until: (count) => count === 2 });
+      await waitFor('the list is requested', () => asked(), { until: (count) => count === 2 });
       ended = [{ session_id: SESSION }];
       const second = cancel();
       release();
       expect([await first, await second]).toEqual([200, 401]);
     });
 
-    it('When many come at once, then they share two calls: that under way and the next one', async () => {
+    it('When many requests arrive at once, then they share two calls: the current one and the next one', async () => {
       const headers = await bearer();
       expect((await ask(headers)).status).toBe(200);
       const release = holdUsers();
@@ -345,7 +348,7 @@ describe('sessions that have ended', () => {
       expect(asked()).toBe(3);
     });
 
-    it('When users cannot be asked, then what was known last counts, and nobody waits', async () => {
+    it('When users is unavailable, then the last list counts, and requests do not wait', async () => {
       ended = [{ session_id: SESSION }];
       const other = { sid: randomUUID() };
       expect(await statusOf(other)).toBe(200);
@@ -358,7 +361,7 @@ describe('sessions that have ended', () => {
     });
   });
 
-  it('When users cannot be asked any more, then what was known goes on to count', async () => {
+  it('When users becomes unavailable, then the last list still counts', async () => {
     ended = [{ session_id: SESSION }];
     expect(await statusOf({ sid: randomUUID() })).toBe(200);
     service.sidecar.answer('users', () => ({ status: 503 }));
@@ -367,24 +370,24 @@ describe('sessions that have ended', () => {
     expect(await statusOf()).toBe(401);
   });
 
-  it('When users has not answered before and hangs, then nobody waits for it', async () => {
+  it('When users has never responded and hangs, then requests do not wait for it', async () => {
     await statusOf();
     service.sidecar.answer('users', () => ({ status: 503 }));
     later(60_000);
     await statusOf();
-    let hanging = 0;
+    let pendingCalls = 0;
     service.sidecar.answer('users', () => {
-      hanging += 1;
+      pendingCalls += 1;
       return new Promise(() => {});
     });
     later(60_000);
     const started = performance.now();
     expect(await statusOf()).toBe(200);
     expect(performance.now() - started).toBeLessThan(800);
-    await waitFor('users is asked', () => hanging, { until: (count) => count > 0 });
+    await waitFor('users is called', () => pendingCalls, { until: (count) => count > 0 });
   });
 
-  it('When it was never known, then 503', async () => {
+  it('When there has never been a list, then the response is 503', async () => {
     const other = createApp({ ...deps, metrics: createMetrics() });
     service.sidecar.answer('users', ({ path }) =>
       path === '/sessions/revoked' ? { status: 503 } : { status: 200, body: { keys: [key.jwk] } },
@@ -397,7 +400,7 @@ describe('sessions that have ended', () => {
 });
 
 describe('access tokens', () => {
-  it('When a token is valid, then the service is told who calls', async () => {
+  it('When a token is valid, then the service gets the caller', async () => {
     await ask(await bearer());
     expect(forwarded()[0]?.headers).toMatchObject({ 'x-caller-id': ADA, 'x-caller-role': 'customer' });
   });
@@ -407,7 +410,7 @@ describe('access tokens', () => {
     expect((await ask(await bearer({}, edKey))).status).toBe(200);
   });
 
-  it('When the scheme is written in small letters, then it is taken', async () => {
+  it('When the scheme is in lower case, then the token is accepted', async () => {
     expect((await ask({ authorization: `bearer ${await tokenOf()}` })).status).toBe(200);
   });
 
@@ -440,28 +443,28 @@ describe('access tokens', () => {
     },
   );
 
-  it('When it expires after it was seen, then it is no longer valid', async () => {
+  it('When a token expires after its first use, then it is rejected', async () => {
     const headers = await bearer();
     expect((await ask(headers)).status).toBe(200);
     later(3_600_000);
     expect((await ask(headers)).status).toBe(401);
   });
 
-  it('When many tokens come, then the keys are fetched once', async () => {
+  it('When many tokens arrive, then the keys are fetched once', async () => {
     const tokens = await Promise.all(Array.from({ length: 10 }, () => bearer({ sub: randomUUID() })));
     const answers = await Promise.all(tokens.map(ask));
     expect(answers.map(({ status }) => status)).toEqual(Array<number>(10).fill(200));
     expect(keyFetches()).toBe(1);
   });
 
-  it('When users has a new key, then its tokens are valid', async () => {
+  it('When users adds a key, then its tokens are valid', async () => {
     await ask(await bearer());
     publish(key, otherKey);
     later(5_000);
     expect((await ask(await bearer({}, otherKey))).status).toBe(200);
   });
 
-  it('When the clock was an hour ahead and is set right, then a new key is found five seconds later', async () => {
+  it('When the clock was an hour fast and is corrected, then a new key is found after five seconds', async () => {
     setClock(3_600_000);
     expect((await ask(await bearer({ exp: seconds(now) + 3_600 }))).status).toBe(200);
     setClock(-3_600_000);
@@ -470,60 +473,60 @@ describe('access tokens', () => {
     expect((await ask(await bearer({}, otherKey))).status).toBe(200);
   });
 
-  it('When users has taken a key back, then its tokens are refused a minute later, those that were seen too', async () => {
+  it('When users removes a key, then its tokens are rejected within a minute, including cached ones', async () => {
     const seen = await bearer();
     expect((await ask(seen)).status).toBe(200);
     publish(otherKey);
     later(61_000);
-    await waitFor('it is refused', async () => (await ask(seen)).status, {
+    await waitFor('the token is rejected', async () => (await ask(seen)).status, {
       until: (status) => status === 401,
     });
     expect((await ask(await bearer({}, otherKey))).status).toBe(200);
   });
 
-  it('When somebody makes up the name of a key and users hangs, then nobody with a known one waits', async () => {
+  it('When a token names an unknown key and users hangs, then requests with known keys do not wait', async () => {
     expect((await ask(await bearer())).status).toBe(200);
     later(6_000);
-    let hanging = 0;
+    let pendingCalls = 0;
     service.sidecar.answer('users', ({ path }) => {
       if (path === '/sessions/revoked') return { status: 200, body: { items: [] } };
-      hanging += 1;
+      pendingCalls += 1;
       return new Promise(() => {});
     });
-    const stranger = ask(await bearer({}, otherKey)).then(
+    const withUnknownKey = ask(await bearer({}, otherKey)).then(
       () => 'answered',
       () => 'failed',
     );
-    await waitFor('users is asked', () => hanging, { until: (count) => count === 1 });
+    await waitFor('users is called', () => pendingCalls, { until: (count) => count === 1 });
     expect((await ask(await bearer({ sub: randomUUID() }))).status).toBe(200);
     await service.sidecar.close();
-    expect(await stranger).toBe('answered');
+    expect(await withUnknownKey).toBe('answered');
   });
 
-  it('When users has a key for another algorithm, then its tokens are not valid', async () => {
+  it('When users has a key for another algorithm, then its tokens are invalid', async () => {
     const weak = await createKey('weak', 'RS256');
     publish(weak);
     expect((await ask(await bearer({}, weak))).status).toBe(401);
   });
 
-  it('When tokens name keys that are not there, then users is not asked each time', async () => {
+  it('When tokens name unknown keys, then users is not called for each of them', async () => {
     for (let n = 0; n < 5; n++) expect((await ask(await bearer({}, otherKey))).status).toBe(401);
     expect(keyFetches()).toBe(1);
   });
 
-  it('When users is away and no key is known, then 503, and once it is back all is well', async () => {
+  it('When users is unavailable and no key is known, then 503 until users is back', async () => {
     service.sidecar.fail('invoke');
     const response = await ask(await bearer());
     expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
     expect((await ask(await bearer())).status).toBe(200);
   });
 
-  it('When users is starting and tells no keys, then 503', async () => {
+  it('When users is starting and has no keys, then 503', async () => {
     service.sidecar.answer('users', () => ({ status: 503 }));
     expect((await ask(await bearer())).status).toBe(503);
   });
 
-  it('When users is away and the key is known, then tokens stay valid', async () => {
+  it('When users is unavailable and the key is known, then tokens stay valid', async () => {
     await ask(await bearer());
     service.sidecar.answer('users', () => ({ status: 503 }));
     later(60_000);
@@ -531,7 +534,7 @@ describe('access tokens', () => {
     expect((await ask(await bearer({ sub: randomUUID() }))).status).toBe(200);
   });
 
-  it('When a request is logged, then its token is not', async () => {
+  it('When a request is logged, then the log has no token', async () => {
     const { authorization } = await bearer();
     await ask({ authorization });
     await ask({ authorization: `${authorization}x` });
@@ -539,8 +542,8 @@ describe('access tokens', () => {
   });
 });
 
-/** What no HTTP client sends: the answer to these very bytes. */
-async function speak(head: string, body = ''): Promise<string> {
+/** Sends raw bytes, such as no HTTP client sends, and returns the response. */
+async function sendRaw(head: string, body = ''): Promise<string> {
   const server = await listen(app, 0, '127.0.0.1', { maxHeaderBytes: MAX_HEADER_BYTES });
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
   socket.write(`${head}\r\nhost: shop\r\nconnection: close\r\n\r\n${body}`);
@@ -549,7 +552,7 @@ async function speak(head: string, body = ''): Promise<string> {
   return answer;
 }
 
-describe('what no service could take', () => {
+describe('requests that no service could accept', () => {
   it.each(['x', '%00', '..%2F..%2Fproducts', '%7B%7D', ORDER.slice(1), `${ORDER}0`])(
     'When the id of an order is %s, then 404 and nothing is forwarded',
     async (id) => {
@@ -559,41 +562,44 @@ describe('what no service could take', () => {
     },
   );
 
-  it('When a body is needed and none comes, then 422 and nothing is forwarded', async () => {
+  it('When a required body is missing, then 422 and nothing is forwarded', async () => {
     const response = await service.http.post('/api/orders').set(await bearer());
     expect([response.status, slugOf(response)]).toEqual([422, 'invalid-input']);
     expect(forwarded()).toEqual([]);
   });
 
-  it('When a body may be left out, then it may', async () => {
+  it('When a body is optional, then it may be missing', async () => {
     const response = await service.http.post(`/api/orders/${ORDER}/cancel`).set(await bearer());
     expect(response.status).toBe(200);
   });
 
   it.each([
-    // What `curl -X POST -d ''` sends.
+    // `curl -X POST -d ''` sends this.
     ['of no length', 'content-type: application/x-www-form-urlencoded\r\ncontent-length: 0', ''],
     ['in no chunks', 'content-type: text/plain\r\ntransfer-encoding: chunked', '0\r\n\r\n'],
     ['in another charset', 'content-type: text/plain; charset=latin1\r\ncontent-length: 0', ''],
-  ])('When a body %s comes with a type, then it is as none: no type is passed on', async (_, head, body) => {
-    const { authorization } = await bearer();
-    const cancel = `POST /api/orders/${ORDER}/cancel HTTP/1.1\r\nauthorization: ${authorization}`;
-    expect(await speak(`${cancel}\r\n${head}`, body)).toMatch(/^HTTP\/1.1 200/);
-    expect(forwarded()[0]?.headers).not.toHaveProperty('content-type');
-    const login = await speak(`POST /api/users/login HTTP/1.1\r\n${head}`, body);
-    expect(login).toMatch(/^HTTP\/1.1 422/);
-  });
+  ])(
+    'When a body %s comes with a type, then it counts as missing: no type is forwarded',
+    async (_, head, body) => {
+      const { authorization } = await bearer();
+      const cancel = `POST /api/orders/${ORDER}/cancel HTTP/1.1\r\nauthorization: ${authorization}`;
+      expect(await sendRaw(`${cancel}\r\n${head}`, body)).toMatch(/^HTTP\/1.1 200/);
+      expect(forwarded()[0]?.headers).not.toHaveProperty('content-type');
+      const login = await sendRaw(`POST /api/users/login HTTP/1.1\r\n${head}`, body);
+      expect(login).toMatch(/^HTTP\/1.1 422/);
+    },
+  );
 
   it('When a body of another type comes in chunks, then 415 and nothing is forwarded', async () => {
     const head = 'content-type: text/plain\r\ntransfer-encoding: chunked';
-    const answer = await speak(`POST /api/users/login HTTP/1.1\r\n${head}`, '2\r\n{}\r\n0\r\n\r\n');
+    const answer = await sendRaw(`POST /api/users/login HTTP/1.1\r\n${head}`, '2\r\n{}\r\n0\r\n\r\n');
     expect(answer).toMatch(/^HTTP\/1.1 415/);
     expect(forwarded()).toEqual([]);
   });
 });
 
 describe('forwarding a request', () => {
-  it('When it has a body, then it is passed on as it is, with its length', async () => {
+  it('When it has a body, then the body is forwarded unchanged, with its length', async () => {
     const body = '{ "quantity":  1e0 }';
     await service.http
       .post('/api/orders')
@@ -614,22 +620,22 @@ describe('forwarding a request', () => {
     ['limit=%', 'limit=%25'],
     ['constructor=secret&limit=2', 'limit=2'],
   ])(
-    'When its query is %s, then %s goes on: what the route does not have, does not',
+    'When its query is %s, then %s is forwarded, without parameters that the route lacks',
     async (given, passed) => {
       await service.http.get(`/api/orders?${given}`).set(await bearer());
       expect(forwarded()[0]?.path).toBe(`/api/orders?${passed}`);
     },
   );
 
-  it('When it comes in chunks, then it leaves as a whole', async () => {
+  it('When it is chunked, then it is forwarded with a length', async () => {
     const chunks = '3\r\n{"a\r\n4\r\n":1}\r\n0\r\n\r\n';
     const type = 'content-type: application/json\r\ntransfer-encoding: chunked';
-    expect(await speak(`POST /api/users/login HTTP/1.1\r\n${type}`, chunks)).toMatch(/^HTTP\/1.1 200/);
+    expect(await sendRaw(`POST /api/users/login HTTP/1.1\r\n${type}`, chunks)).toMatch(/^HTTP\/1.1 200/);
     expect(forwarded()[0]).toMatchObject({ body: { a: 1 }, headers: { 'content-length': '7' } });
     expect(forwarded()[0]?.headers).not.toHaveProperty('transfer-encoding');
   });
 
-  it('When it has headers of ours, then they pass; others do not', async () => {
+  it('When it has known headers, then they are forwarded, and others are not', async () => {
     const passing = {
       accept: 'application/json',
       'idempotency-key': 'k1',
@@ -651,7 +657,7 @@ describe('forwarding a request', () => {
       expect(headers).not.toHaveProperty(name);
   });
 
-  it('When it claims to be somebody, then that is not passed on', async () => {
+  it('When it claims to be a caller, then the claim is not forwarded', async () => {
     const claim = { 'x-caller-id': 'boss', 'x-caller-role': 'admin' };
     await service.http.get(`/api/orders/${ORDER}`).set({ ...claim, ...(await bearer()) });
     await service.http.post('/api/users/login').set(claim).send({});
@@ -660,19 +666,19 @@ describe('forwarding a request', () => {
     expect(forwarded()[1]?.headers).not.toHaveProperty('x-caller-role');
   });
 
-  it('When it is passed on, then with the network that it came from, and never with one that it names', async () => {
+  it('When it is forwarded, then with the network of its client, never with one that it names', async () => {
     await service.http.post('/api/users/login').set('x-client-network', '203.0.113.9').send({});
     expect(forwarded()[0]?.headers['x-client-network']).toMatch(/^(::ffff:)?127\.0\.0\.1$/);
   });
 
-  it('When it has a request id, then it goes on, comes back, and is in the log', async () => {
+  it('When it has a request id, then the service, the response and the log have it', async () => {
     const response = await service.http.post('/api/users/login').set('x-request-id', 'req-1').send({});
     expect(response.headers['x-request-id']).toBe('req-1');
     expect(forwarded()[0]?.headers['x-request-id']).toBe('req-1');
     expect(service.logs.at(-1)).toMatchObject({ request_id: 'req-1', path: '/api/users/login', status: 200 });
   });
 
-  it('When it has a trace, then it goes on in it, under a span of the gateway', async () => {
+  it('When it has a trace, then a span of the gateway continues it', async () => {
     const trace = '0af7651916cd43dd8448eb211c80319c';
     const response = await service.http
       .post('/api/users/login')
@@ -684,7 +690,7 @@ describe('forwarding a request', () => {
     expect(spanId).not.toBe('b7ad6b7169203331');
   });
 
-  it('When it has no trace, then one is begun, told, and logged', async () => {
+  it('When it has no trace, then the gateway starts one, returns it and logs it', async () => {
     const response = await service.http.post('/api/users/login').send({});
     const [, traceId] = response.headers['traceresponse']!.split('-');
     expect(String(forwarded()[0]?.headers['traceparent'])).toContain(traceId);
@@ -694,11 +700,14 @@ describe('forwarding a request', () => {
   it.each([
     ['is larger than 100 KB', 'application/json', 'x'.repeat(102_401), 413, 'too-large'],
     ['is no JSON by its type', 'text/plain', 'hello', 415, 'unsupported-media-type'],
-  ])('When the body %s, then it is refused and nothing is forwarded', async (_, type, body, status, slug) => {
-    const response = await service.http.post('/api/users/login').set('content-type', type).send(body);
-    expect([response.status, slugOf(response)]).toEqual([status, slug]);
-    expect(service.sidecar.calls).toEqual([]);
-  });
+  ])(
+    'When the body %s, then it is rejected and nothing is forwarded',
+    async (_, type, body, status, slug) => {
+      const response = await service.http.post('/api/users/login').set('content-type', type).send(body);
+      expect([response.status, slugOf(response)]).toEqual([status, slug]);
+      expect(service.sidecar.calls).toEqual([]);
+    },
+  );
 
   it('When the body is exactly 100 KB, then it is forwarded', async () => {
     const body = `["${'x'.repeat(102_396)}"]`;
@@ -706,19 +715,19 @@ describe('forwarding a request', () => {
     expect([body.length, response.status]).toEqual([102_400, 200]);
   });
 
-  it('When the target is an absolute address, as for a proxy, then it is the same request', async () => {
+  it('When the target is an absolute URL, as for a proxy, then it is the same request', async () => {
     const target = 'http://elsewhere/api/orders?status=PAID';
     const { authorization } = await bearer();
-    const answer = await speak(`GET ${target} HTTP/1.1\r\nauthorization: ${authorization}`);
+    const answer = await sendRaw(`GET ${target} HTTP/1.1\r\nauthorization: ${authorization}`);
     expect(answer).toMatch(/^HTTP\/1.1 200/);
     expect(answer.toLowerCase()).toMatch(/^ratelimit: "api"; r=\d+/m);
     expect(forwarded()[0]).toMatchObject({ target: 'history', path: '/api/orders?status=PAID' });
     expect(service.logs.at(-1)).toMatchObject({ path: '/api/orders' });
-    const nowhere = await speak('GET http://elsewhere/nowhere HTTP/1.1');
-    expect(JSON.parse(nowhere.split('\r\n\r\n')[1]!)).toMatchObject({ status: 404, instance: '/nowhere' });
+    const absolute = await sendRaw('GET http://elsewhere/nowhere HTTP/1.1');
+    expect(JSON.parse(absolute.split('\r\n\r\n')[1]!)).toMatchObject({ status: 404, instance: '/nowhere' });
   });
 
-  it('When the target is as long as it may be, then it is forwarded; when it is longer, then 414', async () => {
+  it('When the target has the maximum length, then it is forwarded; when it is longer, then 414', async () => {
     const path = '/api/orders?cursor=';
     const ofLength = async (length: number) => service.http.get(path.padEnd(length, 'x')).set(await bearer());
     expect((await ofLength(8_192)).status).toBe(200);
@@ -728,42 +737,42 @@ describe('forwarding a request', () => {
     expect(forwarded()).toHaveLength(1);
   });
 
-  it('When target and headers are as large as they may be, then sidecars take them with what is added', async () => {
+  it('When target and headers have the maximum size, then sidecars accept them with the additions of the gateway', async () => {
     const { authorization } = await bearer();
-    const room = 15_900 - authorization.length;
-    // What sidecars read at a time is `readBufferSize`: see dapr.yaml.
+    const remainingBytes = 15_900 - authorization.length;
+    // `readBufferSize` in dapr.yaml limits the headers that sidecars read.
     const read = readTemplate().common.readBufferSize;
     expect(read).toBe('32Ki');
-    const passing = `if-none-match: "${'x'.repeat(room - 4_000)}"\r\naccept: ${'y'.repeat(3_500)}`;
-    const answer = await speak(
+    const passing = `if-none-match: "${'x'.repeat(remainingBytes - 4_000)}"\r\naccept: ${'y'.repeat(3_500)}`;
+    const answer = await sendRaw(
       `GET /api/orders/${ORDER} HTTP/1.1\r\nauthorization: ${authorization}\r\n${passing}`,
     );
     expect(answer).toMatch(/^HTTP\/1.1 200/);
     const { headers, path } = forwarded()[0]!;
     const sent = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`);
     const bytes = `GET ${path} HTTP/1.1\r\n${sent.join('')}\r\n`.length;
-    // The sidecars add some 1.5 KB of their own.
+    // The sidecars add some 1.5 KB.
     expect(bytes).toBeLessThan(32 * 1024 - 4_096);
   });
 
   it('When headers are larger than that, then 431 and nothing is forwarded', async () => {
     const { authorization } = await bearer();
     const head = `GET /api/orders/${ORDER} HTTP/1.1\r\nauthorization: ${authorization}`;
-    const answer = await speak(`${head}\r\naccept: ${'y'.repeat(16_384)}`);
+    const answer = await sendRaw(`${head}\r\naccept: ${'y'.repeat(16_384)}`);
     expect(answer).toMatch(/^HTTP\/1.1 431/);
     expect(answer).toContain('urn:sidecart:problem:headers-too-large');
     expect(forwarded()).toEqual([]);
   });
 
-  it('When the address cannot be decoded, then 400', async () => {
+  it('When the path cannot be decoded, then 400', async () => {
     expect((await service.http.get('/api/orders/%zz').set(await bearer())).status).toBe(400);
   });
 });
 
 const logIn = () => service.http.post('/api/users/login').send({});
 
-describe('passing an answer back', () => {
-  it('When a service answers, then status, body and the headers of ours pass; others do not', async () => {
+describe('returning a response', () => {
+  it('When a service responds, then status, body and known headers are returned, and others are not', async () => {
     const passing = {
       location: `/api/orders/${ORDER}`,
       'retry-after': '2',
@@ -785,7 +794,7 @@ describe('passing an answer back', () => {
     for (const name of Object.keys(inside)) expect(response.headers).not.toHaveProperty(name);
   });
 
-  it('When a service answers with a problem, then it passes as it is', async () => {
+  it('When a service responds with a problem, then it is returned unchanged', async () => {
     const problem = { type: 'urn:sidecart:problem:price-differs', status: 409, detail: 'No.' };
     service.sidecar.answer('users', () => ({ status: 409, body: problem }));
     const response = await logIn();
@@ -793,7 +802,7 @@ describe('passing an answer back', () => {
     expect(response.headers['content-type']).toContain('application/problem+json');
   });
 
-  it('When a service answers 204, then so does the gateway, without a body', async () => {
+  it('When a service responds with 204, then the gateway does, too, without a body', async () => {
     service.sidecar.answer('orders', () => ({ status: 204 }));
     const response = await service.http.get(`/api/orders/${ORDER}`).set(await bearer());
     expect([response.status, response.text]).toEqual([204, '']);
@@ -807,14 +816,14 @@ describe('passing an answer back', () => {
       .set(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey })
       .send({});
 
-  describe('when nobody answers', () => {
+  describe('when the service is unreachable', () => {
     beforeEach(async () => {
       service.sidecar.answer('orders', () => ({ status: 200, body: {} }));
-      // It also brings what the gateway asks users for.
+      // The same sidecar carries the calls to `users`.
       await read();
     });
 
-    /** What the sidecar answers where it finds nobody. */
+    /** The response of a sidecar that does not find the service. */
     function failOrders(times: number): void {
       let left = times;
       const nobody = { status: 500, headers: { 'content-type': 'application/json' }, body: {} };
@@ -824,12 +833,12 @@ describe('passing an answer back', () => {
     it.each([
       ['is only read', read],
       ['has an Idempotency-Key', () => buy('a-key')],
-    ])('When it %s, then it is asked for again', async (_, send) => {
+    ])('When it %s, then the gateway retries', async (_, send) => {
       failOrders(6);
       expect((await send()).status).toBe(200);
     });
 
-    it('When the sidecar makes a 200 with nothing in it of that, then it is asked for again', async () => {
+    it('When the sidecar turns that into an empty 200, then the gateway retries', async () => {
       let asked = 0;
       service.sidecar.answer('orders', () => ({ status: 200, body: ++asked < 3 ? EMPTY_BODY : { asked } }));
       expect((await buy('a-key')).body).toEqual({ asked: 3 });
@@ -837,22 +846,22 @@ describe('passing an answer back', () => {
       expect((await buy()).status).toBe(503);
     });
 
-    it('When that was the seventh time, then 503', async () => {
+    it('When the seventh attempt fails, then 503', async () => {
       failOrders(7);
       expect([(await buy('a-key')).status, (await buy('a-key')).status]).toEqual([503, 200]);
     });
 
-    it('When it may have been done, then it is not asked for again', async () => {
+    it('When the request may have succeeded, then the gateway does not retry', async () => {
       failOrders(1);
       expect([(await buy()).status, (await buy()).status]).toEqual([503, 200]);
     });
   });
 
   it.each([
-    ['a service is out of reach', undefined],
-    ['the sidecar refuses the call', 403],
+    ['a service is unavailable', undefined],
+    ['the sidecar rejects the call', 403],
     ['the sidecar cannot find the service', 404],
-  ])('When %s, then 503 and nothing of the inside is told', async (_, status) => {
+  ])('When %s, then 503 without internal details', async (_, status) => {
     if (status)
       service.sidecar.answer('users', () => ({
         status,
@@ -883,7 +892,7 @@ const statuses = (response: { body: unknown }) =>
     .map(([name]) => name);
 
 describe('GET /health', () => {
-  it('When all services are ready, then ok, with how long each took', async () => {
+  it('When all services are ready, then ok, with the response time of each', async () => {
     const response = await service.http.get('/health');
     expect([response.status, response.body]).toEqual([
       200,
@@ -898,7 +907,7 @@ describe('GET /health', () => {
   });
 
   it.each(['payments', 'fulfilment', 'notifications', 'history'])(
-    'When %s is down, then orders are still taken: degraded',
+    'When %s is down, then orders are still accepted: degraded',
     async (name) => {
       down(name);
       const response = await service.http.get('/health');
@@ -914,38 +923,38 @@ describe('GET /health', () => {
     expect(statuses(response).toSorted()).toEqual([name, 'history'].toSorted());
   });
 
-  it('When the sidecar is gone, then 503 names all', async () => {
+  it('When the sidecar is unavailable, then 503 names all services', async () => {
     await service.sidecar.close();
     const response = await service.http.get('/health');
     expect(response.status).toBe(503);
     expect(statuses(response)).toEqual([...BACK_ENDS]);
   });
 
-  it('When many ask at once and again, then each service is asked once', async () => {
+  it('When many requests come at once, then each service is called once', async () => {
     await Promise.all(Array.from({ length: 5 }, () => service.http.get('/health')));
     await service.http.get('/health');
     expect(service.sidecar.calls).toHaveLength(BACK_ENDS.length);
   });
 });
 
-describe('the port for operators', () => {
+describe('the operator port', () => {
   const operators = () => request(createOperatorApp(deps));
 
   it.each(['/healthz', '/readyz', '/metrics'])(
-    'When %s is asked there, then it answers by itself',
+    'When %s is requested there, then the gateway handles it itself',
     async (path) => {
       expect((await operators().get(path)).status).toBe(200);
       expect(service.sidecar.calls).toEqual([]);
     },
   );
 
-  it('When the sidecar is gone, then /readyz says so', async () => {
+  it('When the sidecar is unavailable, then /readyz reports it', async () => {
     await service.sidecar.close();
     const { status, headers } = await operators().get('/readyz');
     expect([status, headers['content-type']]).toEqual([503, 'application/problem+json; charset=utf-8']);
   });
 
-  it('When requests came, then the metric has the pattern of the address, not the address', async () => {
+  it('When requests have come, then the metric has the route, not the path', async () => {
     await service.http.get(`/api/orders/${ORDER}`).set(await bearer());
     const { text: metrics } = await operators().get('/metrics');
     expect(metrics).toContain('route="/api/orders/:id",status="200"');
@@ -953,7 +962,7 @@ describe('the port for operators', () => {
   });
 
   it.each(['/api/orders', '/docs', '/'])(
-    'When %s is asked there, then 404 as a problem document',
+    'When %s is requested there, then 404 as a problem document',
     async (path) => {
       const response = await operators().get(path);
       expect([response.status, slugOf(response)]).toEqual([404, 'not-found']);
@@ -961,8 +970,8 @@ describe('the port for operators', () => {
   );
 });
 
-describe('the port for the world', () => {
-  it('When nothing else is set, then only this machine reaches it, as that for operators', () => {
+describe('the public port', () => {
+  it('When no host is configured, then both ports listen on the loopback only', () => {
     const needed = { APP_PORT: '8080', DAPR_API_TOKEN: 'one', APP_API_TOKEN: 'another' };
     expect(loadConfig(config, needed)).toMatchObject({
       APP_HOST: '127.0.0.1',
@@ -976,7 +985,7 @@ describe('the port for the world', () => {
     ['/healthz', 200],
     ['/readyz', 404],
     ['/metrics', 404],
-  ])('When %s is asked there, then %i', async (path, status) => {
+  ])('When %s is requested there, then %i', async (path, status) => {
     expect((await service.http.get(path)).status).toBe(status);
     expect(service.sidecar.calls).toEqual([]);
   });

@@ -18,9 +18,12 @@ const letter = (event: unknown) => deadLetterOf(event, NOW);
 
 describe('the id of a dead letter', () => {
   it.each([
-    ['the sidecar marks it anew', { traceparent: '00-1-1-01', topic: 'dead-letters', pubsubname: 'pubsub' }],
+    [
+      'the sidecar adds other marks',
+      { traceparent: '00-1-1-01', topic: 'dead-letters', pubsubname: 'pubsub' },
+    ],
     ['it came later', { time: '2026-02-01T00:00:00Z' }],
-  ])('When an event comes again and %s, then it is the same', (_, marks) => {
+  ])('When an event is redelivered and %s, then the id is the same', (_, marks) => {
     expect(id(buildEvent(marks))).toBe(id(buildEvent()));
   });
 
@@ -28,17 +31,14 @@ describe('the id of a dead letter', () => {
     ['event id', { id: 'order-1:2' }],
     ['type', { type: 'order.paid' }],
     ['data', { data: {} }],
-  ])('When the %s differs, then it differs', (_, more) => {
+  ])('When the %s differs, then the id differs', (_, more) => {
     expect(id(buildEvent(more))).not.toBe(id(buildEvent()));
   });
 
-  it.each([['text'], [17], [null], [['a']]])(
-    'When the message is %j, then it has one of its own',
-    (event) => {
-      expect(id(event)).toMatch(/^[0-9a-f]{32}$/);
-      expect(id(event)).not.toBe(id('another'));
-    },
-  );
+  it.each([['text'], [17], [null], [['a']]])('When the message is %j, then it has a distinct id', (event) => {
+    expect(id(event)).toMatch(/^[0-9a-f]{32}$/);
+    expect(id(event)).not.toBe(id('another'));
+  });
 });
 
 describe('the type of a dead letter', () => {
@@ -48,7 +48,7 @@ describe('the type of a dead letter', () => {
     ['unknown where neither is ours', wrapped('dead-letters'), 'unknown'],
     ['unknown where it has none', { data: 1 }, 'unknown'],
     ['unknown where it is text', 'order.created', 'unknown'],
-  ])('When it is asked for, then it is %s', (_, event, type) => {
+  ])('When it is requested, then it is %s', (_, event, type) => {
     expect(letter(event).type).toBe(type);
   });
 });
@@ -57,8 +57,8 @@ function wrapped(topic: string) {
   return buildEvent({ type: 'com.dapr.event.sent', topic });
 }
 
-describe('redrivable', () => {
-  it('When it is an event of ours, then it is that event', () => {
+describe('events for redrive', () => {
+  it('When it is an event of this system, then it can be redriven', () => {
     expect(redrivable(letter(buildEvent()))).toEqual(buildEvent());
   });
 
@@ -66,15 +66,15 @@ describe('redrivable', () => {
     ['is no CloudEvent', { type: 'order.created', data: {} }],
     ['has no id', buildEvent({ id: '' })],
     ['has another specversion', buildEvent({ specversion: '0.3' })],
-    ['is of a type that nobody knows', buildEvent({ type: 'order.eaten' })],
+    ['has an unknown type', buildEvent({ type: 'order.eaten' })],
     ['was wrapped by a sidecar', wrapped('order.paid')],
     ['is text', 'order.created'],
-  ])('When it %s, then it is not', (_, event) => {
+  ])('When it %s, then it cannot be redriven', (_, event) => {
     expect(redrivable(letter(event))).toBeUndefined();
   });
 });
 
-describe('shown', () => {
+describe('displayed data', () => {
   const SECRET = 'tok_4711';
   it.each([
     ['a card token', { payment: { method: 'card', card_token: SECRET } }],
@@ -83,22 +83,22 @@ describe('shown', () => {
     ['an authorization', { headers: { Authorization: SECRET } }],
     ['JSON in a string', JSON.stringify({ card_token: SECRET })],
     ['a whole object under a secret name', { token: { value: SECRET } }],
-  ])('When %s is in the data, then it is not in what is shown', (_, data) => {
+  ])('When %s is in the data, then it is hidden', (_, data) => {
     const event = redacted(letter(buildEvent({ data }))).event;
     expect(JSON.stringify(event)).not.toContain(SECRET);
     expect(event).toMatchObject({ id: 'order-1:1' });
   });
 
-  it('When the data is in base64, then a secret in it is not shown either', () => {
+  it('When the data is base64, then a secret in it is hidden, too', () => {
     const data_base64 = Buffer.from(JSON.stringify({ card_token: SECRET })).toString('base64');
     expect(JSON.stringify(redacted(letter({ data_base64 })))).not.toContain(data_base64);
   });
 
-  it('When the message is text, then a secret in it is not shown', () => {
+  it('When the message is text, then a secret in it is hidden', () => {
     expect(redacted(letter(`card_token=${SECRET}`)).event).toBe('[redacted]');
   });
 
-  it('When there is no secret in it, then it is shown as it is', () => {
+  it('When there is no secret, then the data is displayed unchanged', () => {
     expect(redacted(letter(buildEvent())).event).toEqual(buildEvent());
   });
 });

@@ -11,7 +11,7 @@ const JOB = `erase-reasons-${ADA}`;
 const SECRET = 'my neighbour Bob has one';
 
 let service: ServiceUnderTest;
-/** What orders has, by id. */
+/** The orders in `orders`, by id. */
 let streams: Map<string, Order>;
 let erased: string[];
 
@@ -33,8 +33,8 @@ beforeEach(async () => {
 });
 afterEach(() => service.stop());
 
-/** An order that orders has, and of which history knows `known`. */
-async function happened(more: Partial<Order>, known: Partial<Order> = more): Promise<string> {
+/** Creates an order in `orders`, of which `history` has the version `known`. */
+async function createKnownOrder(more: Partial<Order>, known: Partial<Order> = more): Promise<string> {
   const order = buildAnOrder({ customer_id: ADA, ...more });
   streams.set(order.order_id, order);
   expect(await service.deliver('order.created', { order: { ...order, reason: undefined, ...known } })).toBe(
@@ -46,18 +46,18 @@ const cancelled = { status: 'CANCELLED', version: 2, reason: SECRET } as const;
 const deleted = () => service.deliver('user.deleted', { user_id: ADA, version: 2 });
 const stored = () => JSON.stringify([...service.sidecar.documents]);
 
-/** The scheduler fires until the job has ended. */
-async function walked(): Promise<number> {
+/** Runs the job until it has ended. Returns the number of runs. */
+async function runJob(): Promise<number> {
   let ticks = 0;
   for (; service.sidecar.jobs.has(JOB); ticks++) expect(await service.triggerJob(JOB)).toBe(200);
   return ticks;
 }
 
 describe('the erasure of an account', () => {
-  it('When it is deleted, then its reasons go from the streams and from the read model', async () => {
-    const id = await happened(cancelled);
+  it('When it is deleted, then its reasons are erased from the streams and the read model', async () => {
+    const id = await createKnownOrder(cancelled);
     expect(await deleted()).toBe('SUCCESS');
-    await walked();
+    await runJob();
     expect(erased).toEqual([id]);
     expect(stored()).not.toContain(SECRET);
     const { body } = await service.http.get('/api/admin/orders').set(asCaller(BOB, 'admin'));
@@ -66,70 +66,70 @@ describe('the erasure of an account', () => {
     ]);
   });
 
-  it('When others have cancelled, or orders ended otherwise, then those stay', async () => {
-    const other = await happened({ ...cancelled, customer_id: BOB });
-    await happened({ status: 'REJECTED', version: 2, reason: 'sold out' });
-    await happened({});
+  it('When others cancelled, or orders ended otherwise, then those orders are unchanged', async () => {
+    const other = await createKnownOrder({ ...cancelled, customer_id: BOB });
+    await createKnownOrder({ status: 'REJECTED', version: 2, reason: 'sold out' });
+    await createKnownOrder({});
     await deleted();
-    await walked();
+    await runJob();
     expect([erased, streams.get(other)?.reason]).toEqual([[], SECRET]);
   });
 
-  it('When it was cancelled and is still open here, then it is found by its stream', async () => {
-    const id = await happened(cancelled, { status: 'PENDING', version: 1 });
+  it('When a cancelled order is still open in the read model, then its stream identifies it', async () => {
+    const id = await createKnownOrder(cancelled, { status: 'PENDING', version: 1 });
     await deleted();
-    await walked();
+    await runJob();
     expect(erased).toEqual([id]);
-    // The message that was late has the reason in it.
+    // The late event still has the reason.
     const order = { ...streams.get(id)!, reason: SECRET };
     expect(await service.deliver('order.cancelled', { order })).toBe('SUCCESS');
     expect(stored()).not.toContain(SECRET);
   });
 
-  it('When there are many orders, then each tick does a page, and what it did is not done again', async () => {
-    await Promise.all(Array.from({ length: 45 }, () => happened(cancelled)));
+  it('When there are many orders, then each tick processes one page, and none twice', async () => {
+    await Promise.all(Array.from({ length: 45 }, () => createKnownOrder(cancelled)));
     await deleted();
-    expect(await walked()).toBe(3);
+    expect(await runJob()).toBe(3);
     expect([new Set(erased).size, erased.length]).toEqual([45, 45]);
     expect([...service.sidecar.documents.keys()].filter((key) => key.startsWith('erasure'))).toEqual([]);
   });
 
   it('When there is no order, then the job ends', async () => {
     await deleted();
-    expect(await walked()).toBe(1);
+    expect(await runJob()).toBe(1);
   });
 
-  it('When orders is away, then the job comes again', async () => {
-    await happened(cancelled);
+  it('When orders is unavailable, then the job runs again', async () => {
+    await createKnownOrder(cancelled);
     await deleted();
     service.sidecar.answer('orders', () => ({ status: 500 }));
     expect(await service.triggerJob(JOB)).toBe(503);
     expect(service.sidecar.jobs.has(JOB)).toBe(true);
   });
 
-  it('When it ended before the read model was right, then the next tick puts it right', async () => {
-    const id = await happened(cancelled);
+  it('When the stream was erased before the read model, then the next tick erases the read model', async () => {
+    const id = await createKnownOrder(cancelled);
     await deleted();
     service.sidecar.onStateCall(({ op }) => {
       if (op === 'write') throw new Error('it ended here');
     });
     expect(await service.triggerJob(JOB)).toBe(503);
     service.sidecar.onStateCall(() => {});
-    await walked();
+    await runJob();
     expect(erased).toEqual([id]);
     expect(stored()).not.toContain(SECRET);
   });
 
-  it('When the message comes again, then the orders are looked at again and nothing is erased twice', async () => {
-    await happened(cancelled);
+  it('When the event is redelivered, then the orders are checked again and nothing is erased twice', async () => {
+    await createKnownOrder(cancelled);
     for (let times = 0; times < 2; times++) {
       await deleted();
-      await walked();
+      await runJob();
     }
     expect(erased).toHaveLength(1);
   });
 
-  it('When no job can be set, then the message comes again', async () => {
+  it('When no job can be scheduled, then the event is redelivered', async () => {
     service.sidecar.fail('schedule');
     expect(await deleted()).toBe('RETRY');
     expect(await deleted()).toBe('SUCCESS');

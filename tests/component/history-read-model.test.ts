@@ -42,18 +42,18 @@ describe('newestOf', () => {
     ['in order', [1, 2, 3]],
     ['in reverse', [3, 2, 1]],
     ['twice', [3, 1, 3]],
-  ])('When versions of an order come %s, then the newest is left', (_, versions) => {
+  ])('When versions of an order come %s, then the newest remains', (_, versions) => {
     expect(newestOf(versions.map((version) => buildOrder({ version }))).map((o) => o.version)).toEqual([3]);
   });
 
-  it('When there are several orders, then each is left, as they came', () => {
+  it('When there are several orders, then each remains, in order', () => {
     const orders = ['b', 'a'].map((order_id) => buildOrder({ order_id }));
     expect(newestOf(orders).map((order) => order.order_id)).toEqual(['b', 'a']);
   });
 });
 
 describe('project', () => {
-  it('When an order is seen first, then it is listed and counted', () => {
+  it('When an order is new, then it is listed and counted', () => {
     const order = buildOrder();
     expect(project(nothing, [order])).toEqual({
       orders: [order],
@@ -62,7 +62,7 @@ describe('project', () => {
     });
   });
 
-  it('When the first that is seen is a late version, then it is listed all the same', () => {
+  it('When the first version of an order is a late one, then it is still listed', () => {
     const order = buildOrder({ status: 'PAID', version: 3 });
     expect(project(nothing, [order])).toEqual({
       orders: [order],
@@ -118,7 +118,7 @@ describe('project', () => {
     ['the same, and it is another', 3, [totalsOf({ PAID: 1 }, { EUR: 1200 })]],
     ['a newer one', 2, [totalsOf({ PAID: 1 }, { EUR: 1200 })]],
   ])(
-    'When what comes from the stream is %s, then the newer holds, and of equal ones the stream',
+    'When the version from the stream is %s, then the newer one wins, and the stream wins over an equal one',
     (_, version, totals) => {
       const known = knowing(buildOrder({ version }), totalsOf({ PENDING: 1 }, {}));
       const order = buildOrder({ version: 3, status: 'PAID' });
@@ -130,7 +130,7 @@ describe('project', () => {
     },
   );
 
-  it('When what comes from the stream is known as it is, then nothing changes', () => {
+  it('When the version from the stream equals the known one, then nothing changes', () => {
     const order = buildOrder();
     const known = knowing(order, totalsOf({ PENDING: 1 }, {}));
     expect(project(known, [structuredClone(order)], new Set([order.order_id]))).toEqual({
@@ -140,31 +140,34 @@ describe('project', () => {
     });
   });
 
-  describe('while the totals are counted anew', () => {
+  describe('while the totals are recounted', () => {
     const counting = (changed: object) => ({
       ...totalsOf({ PENDING: 1 }, {}),
       recount: { by: 'somebody', changed: changed as Record<string, never> },
     });
 
-    it('When an order changes, then it is noted as it counts now, once', () => {
+    it('When an order changes, then its current count is recorded, once', () => {
       const before = buildOrder();
       const { order_id } = before;
       const moved = buildOrder({ version: 3, status: 'PAID' });
       const paid = { status: 'PAID', currency: 'EUR', total: 1200 };
-      const noted = { pending: { ...paid, status: 'PENDING' }, [order_id]: { ...paid, status: 'PENDING' } };
-      expect(project(knowing(before, counting(noted)), [moved]).totals).toMatchObject([
-        { by_status: { PAID: 1 }, recount: { by: 'somebody', changed: { ...noted, [order_id]: paid } } },
+      const recorded = {
+        pending: { ...paid, status: 'PENDING' },
+        [order_id]: { ...paid, status: 'PENDING' },
+      };
+      expect(project(knowing(before, counting(recorded)), [moved]).totals).toMatchObject([
+        { by_status: { PAID: 1 }, recount: { by: 'somebody', changed: { ...recorded, [order_id]: paid } } },
       ]);
     });
 
-    it('When too many have changed, then the count is given up', () => {
+    it('When too many orders change, then the recount is abandoned', () => {
       const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`order-${n}`, {}]));
       const { totals } = project(knowing(buildOrder(), counting(many)), [buildOrder({ version: 2 })]);
       expect(totals).toEqual([totalsOf({ PENDING: 1 }, {})]);
     });
   });
 
-  it('When a version is applied twice, then what is known is not changed in place', () => {
+  it('When a version is applied twice, then the known document is not mutated', () => {
     const totals = emptyTotals(CUSTOMER);
     project({ ...nothing, totals: new Map([[CUSTOMER, totals]]) }, [buildOrder()]);
     expect(totals).toEqual(emptyTotals(CUSTOMER));
@@ -185,7 +188,7 @@ describe('totalsOf', () => {
       ],
       totalsOf({ PAID: 2, DELIVERED: 1, EXPIRED: 1 }, { EUR: 2400, USD: 1200 }, 4),
     ],
-  ])('When a customer has %s, then the totals follow from them', (_, orders, totals) => {
+  ])('When a customer has %s, then the totals result from them', (_, orders, totals) => {
     expect(counted(CUSTOMER, orders.map(buildOrder))).toEqual(totals);
   });
 });

@@ -14,21 +14,21 @@ const STARTED = '2026-01-01T00:00:00.000Z';
 
 let clock: Date;
 let service: ServiceUnderTest;
-/** What the orders service has: every order as its stream has it, and the list of those that are final. */
+/** The `orders` service: the stream of every order, and the list of final orders. */
 let streams: Map<string, Order>;
 let finished: string[];
-/** Is called before each of its answers. */
-let asked: (query: URLSearchParams) => void | Promise<void>;
+/** Runs before each of its responses. */
+let onOrdersCall: (query: URLSearchParams) => void | Promise<void>;
 
 beforeEach(async () => {
   clock = new Date(STARTED);
   streams = new Map();
   finished = [];
-  asked = () => {};
+  onOrdersCall = () => {};
   service = await startService((deps) => createApp({ ...deps, now: () => clock }));
   service.sidecar.answer('orders', async ({ path }) => {
     const query = new URL(path, 'http://orders').searchParams;
-    await asked(query);
+    await onOrdersCall(query);
     const ids = query.get('ids')?.split(',');
     const [start, limit] = [Number(query.get('cursor') ?? 0), Number(query.get('limit') ?? 100)];
     const items = (ids ?? finished.slice(start, start + limit)).flatMap((id) => streams.get(id) ?? []);
@@ -41,8 +41,8 @@ afterEach(() => {
   return service.stop();
 });
 
-/** Brings an order to a version in the orders service; history has not heard of it. */
-function happened(more: Partial<Order> = {}): Order {
+/** Changes an order in `orders` without publishing the event. */
+function changeOrder(more: Partial<Order> = {}): Order {
   const order: Order = {
     order_id: randomUUID(),
     customer_id: ADA,
@@ -59,12 +59,12 @@ function happened(more: Partial<Order> = {}): Order {
   if (FINAL_STATUSES.has(order.status)) finished.push(order.order_id);
   return order;
 }
-const tell = async (order: Order) =>
+const publishOrder = async (order: Order) =>
   expect(await service.deliver('order.created', { order })).toBe('SUCCESS');
-/** The same, and history has heard of it. */
-async function told(more: Partial<Order> = {}): Promise<Order> {
-  const order = happened(more);
-  await tell(order);
+/** Changes an order in `orders` and publishes the event. */
+async function changeAndPublish(more: Partial<Order> = {}): Promise<Order> {
+  const order = changeOrder(more);
+  await publishOrder(order);
   return order;
 }
 
@@ -84,8 +84,8 @@ async function rebuilt(): Promise<void> {
 }
 
 const documents = () => service.sidecar.documents;
-/** Puts a document where the service has another one, as a mistake would. */
-const spoil = (key: string, value: unknown) => void documents().set(key, { value, etag: `spoilt-${key}` });
+/** Replaces a document of the service, as a defect would. */
+const corrupt = (key: string, value: unknown) => void documents().set(key, { value, etag: `spoilt-${key}` });
 
 async function listed(customer?: string): Promise<Order[]> {
   const query = customer ? `&customer_id=${customer}` : '';
@@ -95,13 +95,13 @@ async function listed(customer?: string): Promise<Order[]> {
 async function totalsOf(customer: string): Promise<CustomerTotals> {
   return (await service.http.get(`/api/customers/${customer}/totals`).set(admin)).body as CustomerTotals;
 }
-/** The ids in all sets of open orders; what is no set counts for none. */
+/** The ids in all sets of open orders. */
 const openIds = () =>
   OPEN_KEYS.flatMap((key) => documents().get(key)?.value)
     .filter((id) => typeof id === 'string')
     .toSorted((a, b) => a.localeCompare(b));
 
-/** What the totals of a customer should be, counted in another way than the service does. */
+/** The expected totals of a customer, by another algorithm than that of the service. */
 function expectedTotals(customer: string): CustomerTotals {
   const own = [...streams.values()].filter(({ customer_id }) => customer_id === customer);
   const of = (statuses: OrderStatus[]) => own.filter(({ status }) => statuses.includes(status));
@@ -125,7 +125,7 @@ interface Model {
 const byId = (orders: Order[]) => orders.toSorted((a, b) => a.order_id.localeCompare(b.order_id));
 const customers = () => new Set([...streams.values()].map(({ customer_id }) => customer_id));
 
-/** What history shows of all orders and customers. */
+/** The orders and totals that `history` serves. */
 async function model(): Promise<Model> {
   const byCustomer: Model['byCustomer'] = {};
   for (const customer of customers())
@@ -133,7 +133,7 @@ async function model(): Promise<Model> {
   return { orders: byId(await listed()), byCustomer, open: openIds() };
 }
 
-/** What it should show: the streams, and nothing else. */
+/** The expected orders and totals, from the streams alone. */
 function streamed(): Model {
   const orders = byId([...streams.values()]);
   const byCustomer: Model['byCustomer'] = {};
@@ -145,30 +145,30 @@ function streamed(): Model {
   return { orders, byCustomer, open: open.map(({ order_id }) => order_id) };
 }
 
-/** Records an order at another replica: this one may wait for the very call in which it comes. */
-async function tellAnother(order: Order): Promise<void> {
+/** Delivers an order at another replica, because this one may wait for the present call. */
+async function publishAtOtherReplica(order: Order): Promise<void> {
   const event = buildEvent('order.created', { order });
   const { body } = await service.createReplica().post('/events/order.created').send(event);
   expect(body).toEqual({ status: 'SUCCESS' });
 }
 
-/** Runs `act` once, before the first call for state that is like this. */
+/** Runs `act` once, before the first matching call to the state store. */
 function before(op: 'read' | 'write', key: string, act: () => Promise<void>): () => boolean {
-  let acted = false;
+  let hasRun = false;
   service.sidecar.onStateCall(async (call) => {
-    if (acted || call.op !== op || !call.keys.includes(key)) return;
-    acted = true;
+    if (hasRun || call.op !== op || !call.keys.includes(key)) return;
+    hasRun = true;
     await act();
   });
-  return () => acted;
+  return () => hasRun;
 }
 
 describe('/api/admin/history/rebuild', () => {
-  it('When none was started, then there is none', async () => {
+  it('When none was started, then the response says so', async () => {
     expect(await state()).toEqual({ status: 'none', orders: 0 });
   });
 
-  it('When one is started, then it runs, and its job is set', async () => {
+  it('When one is started, then it is running and its job is scheduled', async () => {
     const response = await start();
     expect([response.status, response.body]).toEqual([
       202,
@@ -178,9 +178,9 @@ describe('/api/admin/history/rebuild', () => {
     expect(service.sidecar.jobs.get('rebuild-history')).toMatchObject({ schedule: '@every 5s' });
   });
 
-  it('When it is through, then it says so, and the job is gone', async () => {
-    for (let count = 0; count < 3; count++) await told();
-    await told({ status: 'PAID', version: 3 });
+  it('When it ends, then it is done and its job is deleted', async () => {
+    for (let count = 0; count < 3; count++) await changeAndPublish();
+    await changeAndPublish({ status: 'PAID', version: 3 });
     await start();
     clock = new Date(Date.parse(STARTED) + 2_000);
     expect(await tick()).toBe(200);
@@ -195,7 +195,7 @@ describe('/api/admin/history/rebuild', () => {
     expect((await service.http.get('/metrics')).text).toMatch(/^history_rebuild_orders_total [1-9]/m);
   });
 
-  it('When one runs, then a second start joins it, and its job is set again', async () => {
+  it('When one is running, then a second start joins it and schedules its job again', async () => {
     const first = await start();
     service.sidecar.jobs.clear();
     clock = new Date(Date.parse(STARTED) + 1_000);
@@ -204,7 +204,7 @@ describe('/api/admin/history/rebuild', () => {
     expect(service.sidecar.jobs.has('rebuild-history')).toBe(true);
   });
 
-  it('When two start at once at two replicas, then there is one', async () => {
+  it('When two replicas start one at once, then there is one', async () => {
     const other = service.createReplica();
     const answers = await Promise.all([start(), other.post(path).set(admin).send({})]);
     expect(answers.map(({ status }) => status)).toEqual([202, 202]);
@@ -212,18 +212,18 @@ describe('/api/admin/history/rebuild', () => {
     expect([joined.length, joined.filter(Boolean).length]).toEqual([2, 1]);
   });
 
-  it('When one is done, then the next begins anew', async () => {
-    await told();
+  it('When one is done, then the next one starts from the beginning', async () => {
+    await changeAndPublish();
     await rebuilt();
     clock = new Date(Date.parse(STARTED) + 1_000);
     const { body } = await start();
     expect(body).toEqual({ status: 'running', started_at: clock.toISOString(), orders: 0 });
-    spoil(`totals:${ADA}`, { customer_id: ADA, orders: 7, by_status: {}, spent: {} });
+    corrupt(`totals:${ADA}`, { customer_id: ADA, orders: 7, by_status: {}, spent: {} });
     await tick();
     expect(await model()).toEqual(streamed());
   });
 
-  it('When it is started twice with one key, then the first answer comes again', async () => {
+  it('When it is started twice with one key, then the first response is replayed', async () => {
     const key = { 'idempotency-key': 'rebuild-1' };
     const first = await start(key);
     await tick();
@@ -233,60 +233,60 @@ describe('/api/admin/history/rebuild', () => {
     expect(await state()).toMatchObject({ status: 'done' });
   });
 
-  it('When it is started, then an audit line says by whom', async () => {
+  it('When it is started, then an audit line has the caller', async () => {
     await start();
     expect(service.logs.filter((line) => line['audit'])).toMatchObject([
       { audit: 'rebuild', caller_id: admin['x-caller-id'], joined: false },
     ]);
   });
 
-  it('When no administrator asks, then 403 and nothing begins', async () => {
+  it('When the caller is not an administrator, then 403 and nothing starts', async () => {
     expect((await service.http.post(path).set(asCaller(ADA)).send({})).status).toBe(403);
     expect((await service.http.get(path).set(asCaller(ADA))).status).toBe(403);
     expect((await service.http.get(path)).status).toBe(401);
     expect(documents().size + service.sidecar.jobs.size).toBe(0);
   });
 
-  it('When the body says something, then 422', async () => {
+  it('When the request has a body, then 422', async () => {
     const response = await service.http.post(path).set(admin).send({ since: 'yesterday' });
     expect([response.status, slugOf(response)]).toEqual([422, 'invalid-input']);
   });
 
-  it('When the scheduler is away, then 503, and who asks again sets it going', async () => {
+  it('When the scheduler is unavailable, then 503, and a retry starts it', async () => {
     service.sidecar.fail('schedule');
     expect((await start()).status).toBe(503);
     expect((await start()).status).toBe(202);
     expect(service.sidecar.jobs.has('rebuild-history')).toBe(true);
   });
 
-  it('When a job fires and none runs, then the job ends', async () => {
+  it('When a job runs without a rebuild, then the job ends', async () => {
     service.sidecar.jobs.set('rebuild-history', { dueTime: '1s' });
     expect(await tick()).toBe(200);
     expect(service.sidecar.jobs.has('rebuild-history')).toBe(false);
   });
 });
 
-describe('what is put right', () => {
+describe('what a rebuild corrects', () => {
   it.each<[string, (order: Order) => void]>([
     [
       'an order',
-      ({ order_id }) => spoil(`order:${order_id}`, { ...streams.get(order_id), total: 1, currency: 'USD' }),
+      ({ order_id }) => corrupt(`order:${order_id}`, { ...streams.get(order_id), total: 1, currency: 'USD' }),
     ],
     [
       'the status of an order',
-      ({ order_id }) => spoil(`order:${order_id}`, { ...streams.get(order_id), status: 'CANCELLED' }),
+      ({ order_id }) => corrupt(`order:${order_id}`, { ...streams.get(order_id), status: 'CANCELLED' }),
     ],
-    ['an order so that it is none', ({ order_id }) => spoil(`order:${order_id}`, 'nonsense')],
-    ['an order so that it is empty', ({ order_id }) => spoil(`order:${order_id}`, {})],
+    ['an order so that it is none', ({ order_id }) => corrupt(`order:${order_id}`, 'nonsense')],
+    ['an order so that it is empty', ({ order_id }) => corrupt(`order:${order_id}`, {})],
     [
       'an order that is behind',
       ({ order_id }) =>
-        spoil(`order:${order_id}`, { ...streams.get(order_id), version: 2, status: 'PENDING' }),
+        corrupt(`order:${order_id}`, { ...streams.get(order_id), version: 2, status: 'PENDING' }),
     ],
     [
       'the totals',
       ({ customer_id }) =>
-        spoil(`totals:${customer_id}`, {
+        corrupt(`totals:${customer_id}`, {
           customer_id,
           orders: -3,
           by_status: { PAID: 9 },
@@ -297,39 +297,46 @@ describe('what is put right', () => {
       'the totals so that there are none',
       ({ customer_id }) => void documents().delete(`totals:${customer_id}`),
     ],
-    ['the totals so that they are nonsense', ({ customer_id }) => spoil(`totals:${customer_id}`, 'nonsense')],
+    [
+      'the totals so that they are nonsense',
+      ({ customer_id }) => corrupt(`totals:${customer_id}`, 'nonsense'),
+    ],
     [
       'the set of open orders',
       ({ order_id }) =>
-        spoil(openKeyOf(order_id), streams.get(order_id)?.status === 'PAID' ? [] : [order_id]),
+        corrupt(openKeyOf(order_id), streams.get(order_id)?.status === 'PAID' ? [] : [order_id]),
     ],
-    ['the set of open orders so that it is nonsense', ({ order_id }) => spoil(openKeyOf(order_id), 7)],
-  ])('When %s was wrong, then it is as the stream says, final or not', async (_what, spoilt) => {
-    for (const status of ['DELIVERED', 'PAID', 'REJECTED'] as const) await told({ status, version: 3 });
-    const [final, open] = [await told({ customer_id: BOB }), await told({ status: 'PAID', version: 3 })];
-    await told({ customer_id: BOB, status: 'SHIPPED', version: 4 });
-    spoilt(final);
-    spoilt(open);
+    ['the set of open orders so that it is nonsense', ({ order_id }) => corrupt(openKeyOf(order_id), 7)],
+  ])('When %s was wrong, then it is as in the stream, final or not', async (_what, corrupted) => {
+    for (const status of ['DELIVERED', 'PAID', 'REJECTED'] as const)
+      await changeAndPublish({ status, version: 3 });
+    const [final, open] = [
+      await changeAndPublish({ customer_id: BOB }),
+      await changeAndPublish({ status: 'PAID', version: 3 }),
+    ];
+    await changeAndPublish({ customer_id: BOB, status: 'SHIPPED', version: 4 });
+    corrupted(final);
+    corrupted(open);
     await rebuilt();
     expect(await model()).toEqual(streamed());
   });
 
-  it('When history knows a newer version than it is given, then that stays', async () => {
-    const order = await told({ status: 'PAID', version: 3 });
+  it('When history knows a newer version than the stream page, then it stays', async () => {
+    const order = await changeAndPublish({ status: 'PAID', version: 3 });
     const shipped: Order = { ...order, status: 'SHIPPED', version: 4 };
-    asked = async (query) => {
-      // The answer is made before the order moves on, and comes after.
+    onOrdersCall = async (query) => {
+      // The response is built before the order changes and sent afterwards.
       if (!query.has('ids')) return;
-      await tell(shipped);
+      await publishOrder(shipped);
     };
     await rebuilt();
     streams.set(order.order_id, shipped);
     expect(await model()).toEqual(streamed());
   });
 
-  it('When all was right, then no document of the model is written but the totals', async () => {
-    await told();
-    await told({ status: 'PAID', version: 3 });
+  it('When everything was right, then only the totals are written', async () => {
+    await changeAndPublish();
+    await changeAndPublish({ status: 'PAID', version: 3 });
     await start();
     const written: string[] = [];
     service.sidecar.onStateCall(({ op, keys }) => void (op === 'write' && written.push(...keys)));
@@ -337,11 +344,11 @@ describe('what is put right', () => {
     expect(new Set(written)).toEqual(new Set(['rebuild', `totals:${ADA}`]));
   });
 
-  it('When the database was wiped, then what is final comes back in its order, and the rest as it is said again', async () => {
-    for (let count = 0; count < 250; count++) happened({ customer_id: count % 3 ? ADA : BOB });
-    const open = happened({ status: 'PAID', version: 3 });
+  it('When the database was wiped, then final orders return in order, and the rest with their next events', async () => {
+    for (let count = 0; count < 250; count++) changeOrder({ customer_id: count % 3 ? ADA : BOB });
+    const open = changeOrder({ status: 'PAID', version: 3 });
     await rebuilt();
-    await tell(open);
+    await publishOrder(open);
     expect(await state()).toMatchObject({ orders: 250 });
     const ids = [...streams.keys()].toReversed();
     const seen: string[] = [];
@@ -359,30 +366,30 @@ describe('what is put right', () => {
     expect(openIds()).toEqual([open.order_id]);
   });
 
-  it('When an order was refunded, then its rebuilt totals are without what was given back', async () => {
-    const order = happened({ status: 'DELIVERED', version: 6, refunded: 200 });
+  it('When an order was refunded, then its rebuilt totals exclude the refunded money', async () => {
+    const order = changeOrder({ status: 'DELIVERED', version: 6, refunded: 200 });
     finished.push(order.order_id);
     await rebuilt();
     expect(await totalsOf(order.customer_id)).toEqual(expectedTotals(order.customer_id));
   });
 
-  it('When an order is listed twice by orders, then once here', async () => {
-    const order = happened();
+  it('When orders lists an order twice, then history lists it once', async () => {
+    const order = changeOrder();
     finished.push(order.order_id);
     await rebuilt();
     expect(await model()).toEqual(streamed());
   });
 
-  it('When a customer has orders over many pages, then all are counted, and once', async () => {
-    for (let count = 0; count < 230; count++) happened({ status: count % 2 ? 'DELIVERED' : 'EXPIRED' });
+  it('When a customer has orders on many pages, then all are counted once', async () => {
+    for (let count = 0; count < 230; count++) changeOrder({ status: count % 2 ? 'DELIVERED' : 'EXPIRED' });
     await rebuilt();
-    spoil(`totals:${ADA}`, { customer_id: ADA, orders: 1, by_status: {}, spent: {} });
+    corrupt(`totals:${ADA}`, { customer_id: ADA, orders: 1, by_status: {}, spent: {} });
     await rebuilt();
     expect(await totalsOf(ADA)).toEqual(expectedTotals(ADA));
   });
 
-  it('When totals are shown, then nothing of the counting shows', async () => {
-    await told();
+  it('When totals are read during a recount, then they do not show it', async () => {
+    await changeAndPublish();
     await rebuilt();
     expect(Object.keys(await totalsOf(ADA)).toSorted()).toEqual([
       'by_status',
@@ -393,9 +400,9 @@ describe('what is put right', () => {
   });
 });
 
-describe('what is recorded meanwhile', () => {
+describe('changes during a rebuild', () => {
   const wrong = () =>
-    spoil(`totals:${ADA}`, { customer_id: ADA, orders: 50, by_status: { PAID: 50 }, spent: {} });
+    corrupt(`totals:${ADA}`, { customer_id: ADA, orders: 50, by_status: { PAID: 50 }, spent: {} });
 
   it.each<['read' | 'write', string, string]>([
     ['read', 'before the totals are read', 'totals'],
@@ -403,10 +410,10 @@ describe('what is recorded meanwhile', () => {
     ['read', 'before the list is read', 'index'],
     ['read', 'before the orders of the list are read', 'order'],
   ])(
-    'When (at a %s) an order moves and a new one comes %s, then both are counted',
+    'When (at a %s) an order changes and a new one comes %s, then both are counted',
     async (op, _when, kind) => {
-      const order = await told({ status: 'PAID', version: 3 });
-      await told({ status: 'PAID', version: 3 });
+      const order = await changeAndPublish({ status: 'PAID', version: 3 });
+      await changeAndPublish({ status: 'PAID', version: 3 });
       wrong();
       await start();
       let counting = false;
@@ -415,22 +422,22 @@ describe('what is recorded meanwhile', () => {
         index: `index:customer:${ADA}`,
         order: `order:${order.order_id}`,
       }[kind]!;
-      let acted = false;
+      let hasRun = false;
       service.sidecar.onStateCall(async (call) => {
         counting ||= call.op === 'read' && call.keys.length === 1 && call.keys[0] === `totals:${ADA}`;
-        if (!counting || acted || call.op !== op || !call.keys.includes(key)) return;
-        acted = true;
-        await tellAnother(happened({ ...order, status: 'DELIVERED', version: 5 }));
-        await tellAnother(happened({ status: 'PENDING', version: 1 }));
+        if (!counting || hasRun || call.op !== op || !call.keys.includes(key)) return;
+        hasRun = true;
+        await publishAtOtherReplica(changeOrder({ ...order, status: 'DELIVERED', version: 5 }));
+        await publishAtOtherReplica(changeOrder({ status: 'PENDING', version: 1 }));
       });
       await tick();
-      expect(acted).toBe(true);
+      expect(hasRun).toBe(true);
       expect(await model()).toEqual(streamed());
     },
   );
 
-  it('When an order moves between the reading of the orders and the writing of the totals, then it is counted as it is', async () => {
-    const order = await told({ status: 'PAID', version: 3 });
+  it('When an order changes between reading the orders and writing the totals, then its new state is counted', async () => {
+    const order = await changeAndPublish({ status: 'PAID', version: 3 });
     wrong();
     await start();
     const moves: Order[] = [
@@ -439,40 +446,40 @@ describe('what is recorded meanwhile', () => {
     ];
     let reads = 0;
     service.sidecar.onStateCall(async ({ op, keys }) => {
-      // The second time that the totals are read alone is the end of the count; then the first write is late.
+      // The second separate read of the totals ends the recount. The first write comes after that.
       if (op !== 'read' || keys.length !== 1 || keys[0] !== `totals:${ADA}`) return;
       reads += 1;
       if (reads !== 2) return;
-      await tellAnother(moves[0]!);
-      await tellAnother(happened({ status: 'CANCELLED', version: 2 }));
-      before('write', `totals:${ADA}`, () => tellAnother(happened(moves[1])));
+      await publishAtOtherReplica(moves[0]!);
+      await publishAtOtherReplica(changeOrder({ status: 'CANCELLED', version: 2 }));
+      before('write', `totals:${ADA}`, () => publishAtOtherReplica(changeOrder(moves[1])));
     });
     await tick();
     expect(await state()).toMatchObject({ status: 'done' });
     expect(await model()).toEqual(streamed());
   });
 
-  it('When an order becomes final between the reading and the writing of its replay, then it is not open', async () => {
-    const order = await told({ status: 'PAID', version: 3 });
-    spoil(openKeyOf(order.order_id), []);
+  it('When an order becomes final between reading and writing its replay, then it is not open', async () => {
+    const order = await changeAndPublish({ status: 'PAID', version: 3 });
+    corrupt(openKeyOf(order.order_id), []);
     await start();
-    const acted = before('write', openKeyOf(order.order_id), () =>
-      tellAnother(happened({ ...order, status: 'DELIVERED', version: 5 })),
+    const hasRun = before('write', openKeyOf(order.order_id), () =>
+      publishAtOtherReplica(changeOrder({ ...order, status: 'DELIVERED', version: 5 })),
     );
     await tick();
-    expect(acted()).toBe(true);
+    expect(hasRun()).toBe(true);
     expect(await model()).toEqual(streamed());
   });
 
-  it('When orders go on at two replicas all the while, then the model is what the streams say', async () => {
+  it('When orders change at two replicas meanwhile, then the read model equals the streams', async () => {
     const statuses: OrderStatus[] = ['PENDING', 'RESERVED', 'PAID', 'SHIPPED', 'DELIVERED'];
-    for (let count = 0; count < 60; count++) happened({ customer_id: count % 2 ? ADA : BOB });
-    for (let count = 0; count < 20; count++) await told({ customer_id: count % 2 ? ADA : BOB });
+    for (let count = 0; count < 60; count++) changeOrder({ customer_id: count % 2 ? ADA : BOB });
+    for (let count = 0; count < 20; count++) await changeAndPublish({ customer_id: count % 2 ? ADA : BOB });
     wrong();
     await start();
     const replicas = [service.http, service.createReplica()];
     const moving = Array.from({ length: 12 }, async (_, n) => {
-      let order = happened({ customer_id: n % 2 ? ADA : BOB, status: 'PENDING', version: 1 });
+      let order = changeOrder({ customer_id: n % 2 ? ADA : BOB, status: 'PENDING', version: 1 });
       for (const [at, status] of statuses.entries()) {
         order = { ...order, status, version: at + 1 };
         streams.set(order.order_id, order);
@@ -491,13 +498,13 @@ describe('what is recorded meanwhile', () => {
   });
 });
 
-describe('a rebuild that is interrupted', () => {
-  it('When the work of one tick is done, then the next goes on where it was', async () => {
+describe('an interrupted rebuild', () => {
+  it('When the time of one tick is over, then the next one continues there', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
-    for (let count = 0; count < 250; count++) happened();
+    for (let count = 0; count < 250; count++) changeOrder();
     await start();
     const cursors: (string | null)[] = [];
-    asked = (query) => {
+    onOrdersCall = (query) => {
       if (!query.has('ids')) cursors.push(query.get('cursor'));
       vi.advanceTimersByTime(4_000);
     };
@@ -511,11 +518,11 @@ describe('a rebuild that is interrupted', () => {
   });
 
   it.each([0, 1, 2, 3, 5, 8, 13, 21])(
-    'When it crashes at its write number %d, then another replica brings it to its end',
+    'When it crashes at write %d, then another replica completes it',
     async (number) => {
-      for (let count = 0; count < 120; count++) happened({ customer_id: count % 2 ? ADA : BOB });
-      await told({ status: 'PAID', version: 3 });
-      spoil(`totals:${ADA}`, { customer_id: ADA, orders: 9, by_status: {}, spent: {} });
+      for (let count = 0; count < 120; count++) changeOrder({ customer_id: count % 2 ? ADA : BOB });
+      await changeAndPublish({ status: 'PAID', version: 3 });
+      corrupt(`totals:${ADA}`, { customer_id: ADA, orders: 9, by_status: {}, spent: {} });
       await start();
       let writes = 0;
       service.sidecar.onStateCall(({ op }) => {
@@ -530,23 +537,23 @@ describe('a rebuild that is interrupted', () => {
     },
   );
 
-  it('When it crashed while it counted, then what was recorded since is counted', async () => {
-    const order = await told({ status: 'PAID', version: 3 });
+  it('When it crashed during the recount, then later changes are counted', async () => {
+    const order = await changeAndPublish({ status: 'PAID', version: 3 });
     await start();
     service.sidecar.onStateCall(({ op, keys }) => {
-      // The mark is set, and the list cannot be read.
+      // The mark is set, and reading the list fails.
       if (op === 'read' && keys[0] === `index:customer:${ADA}`) throw new Error('crashed');
     });
     expect(await tick()).toBe(503);
     service.sidecar.onStateCall(() => {});
-    await tell(happened({ ...order, status: 'DELIVERED', version: 5 }));
-    await told({ status: 'PENDING', version: 1 });
+    await publishOrder(changeOrder({ ...order, status: 'DELIVERED', version: 5 }));
+    await changeAndPublish({ status: 'PENDING', version: 1 });
     await tick();
     expect(await model()).toEqual(streamed());
   });
 
-  it('When orders is away, then the tick fails, and the job stays for the next', async () => {
-    happened();
+  it('When orders is unavailable, then the tick fails and the job remains', async () => {
+    changeOrder();
     await start();
     service.sidecar.fail('invoke');
     expect(await tick()).toBe(503);
@@ -556,8 +563,8 @@ describe('a rebuild that is interrupted', () => {
     expect(await model()).toEqual(streamed());
   });
 
-  it('When two replicas get the tick, then one stops, and the end is the same', async () => {
-    for (let count = 0; count < 150; count++) happened({ customer_id: count % 2 ? ADA : BOB });
+  it('When two replicas get the tick, then one stops, and the result is the same', async () => {
+    for (let count = 0; count < 150; count++) changeOrder({ customer_id: count % 2 ? ADA : BOB });
     await start();
     const other = service.createReplica();
     const answers = await Promise.all([
@@ -570,12 +577,12 @@ describe('a rebuild that is interrupted', () => {
     expect(await state()).toMatchObject({ orders: 150 });
   });
 
-  it('When the next rebuild starts while the job of the last one is being removed, then it has a job', async () => {
+  it('When the next rebuild starts while the previous job is being deleted, then it has a job', async () => {
     await start();
     await tick();
     let starting = false;
     service.sidecar.onStateCall(async ({ op, keys }) => {
-      // The tick that finds the last one done reads it twice: before it removes the job, and after.
+      // The tick after the last one reads the rebuild twice: before and after deleting the job.
       if (starting || op !== 'read' || keys[0] !== 'rebuild') return;
       starting = true;
       service.sidecar.onStateCall(async () => {

@@ -23,7 +23,7 @@ const buildOrder = (more: Partial<Order> = {}) => buildAnOrder({ customer_id: AD
 
 const deliver = async (order: Order) =>
   expect(await service.deliver('order.created', { order })).toBe('SUCCESS');
-/** An order whose last event was so many seconds after the start. */
+/** Creates an order whose last event was that many seconds after the start. */
 async function storedAt(second: number, more: Partial<Order> = {}): Promise<string> {
   const order = buildOrder({ updated_at: new Date(START + second * 1000).toISOString(), ...more });
   await deliver(order);
@@ -43,12 +43,12 @@ async function list(query: string): Promise<Page> {
 }
 const idsOf = ({ items }: Page) => items.map(({ order_id }) => order_id);
 
-/** The ids in all sets of open orders, as they are stored. */
+/** The stored ids in all sets of open orders. */
 const openIds = () =>
   OPEN_KEYS.flatMap((key) => (service.sidecar.documents.get(key)?.value ?? []) as string[]);
 
 describe('GET /api/admin/orders', () => {
-  it('When it is asked without `stuck`, then it is the list of all orders, newest first', async () => {
+  it('When it is called without `stuck`, then it lists all orders, newest first', async () => {
     const orders = [await storedAt(0), await storedAt(0, { customer_id: randomUUID(), status: 'DELIVERED' })];
     later(1_000);
     expect(idsOf(await list(''))).toEqual(orders.toReversed());
@@ -56,7 +56,7 @@ describe('GET /api/admin/orders', () => {
     expect(idsOf(await list(`?customer_id=${ADA}`))).toEqual([orders[0]]);
   });
 
-  it('When stuck ones are asked for, then those that are idle and not final, the longest idle first', async () => {
+  it('When it is called with `stuck`, then it lists idle orders that are not final, longest idle first', async () => {
     const [second, first, third] = [await storedAt(20), await storedAt(10), await storedAt(30)];
     await storedAt(0, { status: 'DELIVERED' });
     await storedAt(100);
@@ -72,20 +72,20 @@ describe('GET /api/admin/orders', () => {
     ['?stuck=true&idle_seconds=60', 60.001, 1],
     ['?stuck=true&idle_seconds=0', 0, 0],
     ['?stuck=true&idle_seconds=86400', 86_400.001, 1],
-  ])('When it is %s and the last event is %d s old, then %d are', async (query, seconds, count) => {
+  ])('When it is %s and the last event is %d s old, then there are %d', async (query, seconds, count) => {
     await storedAt(0);
     later(seconds);
     expect((await list(query)).items).toHaveLength(count);
   });
 
-  it('When a clock an hour ahead has written an order, then it is listed as well, but not for being a moment ahead', async () => {
+  it('When a clock an hour fast has written an order, then it is listed; a second fast is tolerated', async () => {
     const [hour, moment] = [await storedAt(3_600), await storedAt(1)];
     expect(idsOf(await list('?stuck=true'))).toEqual([hour]);
     later(122);
     expect(idsOf(await list('?stuck=true'))).toEqual([moment, hour]);
   });
 
-  it('When the order moves, then it counts from then', async () => {
+  it('When the order changes, then its idle time starts again', async () => {
     const order = buildOrder();
     await deliver(order);
     await deliver({
@@ -100,7 +100,7 @@ describe('GET /api/admin/orders', () => {
     expect(await list('?stuck=true')).toMatchObject({ items: [{ version: 2 }] });
   });
 
-  it('When the pages are followed, then each order comes once, also those that are equally long idle', async () => {
+  it('When the client follows the pages, then each order occurs once, also with equal idle times', async () => {
     const ids: string[] = [];
     for (const second of [3, 1, 1, 1, 2]) ids.push(await storedAt(second));
     later(1_000);
@@ -117,7 +117,7 @@ describe('GET /api/admin/orders', () => {
     expect(all).toEqual([...ids.slice(1, 4).toSorted(), ids[4], ids[0]]);
   });
 
-  it('When an order of the first page has gone on, then the second page is the same', async () => {
+  it('When an order of the first page changes, then the second page is the same', async () => {
     const first = buildOrder();
     await deliver(first);
     const second = await storedAt(1);
@@ -136,7 +136,7 @@ describe('GET /api/admin/orders', () => {
     expect(idsOf((await service.http.get(address).set(admin)).body as Page)).toEqual([second]);
   });
 
-  it('When a customer and a status are named, then only those', async () => {
+  it('When a customer and a status are given, then only those orders are listed', async () => {
     await storedAt(0);
     const other = randomUUID();
     const ids = [
@@ -148,7 +148,7 @@ describe('GET /api/admin/orders', () => {
     expect(idsOf(await list(`?stuck=true&customer_id=${other}&status=PAID`))).toEqual([ids[1]]);
   });
 
-  it('When there are many that have ended, then they are not read', async () => {
+  it('When many orders have ended, then they are not read', async () => {
     const stuck = await storedAt(0);
     for (let count = 0; count < 20; count++) await storedAt(0, { status: 'DELIVERED', version: 5 });
     later(1_000);
@@ -167,18 +167,18 @@ describe('GET /api/admin/orders', () => {
     ['idle_seconds=1.5', 'idle_seconds'],
     ['stuck=true&cursor=nonsense', 'cursor'],
     ['stuck=true&limit=0', 'limit'],
-  ])('When the query is %s, then 400 names the parameter', async (query, field) => {
+  ])('When the query is %s, then the 400 names the parameter', async (query, field) => {
     const response = await get(`?${query}`);
     expect([response.status, slugOf(response)]).toEqual([400, 'invalid-query']);
     expect(response.body).toMatchObject({ errors: [{ field }] });
   });
 
-  it('When no administrator asks, then 403 or 401', async () => {
+  it('When the caller is not an administrator, then 403 or 401', async () => {
     expect((await get('?stuck=true', asCaller(ADA))).status).toBe(403);
     expect((await get('', {})).status).toBe(401);
   });
 
-  it('When stuck orders are listed, then an audit line says by whom', async () => {
+  it('When stuck orders are listed, then an audit line has the caller', async () => {
     await list('');
     await list('?stuck=true&idle_seconds=5');
     await get('?stuck=true', asCaller(ADA));
@@ -191,7 +191,7 @@ describe('GET /api/admin/orders', () => {
 describe('the sets of open orders', () => {
   const ENDS: OrderStatus[] = [...FINAL_STATUSES];
 
-  it.each(ENDS)('When an order becomes %s, then it is in none of them any more', async (status) => {
+  it.each(ENDS)('When an order becomes %s, then no set has it', async (status) => {
     const order = buildOrder();
     await deliver(order);
     expect(openIds()).toEqual([order.order_id]);
@@ -204,7 +204,7 @@ describe('the sets of open orders', () => {
   });
 
   it.each(orderStatus.options)(
-    'When an order is first seen as %s, then it is in only while it is open',
+    'When the first known version of an order is %s, then a set has it only while it is open',
     async (status) => {
       const order = buildOrder({ version: 3, status });
       await deliver(order);
@@ -212,7 +212,7 @@ describe('the sets of open orders', () => {
     },
   );
 
-  it('When all events of many orders come at once and twice, then the sets are empty in the end', async () => {
+  it('When all events of many orders come at once and twice, then the sets are empty at the end', async () => {
     const statuses: OrderStatus[] = ['PENDING', 'RESERVED', 'PAID', 'SHIPPED', 'DELIVERED'];
     const orders = Array.from({ length: 12 }, () => buildOrder());
     const versions = orders.flatMap((order) =>
@@ -226,20 +226,20 @@ describe('the sets of open orders', () => {
         return ((await http.post('/events/order.created').send(event)).body as { status: string }).status;
       }),
     );
-    // Whoever lost ten races in a row gets the message again.
+    // A handler that has ten conflicts in a row gets a redelivery.
     for (const [position, status] of answers.entries())
       if (status !== 'SUCCESS') await deliver(versions[position]!);
     expect(openIds()).toEqual([]);
   });
 
-  it('When an order is first seen late, then the others of its set stay in it', async () => {
-    const inOneSet = [1, 2].map(() => `${randomUUID().slice(0, -2)}07`);
-    for (const [position, order_id] of inOneSet.entries())
+  it('When an order is first seen late, then the other orders of its set remain', async () => {
+    const ordersInOneSet = [1, 2].map(() => `${randomUUID().slice(0, -2)}07`);
+    for (const [position, order_id] of ordersInOneSet.entries())
       await deliver(buildOrder({ order_id, version: position + 1 }));
-    expect(openIds()).toEqual(inOneSet);
+    expect(openIds()).toEqual(ordersInOneSet);
   });
 
-  it('When an open order only moves on, then no set is read or written', async () => {
+  it('When an open order stays open, then no set is read or written', async () => {
     const order = buildOrder();
     await deliver(order);
     const touched: string[] = [];
@@ -251,7 +251,7 @@ describe('the sets of open orders', () => {
     expect(touched).toEqual([]);
   });
 
-  it('When an order is new or ends, then its set comes with the reads and writes that are made anyway', async () => {
+  it('When an order is new or ends, then its set is part of the same batches', async () => {
     const calls: string[] = [];
     const order = buildOrder();
     const [open, document] = [openKeyOf(order.order_id), `order:${order.order_id}`];
@@ -260,12 +260,12 @@ describe('the sets of open orders', () => {
     });
     await deliver(order);
     await deliver({ ...order, version: 5, status: 'DELIVERED' });
-    // Alone only where it is not there yet: state.ts makes sure of that.
+    // Only a missing document is read separately: state-store.ts checks that it is missing.
     expect(calls).toEqual(['read', 'read alone', 'write', 'read', 'write']);
   });
 });
 
-describe('settled', () => {
+describe('updates of a set', () => {
   const open = buildOrder({ order_id: 'a' });
   const ended = buildOrder({ order_id: 'a', status: 'EXPIRED' });
   it.each([
@@ -275,7 +275,7 @@ describe('settled', () => {
     ['a final one is not there', ['b'], [ended], undefined],
     ['the last one ends', ['a'], [ended], []],
     ['one is there twice', ['a', 'a'], [open], ['a']],
-  ])('When %s, then the set is as it should be', (_what, before, orders, after) => {
+  ])('When %s, then the set is right', (_what, before, orders, after) => {
     expect(updateOpenSet(before, orders)).toEqual(after);
   });
 });

@@ -42,7 +42,7 @@ async function list(
 
 const idsOf = ({ items }: { items: Order[] }) => items.map(({ order_id }) => order_id);
 
-/** Orders that are stored one after the other. */
+/** Creates orders, one after the other. */
 async function stored(
   count: number,
   more: (position: number) => Partial<Order> = () => ({}),
@@ -53,14 +53,11 @@ async function stored(
 }
 
 describe('order events', () => {
-  it.each(orderEventType.options)(
-    'When %s comes, then the order is shown as it is after it',
-    async (type) => {
-      const order = buildOrder({ version: 4, status: 'SHIPPED', tracking_number: 'T1' });
-      expect(await deliver(order, type)).toBe('SUCCESS');
-      expect((await list('')).items).toEqual([order]);
-    },
-  );
+  it.each(orderEventType.options)('When %s comes, then the order has that state', async (type) => {
+    const order = buildOrder({ version: 4, status: 'SHIPPED', tracking_number: 'T1' });
+    expect(await deliver(order, type)).toBe('SUCCESS');
+    expect((await list('')).items).toEqual([order]);
+  });
 
   it('When an event comes twice, then it is listed and counted once', async () => {
     const order = buildOrder();
@@ -77,7 +74,7 @@ describe('order events', () => {
     expect((await list('')).items).toEqual([paid]);
   });
 
-  it('When all events of many orders come at once, then each order is listed once, as it is at last', async () => {
+  it('When all events of many orders come at once, then each order is listed once, in its last state', async () => {
     const orders = Array.from({ length: 30 }, (_, n) => buildOrder({ customer_id: n % 2 ? ADA : BOB }));
     const versions = orders.flatMap((order) =>
       [3, 1, 2].map((version): Order => ({ ...order, version, status: version === 3 ? 'PAID' : 'PENDING' })),
@@ -120,7 +117,7 @@ describe('order events', () => {
     expect((await get(`/api/customers/${ADA}/totals`, asCaller(ADA))).body).toMatchObject({ orders: 20 });
   });
 
-  it('When the state store fails, then the event comes again, and then all is as it should be', async () => {
+  it('When the state store fails, then the event is redelivered and processed', async () => {
     const order = buildOrder();
     service.sidecar.fail('state');
     expect(await deliver(order)).toBe('RETRY');
@@ -132,19 +129,19 @@ describe('order events', () => {
     ['has no order', {}],
     ['has an order without a version', { order: { ...buildOrder(), version: undefined } }],
     ['has a version that is no number', { order: { ...buildOrder(), version: 'one' } }],
-  ])('When an event %s, then it is dropped and nothing is stored', async (_, data) => {
+  ])('When an event %s, then it is dropped and nothing is saved', async (_, data) => {
     expect(await service.deliver('order.created', data)).toBe('DROP');
     expect(service.sidecar.documents.size).toBe(0);
   });
 
-  it('When an event has more than its contract, then that is neither stored nor logged', async () => {
+  it('When an event has unknown fields, then they are neither saved nor logged', async () => {
     const data = { order: buildOrder(), payment: { method: 'card', card_token: 'tok_4711' } };
     expect(await service.deliver('payment.requested', data)).toBe('SUCCESS');
     expect(JSON.stringify([...service.sidecar.documents])).not.toContain('tok_4711');
     expect(JSON.stringify(service.logs)).not.toContain('tok_4711');
   });
 
-  it('When an event is handled, then the log names the order', async () => {
+  it('When an event is processed, then the log has the order id', async () => {
     const order = buildOrder();
     await deliver(order);
     expect(service.logs.at(-1)).toMatchObject({ path: '/events/order.created', order_id: order.order_id });
@@ -152,28 +149,28 @@ describe('order events', () => {
 });
 
 describe('GET /api/orders', () => {
-  it('When a customer lists, then only their own, newest first', async () => {
+  it('When a customer lists orders, then the list has only their own, newest first', async () => {
     const orders = await stored(4, (n) => ({ customer_id: n === 1 ? BOB : ADA }));
     const own = orders.filter(({ customer_id }) => customer_id === ADA);
     expect(idsOf(await list(''))).toEqual(own.map(({ order_id }) => order_id).toReversed());
   });
 
-  it('When a customer names another, then the list is empty', async () => {
+  it('When a customer asks for another customer, then the list is empty', async () => {
     await stored(1, () => ({ customer_id: BOB }));
     expect(await list(`?customer_id=${BOB}`)).toEqual({ items: [], next_cursor: null });
   });
 
-  it('When an administrator lists, then everyone’s', async () => {
+  it('When an administrator lists orders, then the list has those of all customers', async () => {
     const orders = await stored(2, (n) => ({ customer_id: n ? ADA : BOB }));
     expect(idsOf(await list('', admin))).toEqual(orders.map(({ order_id }) => order_id).toReversed());
   });
 
-  it('When an administrator names a customer, then only theirs', async () => {
+  it('When an administrator asks for a customer, then the list has only their orders', async () => {
     const [order] = await stored(2, (n) => ({ customer_id: n ? ADA : BOB }));
     expect(idsOf(await list(`?customer_id=${BOB}`, admin))).toEqual([order!.order_id]);
   });
 
-  it('When the pages are followed, then each order comes once, in order', async () => {
+  it('When the client follows the pages, then each order occurs once, in order', async () => {
     const orders = await stored(7);
     const seen: string[] = [];
     let cursor: string | null = '';
@@ -198,7 +195,7 @@ describe('GET /api/orders', () => {
     expect((await get('/api/orders', asCaller(ADA))).headers).not.toHaveProperty('link');
   });
 
-  it('When a status is asked for, then the pages have all of that status and nothing else', async () => {
+  it('When a status is given, then the pages have all orders of that status and no others', async () => {
     const orders = await stored(9, (n) => ({ status: n % 3 === 0 ? 'PAID' : 'PENDING' }));
     const first = await list('?status=PAID&limit=2');
     const second = await list(`?status=PAID&limit=2&cursor=${first.next_cursor}`);
@@ -206,7 +203,7 @@ describe('GET /api/orders', () => {
     expect([idsOf(first), idsOf(second)]).toEqual([[paid[2], paid[1]], [paid[0]]]);
   });
 
-  it('When a status is rare, then one request looks no further than a thousand orders', async () => {
+  it('When a status is rare, then one request reads at most a thousand orders', async () => {
     const [oldest] = await stored(1, () => ({ status: 'CANCELLED' }));
     await Promise.all(Array.from({ length: 1_010 }, () => deliver(buildOrder())));
     const first = await list('?status=CANCELLED');
@@ -223,13 +220,13 @@ describe('GET /api/orders', () => {
     ['status=PAID&status=PENDING', 'status'],
     ['customer_id=me', 'customer_id'],
     ['cursor=nonsense', 'cursor'],
-  ])('When the query is %s, then 400 names the parameter', async (query, field) => {
+  ])('When the query is %s, then the 400 names the parameter', async (query, field) => {
     const response = await get(`/api/orders?${query}`, asCaller(ADA));
     expect(response.status).toBe(400);
     expect(response.body).toMatchObject({ errors: [{ field }] });
   });
 
-  it('When nobody is named, then 401', async () => {
+  it('When there is no caller, then 401', async () => {
     expect((await get('/api/orders', {})).status).toBe(401);
   });
 });
@@ -246,12 +243,12 @@ describe('GET /api/customers/:customer_id/totals', () => {
     });
   });
 
-  it('When there are no orders, then all is zero', async () => {
+  it('When there are no orders, then all totals are zero', async () => {
     const response = await get(`/api/customers/${ADA}/totals`, asCaller(ADA));
     expect(response.body).toEqual({ customer_id: ADA, orders: 0, by_status: {}, spent: {} });
   });
 
-  it('When a delivered order was refunded, then what was given back is not spent', async () => {
+  it('When a delivered order was refunded, then the refunded money is not counted', async () => {
     const order = buildOrder({ status: 'DELIVERED', version: 5 });
     const spent = async () =>
       ((await get(`/api/customers/${ADA}/totals`, asCaller(ADA))).body as { spent: object }).spent;
@@ -283,8 +280,8 @@ const EVENT = {
   data: { payment: { method: 'card', card_token: 'tok_4711' } },
 };
 
-/** Delivers a message as a sidecar does by a raw subscription. */
-async function kept(message: string | Buffer): Promise<string> {
+/** Delivers a message like the sidecar of a raw subscription. */
+async function storeDeadLetter(message: string | Buffer): Promise<string> {
   const data_base64 = Buffer.from(message).toString('base64');
   const response = await service.http
     .post('/events/dead-letters')
@@ -292,7 +289,7 @@ async function kept(message: string | Buffer): Promise<string> {
     .send(JSON.stringify({ specversion: '1.0', type: 'com.dapr.event.sent', source: 'Dapr', data_base64 }));
   return (response.body as { status: string }).status;
 }
-const keptEvent = (more: object = {}) => kept(JSON.stringify({ ...EVENT, ...more }));
+const storeEvent = (more: object = {}) => storeDeadLetter(JSON.stringify({ ...EVENT, ...more }));
 
 interface Letter {
   dead_letter_id: string;
@@ -307,8 +304,8 @@ async function letters(): Promise<Letter[]> {
 }
 
 describe('dead letters', () => {
-  it('When an event was parked, then it is listed without its secrets', async () => {
-    expect(await keptEvent()).toBe('SUCCESS');
+  it('When an event becomes a dead letter, then it is listed without its secrets', async () => {
+    expect(await storeEvent()).toBe('SUCCESS');
     expect(await letters()).toEqual([
       {
         dead_letter_id: expect.stringMatching(/^[0-9a-f]{32}$/) as string,
@@ -321,9 +318,9 @@ describe('dead letters', () => {
     ]);
   });
 
-  it('When the same one comes again, or several times at once, then it is listed once', async () => {
-    await keptEvent();
-    expect(await Promise.all([keptEvent(), keptEvent({ traceparent: 'other' })])).toEqual([
+  it('When the same one is redelivered, or comes several times at once, then it is listed once', async () => {
+    await storeEvent();
+    expect(await Promise.all([storeEvent(), storeEvent({ traceparent: 'other' })])).toEqual([
       'SUCCESS',
       'SUCCESS',
     ]);
@@ -331,7 +328,7 @@ describe('dead letters', () => {
   });
 
   it('When many come at once, then all are listed', async () => {
-    await Promise.all(Array.from({ length: 15 }, (_, n) => keptEvent({ id: `e${n}` })));
+    await Promise.all(Array.from({ length: 15 }, (_, n) => storeEvent({ id: `e${n}` })));
     expect(await letters()).toHaveLength(15);
   });
 
@@ -347,44 +344,44 @@ describe('dead letters', () => {
       '['.repeat(50_000) + ']'.repeat(50_000),
       '['.repeat(50_000) + ']'.repeat(50_000),
     ],
-  ])('When it is %s, then it is kept as it is', async (_, body, event) => {
-    expect(await kept(body)).toBe('SUCCESS');
+  ])('When it is %s, then it is kept unchanged', async (_, body, event) => {
+    expect(await storeDeadLetter(body)).toBe('SUCCESS');
     const [letter] = await letters();
     expect(letter).toMatchObject({ type: 'unknown', event });
   });
 
-  it('When it is longer than any message of ours, then its start is kept', async () => {
-    expect(await kept('x'.repeat(4_000_000))).toBe('SUCCESS');
+  it('When it is longer than any event of this system, then its start is kept', async () => {
+    expect(await storeDeadLetter('x'.repeat(4_000_000))).toBe('SUCCESS');
     expect((await letters())[0]?.event).toBe('x'.repeat(102_400));
   });
 
-  it('When the state store fails, then it comes again', async () => {
+  it('When the state store fails, then it is redelivered', async () => {
     service.sidecar.fail('state');
-    expect(await keptEvent()).toBe('RETRY');
-    expect(await keptEvent()).toBe('SUCCESS');
+    expect(await storeEvent()).toBe('RETRY');
+    expect(await storeEvent()).toBe('SUCCESS');
     expect(await letters()).toHaveLength(1);
   });
 
-  it('When one is new, then the log tells of it without its content, and a metric counts it', async () => {
-    await keptEvent();
-    await keptEvent();
-    const told = service.logs.filter(({ msg }) => msg === 'dead letter stored');
-    expect(told).toMatchObject([{ level: 'warn', type: 'payment.requested', event_id: 'order-1:2' }]);
+  it('When one is new, then it is logged without its content and counted', async () => {
+    await storeEvent();
+    await storeEvent();
+    const logged = service.logs.filter(({ msg }) => msg === 'dead letter stored');
+    expect(logged).toMatchObject([{ level: 'warn', type: 'payment.requested', event_id: 'order-1:2' }]);
     expect(JSON.stringify(service.logs)).not.toContain('tok_4711');
     expect((await service.http.get('/metrics')).text).toContain(
       'dead_letters_total{type="payment.requested"} 1',
     );
   });
 
-  it('When one is asked for, then it is shown without its secrets', async () => {
-    await keptEvent();
+  it('When one is read, then its secrets are hidden', async () => {
+    await storeEvent();
     const [letter] = await letters();
     const response = await get(`/api/admin/dead-letters/${letter!.dead_letter_id}`, admin);
     expect([response.status, response.body]).toEqual([200, letter]);
   });
 
-  it('When the pages are followed, then the newest comes first', async () => {
-    for (const id of ['a', 'b', 'c']) await keptEvent({ id });
+  it('When the client follows the pages, then the newest comes first', async () => {
+    for (const id of ['a', 'b', 'c']) await storeEvent({ id });
     const first = (await get('/api/admin/dead-letters?limit=2', admin)).body as { next_cursor: string };
     const second = await get(`/api/admin/dead-letters?limit=2&cursor=${first.next_cursor}`, admin);
     expect(first).toMatchObject({ items: [{ event_id: 'c' }, { event_id: 'b' }] });
@@ -397,8 +394,8 @@ describe('dead letters', () => {
     expect([shown.status, redriven.status]).toEqual([404, 404]);
   });
 
-  it('When they are listed and one is read, then audit lines say by whom', async () => {
-    await keptEvent();
+  it('When they are listed and one is read, then audit lines have the caller', async () => {
+    await storeEvent();
     const [letter] = await letters();
     const { dead_letter_id } = letter!;
     await get(`/api/admin/dead-letters/${dead_letter_id}`, admin);
@@ -412,7 +409,7 @@ describe('dead letters', () => {
   });
 
   it('When a customer asks, then 403', async () => {
-    await keptEvent();
+    await storeEvent();
     const [letter] = await letters();
     const path = `/api/admin/dead-letters/${letter!.dead_letter_id}`;
     const answers = await Promise.all([
@@ -433,14 +430,14 @@ async function redrive(headers: Record<string, string> = {}) {
 }
 
 describe('POST /api/admin/dead-letters/:id/redrive', () => {
-  it('When it is redriven, then the event is published as it was, secrets and all', async () => {
-    await keptEvent();
+  it('When it is redriven, then the event is published unchanged, including secrets', async () => {
+    await storeEvent();
     expect((await redrive()).status).toBe(202);
     expect(service.sidecar.published).toEqual([EVENT]);
   });
 
   it('When it is redriven twice, then both are counted', async () => {
-    await keptEvent();
+    await storeEvent();
     await redrive();
     const response = await redrive();
     expect(response.body).toMatchObject({ redriven: 2 });
@@ -453,14 +450,14 @@ describe('POST /api/admin/dead-letters/:id/redrive', () => {
     service = await startService((deps) => createApp({ ...deps, now }), {
       deduplicationWindowMs: DEDUPLICATION_WINDOW_MS,
     });
-    await keptEvent();
+    await storeEvent();
     expect((await redrive()).body).toMatchObject({ redriven: 1 });
     expect((await redrive()).body).toMatchObject({ redriven: 2 });
     expect(service.sidecar.published).toEqual([EVENT, EVENT]);
   });
 
   it('When it is redriven twice with the same key, then it is sent once', async () => {
-    await keptEvent();
+    await storeEvent();
     const key = { 'idempotency-key': 'redrive-1' };
     const [first, second] = [await redrive(key), await redrive(key)];
     expect([second.status, second.body]).toEqual([202, first.body]);
@@ -473,22 +470,22 @@ describe('POST /api/admin/dead-letters/:id/redrive', () => {
   });
 
   it('When it is redriven and fails again, then it is still the same dead letter', async () => {
-    await keptEvent();
+    await storeEvent();
     await redrive();
-    await keptEvent({ topic: 'payment.requested', traceparent: 'another' });
+    await storeEvent({ topic: 'payment.requested', traceparent: 'another' });
     expect(await letters()).toMatchObject([{ redriven: 1 }]);
   });
 
-  it('When it is redriven, then an audit line says who did it', async () => {
-    await keptEvent();
+  it('When it is redriven, then an audit line has the caller', async () => {
+    await storeEvent();
     await redrive();
     expect(service.logs.filter((line) => line['audit'] === 'redrive')).toMatchObject([
       { caller_id: admin['x-caller-id'], event_id: 'order-1:2', type: 'payment.requested' },
     ]);
   });
 
-  it('When the broker is away, then 503 and it is not counted', async () => {
-    await keptEvent();
+  it('When the broker is unavailable, then 503 and it is not counted', async () => {
+    await storeEvent();
     service.sidecar.fail('publish');
     const response = await redrive();
     expect([response.status, slugOf(response)]).toEqual([503, 'unavailable']);
@@ -500,7 +497,7 @@ describe('POST /api/admin/dead-letters/:id/redrive', () => {
     ['is no CloudEvent', '{"type":"order.paid"}'],
     ['is text', 'hello'],
   ])('When it %s, then 409 and nothing is published', async (_, body) => {
-    await kept(body);
+    await storeDeadLetter(body);
     const response = await redrive();
     expect([response.status, slugOf(response)]).toEqual([409, 'not-redrivable']);
     expect(service.sidecar.published).toEqual([]);

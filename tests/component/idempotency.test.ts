@@ -27,21 +27,21 @@ afterEach(() => service.stop());
 const isReplayed = ({ headers }: Response) => headers['idempotent-replayed'] === 'true';
 const records = () => [...service.sidecar.documents].filter(([key]) => key.startsWith('idempotency:'));
 
-/** From now on no answer can be kept, as where a service dies between its work and that. */
-const keepNoAnswer = () =>
+/** Makes storing responses fail, as if the service died after its work. */
+const failToStore = () =>
   service.sidecar.onStateCall(({ op, keys }) => {
     if (op === 'write' && keys.some((key) => key.startsWith('idempotency:'))) throw new Error('not kept');
   });
 
-/** The next two requests both find that nothing is kept, and only then go on. */
-function meetAtTheRecord(): void {
-  const meeting = gate();
+/** Holds the next two requests until both have found no stored response. */
+function readConcurrently(): void {
+  const barrier = gate();
   let arrived = 0;
   service.sidecar.onStateCall(async ({ op, keys }) => {
     if (op === 'write' || !keys.some((key) => key.startsWith('idempotency:')) || arrived === 2) return;
     arrived += 1;
-    if (arrived === 2) meeting.open();
-    await meeting.opened;
+    if (arrived === 2) barrier.open();
+    await barrier.opened;
   });
 }
 
@@ -51,9 +51,9 @@ function gate() {
   return { opened, open: () => open() };
 }
 
-describe('a service that makes things', () => {
+describe('a service that creates things', () => {
   let made: { operation: string; hasIdempotencyKey: boolean }[];
-  /** What happens when one is made. */
+  /** Runs when a thing is created. */
   let make: () => Promise<Reply>;
 
   beforeEach(async () => {
@@ -87,7 +87,7 @@ describe('a service that makes things', () => {
       .set({ ...CALLER, ...headers })
       .send(body);
 
-  it('When the request is repeated, then status, body and location are those of the first', async () => {
+  it('When the request is repeated, then status, body and location are those of the first response', async () => {
     const [first, second] = [await post(KEY), await post(KEY)];
     expect([first.status, first.headers['location'], first.body]).toEqual([201, '/things/1', { number: 1 }]);
     expect([second.status, second.headers['location'], second.body]).toEqual([
@@ -99,13 +99,13 @@ describe('a service that makes things', () => {
     expect(made).toHaveLength(1);
   });
 
-  it('When the answer has no body, then it is repeated without one', async () => {
+  it('When the response has no body, then the replayed one has none', async () => {
     make = () => Promise.resolve({ status: 204 });
     const [first, second] = [await post(KEY), await post(KEY)];
     expect([first.status, second.status, second.text, isReplayed(second)]).toEqual([204, 204, '', true]);
   });
 
-  it('When the service was started anew, then the answer is still the same', async () => {
+  it('When the service was restarted, then the response is still the same', async () => {
     await post(KEY);
     const second = await service.createReplica().post('/things').set(CALLER).set(KEY).send({ size: 1 });
     expect([second.status, second.body, isReplayed(second)]).toEqual([201, { number: 1 }, true]);
@@ -114,7 +114,7 @@ describe('a service that makes things', () => {
   it.each([
     ['another body', '/things', { size: 2 }],
     ['another thing', '/things/7', { size: 1 }],
-  ])('When the key comes with %s, then it is refused and nothing is made', async (_what, path, body) => {
+  ])('When the key comes with %s, then it is rejected and nothing is created', async (_what, path, body) => {
     await post(KEY);
     const second = await post(KEY, body, path);
     expect([second.status, slugOf(second), isReplayed(second)]).toEqual([
@@ -136,55 +136,59 @@ describe('a service that makes things', () => {
     expect(new Set(made.map(({ operation }) => operation)).size).toBe(2);
   });
 
-  it('When nobody is named, then the key is one of those who are not', async () => {
-    const anyone = () => service.http.post('/things').set(KEY).send({ size: 1 });
+  it('When there is no caller, then the key belongs to anonymous requests', async () => {
+    const postAnonymously = () => service.http.post('/things').set(KEY).send({ size: 1 });
     await post(KEY);
-    const [first, second] = [await anyone(), await anyone()];
+    const [first, second] = [await postAnonymously(), await postAnonymously()];
     expect([first.body, second.body, isReplayed(second)]).toEqual([{ number: 2 }, { number: 2 }, true]);
   });
 
-  it('When nobody is named, then the key is one of the network that it comes from', async () => {
-    const anyone = (network: string, size = 1) =>
+  it('When there is no caller, then the key belongs to the network of the client', async () => {
+    const postAnonymously = (network: string, size = 1) =>
       service.http
         .post('/things')
         .set({ ...KEY, ...fromNetwork(network) })
         .send({ size });
-    const [first, elsewhere, again] = [
-      await anyone('192.0.2.1'),
-      await anyone('198.51.100.7', 2),
-      await anyone('192.0.2.1'),
+    const [first, elsewhere, repeated] = [
+      await postAnonymously('192.0.2.1'),
+      await postAnonymously('198.51.100.7', 2),
+      await postAnonymously('192.0.2.1'),
     ];
-    expect([first.body, elsewhere.body, again.body]).toEqual([{ number: 1 }, { number: 2 }, { number: 1 }]);
-    const another = await anyone('192.0.2.1', 2);
+    expect([first.body, elsewhere.body, repeated.body]).toEqual([
+      { number: 1 },
+      { number: 2 },
+      { number: 1 },
+    ]);
+    const another = await postAnonymously('192.0.2.1', 2);
     expect([another.status, slugOf(another)]).toEqual([422, 'idempotency-key-reused']);
     expect((another.body as { detail: string }).detail).toContain('Use a new key');
     expect(JSON.stringify([...service.sidecar.documents])).not.toContain('192.0.2.1');
   });
 
-  it('When the caller is named, then the network does not matter', async () => {
+  it('When there is a caller, then the network does not matter', async () => {
     await post({ ...KEY, ...fromNetwork('192.0.2.1') });
     expect(isReplayed(await post({ ...KEY, ...fromNetwork('198.51.100.7') }))).toBe(true);
   });
 
-  it('When the body is written in another order, also within, then it is the same request', async () => {
+  it('When the fields of the body have another order, at any depth, then it is the same request', async () => {
     await post(KEY, { size: 1, parts: [{ name: 'a', colour: 'red' }] });
-    const again = await post(KEY, { parts: [{ colour: 'red', name: 'a' }], size: 1 });
-    expect([again.status, isReplayed(again)]).toEqual([201, true]);
+    const repeated = await post(KEY, { parts: [{ colour: 'red', name: 'a' }], size: 1 });
+    expect([repeated.status, isReplayed(repeated)]).toEqual([201, true]);
   });
 
-  it('When the order of a list differs, then it is another request', async () => {
+  it('When a list has another order, then it is another request', async () => {
     await post(KEY, { parts: [1, 2] });
     expect((await post(KEY, { parts: [2, 1] })).status).toBe(422);
   });
 
-  it('When a day has passed, then the key is new', async () => {
+  it('When a day has passed, then the key can be used again', async () => {
     await post(KEY);
     service.sidecar.now = () => Date.now() + DAY_MS;
     const later = await post(KEY, { size: 2 });
     expect([later.status, later.body, isReplayed(later)]).toEqual([201, { number: 2 }, false]);
   });
 
-  it('When there is no key, then each request is done, and nothing is kept', async () => {
+  it('When there is no key, then each request is processed, and nothing is stored', async () => {
     await post();
     await post();
     expect(made.map(({ hasIdempotencyKey }) => hasIdempotencyKey)).toEqual([false, false]);
@@ -192,15 +196,15 @@ describe('a service that makes things', () => {
     expect(records()).toEqual([]);
   });
 
-  it('When the first is being worked on, then the second is told to wait, and the third is answered', async () => {
-    const [begun, end] = [gate(), gate()];
+  it('When the first request is in progress, then the second one has to retry, and the third gets the response', async () => {
+    const [startedReplicas, end] = [gate(), gate()];
     make = async () => {
-      begun.open();
+      startedReplicas.open();
       await end.opened;
       return { status: 201, body: { number: 1 } };
     };
     const first = post(KEY).then((response) => response);
-    await begun.opened;
+    await startedReplicas.opened;
     const second = await post(KEY);
     expect([second.status, slugOf(second), second.headers['retry-after']]).toEqual([
       409,
@@ -214,10 +218,10 @@ describe('a service that makes things', () => {
   });
 
   it.each([
-    ['is refused', () => new ProblemError(409, 'not-now', 'Not now.'), 409],
+    ['is rejected', () => new ProblemError(409, 'not-now', 'Not now.'), 409],
     ['finds nothing', () => notFound('thing'), 404],
     ['breaks', () => new Error('broken'), 500],
-  ])('When the first %s, then the key may be tried again', async (_what, error, status) => {
+  ])('When the first request %s, then the key can be tried again', async (_what, error, status) => {
     const works = make;
     make = () => Promise.reject(error());
     expect((await post(KEY)).status).toBe(status);
@@ -228,15 +232,15 @@ describe('a service that makes things', () => {
     expect(made[0]?.operation).toBe(made[1]?.operation);
   });
 
-  it('When it cannot be known whether it was done, then it is not done', async () => {
+  it('When the outcome of the first request is unknown, then the second one is not processed', async () => {
     service.sidecar.fail('state');
     expect((await post(KEY)).status).toBe(503);
     expect(made).toEqual([]);
     expect((await post(KEY)).status).toBe(201);
   });
 
-  it('When the answer cannot be kept, then it is given all the same, and the log says so', async () => {
-    keepNoAnswer();
+  it('When the response cannot be stored, then it is still sent, and the failure is logged', async () => {
+    failToStore();
     expect((await post(KEY)).status).toBe(201);
     expect(service.logs.map(({ msg }) => msg)).toContain('storing the idempotent response failed');
   });
@@ -248,47 +252,50 @@ describe('a service that makes things', () => {
     ['comes twice', 'a, b'],
     ['is not ASCII', 'schlüssel'],
     ['is too long', 'x'.repeat(256)],
-  ])('When the key %s, then it is refused and nothing is made', async (_what, key) => {
+  ])('When the key %s, then it is rejected and nothing is created', async (_what, key) => {
     const response = await post({ 'idempotency-key': key });
     expect([response.status, slugOf(response)]).toEqual([400, 'invalid-idempotency-key']);
     expect(made).toEqual([]);
   });
 
-  it.each(['x', 'x'.repeat(255), 'a:b|c"\\', '/../'])('When the key is %s, then it is one', async (key) => {
-    const header = { 'idempotency-key': key };
-    const [first, second] = [await post(header), await post(header)];
-    expect([first.status, second.status, isReplayed(second)]).toEqual([201, 201, true]);
-  });
+  it.each(['x', 'x'.repeat(255), 'a:b|c"\\', '/../'])(
+    'When the key is %s, then it is accepted',
+    async (key) => {
+      const header = { 'idempotency-key': key };
+      const [first, second] = [await post(header), await post(header)];
+      expect([first.status, second.status, isReplayed(second)]).toEqual([201, 201, true]);
+    },
+  );
 
-  it('When the key is quoted, then it is the same as bare', async () => {
+  it('When the key is quoted, then it equals the bare key', async () => {
     await post({ 'idempotency-key': '"key-1"' });
     expect(isReplayed(await post(KEY))).toBe(true);
     expect(made).toHaveLength(1);
   });
 
-  it('When an answer is kept, then for a day', async () => {
+  it('When a response is stored, then it expires after a day', async () => {
     await post(KEY);
     expect(records().map(([, { ttlSeconds }]) => ttlSeconds)).toEqual([86_400]);
   });
 
-  it('When an answer is kept, then nobody can tell from it what was asked, or with which key', async () => {
+  it('When a response is stored, then it reveals neither the request nor the key', async () => {
     const body = { password: 'correct horse' };
     await post(KEY, body);
     await post({ 'idempotency-key': 'key-2' }, body);
-    const kept = records().map(([, { value }]) => value as { fingerprint: string });
+    const stored = records().map(([, { value }]) => value as { fingerprint: string });
     expect(JSON.stringify(records())).not.toMatch(/correct horse|key-1/);
-    // Equal requests have equal fingerprints only under the same key; without it none can be tried out.
-    expect(new Set(kept.map(({ fingerprint }) => fingerprint)).size).toBe(2);
+    // A fingerprint depends on the key, so it cannot be guessed from the request alone.
+    expect(new Set(stored.map(({ fingerprint }) => fingerprint)).size).toBe(2);
     const guesses = [JSON.stringify(body), JSON.stringify(['POST', '/things', body])];
     const plain = new Set(guesses.map((text) => createHash('sha256').update(text).digest('base64url')));
-    expect(kept.filter(({ fingerprint }) => plain.has(fingerprint))).toEqual([]);
+    expect(stored.filter(({ fingerprint }) => plain.has(fingerprint))).toEqual([]);
   });
 });
 
 describe('placing an order', () => {
   const MUG = { product_id: 'mug', name: 'Mug', currency: 'EUR', on_hand: 9, reserved: 0, available: 9 };
   let unit_price: number;
-  /** How far the clock of each replica is ahead, in the order in which they begin. */
+  /** By how much the clock of each replica is fast, in the order of their start. */
   let aheadMs: number[];
   let replicas: number;
 
@@ -310,10 +317,10 @@ describe('placing an order', () => {
   const place = (http = service.http, quantity = 2) =>
     http.post('/api/orders').set(CALLER).set(KEY).send({ product_id: 'mug', quantity });
   const orderIdOf = ({ body }: Response) => (body as { order_id: string }).order_id;
-  const ordersThere = () => [...service.sidecar.documents.keys()].filter((key) => key.startsWith('order:'));
+  const ordersOf = () => [...service.sidecar.documents.keys()].filter((key) => key.startsWith('order:'));
 
-  it('When the answer was lost with its replica, then another gives it again, and there is one order', async () => {
-    keepNoAnswer();
+  it('When the response was lost with its replica, then another one sends it, and there is one order', async () => {
+    failToStore();
     const first = await place();
     service.sidecar.onStateCall(() => {});
     unit_price = 9999;
@@ -321,29 +328,29 @@ describe('placing an order', () => {
     expect([first.status, second.status]).toEqual([201, 201]);
     expect(second.body).toEqual(first.body);
     expect(second.headers['location']).toBe(first.headers['location']);
-    expect(ordersThere()).toHaveLength(1);
+    expect(ordersOf()).toHaveLength(1);
     expect(isReplayed(await place())).toBe(true);
   });
 
-  it('When the answer was lost and another request comes with the key, then it is refused', async () => {
-    keepNoAnswer();
+  it('When the response was lost and the key comes with another request, then it is rejected', async () => {
+    failToStore();
     await place();
     const second = await place(service.createReplica(), 3);
     expect([second.status, slugOf(second)]).toEqual([422, 'idempotency-key-reused']);
-    expect(ordersThere()).toHaveLength(1);
+    expect(ordersOf()).toHaveLength(1);
   });
 
-  it('When two replicas get it at once, then there is one order and one answer', async () => {
-    meetAtTheRecord();
+  it('When two replicas get the request at once, then there is one order and one response', async () => {
+    readConcurrently();
     const answers = await Promise.all([place(), place(service.createReplica())]);
     expect(answers.map(({ status }) => status)).toEqual([201, 201]);
     expect(answers[0].body).toEqual(answers[1].body);
     expect(answers.filter(isReplayed)).toHaveLength(1);
-    expect(ordersThere()).toHaveLength(1);
+    expect(ordersOf()).toHaveLength(1);
     expect(service.publishedEvents('order.created')).toHaveLength(1);
   });
 
-  it('When it was refused for its price, then the key may be tried again with the same request', async () => {
+  it('When it was rejected for its price, then the same request can be tried again with the key', async () => {
     unit_price = 1;
     const order = () =>
       service.http
@@ -356,7 +363,7 @@ describe('placing an order', () => {
     expect((await order()).status).toBe(201);
   });
 
-  it('When the members of the request are in another order, then it is the same order', async () => {
+  it('When the fields of the request have another order, then it is the same order', async () => {
     const order = (text: string) =>
       service.http
         .post('/api/orders')
@@ -371,10 +378,10 @@ describe('placing an order', () => {
       '{"payment":{"card_token":"tok_visa","method":"card"},"items":[{"quantity":2,"product_id":"mug"}]}',
     );
     expect([first.status, second.status, second.body]).toEqual([201, 201, first.body]);
-    expect(ordersThere()).toHaveLength(1);
+    expect(ordersOf()).toHaveLength(1);
   });
 
-  it('When a day has passed, then the key is new, for another request too, and again a day later', async () => {
+  it('When a day has passed, then the key can be used for another request, and again a day later', async () => {
     const ids = new Set<string>();
     for (const [day, quantity] of [1, 2, 3].entries()) {
       aheadMs[0] = day * DAY_MS;
@@ -385,23 +392,23 @@ describe('placing an order', () => {
       expect((await place(service.http, 9)).status).toBe(422);
     }
     expect(ids.size).toBe(3);
-    expect(ordersThere()).toHaveLength(3);
+    expect(ordersOf()).toHaveLength(3);
   });
 
-  it('When a key that is new again comes to two replicas at once, then there is one order', async () => {
+  it('When an expired key comes to two replicas at once, then there is one order', async () => {
     await place();
     aheadMs = [DAY_MS, DAY_MS];
     const answers = await Promise.all([place(), place(service.createReplica())]);
     expect(new Set(answers.map(orderIdOf)).size).toBe(1);
     expect(answers.filter(isReplayed)).toHaveLength(1);
-    expect(ordersThere()).toHaveLength(2);
+    expect(ordersOf()).toHaveLength(2);
   });
 
   it.each([
     ['ahead', HOUR_MS],
     ['behind', -HOUR_MS],
   ])(
-    'When the clock of the second replica is an hour %s, then a repeated request has its order',
+    'When the clock of the second replica is an hour %s, then a repeated request has the same order',
     async (_, ms) => {
       aheadMs = [0, ms];
       const other = service.createReplica();
@@ -410,7 +417,7 @@ describe('placing an order', () => {
         aheadMs = [passed, passed + ms];
         expect((await place(other)).body).toEqual(first.body);
       }
-      expect(ordersThere()).toHaveLength(1);
+      expect(ordersOf()).toHaveLength(1);
     },
   );
 
@@ -418,7 +425,7 @@ describe('placing an order', () => {
     ['ahead', HOUR_MS],
     ['behind', -HOUR_MS],
   ])(
-    'When the clock of the second replica is an hour %s, then the order that one of them makes after a day is both’s',
+    'When the clock of the second replica is an hour %s, then both have the order that one of them accepts after a day',
     async (_, ms) => {
       aheadMs = [0, ms];
       const other = service.createReplica();
@@ -428,19 +435,19 @@ describe('placing an order', () => {
       const [early, late] = ms > 0 ? [other, service.http] : [service.http, other];
       const next = await place(early, 7);
       expect([next.status, isReplayed(next)]).toEqual([201, false]);
-      const again = await place(late, 7);
-      expect([again.body, isReplayed(again)]).toEqual([next.body, true]);
-      expect(ordersThere()).toHaveLength(2);
+      const repeated = await place(late, 7);
+      expect([repeated.body, isReplayed(repeated)]).toEqual([next.body, true]);
+      expect(ordersOf()).toHaveLength(2);
     },
   );
 
-  it('When the clock is set back by years, then a repeated request has its order', async () => {
+  it('When the clock is set back by years, then a repeated request has the same order', async () => {
     const first = await place();
     aheadMs = [-1000 * DAY_MS];
     expect((await place()).body).toEqual(first.body);
   });
 
-  it('When its cancellation is repeated, then the answer is that of the first', async () => {
+  it('When its cancellation is repeated, then the first response is replayed', async () => {
     const { order_id } = (await place()).body as { order_id: string };
     const cancel = () =>
       service.http.post(`/api/orders/${order_id}/cancel`).set(CALLER).set(KEY).send({ reason: 'changed' });
@@ -464,14 +471,14 @@ describe('restocking a product', () => {
   const stocked = (product = 'mug') =>
     (service.sidecar.documents.get(`product:${product}`)!.value as { on_hand: number }).on_hand;
 
-  it('When it is repeated, then the stock grows once', async () => {
+  it('When it is repeated, then the stock increases once', async () => {
     const [first, second] = [await restock(), await restock()];
     expect([second.status, second.body, isReplayed(second)]).toEqual([200, first.body, true]);
     expect(stocked()).toBe(15);
   });
 
-  it('When the answer was lost with its replica, then another gives it again, and the stock has grown once', async () => {
-    keepNoAnswer();
+  it('When the response was lost with its replica, then another one sends it, and the stock has increased once', async () => {
+    failToStore();
     const first = await restock();
     service.sidecar.onStateCall(() => {});
     const second = await restock(service.createReplica());
@@ -482,15 +489,18 @@ describe('restocking a product', () => {
   it.each([
     ['another quantity', 'mug', 6],
     ['another product', 'pen', 5],
-  ])('When the answer was lost and the key comes with %s, then it is refused', async (_what, product, n) => {
-    keepNoAnswer();
-    await restock();
-    const second = await restock(service.createReplica(), product, n);
-    expect([second.status, slugOf(second)]).toEqual([422, 'idempotency-key-reused']);
-    expect([stocked('mug'), stocked('pen')]).toEqual([15, 10]);
-  });
+  ])(
+    'When the response was lost and the key comes with %s, then it is rejected',
+    async (_what, product, n) => {
+      failToStore();
+      await restock();
+      const second = await restock(service.createReplica(), product, n);
+      expect([second.status, slugOf(second)]).toEqual([422, 'idempotency-key-reused']);
+      expect([stocked('mug'), stocked('pen')]).toEqual([15, 10]);
+    },
+  );
 
-  it('When the stock could not be written, then the key may be tried again', async () => {
+  it('When the stock could not be saved, then the key can be tried again', async () => {
     service.sidecar.onStateCall(({ op }) => {
       if (op === 'write') throw new Error('not written');
     });
@@ -500,10 +510,10 @@ describe('restocking a product', () => {
     expect(stocked()).toBe(15);
   });
 
-  it('When two replicas get it at once, then the stock grows once, and both answer the same', async () => {
+  it('When two replicas get it at once, then the stock increases once, and both responses are the same', async () => {
     const other = service.createReplica();
     await vi.waitFor(() => other.get('/readyz').expect(200), { interval: 5 });
-    meetAtTheRecord();
+    readConcurrently();
     const answers = await Promise.all([restock(), restock(other)]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     expect(answers[0].body).toEqual(answers[1].body);
@@ -519,7 +529,7 @@ describe('restocking a product', () => {
     expect([(await restock(service.http, 'pen', 1)).status, stocked('pen')]).toEqual([200, 11]);
   });
 
-  it('When it is remembered, then as long as its answer', async () => {
+  it('When it is stored, then it expires with its response', async () => {
     await restock();
     const marker = [...service.sidecar.documents].find(([key]) => key.startsWith('restock:'));
     expect(marker?.[1].ttlSeconds).toBe(records()[0]?.[1].ttlSeconds);

@@ -53,7 +53,7 @@ const reservation = () =>
 const ENDINGS = ['order.payment_failed', 'order.cancelled', 'order.expired'];
 
 describe('order.created', () => {
-  it('When there is enough, then it is reserved and said', async () => {
+  it('When there is enough stock, then it is reserved and published', async () => {
     expect(await service.deliver('order.created', about({ 'mug-blue': 2, pen: 1 }))).toBe('SUCCESS');
     expect(figures('mug-blue')).toEqual({ on_hand: 10, reserved: 2, sold: 0 });
     expect(service.sidecar.published).toEqual([
@@ -70,7 +70,7 @@ describe('order.created', () => {
     ]);
   });
 
-  it('When one line is short, then nothing is reserved and the reason is said', async () => {
+  it('When one line is short, then nothing is reserved and the event has the reason', async () => {
     await service.deliver('order.created', about({ 'mug-blue': 2, pen: 3 }));
     expect(figures('mug-blue').reserved).toBe(0);
     expect(service.sidecar.published).toMatchObject([
@@ -86,7 +86,7 @@ describe('order.created', () => {
     ['reserved', 2],
     ['rejected', 11],
   ])(
-    'When an order that was %s comes again, then the same event is said again and nothing changes',
+    'When an order that was %s is redelivered, then the same event is republished and nothing changes',
     async (_, mugs) => {
       await service.deliver('order.created', about({ 'mug-blue': mugs }));
       const before = figures('mug-blue');
@@ -98,7 +98,7 @@ describe('order.created', () => {
     },
   );
 
-  it('When a rejected order comes again after a restock, then it stays rejected', async () => {
+  it('When a rejected order is redelivered after a restock, then it stays rejected', async () => {
     await service.deliver('order.created', about({ pen: 3 }));
     await service.http
       .post('/api/inventory/pen/restock')
@@ -112,7 +112,7 @@ describe('order.created', () => {
     ]);
   });
 
-  it('When saying fails after the write, then the redelivery says it and reserves nothing more', async () => {
+  it('When publishing fails after the write, then the redelivery publishes and reserves nothing more', async () => {
     service.sidecar.fail('publish');
     expect(await service.deliver('order.created', about({ 'mug-blue': 2 }))).toBe('RETRY');
     expect(await service.deliver('order.created', about({ 'mug-blue': 2 }))).toBe('SUCCESS');
@@ -120,7 +120,7 @@ describe('order.created', () => {
     expect(figures('mug-blue').reserved).toBe(2);
   });
 
-  it('When an order that was paid meanwhile comes again, then reserved is said again as it was', async () => {
+  it('When order.created is redelivered after payment, then the same reservation is republished', async () => {
     await service.deliver('order.created', about({ 'mug-blue': 2 }));
     await service.deliver('order.paid', about({ 'mug-blue': 2 }));
     await service.deliver('order.created', about({ 'mug-blue': 2 }));
@@ -129,7 +129,7 @@ describe('order.created', () => {
     expect(figures('mug-blue')).toEqual({ on_hand: 8, reserved: 0, sold: 2 });
   });
 
-  it('When the state cannot be reached, then it is to be delivered again and nothing is said', async () => {
+  it('When the state is unavailable, then the event is redelivered and nothing is published', async () => {
     service.sidecar.fail('state');
     expect(await service.deliver('order.created', about({ 'mug-blue': 2 }))).toBe('RETRY');
     expect(service.sidecar.published).toEqual([]);
@@ -155,19 +155,19 @@ describe('order.paid', () => {
     expect(figures('mug-blue')).toEqual({ on_hand: 8, reserved: 0, sold: 2 });
   });
 
-  it('When it comes twice, then it is sold once', async () => {
+  it('When it is redelivered, then the lines are sold once', async () => {
     await service.deliver('order.created', about({ 'mug-blue': 2 }));
     await service.deliver('order.paid', about({ 'mug-blue': 2 }));
     expect(await service.deliver('order.paid', about({ 'mug-blue': 2 }))).toBe('SUCCESS');
     expect(figures('mug-blue')).toEqual({ on_hand: 8, reserved: 0, sold: 2 });
   });
 
-  it('When it comes before the order is known, then it is to be delivered again and nothing is kept', async () => {
+  it('When it arrives before the order is known, then it is redelivered and nothing is saved', async () => {
     expect(await service.deliver('order.paid', about({ 'mug-blue': 2 }))).toBe('RETRY');
     expect(reservation()).toBeUndefined();
   });
 
-  it('When a product falls to its threshold, then that is said, and only of that product', async () => {
+  it('When a product falls to its threshold, then stock.low is published for that product only', async () => {
     await service.deliver('order.created', about({ 'mug-blue': 2, pen: 1 }));
     await service.deliver('order.paid', about({ 'mug-blue': 2, pen: 1 }));
     expect(service.publishedEvents('stock.low')).toEqual([
@@ -175,7 +175,7 @@ describe('order.paid', () => {
     ]);
   });
 
-  it('When saying stock.low fails, then the redelivery says it was at the sale', async () => {
+  it('When publishing stock.low fails, then the redelivery publishes the stock level of the sale', async () => {
     await service.deliver('order.created', about({ pen: 1 }));
     service.sidecar.fail('publish');
     expect(await service.deliver('order.paid', about({ pen: 1 }))).toBe('RETRY');
@@ -207,7 +207,7 @@ describe.each(ENDINGS)('%s', (ending) => {
     expect(figures('pen')).toEqual({ on_hand: 2, reserved: 0, sold: 0 });
   });
 
-  it('When it comes before order.created, then that is refused and nothing is reserved', async () => {
+  it('When it arrives before order.created, then that order is rejected and nothing is reserved', async () => {
     expect(await service.deliver(ending, about({ 'mug-blue': 2 }))).toBe('SUCCESS');
     expect(await service.deliver('order.created', about({ 'mug-blue': 2 }))).toBe('SUCCESS');
     expect(service.sidecar.published).toMatchObject([
@@ -233,7 +233,7 @@ describe('order.cancelled after payment', () => {
     expect(figures('mug-blue')).toEqual({ on_hand: 10, reserved: 0, sold: 0 });
   });
 
-  it('When order.paid comes again after it, then nothing changes', async () => {
+  it('When order.paid is redelivered afterwards, then nothing changes', async () => {
     for (const type of ['order.created', 'order.paid', 'order.cancelled', 'order.paid'])
       expect(await service.deliver(type, about({ 'mug-blue': 2 }))).toBe('SUCCESS');
     expect(figures('mug-blue')).toEqual({ on_hand: 10, reserved: 0, sold: 0 });
@@ -241,7 +241,7 @@ describe('order.cancelled after payment', () => {
 });
 
 describe('metrics', () => {
-  it('When messages come twice, then each outcome is counted once', async () => {
+  it('When messages are redelivered, then each outcome is counted once', async () => {
     for (const type of ['order.created', 'order.created', 'order.paid', 'order.paid', 'order.cancelled'])
       await service.deliver(type, about({ 'mug-blue': 2 }));
     const { text } = await service.http.get('/metrics');

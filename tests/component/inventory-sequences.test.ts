@@ -52,7 +52,7 @@ describe('every sequence of five commands', () => {
   function* steps(from: Omit<Step, 'command'>, depth: number): Generator<Step> {
     if (depth === 0) return;
     for (const one of commands) {
-      // Each restock is one of its own.
+      // Each restock has its own id.
       const command: Command = one.kind === 'restock' ? { ...one, operation: `r${depth}` } : one;
       const changes = applyCommand(from, command);
       const products = new Map(from.products);
@@ -66,7 +66,7 @@ describe('every sequence of five commands', () => {
     }
   }
   function isSound({ products, reservations }: Step): boolean {
-    const held = (status: Reservation['status'], id: string) =>
+    const quantityIn = (status: Reservation['status'], id: string) =>
       [...reservations.values()]
         .filter((reservation) => reservation.status === status)
         .flatMap((reservation) => reservation.lines)
@@ -77,8 +77,8 @@ describe('every sequence of five commands', () => {
         reserved >= 0 &&
         reserved <= on_hand &&
         stocked === on_hand + sold &&
-        reserved === held('RESERVED', product_id) &&
-        sold === held('SOLD', product_id),
+        reserved === quantityIn('RESERVED', product_id) &&
+        sold === quantityIn('SOLD', product_id),
     );
   }
 
@@ -88,13 +88,13 @@ describe('every sequence of five commands', () => {
     expect(all.find((step) => !isSound(step))).toBeUndefined();
   });
 
-  it('When the last command comes again, then it changes nothing', () => {
+  it('When the last command is repeated, then it changes nothing', () => {
     const all = [...steps(START, 4)];
-    const again = all.filter((step) => {
+    const repeated = all.filter((step) => {
       const { products, reservation, restock: restocked } = applyCommand(step, step.command);
       return products.length > 0 || reservation !== undefined || restocked !== undefined;
     });
     expect(all.length).toBeGreaterThan(2_000);
-    expect(again).toEqual([]);
+    expect(repeated).toEqual([]);
   });
 });

@@ -17,7 +17,7 @@ const catalogue = ['mug-blue', 'pen'].map((product_id) => ({
 }));
 
 describe('start', () => {
-  it('When the catalogue cannot be written yet, then the service is not ready, and is so once it can', async () => {
+  it('When the catalogue cannot be saved, then the service is unready until it can', async () => {
     let failing = true;
     const service = await startService((deps) => {
       const { state } = deps.sidecar;
@@ -33,14 +33,14 @@ describe('start', () => {
     expect(body.items).toMatchObject([{ product_id: 'mug-blue' }, { product_id: 'pen' }]);
   });
 
-  it('When no file is named, then the catalogue of the shop is read', async () => {
+  it('When no file is configured, then the catalogue of the shop is read', async () => {
     const products = await readCatalogue(undefined);
     expect(products.length).toBeGreaterThanOrEqual(12);
     expect(products.map(({ product_id }) => product_id)).toContain('mug-blue');
     expect(new Set(products.map(({ product_id }) => product_id)).size).toBe(products.length);
   });
 
-  it('When a file is named, then that is read', async () => {
+  it('When a file is configured, then that file is read', async () => {
     const file = join(mkdtempSync(join(tmpdir(), 'catalogue-')), 'mine.json');
     const [first] = catalogue;
     await writeFile(file, JSON.stringify([{ ...first, low_stock_threshold: undefined }]));
@@ -51,7 +51,7 @@ describe('start', () => {
     ['does not exist', undefined, 'ENOENT'],
     ['is not JSON', '{', 'JSON'],
     ['has a negative stock', JSON.stringify([{ ...catalogue[0], on_hand: -1 }]), 'on_hand'],
-  ])('When the file %s, then the error names it', async (_, content, message) => {
+  ])('When the file %s, then the error has its name', async (_, content, message) => {
     const file = join(mkdtempSync(join(tmpdir(), 'catalogue-')), 'mine.json');
     if (content !== undefined) await writeFile(file, content);
     await expect(readCatalogue(file)).rejects.toThrow(new RegExp(`mine.json: [^]*${message}`));

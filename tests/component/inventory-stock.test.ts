@@ -52,7 +52,7 @@ const order = (
 const UNCHANGED = { products: [] };
 
 describe('reserve', () => {
-  it('When there is enough of every line, then all of them are set aside', () => {
+  it('When there is enough stock for every line, then all lines are reserved', () => {
     const stock = stockOf([buildProduct(), buildProduct({ product_id: 'pen', on_hand: 4 })]);
     const lines = [
       { product_id: 'mug', quantity: 2 },
@@ -108,7 +108,7 @@ describe('reserve', () => {
       'mug (1 wanted, 0 available), pen (2 wanted, 1 available)',
     ],
     ['the product does not exist', [], [{ product_id: 'mug', quantity: 1 }], 'mug (1 wanted, 0 available)'],
-  ])('When %s, then nothing is set aside and the reason says it', (_case, products, lines, short) => {
+  ])('When %s, then nothing is reserved and there is a reason', (_case, products, lines, short) => {
     expect(applyCommand(stockOf(products), order('reserve', lines))).toEqual({
       reservation: {
         order_id: 'o1',
@@ -131,7 +131,7 @@ describe('reserve', () => {
 });
 
 describe('sell', () => {
-  it('When the order is RESERVED, then what is reserved becomes sold', () => {
+  it('When the order is RESERVED, then the reserved stock is sold', () => {
     const stock = stockOf([buildProduct({ reserved: 5 })], [buildReservation()]);
     expect(applyCommand(stock, order('sell'))).toEqual({
       reservation: buildReservation({ status: 'SOLD', sale: { time: T2, low: [] } }),
@@ -161,11 +161,11 @@ describe('sell', () => {
     },
   );
 
-  it('When nothing was decided for the order yet, then nothing changes', () => {
+  it('When there is no decision about the order, then nothing changes', () => {
     expect(applyCommand(stockOf([buildProduct()]), order('sell'))).toEqual(UNCHANGED);
   });
 
-  it('When the message has other lines than the reservation, then it is refused', () => {
+  it('When the message has other lines than the reservation, then it is rejected', () => {
     expect(() => applyCommand(stockOf([], [buildReservation()]), order('sell', []))).toThrow(
       'mug is reserved',
     );
@@ -190,7 +190,7 @@ describe('release', () => {
     });
   });
 
-  it('When nothing was decided for the order yet, then it is remembered as released', () => {
+  it('When there is no decision about the order, then it is recorded as released', () => {
     expect(applyCommand(stockOf([buildProduct()]), order('release'))).toEqual({
       reservation: {
         order_id: 'o1',
@@ -251,15 +251,15 @@ describe('products', () => {
       },
     ],
     ['an unknown one is restocked', [], restock, {}],
-  ])('When %s, then it is as said', (_case, products, command, after) => {
+  ])('When %s, then the stock is as expected', (_case, products, command, after) => {
     expect(applyCommand(stockOf(products), command)).toEqual({ ...UNCHANGED, ...after });
   });
 
-  it('When a restock comes again, then nothing changes', () => {
+  it('When a restock is repeated, then nothing changes', () => {
     expect(applyCommand(stockOf([buildProduct()], [], [restocked]), restock)).toEqual(UNCHANGED);
   });
 
-  it('When a product of the catalogue exists already, then it stays as it is', () => {
+  it('When a product of the catalogue exists, then it is unchanged', () => {
     const { reserved: _r, sold: _s, stocked: _t, revision: _v, ...added } = buildProduct({ unit_price: 1 });
     expect(applyCommand(stockOf([buildProduct()]), { kind: 'add', ...added })).toEqual(UNCHANGED);
   });

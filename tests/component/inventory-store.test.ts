@@ -39,7 +39,7 @@ const idsOf = async (stock: StockStore, limit = 100) =>
 const statusOf = async (step: Promise<{ after: { status: string } | undefined }>) =>
   (await step).after?.status;
 
-/** The same state, with a look at what is asked of it. */
+/** The same state, which records the requested keys. */
 function watched(
   state: StateStore,
   before: { getMany?: () => void; write?: () => Promise<void> },
@@ -58,20 +58,20 @@ function watched(
 }
 
 describe('group commit', () => {
-  it('When 40 orders want a product at once, then one read and one write do', async () => {
+  it('When 40 orders need a product at once, then there is one read and one write', async () => {
     await seed(createStockStore(sidecar.state), [buildEntry('mug', 100)]);
-    const asked: string[] = [];
+    const requestedKeys: string[] = [];
     const state = watched(sidecar.state, {
-      getMany: () => asked.push('read'),
-      write: async () => void asked.push('write'),
+      getMany: () => requestedKeys.push('read'),
+      write: async () => void requestedKeys.push('write'),
     });
     const stock = createStockStore(state);
     await Promise.all(Array.from({ length: 40 }, (_, n) => stock.applyToOrder(mugOf(`o${n}`))));
-    expect(asked).toEqual(['read', 'write']);
+    expect(requestedKeys).toEqual(['read', 'write']);
     expect(stored('mug').reserved).toBe(40);
   });
 
-  it('When more orders than pieces come at once, then each piece goes to one', async () => {
+  it('When more orders than pieces come at once, then each piece goes to one order', async () => {
     const stock = createStockStore(sidecar.state);
     await seed(stock, [buildEntry('mug', 3)]);
     const statuses = await Promise.all(
@@ -98,7 +98,7 @@ describe('group commit', () => {
     expect(stored('pen').reserved).toBe(2);
   });
 
-  it('When another replica writes between read and write, then all is decided anew', async () => {
+  it('When another replica writes between read and write, then all commands are decided again', async () => {
     const other = createStockStore(sidecar.state);
     await seed(other, [buildEntry('mug', 1)]);
     let first = true;
@@ -137,13 +137,13 @@ describe('seed', () => {
   const catalogue = Array.from({ length: 150 }, (_, n) => buildEntry(`p${n}`));
   const ids = catalogue.map(({ product_id }) => product_id);
 
-  it('When it is listed, then products come as the catalogue has them', async () => {
+  it('When products are listed, then they have the order of the catalogue', async () => {
     const stock = createStockStore(sidecar.state);
     await seed(stock, catalogue);
     expect(await idsOf(stock)).toEqual(ids.slice(0, 100));
   });
 
-  it('When two replicas seed at once, then each product is there once', async () => {
+  it('When two replicas seed at once, then each product exists once', async () => {
     const stock = createStockStore(sidecar.state);
     await Promise.all([seed(stock, catalogue), seed(createStockStore(sidecar.state), catalogue)]);
     const first = await stock.list(undefined, 100);
@@ -152,7 +152,7 @@ describe('seed', () => {
     expect(second.nextCursor).toBeNull();
   });
 
-  it('When it stops in the middle and starts again, then the catalogue is complete', async () => {
+  it('When it stops in the middle and restarts, then the catalogue is complete', async () => {
     let writes = 0;
     const state = watched(sidecar.state, {
       async write() {
@@ -168,7 +168,7 @@ describe('seed', () => {
     expect(await idsOf(stock)).toEqual(ids.slice(0, 100));
   });
 
-  it('When a product was sold and edited since, then it stays as it is', async () => {
+  it('When a product was sold and edited since, then it is unchanged', async () => {
     const stock = createStockStore(sidecar.state);
     await seed(stock, [buildEntry('mug')]);
     await stock.applyToOrder(mugOf('o1'));

@@ -41,7 +41,7 @@ beforeEach(async () => {
 afterEach(() => service.stop());
 
 describe('GET /api/inventory', () => {
-  it('When it is asked for, then the products come in the order of the catalogue', async () => {
+  it('When it is called, then the products have the order of the catalogue', async () => {
     const { status, body } = await get('/api/inventory');
     expect(status).toBe(200);
     expect(body.items[0]).toEqual(MUG);
@@ -49,7 +49,7 @@ describe('GET /api/inventory', () => {
     expect(body.next_cursor).toBeNull();
   });
 
-  it('When it is read by pages, then every product comes once', async () => {
+  it('When the client follows the pages, then every product occurs once', async () => {
     const first = await get('/api/inventory?limit=2');
     const second = await get(`/api/inventory?limit=2&cursor=${first.body.next_cursor}`);
     expect([ids(first.body), ids(second.body), second.body.next_cursor]).toEqual([
@@ -59,7 +59,7 @@ describe('GET /api/inventory', () => {
     ]);
   });
 
-  it('When there is a next page, then a Link leads to it, and from the last one none', async () => {
+  it('When there is a next page, then a Link leads to it, and the last page has none', async () => {
     const first = await get('/api/inventory?limit=2');
     const [, next = ''] = /^<([^>]+)>; rel="next"$/.exec(first.headers['link'] ?? '') ?? [];
     expect(next).toBe(`/api/inventory?limit=2&cursor=${first.body.next_cursor}`);
@@ -73,7 +73,7 @@ describe('GET /api/inventory', () => {
     ['limit=ten', 'limit'],
     ['cursor=nonsense', 'cursor'],
     ['cursor=a&cursor=b', 'cursor'],
-  ])('When the query is %s, then 400 names %s', async (query, field) => {
+  ])('When the query is %s, then the 400 names %s', async (query, field) => {
     const { status, body } = await get(`/api/inventory?${query}`);
     expect(status).toBe(400);
     expect(wrongFields(body)).toEqual([field]);
@@ -81,7 +81,7 @@ describe('GET /api/inventory', () => {
 });
 
 describe('GET /api/inventory/:product_id', () => {
-  it('When it exists, then it is shown', async () => {
+  it('When it exists, then the response has it', async () => {
     const { status, body } = await get('/api/inventory/tote');
     expect(status).toBe(200);
     expect(productSchema.strict().parse(body)).toMatchObject({ on_hand: 20, available: 20, currency: 'CHF' });
@@ -98,7 +98,7 @@ describe('GET /api/inventory/:product_id', () => {
 });
 
 describe('PUT /api/inventory/:product_id', () => {
-  it('When it does not exist, then it is made without stock, in EUR, and listed', async () => {
+  it('When it does not exist, then it is created without stock, in EUR, and listed', async () => {
     const { status, body } = await put('teapot', { name: ' Teapot ', unit_price: 5900 });
     expect(status).toBe(201);
     expect(body).toEqual({ ...MUG, product_id: 'teapot', name: 'Teapot', unit_price: 5900 });
@@ -112,12 +112,12 @@ describe('PUT /api/inventory/:product_id', () => {
     expect(ids((await get('/api/inventory')).body)).toHaveLength(3);
   });
 
-  it('When a currency is given, then it is taken over, stock or not', async () => {
+  it('When a currency is given, then it is set, with or without stock', async () => {
     const { body } = await put('tote', { name: 'Bag', unit_price: 1, currency: 'USD' });
     expect(body).toMatchObject({ currency: 'USD', on_hand: 20 });
   });
 
-  it('When two make the same product at once, then one makes it and the other changes it', async () => {
+  it('When two requests create the same product at once, then one creates it and the other changes it', async () => {
     const answers = await Promise.all(
       [1, 2].map((unit_price) => put('teapot', { name: 'Teapot', unit_price })),
     );
@@ -135,7 +135,7 @@ describe('PUT /api/inventory/:product_id', () => {
     expect(documents()).toBe(before);
   });
 
-  it('When nobody is named, then 401', async () => {
+  it('When there is no caller, then 401', async () => {
     const answer = await service.http.put('/api/inventory/tote').send({ name: 'Bag', unit_price: 1 });
     expect(answer.status).toBe(401);
   });
@@ -156,7 +156,7 @@ describe('PUT /api/inventory/:product_id', () => {
     [{ name: 'Bag', unit_price: 1, currency: 'ABC' }, ['currency']],
     [{ name: 'Bag', unit_price: 1, on_hand: 5 }, ['on_hand']],
     [[], ['']],
-  ])('When the body is %j, then 422 names %j and nothing changes', async (input, fields) => {
+  ])('When the body is %j, then the 422 names %j and nothing changes', async (input, fields) => {
     const before = documents();
     const { status, body } = await put('tote', input);
     expect(status).toBe(422);
@@ -164,14 +164,14 @@ describe('PUT /api/inventory/:product_id', () => {
     expect(documents()).toBe(before);
   });
 
-  it('When the state cannot be reached, then 503', async () => {
+  it('When the state is unavailable, then 503', async () => {
     service.sidecar.fail('state');
     expect((await put('tote', { name: 'Bag', unit_price: 1 })).status).toBe(503);
   });
 });
 
 describe('POST /api/inventory/:product_id/restock', () => {
-  it('When it comes twice, then both are added', async () => {
+  it('When it is called twice, then both quantities are added', async () => {
     await restock('pen', { quantity: 5 });
     const { status, body } = await restock('pen', { quantity: 7 });
     expect(status).toBe(200);
@@ -201,7 +201,7 @@ describe('POST /api/inventory/:product_id/restock', () => {
     { quantity: 0.5 },
     { quantity: 1_000_001 },
     { quantity: '3' },
-  ])('When the body is %j, then 422 names the quantity and nothing changes', async (input) => {
+  ])('When the body is %j, then the 422 names the quantity and nothing changes', async (input) => {
     const before = documents();
     const { status, body } = await restock('pen', input);
     expect(status).toBe(422);
@@ -211,14 +211,14 @@ describe('POST /api/inventory/:product_id/restock', () => {
 });
 
 describe('GET /products', () => {
-  it('When orders asks, then the products come in the order asked, the missing ones left out', async () => {
+  it('When it gets ids, then it returns the known products in their order', async () => {
     const { status, body } = await service.http.get('/products?ids=tote,teapot,mug-blue,tote');
     expect(status).toBe(200);
     expect(ids(body)).toEqual(['tote', 'mug-blue']);
     expect(body.items[1]).toEqual(MUG);
   });
 
-  it('When it asks for 50, then it gets them; for 51, then 400', async () => {
+  it('When it gets 50 ids, then it returns them; with 51, 400', async () => {
     expect((await service.http.get(`/products?ids=${many(50)}`)).status).toBe(200);
     expect((await service.http.get(`/products?ids=${many(51)}`)).status).toBe(400);
   });

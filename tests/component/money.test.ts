@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CURRENCIES, formatMoney } from '../../services/shared/schemas/money.ts';
 import { money, pricingCurrency } from '../../services/shared/schemas/types.ts';
 
-/** ISO 4217, list one: the currencies whose minor unit has not two digits. */
+/** ISO 4217, list one: the currencies whose minor unit does not have two digits. */
 const OTHER_DIGITS: Record<string, number> = {
   ...digits(0, 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF'),
   ...digits(3, 'BHD IQD JOD KWD LYD OMR TND'),
@@ -28,12 +28,12 @@ describe('formatMoney', () => {
     [1234, 'MRU', 'MRU 12.34'],
     [1234, 'CLF', 'CLF 0.1234'],
     [100, 'XXX', '¤1.00'],
-  ])('When %i %s are formatted, then as %s', (amount, currency, text) => {
+  ])('When %i %s is formatted, then the result is %s', (amount, currency, text) => {
     expect(formatMoney(amount, currency).replaceAll('\u00a0', ' ')).toBe(text);
   });
 
   it.each(CURRENCIES)(
-    'When %s is formatted, then with the digits of ISO 4217, whatever Intl has',
+    'When %s is formatted, then it has the digits of ISO 4217, whatever Intl has',
     (currency) => {
       const count = OTHER_DIGITS[currency] ?? 2;
       const amount = '1234567';
@@ -45,14 +45,14 @@ describe('formatMoney', () => {
 });
 
 describe('the currencies', () => {
-  it('When they are listed, then each once, and those with other digits are among them', () => {
+  it('When they are listed, then each occurs once, including those without two digits', () => {
     expect(new Set(CURRENCIES).size).toBe(CURRENCIES.length);
     expect(CURRENCIES.filter((code) => !/^[A-Z]{3}$/.test(code))).toEqual([]);
     expect(Object.keys(OTHER_DIGITS).filter((code) => !CURRENCIES.includes(code))).toEqual([]);
   });
 
   it.each(['XXX', 'XTS', 'XAU', 'ABC', 'DEM', 'eur', 'EU', ''])(
-    'When a price is in %j, then it is refused',
+    'When a price is in %j, then it is rejected',
     (code) => {
       expect(pricingCurrency.safeParse(code).error?.issues).toMatchObject([
         { message: 'must be an ISO 4217 currency such as EUR' },
@@ -61,7 +61,7 @@ describe('the currencies', () => {
   );
 });
 
-it('When money is documented, then so is its unit, also where it has a limit of its own', () => {
+it('When an amount is documented, then its unit is, too, also if the amount has a bound', () => {
   const unit = { description: expect.stringContaining('ISO 4217') as unknown };
   expect(z.toJSONSchema(money)).toMatchObject(unit);
   expect(z.toJSONSchema(money.max(10))).toMatchObject({ ...unit, maximum: 10 });

@@ -44,67 +44,67 @@ const registered = (user: object = {}, version = 1) =>
 const updated = (user: object, version: number) =>
   service.deliver('user.updated', { user: { ...ADA, ...user }, version });
 const deleted = (version: number) => service.deliver('user.deleted', { user_id: ADA.user_id, version });
-const told = (type: string, order: Order) => service.deliver(type, { order });
+const deliverOrderEvent = (type: string, order: Order) => service.deliver(type, { order });
 
-describe('Who is known', () => {
-  it('When a user registers, then a welcome goes to the address', async () => {
+describe('Known recipients', () => {
+  it('When a user registers, then the address gets a welcome e-mail', async () => {
     expect(await registered()).toBe('SUCCESS');
     expect(mails()).toEqual([
       { to: ADA.email, subject: 'Welcome', html: expect.stringContaining('Hello Ada') },
     ]);
   });
 
-  it('When the registration comes twice, then there is one welcome', async () => {
+  it('When the registration is redelivered, then there is one welcome e-mail', async () => {
     await registered();
     expect(await registered()).toBe('SUCCESS');
     expect(mails()).toHaveLength(1);
   });
 
-  it('When the address changes, then the next mail goes to the new one', async () => {
+  it('When the address changes, then the next e-mail goes to the new one', async () => {
     await registered();
     await updated({ email: 'new@example.com' }, 2);
-    await told('order.paid', buildOrder());
+    await deliverOrderEvent('order.paid', buildOrder());
     expect(mails().map(({ to }) => to)).toEqual([ADA.email, 'new@example.com']);
   });
 
-  it('When an older message comes late, then the newer address stays', async () => {
+  it('When an older event arrives late, then the newer address stays', async () => {
     await updated({ email: 'newest@example.com' }, 3);
     await updated({ email: 'new@example.com' }, 2);
     await registered();
     expect(mails().map(({ to }) => to)).toEqual(['newest@example.com']);
   });
 
-  it('When a change comes, then it alone sends no mail', async () => {
+  it('When another field changes, then no e-mail is sent', async () => {
     await updated({ name: 'Ada L.' }, 2);
     expect(mails()).toEqual([]);
   });
 
-  it('When the user is deleted, then nothing of the person stays', async () => {
+  it('When the user is deleted, then no personal data remains', async () => {
     await registered();
     expect(await deleted(2)).toBe('SUCCESS');
     const stored = JSON.stringify([...service.sidecar.documents]);
     for (const trace of [ADA.email, 'Ada']) expect(stored).not.toContain(trace);
   });
 
-  it('When older messages come after the deletion, then nothing is sent and the address does not come back', async () => {
+  it('When older events arrive after the deletion, then nothing is sent or saved', async () => {
     await deleted(3);
-    expect([await registered(), await updated({}, 2), await told('order.paid', buildOrder())]).toEqual([
-      'SUCCESS',
-      'SUCCESS',
-      'SUCCESS',
-    ]);
+    expect([
+      await registered(),
+      await updated({}, 2),
+      await deliverOrderEvent('order.paid', buildOrder()),
+    ]).toEqual(['SUCCESS', 'SUCCESS', 'SUCCESS']);
     expect(mails()).toEqual([]);
     expect(JSON.stringify([...service.sidecar.documents])).not.toContain(ADA.email);
   });
 
-  it('When messages about one user come at once, then the highest version wins', async () => {
+  it('When events about one user arrive at once, then the highest version wins', async () => {
     await Promise.all([4, 2, 3].map((version) => updated({ email: `v${version}@example.com` }, version)));
-    await told('order.paid', buildOrder());
+    await deliverOrderEvent('order.paid', buildOrder());
     expect(mails().map(({ to }) => to)).toEqual(['v4@example.com']);
   });
 });
 
-describe('Mails about an account', () => {
+describe('E-mails about an account', () => {
   const change = (more: object, user: object = {}, version = 2) =>
     service.deliver('user.updated', { user: { ...ADA, ...user }, version, ...more });
   const NEW = { email: 'new@example.com' };
@@ -115,7 +115,7 @@ describe('Mails about an account', () => {
   const ADDRESS = 'The e-mail address of your account was changed';
   const PASSWORD = 'The password of your account was changed';
 
-  it('When the address changes, then one mail goes to each, however often the message comes', async () => {
+  it('When the address changes, then both addresses get one e-mail, however often the event is delivered', async () => {
     for (let time = 0; time < 3; time++)
       expect(await change({ previous_email: ADA.email }, NEW)).toBe('SUCCESS');
     expect(notices()).toEqual([
@@ -125,13 +125,13 @@ describe('Mails about an account', () => {
     expect(new Set(subjects())).toEqual(new Set(['Your account has changed']));
   });
 
-  it('When the password changes, then one mail goes to the address', async () => {
+  it('When the password changes, then the address gets one e-mail', async () => {
     await change({ password_changed: true });
     await change({ password_changed: true });
     expect(notices()).toEqual([[ADA.email, PASSWORD]]);
   });
 
-  it('When both change, then each address is told of both', async () => {
+  it('When both change, then both addresses get an e-mail about both', async () => {
     await change({ previous_email: ADA.email, password_changed: true }, NEW);
     expect(notices()).toEqual([
       [ADA.email, ADDRESS, PASSWORD],
@@ -139,7 +139,7 @@ describe('Mails about an account', () => {
     ]);
   });
 
-  it('When the address changes twice and the first message comes last, then every address is told', async () => {
+  it('When the address changes twice and the first event arrives last, then every address gets an e-mail', async () => {
     await change({ previous_email: NEW.email }, { email: 'newest@example.com' }, 3);
     await change({ previous_email: ADA.email }, NEW, 2);
     expect(
@@ -149,7 +149,7 @@ describe('Mails about an account', () => {
     ).toEqual([ADA.email, NEW.email, NEW.email, 'newest@example.com'].toSorted());
   });
 
-  it('When one of two mails cannot be sent, then the message comes again, and the other is not sent twice', async () => {
+  it('When one of two e-mails fails, then the event is redelivered, and the other one is not sent twice', async () => {
     service.sidecar.fail('send');
     expect(await change({ previous_email: ADA.email }, NEW)).toBe('RETRY');
     expect(await change({ previous_email: ADA.email }, NEW)).toBe('SUCCESS');
@@ -160,16 +160,16 @@ describe('Mails about an account', () => {
     ).toEqual([ADA.email, NEW.email]);
   });
 
-  it('When the account was deleted meanwhile, then its address is still told, and not kept', async () => {
+  it('When the account was deleted meanwhile, then its address still gets the e-mail and is not saved', async () => {
     await deleted(3);
     await change({ previous_email: ADA.email }, NEW);
     expect(mails().map(({ to }) => to)).toContain(ADA.email);
-    const kept = JSON.stringify([...service.sidecar.documents]);
-    for (const address of [ADA.email, NEW.email]) expect(kept).not.toContain(address);
+    const stored = JSON.stringify([...service.sidecar.documents]);
+    for (const address of [ADA.email, NEW.email]) expect(stored).not.toContain(address);
   });
 });
 
-describe('Mails about an order', () => {
+describe('E-mails about an order', () => {
   beforeEach(async () => {
     await registered();
     service.sidecar.calls.length = 0;
@@ -184,10 +184,13 @@ describe('Mails about an order', () => {
     ['order.expired', 'Your order has expired', {}],
     ['order.refunded', 'Your order is refunded', { status: 'DELIVERED', refunded: 2500 }],
   ] as [string, string, Partial<Order>][])(
-    'When %s comes, twice, then one mail says so',
+    'When %s is delivered twice, then one e-mail is sent',
     async (type, subject, more) => {
       const order = buildOrder(more);
-      expect([await told(type, order), await told(type, order)]).toEqual(['SUCCESS', 'SUCCESS']);
+      expect([await deliverOrderEvent(type, order), await deliverOrderEvent(type, order)]).toEqual([
+        'SUCCESS',
+        'SUCCESS',
+      ]);
       expect(subjects()).toEqual([subject]);
       const { reason = '', tracking_number = '' } = order;
       for (const detail of [order.order_id, 'Blue mug', '€25.00', reason, tracking_number])
@@ -195,15 +198,15 @@ describe('Mails about an order', () => {
     },
   );
 
-  it('When an order is paid and shipped, then there is a mail of each', async () => {
+  it('When an order is paid and shipped, then there is an e-mail about each', async () => {
     const order = buildOrder();
-    await told('order.shipped', order);
-    await told('order.paid', order);
+    await deliverOrderEvent('order.shipped', order);
+    await deliverOrderEvent('order.paid', order);
     expect(subjects()).toEqual(['Your order is on its way', 'Your order is confirmed']);
   });
 
   it.each(['order.created', 'order.delivered', 'payment.requested'])(
-    'When %s comes, then nothing listens',
+    'When %s is delivered, then there is no handler',
     async (type) => {
       const response = await service.http
         .post(`/events/${type}`)
@@ -212,76 +215,75 @@ describe('Mails about an order', () => {
     },
   );
 
-  it('When the customer is not known yet, then the message comes again and the mail goes out then', async () => {
+  it('When the customer is unknown, then the event is redelivered and the e-mail is sent then', async () => {
     const order = buildOrder({ customer_id: randomUUID() });
-    expect(await told('order.paid', order)).toBe('RETRY');
+    expect(await deliverOrderEvent('order.paid', order)).toBe('RETRY');
     await registered({ user_id: order.customer_id, email: 'eve@example.com' });
-    expect(await told('order.paid', order)).toBe('SUCCESS');
+    expect(await deliverOrderEvent('order.paid', order)).toBe('SUCCESS');
     expect(mails().map(({ to, subject }) => [to, subject])).toEqual([
       ['eve@example.com', 'Welcome'],
       ['eve@example.com', 'Your order is confirmed'],
     ]);
   });
 
-  it('When the mail server is out of reach, then the message comes again and the mail goes out then', async () => {
+  it('When the mail server is unavailable, then the event is redelivered and the e-mail is sent then', async () => {
     const order = buildOrder();
     service.sidecar.fail('send');
-    expect(await told('order.paid', order)).toBe('RETRY');
+    expect(await deliverOrderEvent('order.paid', order)).toBe('RETRY');
     expect(mails()).toEqual([]);
-    expect(await told('order.paid', order)).toBe('SUCCESS');
+    expect(await deliverOrderEvent('order.paid', order)).toBe('SUCCESS');
     expect(subjects()).toEqual(['Your order is confirmed']);
   });
 
-  it('When the store is out of reach, then no mail goes out and the message comes again', async () => {
+  it('When the store is unavailable, then no e-mail is sent and the event is redelivered', async () => {
     service.sidecar.fail('state');
-    expect(await told('order.paid', buildOrder())).toBe('RETRY');
+    expect(await deliverOrderEvent('order.paid', buildOrder())).toBe('RETRY');
     expect(mails()).toEqual([]);
   });
 
-  it('When a mail was sent and could not be remembered, then it is remembered later, and not sent again', async () => {
+  it('When an e-mail was sent and could not be recorded, then it is recorded later, and not sent again', async () => {
     const order = buildOrder();
     let refusals = 3;
     service.sidecar.onStateCall(({ op }) => {
       if (op === 'write' && refusals-- > 0) throw new Error('away');
     });
     for (const outcome of ['RETRY', 'RETRY', 'RETRY', 'SUCCESS', 'SUCCESS'])
-      expect(await told('order.paid', order)).toBe(outcome);
+      expect(await deliverOrderEvent('order.paid', order)).toBe(outcome);
     expect(mails()).toHaveLength(1);
     expect([...service.sidecar.documents.keys()]).toContain(`mail:${order.order_id}:order.paid`);
   });
 
-  it('When two replicas have the message at once, then both have done their part', async () => {
+  it('When two replicas get the event at once, then both acknowledge it', async () => {
     const order = buildOrder();
-    expect(await Promise.all([told('order.paid', order), told('order.paid', order)])).toEqual([
-      'SUCCESS',
-      'SUCCESS',
-    ]);
-    expect(await told('order.paid', order)).toBe('SUCCESS');
+    expect(
+      await Promise.all([deliverOrderEvent('order.paid', order), deliverOrderEvent('order.paid', order)]),
+    ).toEqual(['SUCCESS', 'SUCCESS']);
+    expect(await deliverOrderEvent('order.paid', order)).toBe('SUCCESS');
     expect(mails().length).toBeLessThanOrEqual(2);
   });
 
-  it('When a mail was sent, then it is counted by its kind', async () => {
-    await told('order.paid', buildOrder());
+  it('When an e-mail was sent, then it is counted by its kind', async () => {
+    await deliverOrderEvent('order.paid', buildOrder());
     const { text } = await service.http.get('/metrics');
     expect(text).toContain('emails_sent_total{kind="order.paid"} 1');
   });
 
-  it('When a mail was sent, then neither address nor content is kept or logged', async () => {
-    await told('order.cancelled', buildOrder({ reason: 'changed my mind' }));
-    const kept = [...service.sidecar.documents].filter(([key]) => key.startsWith('mail:'));
+  it('When an e-mail was sent, then neither address nor content is saved or logged', async () => {
+    await deliverOrderEvent('order.cancelled', buildOrder({ reason: 'changed my mind' }));
+    const stored = [...service.sidecar.documents].filter(([key]) => key.startsWith('mail:'));
     for (const trace of [ADA.email, 'changed my mind'])
-      expect(JSON.stringify([kept, service.logs])).not.toContain(trace);
+      expect(JSON.stringify([stored, service.logs])).not.toContain(trace);
   });
 
-  it('When a mail is sent, then the log lines name the order', async () => {
+  it('When an e-mail is sent, then the log lines have the order id', async () => {
     const order = buildOrder();
-    await told('order.paid', order);
+    await deliverOrderEvent('order.paid', order);
     expect(service.logs.at(-1)).toMatchObject({ order_id: order.order_id, msg: 'request completed' });
   });
 });
 
-describe('Many mails at once', () => {
-  it('When they come together, then each binding sends one after the other, each to its own address', async () => {
+describe('Many e-mails at once', () => {
+  it('When they come at once, then each binding sends one at a time, each to its own address', async () => {
     const others = Array.from({ length: 5 }, (_, n) => ({
       user_id: randomUUID(),
       email: `n${n}@example.com`,
@@ -295,13 +297,13 @@ describe('Many mails at once', () => {
     ).toEqual(others.map(({ email }) => email));
   });
 
-  it('When the same message comes twice at once, then one mail is sent', async () => {
+  it('When the same event is delivered twice at once, then one e-mail is sent', async () => {
     await Promise.all([registered(), registered()]);
     expect(mails()).toHaveLength(1);
   });
 });
 
-describe('Messages that never will do', () => {
+describe('Events that no retry can process', () => {
   it.each([
     ['user.registered', {}],
     ['user.registered', { user: { ...ADA, email: 'ada' }, version: 1 }],
@@ -310,7 +312,7 @@ describe('Messages that never will do', () => {
     ['order.paid', {}],
     ['order.paid', { order: { ...buildOrder(), total: '25' } }],
     ['order.shipped', 'shipped'],
-  ])('When %s comes with %j, then it goes to the dead letters', async (type, data) => {
+  ])('When %s arrives with %j, then it becomes a dead letter', async (type, data) => {
     const before = service.sidecar.documents.size;
     expect(await service.deliver(type, data)).toBe('DROP');
     expect(service.sidecar.documents.size).toBe(before);

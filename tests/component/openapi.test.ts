@@ -30,18 +30,18 @@ const RULES: RawUniversalConfig = {
     'no-ambiguous-paths': 'off',
   },
   async3Rules: {
-    // It is the sidecars that speak to the broker, and components/ says as whom.
+    // The sidecars connect to the broker, with the credentials in components/.
     'security-defined': 'off',
   },
 };
 
 describe('GET /openapi.json and GET /asyncapi.json', () => {
-  it('When the services are counted, then none is forgotten here', () => {
+  it('When the services are counted, then each one is in this test', () => {
     expect(Object.keys(APPS).toSorted()).toEqual(SERVICES.map(({ name }) => name).toSorted());
   });
 
   it.each(BEHIND_THE_GATEWAY.map((one) => [one.name, one] as const))(
-    'When %s is asked, then it tells of itself',
+    'When %s is called, then it returns its own documents',
     async (name, description) => {
       const service = await startService(APPS[name]!);
       onTestFinished(() => service.stop());
@@ -59,7 +59,7 @@ describe('the documents', () => {
   it.each([
     ...OPENAPI.map(([whose, document]): Case => [`openapi.json of ${whose}`, document]),
     ...ASYNCAPI.map(([whose, document]): Case => [`asyncapi.json of ${whose}`, document]),
-  ])('When %s is linted, then nothing is found', async (_what, document) => {
+  ])('When %s is linted, then there are no findings', async (_what, document) => {
     const config = await createConfig(RULES);
     const problems = await lintFromString({ source: JSON.stringify(document), config });
     // A probe accepts every request.
@@ -71,7 +71,7 @@ describe('the documents', () => {
   });
 
   it.each(OPENAPI)(
-    'When openapi.json of %s gives examples, then each is what its schema says',
+    'When openapi.json of %s has examples, then they match their schemas',
     (_whose, document) => {
       const ajv = addFormats.default(new Ajv2020({ strict: false, allErrors: true }));
       ajv.addSchema(document, 'document');
@@ -132,7 +132,7 @@ describe('the documents', () => {
     expect(channels['order.paid']).toMatchObject({ address: 'order.paid' });
   });
 
-  it('When an operation takes an id in its path, then an answer links to it', () => {
+  it('When an operation has an id in its path, then a response links to it', () => {
     const { paths } = openApi(SERVICES, 'public') as { paths: Record<string, Record<string, Linked>> };
     const operations = Object.entries(paths).flatMap(([path, methods]) =>
       Object.values(methods).map((operation) => ({ path, ...operation })),
@@ -164,7 +164,7 @@ describe('the documents', () => {
   });
 
   it.each(OPENAPI)(
-    'When openapi.json of %s links to an operation, then it is there with the parameter',
+    'When openapi.json of %s links to an operation, then that operation has the parameter',
     (_whose, document) => {
       const { paths = {} } = document as { paths?: Record<string, Record<string, Linked>> };
       const operations = Object.values(paths).flatMap((methods) => Object.values(methods));
@@ -176,19 +176,19 @@ describe('the documents', () => {
     },
   );
 
-  it('When an operation answers JSON, or needs it, then there is an example', () => {
+  it('When an operation has a JSON request or response, then it has an example', () => {
     const { paths } = openApi(SERVICES, 'public') as { paths: Record<string, Record<string, object>> };
     const silent = Object.entries(paths).flatMap(([path, operations]) =>
       Object.entries(operations)
         .filter(([, operation]) => jsonOf(operation).some((media) => !('examples' in media)))
         .map(([method]) => `${method.toUpperCase()} ${path}`),
     );
-    // Nobody needs a document about documents in a document.
+    // The documents do not describe their own routes.
     expect(silent).toEqual(['GET /openapi.json', 'GET /asyncapi.json']);
   });
 
   it.each(ASYNCAPI)(
-    'When asyncapi.json of %s gives examples, then each is what its schema says',
+    'When asyncapi.json of %s has examples, then they match their schemas',
     (whose, document) => {
       const { messages } = document['components'] as { messages: Record<string, Message> };
       for (const { name, payload, examples = [] } of Object.values(messages)) {
@@ -214,7 +214,7 @@ interface MediaType {
   examples: Record<string, { value: unknown }>;
 }
 
-/** What has examples in a document, by its JSON pointer (RFC 6901) as part of a URI. */
+/** The schemas with examples in a document, by JSON pointer (RFC 6901) as part of a URI. */
 function mediaTypesOf(node: unknown, pointer = ''): [pointer: string, MediaType][] {
   if (typeof node !== 'object' || node === null) return [];
   if ('schema' in node && 'examples' in node) return [[pointer, node as MediaType]];
@@ -223,7 +223,7 @@ function mediaTypesOf(node: unknown, pointer = ''): [pointer: string, MediaType]
   );
 }
 
-/** The JSON that an operation needs, and that of its successes. */
+/** The JSON request and the successful JSON responses of an operation. */
 function jsonOf({ requestBody, responses = {} }: Operation): object[] {
   const needed = requestBody?.required ? [requestBody] : [];
   const successes = Object.entries(responses).filter(([status]) => status.startsWith('2'));

@@ -10,7 +10,7 @@ import { asCaller, slugOf, startService, type ServiceUnderTest } from '../suppor
 
 const MAX_LAG = 5_000;
 
-/** Accepts `orders` in ten seconds, one after the other; gives when. */
+/** Accepts `orders` in ten seconds, one after the other. Returns the times. */
 function acceptedIn10s(admission: AdmissionControl, orders: number): number[] {
   const times = Array.from({ length: orders }, (_, position) => Math.floor((position * 10_000) / orders));
   for (const time of times) admission.onAccepted(time);
@@ -18,41 +18,41 @@ function acceptedIn10s(admission: AdmissionControl, orders: number): number[] {
 }
 
 describe('the rule', () => {
-  /** At 10 s the oldest `left` of 400 orders have just left, one in 50 ms. */
+  /** Just before 10 s, the oldest `left` of 400 orders leave the queue, one per 50 ms. */
   function refusalAfter(left: number, event: OrderEventType = 'order.paid', at = 10_000) {
     const admission = createAdmissionControl(MAX_LAG, 0);
     const created = acceptedIn10s(admission, 400).slice(0, left);
     created.forEach((time, position) => {
-      const leftAt = 10_000 - (left - 1 - position) * 50;
-      admission.onTransition(event, leftAt - time, leftAt);
+      const exitedAt = 10_000 - (left - 1 - position) * 50;
+      admission.onTransition(event, exitedAt - time, exitedAt);
     });
     return admission.retryAfterSeconds(at);
   }
 
   it.each<[string, number, OrderEventType, number | undefined]>([
     ['nothing has left', 0, 'order.paid', undefined],
-    ['too few have left to tell', 9, 'order.paid', undefined],
-    // 390 wait, and 10 a second leave.
+    ['too few have left the queue', 9, 'order.paid', undefined],
+    // 390 wait, and 10 per second leave.
     ['ten are late when they are paid', 10, 'order.paid', 10],
     ['ten are late when their payment fails', 10, 'order.payment_failed', 10],
     ['ten are late when they are reserved', 10, 'payment.requested', 10],
     ['ten are late when they are rejected', 10, 'order.rejected', 10],
-    // 200 wait, and 20 a second leave: in five seconds a hundred will wait.
+    // 200 wait, and 20 per second leave: in five seconds 100 will wait.
     ['two hundred are late', 200, 'order.paid', 5],
     ['late ones are cancelled', 100, 'order.cancelled', undefined],
     ['late ones expire', 100, 'order.expired', undefined],
     ['late ones are delivered', 100, 'order.delivered', undefined],
     ['fewer wait than are worked on at once', 336, 'order.paid', undefined],
-  ])('When %s, then new orders are refused accordingly', (_what, left, event, seconds) => {
+  ])('When %s, then new orders are shed accordingly', (_what, left, event, seconds) => {
     expect(refusalAfter(left, event)).toBe(seconds);
   });
 
-  it('When the news is old, then it refuses nobody', () => {
+  it('When the evidence is old, then no order is shed', () => {
     expect(refusalAfter(100, 'order.paid', 19_400)).toBeGreaterThan(0);
     expect(refusalAfter(100, 'order.paid', 20_000)).toBeUndefined();
   });
 
-  it('When one of the last ten was quick, then the others were slow for reasons of their own', () => {
+  it('When one of the last ten orders was fast, then the delay of the others has other causes', () => {
     const admission = createAdmissionControl(MAX_LAG, 0);
     const created = acceptedIn10s(admission, 400);
     for (const time of created.slice(0, 9)) admission.onTransition('order.paid', 10_000 - time, 10_000);
@@ -61,7 +61,7 @@ describe('the rule', () => {
     expect(admission.retryAfterSeconds(10_000)).toBeUndefined();
   });
 
-  it('When orders are rejected at once and payments are late, then it is the payments that count', () => {
+  it('When orders are rejected at once and payments are late, then payments count', () => {
     const admission = createAdmissionControl(MAX_LAG, 0);
     const created = acceptedIn10s(admission, 400);
     for (const time of created.slice(0, 20)) admission.onTransition('order.paid', 10_000 - time, 10_000);
@@ -69,14 +69,14 @@ describe('the rule', () => {
     expect(admission.retryAfterSeconds(10_000)).toBe(10);
   });
 
-  it('When few orders a second come and are paid at once, then a rush of them is taken', () => {
+  it('When few orders per second come and are paid at once, then a rush of them is accepted', () => {
     const admission = createAdmissionControl(MAX_LAG, 0);
     for (const time of acceptedIn10s(admission, 20)) admission.onTransition('order.paid', 100, time + 100);
     for (let count = 0; count < 1_000; count++) admission.onAccepted(10_000);
     expect(admission.retryAfterSeconds(10_000)).toBeUndefined();
   });
 
-  it('When what waits was accepted before the start, then the lag alone tells, and only while it is there', () => {
+  it('When the waiting orders were accepted before the start, then only their lag counts, while it lasts', () => {
     const admission = createAdmissionControl(MAX_LAG, 30_000);
     for (let count = 0; count < 10; count++) admission.onTransition('order.paid', 12_500 - count, 32_500);
     expect(admission.retryAfterSeconds(32_500)).toBe(8);
@@ -87,7 +87,7 @@ describe('the rule', () => {
   it.each([
     ['ahead', 3_600_000],
     ['behind', -3_600_000],
-  ])('When a clock is an hour %s, then the ages by it are no evidence, and others are', (_, by) => {
+  ])('When a clock is an hour %s, then ages by that clock are no evidence, and others are', (_, by) => {
     const admission = createAdmissionControl(MAX_LAG, 0);
     const created = acceptedIn10s(admission, 400);
     for (const time of created.slice(0, 20)) admission.onTransition('order.paid', 10_000 - time + by, 10_000);
@@ -96,13 +96,13 @@ describe('the rule', () => {
     expect(admission.retryAfterSeconds(10_000)).toBeGreaterThan(0);
   });
 
-  it('When it has just started with a clock an hour ahead, then it takes orders', () => {
+  it('When it has just started with a clock an hour fast, then it accepts orders', () => {
     const admission = createAdmissionControl(MAX_LAG, 30_000);
     for (let count = 0; count < 10; count++) admission.onTransition('order.paid', 3_600_100, 31_000);
     expect(admission.retryAfterSeconds(31_000)).toBeUndefined();
   });
 
-  it('When an order is not written after all, then it is not waited for', () => {
+  it('When an order is not saved after all, then it does not count as waiting', () => {
     const admission = createAdmissionControl(MAX_LAG, 0);
     for (const time of acceptedIn10s(admission, 10))
       admission.onTransition('order.paid', 11_000 - time, 11_000);
@@ -113,31 +113,31 @@ describe('the rule', () => {
   });
 });
 
-/** Orders that are paid one after the other, `perSecond` of them while `isOpen`; and what admission control makes of it. */
-function runShop(options: {
+/** Simulates admission control while payments completes `perSecond` orders whenever `isOpen`. */
+function simulate(options: {
   seconds: number;
   perSecond: number;
-  asked: (second: number) => number;
+  arrivals: (second: number) => number;
   isOpen?: (second: number) => boolean;
 }) {
-  const { seconds, perSecond, asked, isOpen = () => true } = options;
+  const { seconds, perSecond, arrivals, isOpen = () => true } = options;
   const STEP = 10;
   const admission = createAdmissionControl(MAX_LAG, 0);
   const waiting: number[] = [];
-  const ticks: { at: number; lag: number | undefined; accepted: number; refused: number }[] = [];
-  let [toAsk, toPay] = [0, 0];
+  const ticks: { at: number; lag: number | undefined; accepted: number; shed: number }[] = [];
+  let [toArrive, toPay] = [0, 0];
   for (let at = 0; at < seconds * 1_000; at += STEP) {
     const second = at / 1_000;
-    const tick = { at: second, lag: undefined as number | undefined, accepted: 0, refused: 0 };
-    for (toAsk += (asked(second) * STEP) / 1_000; toAsk >= 1; toAsk--) {
+    const tick = { at: second, lag: undefined as number | undefined, accepted: 0, shed: 0 };
+    for (toArrive += (arrivals(second) * STEP) / 1_000; toArrive >= 1; toArrive--) {
       if (admission.retryAfterSeconds(at) === undefined) {
         admission.onAccepted(at);
         waiting.push(at);
         tick.accepted += 1;
-      } else tick.refused += 1;
+      } else tick.shed += 1;
     }
     toPay = isOpen(second) ? Math.min(toPay + (perSecond * STEP) / 1_000, 5) : 0;
-    // Nothing is quicker than a tenth of a second.
+    // No order takes less than a tenth of a second.
     while (toPay >= 1 && waiting[0] !== undefined && at - waiting[0] >= 100) {
       const created = waiting.shift()!;
       admission.onTransition('order.paid', at - created, at);
@@ -151,37 +151,37 @@ function runShop(options: {
     worstLag: (from: number, to: number) => Math.max(...between(from, to).map(({ lag }) => lag ?? 0)),
     accepted: (from: number, to: number) =>
       between(from, to).reduce((sum, { accepted }) => sum + accepted, 0),
-    refused: (from: number, to: number) => between(from, to).reduce((sum, { refused }) => sum + refused, 0),
+    shed: (from: number, to: number) => between(from, to).reduce((sum, { shed }) => sum + shed, 0),
     waiting: waiting.length,
   };
 }
 
-describe('a minute of it', () => {
+describe('one minute of traffic', () => {
   it.each([30, 300])(
-    'When five times as many orders come as the %i a second that it can do, then it goes on at its own pace',
+    'When five times more orders come than the capacity of %i per second, then it keeps its throughput',
     (perSecond) => {
-      const asked = (second: number) => (second < 40 ? 5 : 0.5) * perSecond;
-      const shop = runShop({ seconds: 60, perSecond, asked });
-      expect(shop.worstLag(0, 60)).toBeLessThan(2 * MAX_LAG);
-      expect(shop.worstLag(15, 40)).toBeLessThan(1.2 * MAX_LAG);
-      expect(shop.accepted(15, 40) / 25).toBeGreaterThan(0.9 * perSecond);
-      expect(shop.refused(15, 40) / 25).toBeGreaterThan(3.9 * perSecond);
-      expect(shop.worstLag(55, 60)).toBe(100);
-      expect(shop.refused(42, 60)).toBe(0);
+      const arrivals = (second: number) => (second < 40 ? 5 : 0.5) * perSecond;
+      const simulation = simulate({ seconds: 60, perSecond, arrivals });
+      expect(simulation.worstLag(0, 60)).toBeLessThan(2 * MAX_LAG);
+      expect(simulation.worstLag(15, 40)).toBeLessThan(1.2 * MAX_LAG);
+      expect(simulation.accepted(15, 40) / 25).toBeGreaterThan(0.9 * perSecond);
+      expect(simulation.shed(15, 40) / 25).toBeGreaterThan(3.9 * perSecond);
+      expect(simulation.worstLag(55, 60)).toBe(100);
+      expect(simulation.shed(42, 60)).toBe(0);
     },
   );
 
-  it('When as many come as it can do, then none is refused', () => {
-    const shop = runShop({ seconds: 60, perSecond: 30, asked: () => 29 });
-    expect([shop.refused(0, 60), shop.worstLag(0, 60)]).toEqual([0, 100]);
+  it('When as many orders come as it can process, then none is shed', () => {
+    const simulation = simulate({ seconds: 60, perSecond: 30, arrivals: () => 29 });
+    expect([simulation.shed(0, 60), simulation.worstLag(0, 60)]).toEqual([0, 100]);
   });
 
-  it('When payments were out for half a minute, then orders are taken meanwhile, and soon after', () => {
+  it('When payments is unavailable for half a minute, then orders are accepted meanwhile, and soon after', () => {
     const isOpen = (second: number) => second < 20 || second >= 50;
-    const shop = runShop({ seconds: 120, perSecond: 60, asked: () => 20, isOpen });
-    expect(shop.refused(0, 50)).toBe(0);
-    expect(shop.refused(75, 120)).toBe(0);
-    expect(shop.waiting).toBeLessThan(5);
+    const simulation = simulate({ seconds: 120, perSecond: 60, arrivals: () => 20, isOpen });
+    expect(simulation.shed(0, 50)).toBe(0);
+    expect(simulation.shed(75, 120)).toBe(0);
+    expect(simulation.waiting).toBeLessThan(5);
   });
 });
 
@@ -196,7 +196,7 @@ describe('POST /api/orders while orders wait', () => {
 
   let clock: number;
   let service: ServiceUnderTest;
-  /** Time passes by both clocks of the service. */
+  /** Advances both clocks of the service. */
   const pass = (ms: number) => {
     clock += ms;
     vi.advanceTimersByTime(ms);
@@ -228,7 +228,7 @@ describe('POST /api/orders while orders wait', () => {
       .set(key === undefined ? {} : { 'idempotency-key': key })
       .send(body);
 
-  /** 90 orders, of which the first ten are reserved after six seconds: 80 wait, and ten a second leave. */
+  /** 90 orders, of which the first ten are reserved after six seconds: 80 wait, and ten per second leave. */
   async function backlog(): Promise<string[]> {
     const place = async (count: number) =>
       ((await post(`key-${count}`)).body as { order_id: string }).order_id;
@@ -241,7 +241,7 @@ describe('POST /api/orders while orders wait', () => {
     return ids;
   }
 
-  it('When one comes, then 503 says when to try again, and nothing is read or written', async () => {
+  it('When one arrives, then 503 has the time to retry, and nothing is read or written', async () => {
     await backlog();
     const { calls, documents, jobs, published } = service.sidecar;
     const before = [calls.length, documents.size, jobs.size, published.length];
@@ -260,13 +260,13 @@ describe('POST /api/orders while orders wait', () => {
   it.each([
     ['ahead', 3_600_000],
     ['back', -3_600_000],
-  ])('When the clock is set an hour %s, then they go on to be refused', async (_, by) => {
+  ])('When the clock is set an hour %s, then orders are still shed', async (_, by) => {
     await backlog();
     clock += by;
     expect((await post()).status).toBe(503);
   });
 
-  it('When they are refused, then the metric counts them, and no error is logged', async () => {
+  it('When they are shed, then the metric counts them, and no error is logged', async () => {
     await backlog();
     await Promise.all([post(), post(), post('a-new-key')]);
     const { text } = await service.http.get('/metrics');
@@ -274,14 +274,14 @@ describe('POST /api/orders while orders wait', () => {
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('When an accepted one is repeated, then it is answered as before', async () => {
+  it('When an accepted one is repeated, then the response is replayed', async () => {
     const ids = await backlog();
     const repeated = await post('key-50');
     expect([repeated.status, repeated.body]).toMatchObject([201, { order_id: ids[50] }]);
     expect(repeated.headers['idempotent-replayed']).toBe('true');
   });
 
-  it('When a refused one is sent again after those before it have gone on, then it is taken', async () => {
+  it('When a shed one is sent again after the waiting ones have continued, then it is accepted', async () => {
     const ids = await backlog();
     expect((await post('later')).status).toBe(503);
     pass(4_000);
@@ -289,7 +289,7 @@ describe('POST /api/orders while orders wait', () => {
     expect((await post('later')).status).toBe(201);
   });
 
-  it('When orders cannot be written, then they do not count as waiting', async () => {
+  it('When orders cannot be saved, then they do not count as waiting', async () => {
     const ids: string[] = [];
     for (let count = 0; count < 10; count++) ids.push(((await post()).body as { order_id: string }).order_id);
     pass(6_000);

@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => service.stop());
 
-/** An order that is final, and whose job has not looked since. */
+/** Creates a final order that the watchdog has not checked yet. */
 function ended(): string {
   const order_id = randomUUID();
   const created = {
@@ -41,14 +41,14 @@ function ended(): string {
 
 const look = async (orderId: string) =>
   (await service.http.post(`/job/order-${orderId}`).send({ watched_ms: '60000' })).status;
-/** An order that was looked at. */
+/** Creates a final order that the watchdog has checked. */
 async function finished(): Promise<string> {
   const id = ended();
   expect(await look(id)).toBe(200);
   return id;
 }
 
-/** Orders that are on the list already, in this order. */
+/** Puts orders on the list, in this order. */
 function listed(count: number): string[] {
   const ids = Array.from({ length: count }, ended);
   service.sidecar.documents.set('index:finished', { value: { count }, etag: 'first-head' });
@@ -68,7 +68,7 @@ async function list(query = ''): Promise<Page> {
 const idsOf = ({ items }: Page) => items.map(({ order_id }) => order_id);
 
 describe('GET /orders', () => {
-  it('When orders have ended, then they are listed as their streams have them, oldest first', async () => {
+  it('When orders have ended, then they are listed with their last state, oldest first', async () => {
     const ids: string[] = [];
     while (ids.length < 3) ids.push(await finished());
     const page = await list();
@@ -86,7 +86,7 @@ describe('GET /orders', () => {
   });
 
   it.each([1, 3, 4, 7, 8, 100])(
-    'When the pages are followed by %d, then each comes once, in order',
+    'When the client follows pages of %d, then each order occurs once, in order',
     async (limit) => {
       const ids = listed(7);
       const seen: string[] = [];
@@ -100,7 +100,7 @@ describe('GET /orders', () => {
     },
   );
 
-  it('When the list is longer than a page of the store, then it is read over its seams', async () => {
+  it('When the list spans several documents of the store, then it is complete', async () => {
     const ids = Array.from({ length: 130 }, ended);
     await Promise.all(ids.map(look));
     const first = await list('?limit=90');
@@ -110,14 +110,14 @@ describe('GET /orders', () => {
     expect(second.next_cursor).toBeNull();
   });
 
-  it('When orders end while it is read, then they come at its end', async () => {
+  it('When orders end meanwhile, then they are at the end of the list', async () => {
     const ids = listed(2);
     const first = await list('?limit=2');
     ids.push(await finished());
     expect([...idsOf(first), ...idsOf(await list(`?limit=2&cursor=${first.next_cursor}`))]).toEqual(ids);
   });
 
-  it('When ids are given, then those orders that exist, final or not, in this order', async () => {
+  it('When ids are given, then the existing orders, final or not, are listed in that order', async () => {
     const [first, second] = [ended(), ended()];
     const page = await list(`?ids=${second},${randomUUID()},${first},${second}`);
     expect([idsOf(page), page.next_cursor]).toEqual([[second, first], null]);
@@ -130,39 +130,39 @@ describe('GET /orders', () => {
     ['limit=0', 'limit'],
     ['ids=x', 'ids.0'],
     [`ids=${Array.from({ length: 101 }, () => randomUUID()).join()}`, 'ids'],
-  ])('When the query is %s, then 400 names the parameter', async (query, field) => {
+  ])('When the query is %s, then the 400 names the parameter', async (query, field) => {
     const response = await service.http.get(`/orders?${query}`);
     expect([response.status, slugOf(response)]).toEqual([400, 'invalid-query']);
     expect(response.body).toMatchObject({ errors: [{ field }] });
   });
 });
 
-describe('the job of an order that has ended', () => {
-  it('When it looks, then the order is said, listed, and only then left alone', async () => {
+describe('the watchdog of an order that has ended', () => {
+  it('When it runs, then it republishes the event, lists the order and only then ends', async () => {
     const [orderId] = [ended()];
     const steps: string[] = [];
     service.sidecar.onStateCall(({ op, keys }) => {
       if (op === 'write' && keys.includes('index:finished'))
         steps.push(
-          `said ${service.publishedEvents('order.rejected').length}, watched ${service.sidecar.jobs.size}`,
+          `published ${service.publishedEvents('order.rejected').length}, watched ${service.sidecar.jobs.size}`,
         );
     });
     await look(orderId);
-    expect(steps).toEqual(['said 1, watched 1']);
+    expect(steps).toEqual(['published 1, watched 1']);
     expect(service.sidecar.jobs.size).toBe(0);
   });
 
-  it('When it cannot be said, then it is neither listed nor left alone', async () => {
+  it('When publishing fails, then the order is not listed and the job remains', async () => {
     const orderId = ended();
     service.sidecar.fail('publish');
     expect(await look(orderId)).toBe(503);
     expect([(await list()).items, service.sidecar.jobs.size]).toEqual([[], 1]);
   });
 
-  it('When it cannot be listed, then it is not left alone, and the next look lists it', async () => {
+  it('When listing fails, then the job remains, and the next run lists the order', async () => {
     const orderId = ended();
     service.sidecar.onStateCall(({ op }) => {
-      if (op === 'write') throw new Error('the store is away');
+      if (op === 'write') throw new Error('the store is unavailable');
     });
     expect(await look(orderId)).toBe(503);
     expect(service.sidecar.jobs.size).toBe(1);
@@ -171,7 +171,7 @@ describe('the job of an order that has ended', () => {
     expect([idsOf(await list()), service.sidecar.jobs.size]).toEqual([[orderId], 0]);
   });
 
-  it('When two replicas look at many, then all of them are listed', async () => {
+  it('When two replicas check many orders, then all of them are listed', async () => {
     const other = service.createReplica();
     const ids = Array.from({ length: 40 }, ended);
     await Promise.all(

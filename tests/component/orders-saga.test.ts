@@ -22,7 +22,7 @@ const requested: NewEvent = { type: 'payment.requested', data: {} };
 const paid: NewEvent = { type: 'order.paid', data: { payment_id: 'p' } };
 const shipped: NewEvent = { type: 'order.shipped', data: { tracking_number: 't' } };
 
-/** A stream that ends in each status. */
+/** For each status, a stream that leads to it. */
 const STREAMS: Record<OrderStatus, NewEvent[]> = {
   PENDING: [created],
   RESERVED: [created, requested],
@@ -50,8 +50,8 @@ const TRIGGERS: Trigger[] = [
   { type: 'payment-deadline-passed' },
 ];
 
-/** Where each message takes an order; what is not here leaves it is. */
-const MOVES: Partial<Record<OrderStatus, Partial<Record<Trigger['type'], OrderStatus>>>> = {
+/** The transitions of each status. Other triggers change nothing. */
+const TRANSITIONS: Partial<Record<OrderStatus, Partial<Record<Trigger['type'], OrderStatus>>>> = {
   PENDING: {
     'inventory.reserved': 'RESERVED',
     'inventory.rejected': 'REJECTED',
@@ -75,7 +75,7 @@ const MOVES: Partial<Record<OrderStatus, Partial<Record<Trigger['type'], OrderSt
   SHIPPED: { 'shipment.delivered': 'DELIVERED', 'mark-delivered': 'DELIVERED' },
 };
 
-/** Messages whose own decision an order in this status has as its last word. */
+/** The triggers that led to each status, so that a repetition republishes its event. */
 const REPUBLISHED: Record<OrderStatus, Trigger['type'][]> = {
   PENDING: [],
   RESERVED: ['inventory.reserved'],
@@ -100,33 +100,33 @@ const cases = orderStatus.options.flatMap((status) => TRIGGERS.map((message) => 
 
 describe('the saga', () => {
   it.each(cases)(
-    'When $message.type comes in $status, then it moves as the table says',
+    'When $message.type arrives in $status, then the transition is that of the table',
     ({ status, message }) => {
       const after = replay(ID, move(stream(status), message).events);
-      expect(after.status).toBe(MOVES[status]?.[message.type] ?? status);
+      expect(after.status).toBe(TRANSITIONS[status]?.[message.type] ?? status);
     },
   );
 
   it.each(cases)(
-    'When $message.type comes twice in $status, then the second changes nothing',
+    'When $message.type is repeated in $status, then the second one changes nothing',
     ({ status, message }) => {
-      const once = move(stream(status), message);
-      const twice = move(once.events, message);
-      expect(twice.events).toEqual(once.events);
-      const changed = once.events.length > stream(status).length;
-      expect(twice.republishLast).toBe(changed || once.republishLast);
+      const first = move(stream(status), message);
+      const second = move(first.events, message);
+      expect(second.events).toEqual(first.events);
+      const changed = first.events.length > stream(status).length;
+      expect(second.republishLast).toBe(changed || first.republishLast);
     },
   );
 
   it.each(cases)(
-    'When $message.type was the last word in $status, then it is said again',
+    'When $message.type was the last trigger in $status, then its event is republished',
     ({ status, message }) => {
       const { republishLast } = move(stream(status), message);
       expect(republishLast).toBe(REPUBLISHED[status].includes(message.type));
     },
   );
 
-  /** What was last said where each of these messages follows from it. */
+  /** The last event that each of these triggers follows from. */
   const FOLLOWS: Partial<Record<Trigger['type'], OrderStatus>> = {
     'inventory.reserved': 'PENDING',
     'inventory.rejected': 'PENDING',
@@ -136,7 +136,7 @@ describe('the saga', () => {
   };
 
   it.each(cases)(
-    'When $message.type changes an order that is $status, then its last event is said first unless the message answers it',
+    'When $message.type changes an order that is $status, then its last event is republished unless the trigger acknowledges it',
     ({ status, message }) => {
       const events = stream(status);
       const decision = decide(replay(ID, events), typeOfLast(events), message);
@@ -144,7 +144,7 @@ describe('the saga', () => {
     },
   );
 
-  it('When who delivered has heard that the order was shipped, then that is not said first', () => {
+  it('When fulfilment has received order.shipped, then it is not republished', () => {
     const delivered: Trigger = {
       type: 'shipment.delivered',
       tracking_number: 't',
@@ -155,7 +155,7 @@ describe('the saga', () => {
     expect([publishLastFirst('SHIPPED'), publishLastFirst('PAID')]).toEqual([false, true]);
   });
 
-  /** The event that each message appends, in the statuses of MOVES. */
+  /** The event that each trigger appends, in the statuses of TRANSITIONS. */
   const APPENDS: Record<Trigger['type'], OrderEventType> = {
     'inventory.reserved': 'payment.requested',
     'inventory.rejected': 'order.rejected',
@@ -170,7 +170,7 @@ describe('the saga', () => {
     'mark-delivered': 'order.delivered',
     'payment-deadline-passed': 'order.expired',
   };
-  /** The last event that a message proves to be published. */
+  /** The last event that a trigger proves to be published. */
   const PROVES: Partial<Record<Trigger['type'], OrderEventType>> = {
     'inventory.reserved': 'order.created',
     'inventory.rejected': 'order.created',
@@ -186,13 +186,14 @@ describe('the saga', () => {
     orderEventType.options.flatMap((last) => messages.map((message) => ({ status, last, message }))),
   );
 
-  it('When any message comes in any status after any last event, then what follows depends on these alone', () => {
+  it('When any trigger meets any status and any last event, then the decision depends on these alone', () => {
     for (const { status, last, message } of combinations) {
       const { type, proves } = message;
-      const isMoved = MOVES[status]?.[type] !== undefined;
+      const isTransition = TRANSITIONS[status]?.[type] !== undefined;
       const isRefunded = type === 'payment.refunded' && (status === 'SHIPPED' || status === 'DELIVERED');
-      const isLate = type === 'shipment.delivered' && status === 'PAID';
-      const appended = isMoved || isRefunded ? [...(isLate ? ['order.shipped'] : []), APPENDS[type]] : [];
+      const isOutOfOrder = type === 'shipment.delivered' && status === 'PAID';
+      const appended =
+        isTransition || isRefunded ? [...(isOutOfOrder ? ['order.shipped'] : []), APPENDS[type]] : [];
       const { append: events, ...rest } = decide(replay(ID, stream(status)), last, message);
       expect({ status, last, type, appended: events.map((event) => event.type), ...rest }).toEqual({
         status,
@@ -208,15 +209,12 @@ describe('the saga', () => {
 
   const messagePairs = TRIGGERS.flatMap((first) => TRIGGERS.map((second) => [first, second] as const));
 
-  it.each(orderStatus.options)(
-    'When any two messages come in %s, then versions count on without a gap',
-    (status) => {
-      for (const [first, second] of messagePairs) {
-        const { events } = move(move(stream(status), first).events, second);
-        expect(events.map((event) => event.version)).toEqual(events.map((_, position) => position + 1));
-      }
-    },
-  );
+  it.each(orderStatus.options)('When any two triggers arrive in %s, then versions have no gap', (status) => {
+    for (const [first, second] of messagePairs) {
+      const { events } = move(move(stream(status), first).events, second);
+      expect(events.map((event) => event.version)).toEqual(events.map((_, position) => position + 1));
+    }
+  });
 
   const story: Trigger[] = [
     { type: 'inventory.reserved' },
@@ -225,7 +223,7 @@ describe('the saga', () => {
     { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: false },
   ];
 
-  it('When the messages of an order come in any order and are delivered until heard, then it is delivered', () => {
+  it('When the messages of an order arrive in any order until acknowledged, then the order is delivered', () => {
     for (const order of permutations(story)) {
       let events = stream('PENDING');
       for (let round = 0; round < story.length; round++)
@@ -234,7 +232,7 @@ describe('the saga', () => {
     }
   });
 
-  it('When an order is final, then no message changes it but the refund of one that is delivered', () => {
+  it('When an order is final, then only the refund of a delivered one changes it', () => {
     for (const status of ['DELIVERED', 'REJECTED', 'PAYMENT_FAILED', 'CANCELLED', 'EXPIRED'] as const)
       for (const message of TRIGGERS.filter(
         ({ type }) => status !== 'DELIVERED' || type !== 'payment.refunded',
@@ -243,7 +241,7 @@ describe('the saga', () => {
   });
 
   it.each(orderStatus.options)(
-    'When an order that is %s is refunded, then it shows that if it was shipped',
+    'When an order that is %s is refunded, then the order shows that if it was shipped',
     (status) => {
       const { events } = move(stream(status), { type: 'payment.refunded', refunded: 100 });
       const order = replay(ID, events);
@@ -253,13 +251,13 @@ describe('the saga', () => {
     },
   );
 
-  it('When more is given back later, then that is another event', () => {
-    const once = move(stream('DELIVERED'), { type: 'payment.refunded', refunded: 60 });
-    const twice = move(once.events, { type: 'payment.refunded', refunded: 100 });
-    expect(replay(ID, twice.events)).toMatchObject({ refunded: 100, version: 7 });
+  it('When more is refunded later, then that is another event', () => {
+    const first = move(stream('DELIVERED'), { type: 'payment.refunded', refunded: 60 });
+    const second = move(first.events, { type: 'payment.refunded', refunded: 100 });
+    expect(replay(ID, second.events)).toMatchObject({ refunded: 100, version: 7 });
   });
 
-  it('When an order is refunded on its way, then it is delivered all the same and still shows it', () => {
+  it('When an order is refunded in transit, then it is still delivered and shows the refund', () => {
     const refunded = move(stream('SHIPPED'), { type: 'payment.refunded', refunded: 100 });
     const delivered = move(refunded.events, {
       type: 'shipment.delivered',
@@ -270,8 +268,8 @@ describe('the saga', () => {
   });
 });
 
-describe('orders and fulfilment, answering each other', () => {
-  /** What was said of the shipment and of the order, and how either answers to it. */
+describe('orders and fulfilment together', () => {
+  /** The messages between shipment and order, with the response of each side. */
   const TO_ORDERS: Record<string, Trigger> = {
     'shipment.dispatched': { type: 'shipment.dispatched', tracking_number: 't' },
     'shipment.delivered': { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: false },
@@ -279,24 +277,25 @@ describe('orders and fulfilment, answering each other', () => {
   const parcel = { order_id: ID, status: 'DELIVERED', tracking_number: 't', updated_at: TIME } as const;
 
   it.each(['order.paid', 'order.shipped', 'shipment.dispatched', 'shipment.delivered'])(
-    'When %s comes once more, long after the end, then what follows from it comes to an end, too',
+    'When %s is redelivered long after the end, then the resulting messages end, too',
     (first) => {
       const events = stream('DELIVERED');
-      const heard: string[] = [];
-      for (const said = [first]; said.length > 0 && heard.length < 20;) {
-        const type = said.shift()!;
-        heard.push(type);
+      const received: string[] = [];
+      for (const queue = [first]; queue.length > 0 && received.length < 20;) {
+        const type = queue.shift()!;
+        received.push(type);
         if (type === 'order.paid' || type === 'order.shipped') {
-          if (decideOnShipment('DELIVERED', type, true)?.publish) said.push(statusEvent(parcel, false)!.type);
+          if (decideOnShipment('DELIVERED', type, true)?.publish)
+            queue.push(statusEvent(parcel, false)!.type);
         } else if (TO_ORDERS[type] && move(events, TO_ORDERS[type]).republishLast)
-          said.push(typeOfLast(events));
+          queue.push(typeOfLast(events));
       }
-      expect(heard.length).toBeLessThan(5);
+      expect(received.length).toBeLessThan(5);
     },
   );
 });
 
-describe('the pause before the next look', () => {
+describe('the delay before the next check', () => {
   const settings = { watchdogIntervalMs: 15_000, paymentDeadlineMs: 900_000 };
   it.each([
     ['PENDING', 0, 0, 15_000],
@@ -306,11 +305,11 @@ describe('the pause before the next look', () => {
     ['RESERVED', 100, 950_000, 1_000],
     ['PAID', 10_000, 950_000, 20_000],
     ['SHIPPED', 86_400_000, 86_500_000, 300_000],
-    // By a clock that is an hour behind, and by one that is an hour ahead.
+    // With a clock that is an hour behind, and with one that is an hour ahead.
     ['PENDING', -3_600_000, 15_000, 15_000],
     ['PENDING', 3_600_000, 15_000, 30_000],
     ['PAID', 3_600_000, 15_000, 30_000],
-  ] as const)('When %s since %s ms, watched for %s ms, then %s ms', (status, lastEvent, watched, pause) => {
+  ] as const)('When %s for %s ms, watched for %s ms, then %s ms', (status, lastEvent, watched, pause) => {
     expect(nextCheckDelay(status, { lastEvent, watched }, settings)).toBe(pause);
   });
 });

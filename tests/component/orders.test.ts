@@ -62,17 +62,17 @@ async function paidOrder(): Promise<string> {
 const cardOf = (orderId: string, caller = 'payments') =>
   service.http.get(`/orders/${orderId}/payment-method`).set('dapr-caller-app-id', caller);
 
-/** Fires the job of an order that has been watched for so long. */
+/** Runs the watchdog of an order that has been watched for that long. */
 const fireJob = (orderId: string, watchedMs = 1_000) =>
   service.http.post(`/job/order-${orderId}`).send({ watched_ms: String(watchedMs) });
 
 describe('the card of an order', () => {
   const SECRET = 'tok_4711';
   const withCard = () => placed(cart({ payment: { method: 'card', card_token: SECRET } }));
-  const kept = () => JSON.stringify([...service.sidecar.documents]);
+  const stored = () => JSON.stringify([...service.sidecar.documents]);
   const reserve = (order_id: string) => service.deliver('inventory.reserved', { order_id });
 
-  it('When the order is to be paid, then payments is given the card and no event tells it', async () => {
+  it('When payment is due, then payments gets the card and no event has it', async () => {
     const orderId = await withCard();
     await reserve(orderId);
     const response = await cardOf(orderId);
@@ -80,7 +80,7 @@ describe('the card of an order', () => {
     expect(JSON.stringify([service.sidecar.published, service.logs])).not.toContain(SECRET);
   });
 
-  it.each(['history', 'gateway', 'payments, history', ''])('When "%s" asks, then 403', async (caller) => {
+  it.each(['history', 'gateway', 'payments, history', ''])('When "%s" calls, then 403', async (caller) => {
     const response = await cardOf(await withCard(), caller);
     expect([response.status, slugOf(response)]).toEqual([403, 'forbidden']);
     expect(JSON.stringify(response.body)).not.toContain(SECRET);
@@ -102,21 +102,21 @@ describe('the card of an order', () => {
         await fireJob(order_id, 60_000);
       },
     ],
-  ])('When the order becomes %s, then the card is erased in that write', async (status, end) => {
+  ])('When the order becomes %s, then the same write erases the card', async (status, end) => {
     const orderId = await withCard();
     if (status !== 'REJECTED') await reserve(orderId);
-    const whenWritten: [boolean, boolean][] = [];
+    const cardAndStatusAtWrite: [boolean, boolean][] = [];
     service.sidecar.onStateCall(() => {
-      whenWritten.push([
-        kept().includes(status === 'PAID' ? 'order.paid' : 'reason'),
-        kept().includes(SECRET),
+      cardAndStatusAtWrite.push([
+        stored().includes(status === 'PAID' ? 'order.paid' : 'reason'),
+        stored().includes(SECRET),
       ]);
     });
     await end(orderId);
     expect(await statusOf(orderId)).toBe(status);
-    expect(kept()).not.toContain(SECRET);
-    // Never the end of the order and its card in one document.
-    expect(whenWritten).not.toContainEqual([true, true]);
+    expect(stored()).not.toContain(SECRET);
+    // No document has both the card and a final status.
+    expect(cardAndStatusAtWrite).not.toContainEqual([true, true]);
     const response = await cardOf(orderId);
     expect([response.status, slugOf(response)]).toEqual([410, 'card-erased']);
   });
@@ -129,7 +129,7 @@ describe('the card of an order', () => {
     ['-4111-1111-1111-1111_'],
     ['123456789012'],
     ['1234567890123456789'],
-  ])('When %s comes as a token, then it is refused and not repeated', async (card_token) => {
+  ])('When %s is given as a token, then it is rejected and not in the response', async (card_token) => {
     for (const body of [
       cart({ payment: { method: 'card', card_token } }),
       { product_id: 'mug-blue', quantity: 1, payment: { method: 'card', card_token } },
@@ -139,12 +139,12 @@ describe('the card of an order', () => {
       expect(response.body).toMatchObject({
         errors: [{ field: 'payment.card_token', message: 'must be a card token, not a card number' }],
       });
-      expect(JSON.stringify([response.body, service.logs, kept()])).not.toContain(card_token);
+      expect(JSON.stringify([response.body, service.logs, stored()])).not.toContain(card_token);
     }
   });
 
   it.each([['tok_4111111111111111'], ['12345678901'], ['12345678901234567890'], ['4111a1111b1111c1111']])(
-    'When %s comes as a token, then it is one',
+    'When %s is given as a token, then it is accepted',
     async (card_token) => {
       expect((await post(cart({ payment: { method: 'card', card_token } }))).status).toBe(201);
     },
@@ -152,7 +152,7 @@ describe('the card of an order', () => {
 });
 
 describe('POST /api/orders', () => {
-  it('When a cart is ordered, then it is accepted with the total of the shop', async () => {
+  it('When several lines are ordered, then the order is accepted with the prices of the shop', async () => {
     const response = await post(cart());
     expect(response.status).toBe(201);
     expect(response.body).toMatchObject({ status: 'PENDING', total: 2500, currency: 'EUR' });
@@ -167,7 +167,7 @@ describe('POST /api/orders', () => {
     expect((await cardOf(orderId)).body).toEqual({ method: 'card', card_token: 'tok_visa' });
   });
 
-  it('When an order is accepted, then its job is set and order.created is said', async () => {
+  it('When an order is accepted, then its watchdog is scheduled and order.created is published', async () => {
     const orderId = await placed();
     expect(service.sidecar.jobs.get(`order-${orderId}`)).toMatchObject({ dueTime: '1000ms' });
     expect(service.publishedEvents('order.created')).toMatchObject([
@@ -175,19 +175,19 @@ describe('POST /api/orders', () => {
     ]);
   });
 
-  it('When lines name a product twice, then they become one line', async () => {
+  it('When two lines name a product, then they become one line', async () => {
     const line = { product_id: 'mug-blue', quantity: 2 };
     const orderId = await placed(cart({ items: [line, line] }));
     const { body } = await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER));
     expect(body).toMatchObject({ items: [{ product_id: 'mug-blue', quantity: 4 }], total: 5000 });
   });
 
-  it('When the broker is out of reach, then the order is still accepted', async () => {
+  it('When the broker is unavailable, then the order is still accepted', async () => {
     service.sidecar.fail('publish');
     expect((await post(cart())).status).toBe(201);
   });
 
-  it('When the scheduler is out of reach, then the order is accepted and goes on, and gets its job once it can', async () => {
+  it('When the scheduler is unavailable, then the order is accepted and its watchdog is scheduled later', async () => {
     service.sidecar.fail('schedule', 2);
     const orderId = await placed();
     expect(service.publishedEvents('order.created')).toHaveLength(1);
@@ -199,7 +199,7 @@ describe('POST /api/orders', () => {
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
   });
 
-  it('When the scheduler is still out of reach where a message ends an order, then what its job would do is done', async () => {
+  it('When the scheduler is still unavailable and a message ends the order, then the handler does the work of the watchdog', async () => {
     service.sidecar.fail('schedule', 2);
     const orderId = await placed();
     service.sidecar.fail('publish');
@@ -213,7 +213,7 @@ describe('POST /api/orders', () => {
     expect(body).toMatchObject({ items: [{ order_id: orderId, status: 'REJECTED' }] });
   });
 
-  it('When the scheduler is still out of reach where a customer would end an order, then it does not end', async () => {
+  it('When the scheduler is still unavailable and the customer cancels, then the order does not end', async () => {
     service.sidecar.fail('schedule', 2);
     const orderId = await placed();
     const cancel = () => service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(CUSTOMER)).send({});
@@ -223,19 +223,19 @@ describe('POST /api/orders', () => {
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
   });
 
-  it('When the answer about prices is nothing at all, then 503 and nothing is written', async () => {
+  it('When the response about prices is empty, then 503 and nothing is saved', async () => {
     service.sidecar.answer('inventory', () => ({ status: 200, body: EMPTY_BODY }));
     expect((await post(cart())).status).toBe(503);
     expect(service.sidecar.documents.size).toBe(0);
   });
 
-  it('When scheduler and broker are out of reach, then the order is not accepted', async () => {
+  it('When scheduler and broker are unavailable, then the order is not accepted', async () => {
     service.sidecar.fail('schedule');
     service.sidecar.fail('publish');
     expect((await post(cart())).status).toBe(503);
   });
 
-  it('When that request is repeated, then the order is said before it is accepted', async () => {
+  it('When that request is repeated, then the event is published before the order is accepted', async () => {
     const key = { 'idempotency-key': 'a-key' };
     service.sidecar.fail('schedule');
     service.sidecar.fail('publish', 2);
@@ -246,7 +246,7 @@ describe('POST /api/orders', () => {
     expect(service.publishedEvents('order.created')).toHaveLength(1);
   });
 
-  it('When inventory is out of reach, then the order is refused', async () => {
+  it('When inventory is unavailable, then the order is rejected', async () => {
     service.sidecar.fail('invoke');
     const response = await post(cart());
     expect(response.status).toBe(503);
@@ -278,7 +278,7 @@ describe('POST /api/orders', () => {
     ['another amount', { product_id: 'mug-blue', quantity: 1, amount: 1 }, 409, 'amount'],
     ['another currency', cart({ currency: 'USD' }), 409, 'currency'],
   ])(
-    'When %s is asked for, then the answer names it and nothing changes',
+    'When %s is ordered, then the response names it and nothing changes',
     async (_what, body, status, field) => {
       const response = await post(body);
       expect(response.status).toBe(status);
@@ -292,7 +292,7 @@ describe('POST /api/orders', () => {
     },
   );
 
-  it('When products have different currencies, then the order is refused', async () => {
+  it('When products have different currencies, then the order is rejected', async () => {
     const items = ['mug-blue', 'map-us'].map((product_id) => ({ product_id, quantity: 1 }));
     expect((await post(cart({ items }))).status).toBe(422);
   });
@@ -301,7 +301,7 @@ describe('POST /api/orders', () => {
     ['malformed JSON', '{"items":', 'application/json', 400],
     ['another content type', 'items=1', 'application/x-www-form-urlencoded', 415],
     ['a body over 100 KB', JSON.stringify({ filler: 'x'.repeat(110_000) }), 'application/json', 413],
-  ])('When %s is sent, then it is refused', async (_what, body, type, status) => {
+  ])('When the body has %s, then it is rejected', async (_what, body, type, status) => {
     const response = await service.http
       .post('/api/orders')
       .set(asCaller(CUSTOMER))
@@ -314,7 +314,7 @@ describe('POST /api/orders', () => {
   it.each<[what: string, headers: Record<string, string>]>([
     ['of no length', { 'content-length': '0' }],
     ['in no chunks', { 'transfer-encoding': 'chunked' }],
-  ])('When a body %s comes with another content type, then it is as none', async (_what, headers) => {
+  ])('When a body %s comes with another content type, then it counts as missing', async (_what, headers) => {
     const { body } = await post(cart());
     const cancelled = await service.http
       .post(`/api/orders/${(body as { order_id: string }).order_id}/cancel`)
@@ -322,7 +322,7 @@ describe('POST /api/orders', () => {
     expect(cancelled.status).toBe(200);
   });
 
-  it('When nobody is named, then it is refused', async () => {
+  it('When there is no caller, then the order is rejected', async () => {
     expect((await service.http.post('/api/orders').send(cart())).status).toBe(401);
   });
 
@@ -332,11 +332,11 @@ describe('POST /api/orders', () => {
     const postAsAdmin = () =>
       service.http.post('/api/orders').set(asCaller(randomUUID(), 'admin')).send(body);
 
-    it('When a customer does it, then it is refused', async () => {
+    it('When the caller is a customer, then the order is rejected', async () => {
       expect((await post(body)).status).toBe(403);
     });
 
-    it('When an administrator does it, then it is an order of that customer', async () => {
+    it('When the caller is an administrator, then the order belongs to that customer', async () => {
       service.sidecar.answer('users', () => ({ status: 200 }));
       expect((await postAsAdmin()).status).toBe(201);
       expect(service.publishedEvents('order.created')[0]?.data).toMatchObject({
@@ -344,18 +344,18 @@ describe('POST /api/orders', () => {
       });
     });
 
-    it('When there is no such customer, then the answer names the field', async () => {
+    it('When there is no such customer, then the response names the field', async () => {
       service.sidecar.answer('users', () => ({ status: 404 }));
       const response = await postAsAdmin();
       expect([response.status, response.body]).toMatchObject([422, { errors: [{ field: 'customer_id' }] }]);
     });
 
-    it('When users is out of reach, then it is not known', async () => {
+    it('When users is unavailable, then the response is 503', async () => {
       expect((await postAsAdmin()).status).toBe(503);
     });
   });
 
-  it('When a line is logged, then the card token is not in it', async () => {
+  it('When a line is logged, then it has no card token', async () => {
     await paidOrder();
     expect(JSON.stringify(service.logs)).not.toContain('tok_visa');
   });
@@ -364,17 +364,17 @@ describe('POST /api/orders', () => {
 describe('the same Idempotency-Key', () => {
   const key = { 'idempotency-key': 'key-1' };
 
-  it('When the request is repeated, then it is the same answer and one order', async () => {
+  it('When the request is repeated, then there is one response and one order', async () => {
     const [first, second] = [await post(cart(), key), await post(cart(), key)];
     expect(second.status).toBe(201);
     expect(second.body).toEqual(first.body);
     expect([first, second].map(({ headers }) => headers['idempotent-replayed'])).toEqual([undefined, 'true']);
     expect(service.publishedEvents('order.created')).toHaveLength(1);
-    // The order is the record of what was answered.
+    // The order itself stores the response.
     expect([...service.sidecar.documents.keys()].filter((name) => !name.startsWith('order:'))).toEqual([]);
   });
 
-  it('When it is repeated at the same time, then there is one order, and whoever is too early may ask again', async () => {
+  it('When it is repeated at the same time, then there is one order, and the second request may retry', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => post(cart(), key)));
     const accepted = answers.filter(({ status }) => status === 201);
     expect(new Set(accepted.map((answer) => (answer.body as { order_id: string }).order_id)).size).toBe(1);
@@ -385,12 +385,12 @@ describe('the same Idempotency-Key', () => {
     expect(service.publishedEvents('order.created')).toHaveLength(1);
   });
 
-  it('When another request comes with it, then it is refused', async () => {
+  it('When another request has the key, then it is rejected', async () => {
     await post(cart(), key);
     expect((await post({ product_id: 'tea-green', quantity: 1 }, key)).status).toBe(422);
   });
 
-  it('When another customer uses it, then it is an order of their own', async () => {
+  it('When another customer uses the key, then they get their own order', async () => {
     const mine = await post(cart(), key);
     const theirs = await service.http.post('/api/orders').set(asCaller(randomUUID())).set(key).send(cart());
     expect(theirs.status).toBe(201);
@@ -399,13 +399,13 @@ describe('the same Idempotency-Key', () => {
     );
   });
 
-  it('When it is no key at all, then it is refused', async () => {
+  it('When the key is malformed, then it is rejected', async () => {
     expect((await post(cart(), { 'idempotency-key': 'x'.repeat(256) })).status).toBe(400);
   });
 });
 
 describe('reading an order', () => {
-  it('When another customer asks, then there is no such order', async () => {
+  it('When another customer reads it, then 404', async () => {
     const orderId = await placed();
     for (const path of ['', '/events'])
       expect(
@@ -413,14 +413,11 @@ describe('reading an order', () => {
       ).toBe(404);
   });
 
-  it.each(['nope', randomUUID(), 'a%7C%7Cb', '%00'])(
-    'When %s is asked for, then there is none',
-    async (orderId) => {
-      expect((await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER))).status).toBe(404);
-    },
-  );
+  it.each(['nope', randomUUID(), 'a%7C%7Cb', '%00'])('When %s is read, then 404', async (orderId) => {
+    expect((await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER))).status).toBe(404);
+  });
 
-  it('When an order has gone through, then its events tell how', async () => {
+  it('When an order has ended, then its events show its history', async () => {
     const orderId = await paidOrder();
     await service.deliver('shipment.dispatched', { order_id: orderId, tracking_number: 'SC1' });
     await service.deliver('shipment.delivered', { order_id: orderId, tracking_number: 'SC1' });
@@ -457,7 +454,7 @@ describe('an order that is refunded', () => {
     return orderId;
   }
 
-  it('When it was delivered, then it stays so and shows the refund, by an event of its stream', async () => {
+  it('When it was delivered, then its status stays and its stream has the refund', async () => {
     const orderId = await delivered();
     expect(await refunded(orderId)).toBe('SUCCESS');
     expect(await read(orderId)).toMatchObject({ status: 'DELIVERED', refunded: 2500, version: 6 });
@@ -472,7 +469,7 @@ describe('an order that is refunded', () => {
     });
   });
 
-  it('When it is told so twice, then the same event is published twice', async () => {
+  it('When the message is redelivered, then the same event is republished', async () => {
     const orderId = await delivered();
     await refunded(orderId);
     await refunded(orderId);
@@ -481,9 +478,9 @@ describe('an order that is refunded', () => {
     expect(await read(orderId)).toMatchObject({ version: 6 });
   });
 
-  it('When the event cannot be published, then the message comes again and publishes it', async () => {
+  it('When publishing fails, then the message is redelivered and publishes the event', async () => {
     const orderId = await delivered();
-    // The last event is published before, because nothing proves that it was received.
+    // The last event is republished first, because nothing proves that it was received.
     const before = service.publishedEvents('order.delivered').length;
     service.sidecar.fail('publish');
     expect(await refunded(orderId)).toBe('RETRY');
@@ -494,7 +491,7 @@ describe('an order that is refunded', () => {
     ]).toEqual([1, 1]);
   });
 
-  it('When it was final, then its job is back, publishes it once more, and ends', async () => {
+  it('When it was final, then its job is scheduled again, republishes the event and ends', async () => {
     const orderId = await delivered();
     await refunded(orderId);
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
@@ -503,7 +500,7 @@ describe('an order that is refunded', () => {
     expect([service.publishedEvents('order.refunded').length, service.sidecar.jobs.size]).toEqual([2, 0]);
   });
 
-  it('When the job cannot be set, then nothing changes and the message comes again', async () => {
+  it('When the job cannot be scheduled, then nothing changes and the message is redelivered', async () => {
     const orderId = await delivered();
     service.sidecar.fail('schedule');
     expect(await refunded(orderId)).toBe('RETRY');
@@ -511,14 +508,14 @@ describe('an order that is refunded', () => {
     expect(await refunded(orderId)).toBe('SUCCESS');
   });
 
-  it('When it is watched after its end, then the refund is told and the watching ends', async () => {
+  it('When it is watched after its end, then the stream has the refund and ends', async () => {
     const orderId = await delivered();
     await refunded(orderId);
     const { body } = await service.http.get(`/orders/${orderId}/changes?after=5`).set(asCaller(CUSTOMER));
     expect(body).toMatchObject({ items: [{ type: 'order.refunded' }], ended: true });
   });
 
-  it('When it was cancelled, then its status says so and nothing changes', async () => {
+  it('When it was cancelled, then its status already shows it and nothing changes', async () => {
     const orderId = await placed();
     await service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(CUSTOMER));
     expect(await refunded(orderId)).toBe('SUCCESS');
@@ -531,7 +528,7 @@ describe('GET /orders/:id/changes', () => {
   const changes = (orderId: string, query = '', caller = asCaller(CUSTOMER)) =>
     service.http.get(`/orders/${orderId}/changes${query}`).set(caller);
 
-  it('When an order has moved, then it is told as it was after each event', async () => {
+  it('When an order has changed, then the list has its state after each event', async () => {
     const orderId = await paidOrder();
     const { status, body } = await changes(orderId);
     const { items, ended } = orderChangesSchema.parse(body);
@@ -550,27 +547,27 @@ describe('GET /orders/:id/changes', () => {
   it.each([
     ['?after=2', [3]],
     ['?after=3', []],
-  ])('When only those %s are asked for, then they are told', async (query, versions) => {
+  ])('When only changes %s are requested, then the list has those', async (query, versions) => {
     const { body } = await changes(await paidOrder(), query);
     expect(orderChangesSchema.parse(body).items.map(({ order }) => order.version)).toEqual(versions);
   });
 
-  it.each(['?after=4', '?after=99'])('When it has not come to %s, then 400 says so', async (query) => {
+  it.each(['?after=4', '?after=99'])('When the order has not reached %s, then 400', async (query) => {
     const { status, body } = await changes(await paidOrder(), query);
     expect([status, slugOf({ body })]).toEqual([400, 'no-such-version']);
   });
 
-  it('When the order has ended, then there will be no more', async () => {
+  it('When the order has ended, then the list is complete', async () => {
     const orderId = await placed();
     await service.deliver('inventory.rejected', { order_id: orderId, reason: 'out of stock' });
     expect((await changes(orderId, '?after=2')).body).toEqual({ items: [], ended: true });
   });
 
-  it.each(['?after=-1', '?after=x', '?after=1.5'])('When it is asked with %s, then 400', async (query) => {
+  it.each(['?after=-1', '?after=x', '?after=1.5'])('When the query has %s, then 400', async (query) => {
     expect((await changes(await placed(), query)).status).toBe(400);
   });
 
-  it('When another customer asks, then there is no such order', async () => {
+  it('When another customer calls, then 404', async () => {
     const orderId = await placed();
     expect((await changes(orderId, '', asCaller(randomUUID()))).status).toBe(404);
     expect((await changes(orderId, '', asCaller(randomUUID(), 'admin'))).status).toBe(200);
@@ -579,16 +576,16 @@ describe('GET /orders/:id/changes', () => {
 });
 
 describe('messages', () => {
-  it('When a message comes twice, then its outcome is said twice with the same id', async () => {
+  it('When a message is redelivered, then its event is republished with the same id', async () => {
     const orderId = await placed();
     for (const _ of [1, 2])
       expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('SUCCESS');
-    const said = service.publishedEvents('payment.requested');
-    expect(said.map((event) => event.id)).toEqual([`${orderId}:2`, `${orderId}:2`]);
-    expect(said[1]).toEqual(said[0]);
+    const published = service.publishedEvents('payment.requested');
+    expect(published.map((event) => event.id)).toEqual([`${orderId}:2`, `${orderId}:2`]);
+    expect(published[1]).toEqual(published[0]);
   });
 
-  it('When saying fails after writing, then the redelivered message says it', async () => {
+  it('When publishing fails after the write, then the redelivered message publishes', async () => {
     const orderId = await placed();
     service.sidecar.fail('publish');
     expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('RETRY');
@@ -598,7 +595,7 @@ describe('messages', () => {
     expect(await statusOf(orderId)).toBe('RESERVED');
   });
 
-  it('When an event was not said and another message comes, then it is said before the order goes on', async () => {
+  it('When an event was not published and another message arrives, then it is published before the order continues', async () => {
     const orderId = await paidOrder();
     service.sidecar.fail('publish');
     const shipment = { order_id: orderId, tracking_number: 't' };
@@ -608,7 +605,7 @@ describe('messages', () => {
     expect(service.publishedEvents('order.delivered')).toHaveLength(1);
   });
 
-  it('When the delivery is heard of before the dispatch and saying fails, then both events are said in the end', async () => {
+  it('When the delivery is received before the dispatch and publishing fails, then both events are published in the end', async () => {
     const orderId = await paidOrder();
     service.sidecar.fail('publish');
     const shipment = { order_id: orderId, tracking_number: 't' };
@@ -619,7 +616,7 @@ describe('messages', () => {
     expect(await statusOf(orderId)).toBe('DELIVERED');
   });
 
-  it('When messages of one order come at once, then each is applied', async () => {
+  it('When messages of one order arrive at once, then each is applied', async () => {
     const orderId = await placed();
     const answers = await Promise.all([
       service.deliver('inventory.reserved', { order_id: orderId }),
@@ -634,11 +631,11 @@ describe('messages', () => {
     ['no data', undefined],
     ['a broken id', { order_id: 'x' }],
     ['an unknown order', { order_id: randomUUID() }],
-  ])('When an event has %s, then it is dropped to the dead letters', async (_what, data) => {
+  ])('When an event has %s, then it becomes a dead letter', async (_what, data) => {
     expect(await service.deliver('inventory.reserved', data)).toBe('DROP');
   });
 
-  it('When the state is out of reach, then the event is to be delivered again', async () => {
+  it('When the state is unavailable, then the event is redelivered', async () => {
     const orderId = await placed();
     service.sidecar.fail('state');
     expect(await service.deliver('inventory.reserved', { order_id: orderId })).toBe('RETRY');
@@ -649,7 +646,7 @@ describe('cancelling', () => {
   const cancel = (orderId: string) =>
     service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(CUSTOMER));
 
-  it('When it is not paid, then it is cancelled and said', async () => {
+  it('When it is unpaid, then it is cancelled and the event is published', async () => {
     const orderId = await placed();
     const response = await cancel(orderId).send({ reason: 'changed my mind' });
     expect(response.body).toMatchObject({ status: 'CANCELLED', reason: 'changed my mind' });
@@ -657,7 +654,7 @@ describe('cancelling', () => {
   });
 
   it.each(['lost\ud800', 'lost\u0000', '\u200b', '\u202etsol'])(
-    'When the reason is %j, then 422 names it and nothing is cancelled',
+    'When the reason is %j, then the 422 names it and nothing is cancelled',
     async (reason) => {
       const response = await cancel(await placed()).send({ reason });
       expect([response.status, (response.body as { errors: { field: string }[] }).errors[0]?.field]).toEqual([
@@ -668,7 +665,7 @@ describe('cancelling', () => {
     },
   );
 
-  it('When it is cancelled twice, then the answer is the same', async () => {
+  it('When it is cancelled twice, then the response is the same', async () => {
     const orderId = await placed();
     const [first, second] = [await cancel(orderId), await cancel(orderId)];
     expect(second.status).toBe(200);
@@ -682,33 +679,33 @@ describe('cancelling', () => {
     expect(service.sidecar.calls.at(-1)).toMatchObject({ path: `/shipments/${orderId}/stop` });
   });
 
-  it('When fulfilment’s answer is nothing at all, then it is not taken for a yes', async () => {
+  it('When the response of fulfilment is empty, then it does not count as a yes', async () => {
     const orderId = await paidOrder();
     service.sidecar.answer('fulfilment', () => ({ status: 200, body: EMPTY_BODY }));
     expect((await cancel(orderId)).status).toBe(503);
     expect(await statusOf(orderId)).toBe('PAID');
   });
 
-  it('When the parcel has left, then it is too late', async () => {
+  it('When the parcel was dispatched, then it is too late', async () => {
     const orderId = await paidOrder();
     service.sidecar.answer('fulfilment', () => ({ status: 409 }));
     expect((await cancel(orderId)).status).toBe(409);
     expect(await statusOf(orderId)).toBe('PAID');
   });
 
-  it('When fulfilment is out of reach, then nothing is decided', async () => {
+  it('When fulfilment is unavailable, then nothing is decided', async () => {
     const orderId = await paidOrder();
     expect((await cancel(orderId)).status).toBe(503);
     expect(await statusOf(orderId)).toBe('PAID');
   });
 
-  it('When the caller is gone before the answer, then shipment.stopped completes it', async () => {
+  it('When the caller disconnects before the response, then shipment.stopped completes the cancellation', async () => {
     const orderId = await paidOrder();
     await service.deliver('shipment.stopped', { order_id: orderId, reason: 'changed my mind' });
     expect(await statusOf(orderId)).toBe('CANCELLED');
   });
 
-  it('When it is of another customer, then there is no such order', async () => {
+  it('When it belongs to another customer, then 404', async () => {
     const orderId = await placed();
     expect(
       (await service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(randomUUID()))).status,
@@ -719,7 +716,7 @@ describe('cancelling', () => {
 describe('DELETE /orders/:id/reason', () => {
   const SECRET = 'my neighbour Bob has one';
   const erase = (orderId: string) => service.http.delete(`/orders/${orderId}/reason`);
-  const kept = () =>
+  const stored = () =>
     JSON.stringify([...service.sidecar.documents].filter(([key]) => key.startsWith('order')));
   const cancel = (orderId: string) =>
     service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(CUSTOMER)).send({ reason: SECRET });
@@ -731,12 +728,12 @@ describe('DELETE /orders/:id/reason', () => {
     return orderId;
   }
 
-  it('When an unpaid order was cancelled, then its stream is without the reason, and otherwise as it was', async () => {
+  it('When an unpaid order was cancelled, then only the reason is erased from its stream', async () => {
     const orderId = await placed();
     const before = (await cancel(orderId)).body as object;
     const response = await erase(orderId);
     expect([response.status, response.body]).toEqual([200, { ...before, reason: ERASED_REASON }]);
-    expect(kept()).not.toContain(SECRET);
+    expect(stored()).not.toContain(SECRET);
     const { body } = await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER));
     expect(body).toEqual(response.body);
   });
@@ -746,21 +743,21 @@ describe('DELETE /orders/:id/reason', () => {
     let keptThen = '';
     service.sidecar.answer('fulfilment', ({ method, path }) => {
       expect([method, path]).toEqual(['DELETE', `/shipments/${orderId}/reason`]);
-      keptThen = kept();
+      keptThen = stored();
       return { status: 204 };
     });
     expect((await erase(orderId)).status).toBe(200);
-    expect([keptThen.includes(SECRET), kept().includes(SECRET)]).toEqual([true, false]);
+    expect([keptThen.includes(SECRET), stored().includes(SECRET)]).toEqual([true, false]);
   });
 
-  it('When fulfilment is away, then 503 and it can be tried again', async () => {
+  it('When fulfilment is unavailable, then 503, and a retry succeeds', async () => {
     const orderId = await cancelledWhenPaid();
     service.sidecar.answer('fulfilment', () => ({ status: 500 }));
     expect((await erase(orderId)).status).toBe(503);
-    expect(kept()).toContain(SECRET);
+    expect(stored()).toContain(SECRET);
   });
 
-  it('When it comes twice, then the second changes nothing', async () => {
+  it('When it is called twice, then the second call changes nothing', async () => {
     const orderId = await placed();
     await cancel(orderId);
     const [first, second] = [await erase(orderId), await erase(orderId)];
@@ -782,18 +779,18 @@ describe('PUT /api/orders/:id/status', () => {
   const put = (orderId: string, status: unknown, role: 'admin' | 'customer' = 'admin') =>
     service.http.put(`/api/orders/${orderId}/status`).set(asCaller(randomUUID(), role)).send({ status });
 
-  it('When a customer tries, then it is forbidden', async () => {
+  it('When the caller is a customer, then 403', async () => {
     expect((await put(await placed(), 'SHIPPED', 'customer')).status).toBe(403);
   });
 
-  it('When a paid order is shipped and delivered by hand, then it is', async () => {
+  it('When an administrator sets a paid order to shipped and delivered, then it changes', async () => {
     const orderId = await paidOrder();
     for (const status of ['SHIPPED', 'SHIPPED', 'DELIVERED'])
       expect((await put(orderId, status)).body).toMatchObject({ status });
   });
 
   it.each(['PENDING', 'SHIPPED', 'DELIVERED', 'PAID', 'EXPIRED'])(
-    'When a reserved order is to become %s, then it is refused',
+    'When a reserved order is set to %s, then it is rejected',
     async (status) => {
       const orderId = await placed();
       await service.deliver('inventory.reserved', { order_id: orderId });
@@ -802,13 +799,13 @@ describe('PUT /api/orders/:id/status', () => {
     },
   );
 
-  it('When the status is none, then it is named', async () => {
+  it('When the status is unknown, then the response names the field', async () => {
     expect((await put(await placed(), 'LOST')).status).toBe(422);
   });
 });
 
-describe('the durable job', () => {
-  it('When an order waits, then its last word is said again', async () => {
+describe('the watchdog', () => {
+  it('When an order waits, then its last event is republished', async () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 6_000);
     expect((await fireJob(orderId, 6_000)).status).toBe(200);
@@ -819,7 +816,7 @@ describe('the durable job', () => {
     expect(service.sidecar.jobs.get(`order-${orderId}`)).toMatchObject({ dueTime: '12000ms' });
   });
 
-  it('When an order has just moved, then nothing is said, and the job comes back as it was', async () => {
+  it('When an order has just changed, then nothing is published, and the job runs again after the same delay', async () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 6_000);
     await service.deliver('inventory.reserved', { order_id: orderId });
@@ -830,7 +827,7 @@ describe('the durable job', () => {
     expect(service.sidecar.jobs.get(`order-${orderId}`)).toBe(before);
   });
 
-  it('When a clock that was ahead has written an order, then the job does not wait for that time', async () => {
+  it('When a fast clock has written an order, then the job does not wait for that time', async () => {
     clock = new Date(clock.getTime() + 3_600_000);
     const orderId = await placed();
     clock = new Date(clock.getTime() - 3_600_000);
@@ -838,7 +835,7 @@ describe('the durable job', () => {
     expect(service.publishedEvents('order.created')).toHaveLength(2);
   });
 
-  it('When the deadline has passed unpaid, then the order expires', async () => {
+  it('When the payment deadline passes, then the order expires', async () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 60_000);
     await fireJob(orderId, 60_000);
@@ -846,7 +843,7 @@ describe('the durable job', () => {
     expect(service.publishedEvents('order.expired')).toHaveLength(1);
   });
 
-  it('When it looks again and again, then the pauses of the scheduler add up to the deadline', async () => {
+  it('When it runs again and again, then its delays add up to the deadline', async () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 6_000);
     const pauses: number[] = [];
@@ -863,7 +860,7 @@ describe('the durable job', () => {
     ['ahead', 3_600_000],
     ['behind', -3_600_000],
   ])(
-    'When the clock is an hour %s at a look, then a new order does not expire, nor is it left alone',
+    'When the clock is an hour %s during a check, then a new order neither expires nor loses its job',
     async (_, by) => {
       const orderId = await placed();
       clock = new Date(clock.getTime() + by);
@@ -878,7 +875,7 @@ describe('the durable job', () => {
   it.each([
     ['ahead', 3_600_000],
     ['behind', -3_600_000],
-  ])('When a clock an hour %s has written an order, then it expires in its time', async (_, by) => {
+  ])('When a clock an hour %s has written an order, then it expires on time', async (_, by) => {
     clock = new Date(clock.getTime() + by);
     const orderId = await placed();
     clock = new Date(clock.getTime() - by);
@@ -888,7 +885,7 @@ describe('the durable job', () => {
     expect(await statusOf(orderId)).toBe('EXPIRED');
   });
 
-  it('When a job of an older version fires, then it begins to count', async () => {
+  it('When a job of an older release runs, then it starts to count', async () => {
     const orderId = await placed();
     clock = new Date(clock.getTime() + 6_000);
     const old = { since: '2026-01-01T00:00:00.000Z' };
@@ -896,7 +893,7 @@ describe('the durable job', () => {
     expect(service.sidecar.jobs.get(`order-${orderId}`)?.data).toMatchObject({ watched_ms: '1000' });
   });
 
-  it('When the deadline has passed but it is paid, then it goes on', async () => {
+  it('When the deadline passes after payment, then the order continues', async () => {
     const orderId = await paidOrder();
     clock = new Date(clock.getTime() + 64_000);
     await fireJob(orderId, 64_000);
@@ -904,7 +901,7 @@ describe('the durable job', () => {
     expect(service.publishedEvents('order.paid')).toHaveLength(2);
   });
 
-  it('When the order has been final for a while, then it is said once more and the job ends', async () => {
+  it('When the order has been final for a while, then its event is republished once and the job ends', async () => {
     const orderId = await placed();
     await service.deliver('payment.failed', { order_id: orderId, reason: 'declined' });
     await fireJob(orderId);
@@ -916,7 +913,7 @@ describe('the durable job', () => {
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(false);
   });
 
-  it('When saying fails, then the job stays', async () => {
+  it('When publishing fails, then the job remains', async () => {
     const orderId = await placed();
     await service.deliver('payment.failed', { order_id: orderId, reason: 'declined' });
     clock = new Date(clock.getTime() + 10_000);
@@ -925,7 +922,7 @@ describe('the durable job', () => {
     expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
   });
 
-  it('When an order is rejected, then it is listed and the job ends without another look', async () => {
+  it('When an order is rejected, then it is listed and the job ends without another check', async () => {
     const orderId = await placed();
     await service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
     await vi.waitFor(() => expect(service.sidecar.jobs.size).toBe(0), 4_000);
@@ -934,14 +931,14 @@ describe('the durable job', () => {
     expect(service.publishedEvents('order.rejected')).toHaveLength(1);
   });
 
-  it('When that order cannot be listed, then it is left to the job', async () => {
+  it('When that order cannot be listed, then the job remains', async () => {
     const orderId = await placed();
     await service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
     let failed = 0;
     service.sidecar.onStateCall(({ keys }) => {
       if (!keys.includes('index:finished')) return;
       failed += 1;
-      throw new Error('the store is away');
+      throw new Error('the store is unavailable');
     });
     await vi.waitFor(() => expect(failed).toBeGreaterThan(0), 4_000);
     service.sidecar.onStateCall(() => {});
@@ -951,7 +948,7 @@ describe('the durable job', () => {
     expect(service.sidecar.jobs.size).toBe(0);
   });
 
-  it('When the order was never written, then the job ends, but not while the request may be under way', async () => {
+  it('When the order was never saved, then the job ends, but only after the longest possible request', async () => {
     const orderId = randomUUID();
     service.sidecar.jobs.set(`order-${orderId}`, { dueTime: '1s' });
     clock = new Date(clock.getTime() + 3_600_000);

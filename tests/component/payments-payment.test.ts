@@ -18,7 +18,7 @@ const MAX_ATTEMPTS = 4;
 const AT = '2026-01-01T10:00:00.000Z';
 const LATER = '2026-01-01T11:00:00.000Z';
 
-const asked = requested(
+const requestedPayment = requested(
   {
     order_id: '019b0000-0000-7000-8000-000000000001',
     customer_id: '019b0000-0000-7000-8000-0000000000c1',
@@ -35,12 +35,12 @@ const asked = requested(
 );
 const PAYMENTS = {
   none: undefined,
-  REQUESTED: withFailedAttempt(asked, 'provider timeout'),
-  AUTHORIZED: authorized(asked, AT),
-  CAPTURED: captured(authorized(asked, AT), AT),
-  FAILED: declined(asked, 'card declined', AT),
-  REFUNDED: reversed(captured(asked, AT), 2500, 'order cancelled', AT),
-  REFUSED: blocked(asked, 'order cancelled'),
+  REQUESTED: withFailedAttempt(requestedPayment, 'provider timeout'),
+  AUTHORIZED: authorized(requestedPayment, AT),
+  CAPTURED: captured(authorized(requestedPayment, AT), AT),
+  FAILED: declined(requestedPayment, 'card declined', AT),
+  REFUNDED: reversed(captured(requestedPayment, AT), 2500, 'order cancelled', AT),
+  REFUSED: blocked(requestedPayment, 'order cancelled'),
 } satisfies Record<string, PaymentDocument | undefined>;
 
 type State = keyof typeof PAYMENTS;
@@ -89,12 +89,12 @@ const CASES = TABLE.flatMap(([state, steps]) =>
 );
 
 describe('the next step of a payment', () => {
-  it.each(CASES)('When it is %s and "%s" comes, then the step is "%s"', (state, message, step) => {
+  it.each(CASES)('When it is %s and "%s" arrives, then the step is "%s"', (state, message, step) => {
     expect(nextStep(PAYMENTS[state], message, MAX_ATTEMPTS)).toBe(step);
   });
 
   it.each(['REQUESTED', 'AUTHORIZED'] as const)(
-    'When it is %s and the provider was asked often enough, then it is reversed and not charged',
+    'When it is %s and the attempts are used up, then it is reversed and not charged',
     (state) => {
       const payment = { ...PAYMENTS[state], attempts: MAX_ATTEMPTS };
 
@@ -126,28 +126,28 @@ describe('a reversal', () => {
   });
 
   it.each(['REQUESTED', 'AUTHORIZED', 'CAPTURED', 'FAILED', 'REFUNDED', 'REFUSED'] as const)(
-    'When a payment that was %s is reversed twice, then the second time changes nothing',
+    'When a payment that was %s is reversed twice, then the second reversal changes nothing',
     (state) => {
-      const once = reversed(PAYMENTS[state], 2500, 'order cancelled', AT);
+      const reversedOnce = reversed(PAYMENTS[state], 2500, 'order cancelled', AT);
 
-      expect(reversed(once, 2500, 'another reason', LATER)).toBe(once);
+      expect(reversed(reversedOnce, 2500, 'another reason', LATER)).toBe(reversedOnce);
     },
   );
 
   it('When a free order that was captured is reversed, then it is REFUNDED', () => {
-    const free = captured({ ...asked, amount: 0 }, AT);
+    const free = captured({ ...requestedPayment, amount: 0 }, AT);
 
     expect(reversed(free, 0, 'order cancelled', AT).status).toBe('REFUNDED');
   });
 });
 
-describe('what is told of a payment', () => {
+describe('the event of a payment', () => {
   it.each([
     ['CAPTURED', 'payment.processed'],
     ['FAILED', 'payment.failed'],
     ['REFUNDED', 'payment.failed'],
     ['REFUSED', 'payment.failed'],
-  ] as const)('When it is %s, then it is settled and "%s" is said', (state, type) => {
+  ] as const)('When it is %s, then it is settled and "%s" is published', (state, type) => {
     expect([isSettled(PAYMENTS[state]), outcomeEvent(PAYMENTS[state]).type]).toEqual([true, type]);
   });
 
@@ -155,14 +155,14 @@ describe('what is told of a payment', () => {
     expect(isSettled(PAYMENTS[state])).toBe(false);
   });
 
-  it.each(['REQUESTED', 'REFUSED'] as const)('When it is %s, then nothing is shown', (state) => {
+  it.each(['REQUESTED', 'REFUSED'] as const)('When it is %s, then it is not displayed', (state) => {
     expect(publicPayment(PAYMENTS[state])).toBeUndefined();
   });
 
-  it('When it is shown, then its customer and its attempts are not', () => {
+  it('When it is displayed, then its customer and its attempts are hidden', () => {
     expect(publicPayment(PAYMENTS.AUTHORIZED)).toEqual({
-      payment_id: asked.payment_id,
-      order_id: asked.order_id,
+      payment_id: requestedPayment.payment_id,
+      order_id: requestedPayment.order_id,
       status: 'AUTHORIZED',
       amount: 2500,
       refunded: 0,

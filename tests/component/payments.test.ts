@@ -11,13 +11,13 @@ const ORDER = '019b0000-0000-7000-8000-000000000001';
 const OTHER_ORDER = '019b0000-0000-7000-8000-000000000002';
 const CUSTOMER = '019b0000-0000-7000-8000-0000000000c1';
 const ADMIN = asCaller('019b0000-0000-7000-8000-0000000000a1', 'admin');
-/** Long enough for an answer on a busy machine. Milliseconds. */
+/** Long enough for a response on a busy machine, in milliseconds. */
 const TIMEOUT = 400;
 
 let clock: number;
 let service: ServiceUnderTest;
 
-/** @param around what happens around the simulated provider's calls */
+/** @param around wraps the calls of the simulated provider */
 async function start(around: (provider: PaymentProvider) => Partial<PaymentProvider> = () => ({})) {
   clock = Date.parse('2026-01-01T10:00:00Z');
   const now = () => new Date(clock);
@@ -39,12 +39,12 @@ async function start(around: (provider: PaymentProvider) => Partial<PaymentProvi
   );
 }
 
-/** The order as orders has it. */
+/** The order in `orders`. */
 let order: Partial<Order> | undefined;
-/** What orders answers when it is asked for the card. */
+/** The response of `orders` to a request for the card. */
 let cardAnswer: () => Answer | Promise<Answer>;
-const cardIs = (card_token: string) => () => ({ status: 200, body: { method: 'card', card_token } });
-const cardIsErased = () => ({ status: 410, body: { type: 'urn:sidecart:problem:card-erased' } });
+const respondWithCard = (card_token: string) => () => ({ status: 200, body: { method: 'card', card_token } });
+const respondWithErasedCard = () => ({ status: 410, body: { type: 'urn:sidecart:problem:card-erased' } });
 
 function buildOrder(status: string): Order {
   return {
@@ -62,11 +62,11 @@ function buildOrder(status: string): Order {
 
 const deliverRequest = () => service.deliver('payment.requested', { order: buildOrder('RESERVED') });
 function requestPayment(card_token = 'tok_visa') {
-  cardAnswer = cardIs(card_token);
+  cardAnswer = respondWithCard(card_token);
   return deliverRequest();
 }
 function requestPaymentAfterErasure() {
-  cardAnswer = cardIsErased;
+  cardAnswer = respondWithErasedCard;
   return deliverRequest();
 }
 const cancel = () => service.deliver('order.cancelled', { order: buildOrder('CANCELLED') });
@@ -104,7 +104,7 @@ describe('charging', () => {
     expect(await ledger()).toMatchObject({ captured: 2500, refunded: 0, captures: [{ amount: 2500 }] });
   });
 
-  it('When payment is requested, then payment.processed names order and payment', async () => {
+  it('When payment is requested, then payment.processed has the order and the payment', async () => {
     await requestPayment();
 
     const { payment_id } = (await payment()) ?? {};
@@ -117,7 +117,7 @@ describe('charging', () => {
     expect(await payment()).toMatchObject({ status: 'CAPTURED', amount: 2500, refunded: 0, currency: 'EUR' });
   });
 
-  it('When the request comes twice, then the same event is said twice', async () => {
+  it('When the request is redelivered, then the event is republished', async () => {
     await requestPayment();
     clock += 60_000;
     await requestPayment();
@@ -126,14 +126,14 @@ describe('charging', () => {
     expect(second).toEqual(first);
   });
 
-  it('When the request comes twice, then the money is captured once', async () => {
+  it('When the request is redelivered, then the money is captured once', async () => {
     await requestPayment();
     await requestPayment();
 
     expect((await ledger())?.captures).toHaveLength(1);
   });
 
-  it('When the request comes five times at once, then all succeed and one capture is made', async () => {
+  it('When the request comes five times at once, then all succeed with one capture', async () => {
     const answers = await Promise.all(Array.from({ length: 5 }, () => requestPayment()));
 
     expect([new Set(answers), (await ledger())?.captures.length]).toEqual([new Set(['SUCCESS']), 1]);
@@ -143,20 +143,20 @@ describe('charging', () => {
     ['tok_chargeDeclined', 'card declined'],
     ['tok_chargeDeclinedInsufficientFunds', 'insufficient funds'],
     ['tok_nobody_knows', 'unknown card token'],
-  ])('When %s is declined, then payment.failed says "%s"', async (token, reason) => {
+  ])('When %s is declined, then payment.failed has the reason "%s"', async (token, reason) => {
     await requestPayment(token);
 
     expect(outcomes()).toEqual([failed(reason)]);
   });
 
-  it('When a declined payment is requested again, then it fails again for the same reason', async () => {
+  it('When a declined payment is requested again, then it fails with the same reason', async () => {
     await requestPayment('tok_chargeDeclined');
     await requestPayment('tok_chargeDeclined');
 
     expect([outcomes()[1], (await payment())?.status]).toEqual([failed('card declined'), 'FAILED']);
   });
 
-  it('When the request does not parse, then it is dropped and nothing is charged', async () => {
+  it('When the request is invalid, then it is dropped and nothing is charged', async () => {
     const answer = await service.deliver('payment.requested', { order: {} });
 
     expect([answer, service.sidecar.documents.size]).toEqual(['DROP', 0]);
@@ -164,7 +164,7 @@ describe('charging', () => {
 });
 
 describe('crashes', () => {
-  it('When saying the outcome fails, then the redelivered request says it', async () => {
+  it('When publishing the outcome fails, then the redelivered request publishes it', async () => {
     service.sidecar.fail('publish');
     const answers = [await requestPayment(), await requestPayment()];
 
@@ -172,12 +172,12 @@ describe('crashes', () => {
   });
 
   it.each([0, 1, 2, 3, 4])(
-    'When the state is out of reach after %i calls, then the redelivered request completes with one capture',
+    'When the state is unavailable after %i calls, then the redelivered request completes with one capture',
     async (before) => {
       const { documents } = service.sidecar;
       const get = documents.get.bind(documents);
       let calls = 0;
-      // The fake looks a document up once in each call of the state API.
+      // The fake sidecar looks up a document once per call of the state API.
       documents.get = (key) => {
         calls += 1;
         if (calls === before) service.sidecar.fail('state');
@@ -199,10 +199,10 @@ describe('crashes', () => {
     let first = true;
     await start((provider) => ({
       capture: async (charge, signal) => {
-        const verdict = await provider.capture(charge, signal);
+        const providerDecision = await provider.capture(charge, signal);
         if (first) service.sidecar.fail('state');
         first = false;
-        return verdict;
+        return providerDecision;
       },
     }));
     const answers = [await requestPayment(), await requestPayment()];
@@ -211,7 +211,7 @@ describe('crashes', () => {
   });
 });
 
-describe('a provider that does not answer', () => {
+describe('an unresponsive provider', () => {
   it('When it is unreachable twice, then the third delivery captures once', async () => {
     const answers = [
       await requestPayment('tok_flaky'),
@@ -222,13 +222,13 @@ describe('a provider that does not answer', () => {
     expect([answers, (await ledger())?.captures.length]).toEqual([['RETRY', 'RETRY', 'SUCCESS'], 1]);
   });
 
-  it('When it has not answered yet, then no payment is shown', async () => {
+  it('When it has not responded yet, then no payment is displayed', async () => {
     await requestPayment('tok_flaky');
 
     expect(await payment()).toBeUndefined();
   });
 
-  it('When it is slow, then later deliveries join the running call and the payment is captured', async () => {
+  it('When it is slow, then later deliveries join the call in progress and the payment is captured', async () => {
     const answers = [await requestPayment('tok_slow')];
     clock += 6_000;
     answers.push(await requestPayment('tok_slow'));
@@ -238,7 +238,7 @@ describe('a provider that does not answer', () => {
     expect([answers, (await payment())?.status]).toEqual([['RETRY', 'RETRY', 'SUCCESS'], 'CAPTURED']);
   });
 
-  it('When it is slow and the clock is set back by an hour, then it answers no later than for a new request', async () => {
+  it('When it is slow and the clock is set back by an hour, then it responds no later than to a new request', async () => {
     clock += 3_600_000;
     const answers = [await requestPayment('tok_slow')];
     clock -= 3_600_000;
@@ -249,7 +249,7 @@ describe('a provider that does not answer', () => {
     expect([answers, (await payment())?.status]).toEqual([['RETRY', 'RETRY', 'SUCCESS'], 'CAPTURED']);
   });
 
-  it('When it never answers a capture, then the fourth delivery reverses it and says why', async () => {
+  it('When it never responds to a capture, then the fourth delivery reverses it and has the reason', async () => {
     const answers = [];
     for (let delivery = 1; delivery <= 4; delivery++) answers.push(await requestPayment('tok_timeout'));
 
@@ -259,7 +259,7 @@ describe('a provider that does not answer', () => {
     ]);
   });
 
-  it('When it never answers a capture, then what it captured is refunded', async () => {
+  it('When it never responds to a capture, then captured money is refunded', async () => {
     for (let delivery = 1; delivery <= 4; delivery++) await requestPayment('tok_timeout');
 
     expect([await ledger(), await payment()]).toMatchObject([
@@ -268,7 +268,7 @@ describe('a provider that does not answer', () => {
     ]);
   });
 
-  it('When it captures only after nobody waits any more, then the next delivery finds that and captures no more', async () => {
+  it('When it captures after all timeouts, then the next delivery finds that and captures no more', async () => {
     const answers = [await requestPayment('tok_late'), await requestPayment('tok_late')];
 
     expect([answers, (await ledger())?.captures.length, (await payment())?.status]).toEqual([
@@ -278,13 +278,13 @@ describe('a provider that does not answer', () => {
     ]);
   });
 
-  it('When everything reaches it twice, then it captures once', async () => {
+  it('When it receives everything twice, then it captures once', async () => {
     const answers = [await requestPayment('tok_twice')];
 
     expect([answers, (await ledger())?.captures.length]).toEqual([['SUCCESS'], 1]);
   });
 
-  it('When it would say yes after no, then no it is, and nothing is charged', async () => {
+  it('When it would approve after a refusal, then the refusal counts and nothing is charged', async () => {
     const answers = [await requestPayment('tok_yes_after_no'), await requestPayment('tok_yes_after_no')];
 
     expect([answers, (await payment())?.status, (await ledger())?.captured ?? 0]).toEqual([
@@ -294,7 +294,7 @@ describe('a provider that does not answer', () => {
     ]);
   });
 
-  it('When it is never reached, then the payment fails and nothing is charged', async () => {
+  it('When it is always unreachable, then the payment fails and nothing is charged', async () => {
     await service.stop();
     await start(() => ({ authorize: () => Promise.reject(new ProviderError('provider unreachable')) }));
     for (let delivery = 1; delivery <= 4; delivery++) await requestPayment();
@@ -305,7 +305,7 @@ describe('a provider that does not answer', () => {
     ]);
   });
 
-  it('When the reversal is not answered either, then it is tried again and nothing more is charged', async () => {
+  it('When the reversal gets no response either, then it is retried and nothing more is charged', async () => {
     await service.stop();
     const calls: string[] = [];
     await start((provider) => ({
@@ -328,7 +328,7 @@ describe('a provider that does not answer', () => {
     ]);
   });
 
-  it('When a provider ignores that its time is over, then the call ends all the same', async () => {
+  it('When a provider ignores its timeout, then the call still ends', async () => {
     await service.stop();
     await start(() => ({ authorize: () => new Promise(() => undefined) }));
 
@@ -340,7 +340,7 @@ describe('orders that end', () => {
   it.each([
     ['cancelled', () => cancel(), 'order cancelled'],
     ['expired', () => expire(), 'order expired'],
-  ])('When a paid order is %s, then all is refunded', async (_how, end, reason) => {
+  ])('When a paid order is %s, then all money is refunded', async (_how, end, reason) => {
     await requestPayment();
     await end();
 
@@ -379,7 +379,7 @@ describe('orders that end', () => {
     ]);
   });
 
-  it('When a cancelled order asks for payment late, then it is refused without charging', async () => {
+  it('When a cancelled order requests payment late, then it is rejected without charging', async () => {
     await cancel();
     const answer = await requestPayment();
 
@@ -390,14 +390,14 @@ describe('orders that end', () => {
     ]);
   });
 
-  it('When an order is cancelled before payment was requested, then no payment is shown', async () => {
+  it('When an order is cancelled before payment was requested, then no payment is displayed', async () => {
     await cancel();
     await requestPayment();
 
     expect(await payment()).toBeUndefined();
   });
 
-  it('When an order is cancelled while the provider has not answered, then what was taken goes back', async () => {
+  it('When an order is cancelled before the provider responds, then captured money is refunded', async () => {
     await requestPayment('tok_timeout');
     await cancel();
     await requestPayment('tok_timeout');
@@ -408,7 +408,7 @@ describe('orders that end', () => {
     ]);
   });
 
-  it('When a failed order is cancelled, then the payment stays as it was', async () => {
+  it('When a failed order is cancelled, then the payment is unchanged', async () => {
     await requestPayment('tok_chargeDeclined');
     const before = await payment();
     await cancel();
@@ -433,12 +433,12 @@ describe('a cancellation that races the charge', () => {
     }),
     'after the capture': (provider) => ({
       capture: async (charge, signal) => {
-        const verdict = await provider.capture(charge, signal);
+        const providerDecision = await provider.capture(charge, signal);
         await cancel();
-        return verdict;
+        return providerDecision;
       },
     }),
-    'before the capture, at a provider that forgets the void': (provider) => {
+    'before the capture, at a provider that loses the void': (provider) => {
       let cancelled = false;
       return {
         capture: async (charge, signal) => {
@@ -452,7 +452,7 @@ describe('a cancellation that races the charge', () => {
   } satisfies Record<string, (provider: PaymentProvider) => Partial<PaymentProvider>>;
   const points = Object.keys(POINTS) as (keyof typeof POINTS)[];
 
-  it.each(points)('When it comes %s, then no money is kept', async (point) => {
+  it.each(points)('When it comes %s, then no money is captured in the end', async (point) => {
     await service.stop();
     await start(POINTS[point]);
     const answer = await requestPayment();
@@ -477,7 +477,7 @@ describe('a cancellation that races the charge', () => {
     expect((await ledger())?.captures).toEqual([]);
   });
 
-  it.each(points.slice(1))('When it comes %s, then the payment tells what was refunded', async (point) => {
+  it.each(points.slice(1))('When it comes %s, then the payment has the refunded amount', async (point) => {
     await service.stop();
     await start(POINTS[point]);
     await requestPayment();
@@ -488,7 +488,7 @@ describe('a cancellation that races the charge', () => {
 });
 
 describe('the card of an order', () => {
-  it('When payment is requested, then orders is asked for the card, once', async () => {
+  it('When payment is requested, then payments fetches the card from orders, once', async () => {
     await requestPayment();
 
     expect(service.sidecar.calls.map(({ target, method, path }) => [target, method, path])).toEqual([
@@ -500,7 +500,7 @@ describe('the card of an order', () => {
     ['captured', 'tok_visa', 'payment.processed'],
     ['declined', 'tok_chargeDeclined', 'payment.failed'],
   ])(
-    'When the payment is %s and the request comes again, then no card is needed',
+    'When the payment is %s and the request is redelivered, then no card is needed',
     async (_, card, outcome) => {
       await requestPayment(card);
       await requestPaymentAfterErasure();
@@ -523,7 +523,7 @@ describe('the card of an order', () => {
   it.each([
     ['the provider has not answered', 'tok_flaky'],
     ['the provider has captured without an answer', 'tok_timeout'],
-  ])('When %s and the order has ended, then nothing is kept', async (_, card) => {
+  ])('When %s and the order has ended, then no money is captured in the end', async (_, card) => {
     expect(await requestPayment(card)).toBe('RETRY');
     expect(await requestPaymentAfterErasure()).toBe('SUCCESS');
 
@@ -531,10 +531,10 @@ describe('the card of an order', () => {
     expect([captured - refunded, outcomes().at(-1)?.type]).toEqual([0, 'payment.failed']);
   });
 
-  it('When another delivery of the request is paid meanwhile, then the money stays', async () => {
+  it('When another delivery completes the payment meanwhile, then the money stays captured', async () => {
     cardAnswer = async () => {
       await requestPayment();
-      return cardIsErased();
+      return respondWithErasedCard();
     };
     expect(await deliverRequest()).toBe('SUCCESS');
 
@@ -549,7 +549,7 @@ describe('the card of an order', () => {
     ['is not there', 503],
     ['does not know the order', 404],
     ['does not believe payments', 403],
-  ])('When orders %s, then the request comes again and nothing is written', async (_, status) => {
+  ])('When orders %s, then the request is redelivered and nothing is saved', async (_, status) => {
     cardAnswer = () => ({ status, body: { type: 'urn:sidecart:problem:any' } });
     expect(await deliverRequest()).toBe('RETRY');
 
@@ -578,41 +578,44 @@ describe('every message in every state, twice', () => {
     Object.keys(MESSAGES).map((message) => [state, message] as [keyof typeof STATES, keyof typeof MESSAGES]),
   );
 
-  it.each(cases)('When it is %s and "%s" comes twice, then once is enough', async (state, message) => {
-    await STATES[state]();
-    await MESSAGES[message]();
-    const once = await snapshot();
-    clock += 60_000;
-    await MESSAGES[message]();
+  it.each(cases)(
+    'When it is %s and "%s" is repeated, then the repetition changes nothing',
+    async (state, message) => {
+      await STATES[state]();
+      await MESSAGES[message]();
+      const before = await snapshot();
+      clock += 60_000;
+      await MESSAGES[message]();
 
-    expect(await snapshot()).toEqual(once);
-  });
+      expect(await snapshot()).toEqual(before);
+    },
+  );
 });
 
 const get = (query: string, caller: Record<string, string> = {}) =>
   service.http.get(`/api/payments${query}`).set(caller);
 
 describe('GET /api/payments', () => {
-  it('When the customer asks, then the payment is shown', async () => {
+  it('When the customer calls, then the list has the payment', async () => {
     await requestPayment();
     const response = await get(`?order_id=${ORDER}`, asCaller(CUSTOMER));
 
     expect(paymentListSchema.parse(response.body).items).toMatchObject([{ order_id: ORDER }]);
   });
 
-  it('When another customer asks, then the list is empty', async () => {
+  it('When another customer calls, then the list is empty', async () => {
     await requestPayment();
     const response = await get(`?order_id=${ORDER}`, asCaller(OTHER_ORDER));
 
     expect(response.body).toEqual({ items: [], next_cursor: null });
   });
 
-  it('When nobody is named, then the answer is 401', async () => {
+  it('When there is no caller, then 401', async () => {
     expect((await get(`?order_id=${ORDER}`)).status).toBe(401);
   });
 
   it.each(['', '?order_id=', '?order_id=1', `?order_id=${ORDER}&order_id=${ORDER}`])(
-    'When the query is "%s", then the answer is 400 and names order_id',
+    'When the query is "%s", then the 400 names order_id',
     async (query) => {
       const response = await get(query, ADMIN);
 
@@ -626,7 +629,7 @@ describe('a refund is an event', () => {
   const JOB = `refund-${ORDER}`;
   const fireJob = () => service.triggerJob(JOB);
 
-  it('When the shop refunds, then the event tells how much was given back', async () => {
+  it('When an administrator refunds, then the event has the refunded amount', async () => {
     await requestPayment();
     await refund();
     const { payment_id } = (await payment()) ?? {};
@@ -641,7 +644,7 @@ describe('a refund is an event', () => {
     ]);
   });
 
-  it('When the shop refunds twice, then the same event is published twice', async () => {
+  it('When an administrator refunds twice, then the event is republished', async () => {
     await requestPayment();
     await refund();
     clock += 60_000;
@@ -654,7 +657,7 @@ describe('a refund is an event', () => {
   it.each([
     ['cancelled', cancel],
     ['expired', expire],
-  ])('When a paid order is %s, twice, then each time the event is published', async (_, end) => {
+  ])('When a paid order is %s, twice, then each message publishes the event', async (_, end) => {
     await requestPayment();
     await end();
     await end();
@@ -670,7 +673,7 @@ describe('a refund is an event', () => {
   });
 
   it.each(['PENDING', 'RESERVED', 'PAID', 'CANCELLED', 'EXPIRED', 'PAYMENT_FAILED', 'REJECTED'])(
-    'When the order is %s, then it is refused and nothing is refunded',
+    'When the order is %s, then the refund is rejected',
     async (status) => {
       await requestPayment();
       order = buildOrder(status);
@@ -693,7 +696,7 @@ describe('a refund is an event', () => {
     expect([(await refund()).status, (await ledger())?.refunded]).toEqual([200, 2500]);
   });
 
-  it('When the order was refunded by its cancellation, then the answer is that payment', async () => {
+  it('When the order was refunded by its cancellation, then the response has that payment', async () => {
     await requestPayment();
     await cancel();
     order = buildOrder('CANCELLED');
@@ -703,27 +706,27 @@ describe('a refund is an event', () => {
     expect((await ledger())?.refunds).toHaveLength(1);
   });
 
-  it('When orders cannot be asked, then the answer is 503 and nothing is refunded', async () => {
+  it('When orders is unavailable, then 503 and nothing is refunded', async () => {
     await requestPayment();
     service.sidecar.answer('orders', () => ({ status: 500 }));
 
     expect([(await refund()).status, (await ledger())?.refunded]).toEqual([503, 0]);
   });
 
-  it('When no job can be set, then the answer is 503 and nothing is refunded', async () => {
+  it('When no job can be scheduled, then 503 and nothing is refunded', async () => {
     await requestPayment();
     service.sidecar.fail('schedule');
 
     expect([(await refund()).status, (await ledger())?.refunded]).toEqual([503, 0]);
   });
 
-  it('When the job is set, then the money is still there', async () => {
+  it('When the job is scheduled, then nothing is refunded yet', async () => {
     await service.stop();
     let jobs = -1;
-    await start(({ refund: giveBack }) => ({
+    await start(({ refund: refundAll }) => ({
       refund: (...call) => {
         jobs = service.sidecar.jobs.size;
-        return giveBack(...call);
+        return refundAll(...call);
       },
     }));
     await requestPayment();
@@ -732,7 +735,7 @@ describe('a refund is an event', () => {
     expect(jobs).toBe(1);
   });
 
-  it('When the event cannot be published, then the job publishes it', async () => {
+  it('When publishing fails, then the job publishes the event', async () => {
     await requestPayment();
     service.sidecar.fail('publish');
     expect((await refund()).status).toBe(200);
@@ -742,7 +745,7 @@ describe('a refund is an event', () => {
     expect([refunds().length, service.sidecar.jobs.has(JOB)]).toEqual([1, true]);
   });
 
-  it('When it ends after the provider was asked, then the job writes and publishes', async () => {
+  it('When the service dies after the call to the provider, then the job saves and publishes', async () => {
     await requestPayment();
     service.sidecar.onStateCall(({ op, keys }) => {
       if (op === 'write' && keys.includes(`payment:${ORDER}`)) throw new Error('it ended here');
@@ -758,7 +761,7 @@ describe('a refund is an event', () => {
     ]);
   });
 
-  it('When the order does not show the refund, then the job comes again', async () => {
+  it('When the order does not show the refund, then the job runs again', async () => {
     await requestPayment();
     await refund();
     await fireJob();
@@ -776,7 +779,7 @@ describe('a refund is an event', () => {
     expect([refunds().length, service.sidecar.jobs.has(JOB)]).toEqual([1, false]);
   });
 
-  it('When there is no such order any more, then the job ends', async () => {
+  it('When the order no longer exists, then the job ends', async () => {
     await requestPayment();
     await refund();
     order = undefined;
@@ -787,7 +790,7 @@ describe('a refund is an event', () => {
 });
 
 describe('POST /api/payments/:order_id/refund', () => {
-  it('When the shop refunds, then the payment is answered as REFUNDED', async () => {
+  it('When an administrator refunds, then the response has the REFUNDED payment', async () => {
     await requestPayment();
     const response = await refund();
 
@@ -797,14 +800,14 @@ describe('POST /api/payments/:order_id/refund', () => {
     ]);
   });
 
-  it('When the shop refunds twice, then the answer is the same and one refund is made', async () => {
+  it('When an administrator refunds twice, then the response is the same with one refund', async () => {
     await requestPayment();
     const [first, second] = [await refund(), await refund()];
 
     expect([second.body, (await ledger())?.refunds.length]).toEqual([first.body, 1]);
   });
 
-  it('When the shop repeats its request with the same key, then the answer is that of the first', async () => {
+  it('When an administrator repeats the request with the same key, then the first response is replayed', async () => {
     await requestPayment();
     const key = { 'idempotency-key': 'refund-1' };
     const [first, second] = [await refund().set(key), await refund().set(key)];
@@ -817,7 +820,7 @@ describe('POST /api/payments/:order_id/refund', () => {
     expect((await ledger())?.refunds).toHaveLength(1);
   });
 
-  it('When nothing was captured yet, then the same key may be tried again once it is', async () => {
+  it('When nothing was captured yet, then the same key can be tried again later', async () => {
     const key = { 'idempotency-key': 'refund-1' };
     const early = await refund().set(key);
     await requestPayment();
@@ -826,7 +829,7 @@ describe('POST /api/payments/:order_id/refund', () => {
     expect([early.status, late.status, late.headers['idempotent-replayed']]).toEqual([404, 200, undefined]);
   });
 
-  it('When a refunded payment is requested once more, then it is not charged again', async () => {
+  it('When a refunded payment is requested again, then it is not charged again', async () => {
     await requestPayment();
     await refund();
     await requestPayment();
@@ -842,13 +845,13 @@ describe('POST /api/payments/:order_id/refund', () => {
     ['authorized', () => requestPayment('tok_timeout'), 409],
     ['not answered yet', () => requestPayment('tok_flaky'), 404],
     ['unknown', () => Promise.resolve(), 404],
-  ])('When the payment is %s, then the answer is %o', async (_state, arrange, status) => {
+  ])('When the payment is %s, then the response is %o', async (_state, arrange, status) => {
     await arrange();
 
     expect((await refund()).status).toBe(status);
   });
 
-  it('When the provider does not answer, then the answer is 503 and the payment stays', async () => {
+  it('When the provider does not respond, then 503 and the payment is unchanged', async () => {
     await service.stop();
     await start(() => ({ refund: () => Promise.reject(new ProviderError('provider unreachable')) }));
     await requestPayment();
@@ -877,14 +880,14 @@ describe('GET /api/payments/ledger/:order_id', () => {
     ['nobody', ORDER, {}, 401],
     ['an unknown order', OTHER_ORDER, ADMIN, 404],
     ['a malformed id', 'x', ADMIN, 404],
-  ])('When it is %s, then the status fits', async (_who, orderId, caller, status) => {
+  ])('When %s calls, then the status is right', async (_who, orderId, caller, status) => {
     await requestPayment();
 
     expect((await service.http.get(`/api/payments/ledger/${orderId}`).set(caller)).status).toBe(status);
   });
 });
 
-it('When cards of all kinds are charged, then no card token is logged, said or kept', async () => {
+it('When cards of all kinds are charged, then no card token is logged, published or saved', async () => {
   for (const token of ['tok_visa', 'tok_chargeDeclined', 'tok_flaky', 'tok_timeout', 'tok_other']) {
     await requestPayment(token);
     service.sidecar.documents.delete(`payment:${ORDER}`);

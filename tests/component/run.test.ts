@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { closeServer, drainServer, listen } from '../../services/shared/http/listen.ts';
 
 describe('a server that closes', () => {
-  it('When a request is under way on a connection that is kept, then it is answered, and nobody waits any longer', async () => {
+  it('When a request is in progress on a kept connection, then it gets its response before the server closes', async () => {
     let answer = () => {};
     const reached = new Promise<void>((resolve) => {
       answer = resolve;
@@ -38,7 +38,7 @@ describe('a server that closes', () => {
 });
 
 describe('a server that drains', () => {
-  it('When a caller asks once more on a kept connection, then it is answered and told to leave, and then the server closes', async () => {
+  it('When a caller sends another request on a kept connection, then the response closes the connection', async () => {
     const server = await listen((_req, res) => void res.end('done'), 0, '127.0.0.1');
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const { port } = server.address() as AddressInfo;
@@ -60,7 +60,7 @@ describe('a server that drains', () => {
 });
 
 describe('a port', () => {
-  it('When another server has it, then it is refused, and free again when that one has closed', async () => {
+  it('When another server uses it, then listening fails until that server has closed', async () => {
     const answer = () => {};
     const first = await listen(answer, 0, '127.0.0.1');
     const { port } = first.address() as AddressInfo;
@@ -70,15 +70,16 @@ describe('a port', () => {
   });
 
   it.each(['ENOTSUP', 'EINVAL'])(
-    'When the system cannot share ports (%s), then there is one listener, and it answers',
+    'When the system cannot share ports (%s), then there is one working listener',
     async (code) => {
       const shared: unknown[] = [];
-      const listenAsUsual = Reflect.get(Server.prototype, 'listen') as (...args: unknown[]) => Server;
+      const originalListen = Reflect.get(Server.prototype, 'listen') as (...args: unknown[]) => Server;
       const spy = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (
         this: Server,
         ...[options, ...rest]: unknown[]
       ) {
-        if (!(options as { reusePort: boolean }).reusePort) return listenAsUsual.call(this, options, ...rest);
+        if (!(options as { reusePort: boolean }).reusePort)
+          return originalListen.call(this, options, ...rest);
         shared.push(options);
         process.nextTick(() => this.emit('error', Object.assign(new Error('listen'), { code })));
         return this;
@@ -93,7 +94,7 @@ describe('a port', () => {
     },
   );
 
-  it('When a crowd connects at once, then everybody is answered', async () => {
+  it('When a burst of clients connects at once, then all get a response', async () => {
     const server = await listen((_req, res) => void res.end('here'), 0, '127.0.0.1');
     const { port } = server.address() as AddressInfo;
     const answers = await Promise.all(
@@ -106,11 +107,11 @@ describe('a port', () => {
   });
 });
 
-describe('a connection that is kept', () => {
+describe('a kept connection', () => {
   it.each([
     [undefined, 75],
     [620_000, 620],
-  ])('When %s ms are asked for, then the client is told %s seconds', async (keepAliveTimeoutMs, seconds) => {
+  ])('When %s ms are configured, then the header has %s seconds', async (keepAliveTimeoutMs, seconds) => {
     const options = keepAliveTimeoutMs === undefined ? {} : { keepAliveTimeoutMs };
     const server = await listen((_req, res) => void res.end('here'), 0, '127.0.0.1', options);
     const { port } = server.address() as AddressInfo;

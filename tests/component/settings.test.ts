@@ -8,7 +8,7 @@ import { loadConfig } from '../../services/shared/runtime/config.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService } from '../support/service-under-test.ts';
 
-/** What no whole number is, and what `Number` would take for one all the same. */
+/** Texts that are not whole numbers, although `Number` accepts some of them. */
 const NO_NUMBERS = ['eighty', '5s', '1e3', ' 80 ', '080', '0x50', '-80', '+80', '80.5', 'true', 'null', '٨٠'];
 const NO_URLS = ['localhost:9411', 'http://', 'http:localhost', 'http:// localhost', 'ftp://localhost/spans'];
 const NO_TOKENS = ['two words', 'line\n', 'Passwört', ' padded'];
@@ -17,7 +17,7 @@ const NO_PORTS = [...NO_NUMBERS, '0', '65536', '99999999999999999999'];
 const NO_HOSTS = ['localhost:80', '[::1]', 'http://localhost', '10.0.0.256', 'no host', '127.1', '*'];
 
 /**
- * Values that each variable of the services refuses. A variable that is not here has no test: the first test below fails then.
+ * Invalid values of each variable of the services. The first test below fails if a variable is missing here.
  */
 const BROKEN: Record<string, string[]> = {
   APP_PORT: NO_PORTS,
@@ -120,8 +120,8 @@ const variables = services.flatMap(({ name, config, variables: names }) =>
   names.map((variable) => ({ service: name, config, variable })),
 );
 
-/** What a service says of these variables; '' where it takes them. */
-function refusal(config: z.ZodType, env: Env): string {
+/** The error of a service about these variables, or '' if they are valid. */
+function errorFor(config: z.ZodType, env: Env): string {
   try {
     loadConfig(config, env);
     return '';
@@ -132,23 +132,23 @@ function refusal(config: z.ZodType, env: Env): string {
 
 const EXAMPLE = /^ {2}(\w+): .+\. For example: (\w+)=(.+)$/;
 
-/** The right values that a refusal shows. */
+/** The examples in an error. */
 function examplesIn(text: string): Env {
   const lines = text.split('\n').slice(1);
   return Object.fromEntries(lines.map((line) => EXAMPLE.exec(line)?.slice(2) ?? [line, 'has no example']));
 }
 
-/** Right values for what a service has to be given. */
-const required = (config: z.ZodType): Env => examplesIn(refusal(config, {}));
+/** Valid values of the required variables of a service. */
+const required = (config: z.ZodType): Env => examplesIn(errorFor(config, {}));
 
 describe('the environment of each service', () => {
-  it('When the schemas are listed, then each of their variables has broken values here, and nothing else has', () => {
+  it('When the schemas are listed, then exactly their variables have broken values here', () => {
     const names = new Set(variables.map(({ variable }) => variable));
     expect(Object.keys(BROKEN).toSorted()).toEqual([...names].toSorted());
   });
 
   it.each(variables)(
-    'When $variable of $service is a secret, then that is not said',
+    'When $variable of $service is a secret, then the error does not have it',
     ({ config, variable }) => {
       const values = [
         'secret',
@@ -159,45 +159,45 @@ describe('the environment of each service', () => {
         'loopback,secret/secret,https://secret/secret',
       ];
       for (const value of values)
-        expect(refusal(config, { ...required(config), [variable]: value })).not.toContain('secret');
+        expect(errorFor(config, { ...required(config), [variable]: value })).not.toContain('secret');
     },
   );
 
   it.each(variables)(
-    'When $variable of $service is broken, then the problem and an example are said',
+    'When $variable of $service is broken, then the error has the problem and an example',
     ({ config, variable }) => {
       const needed = required(config);
       for (const value of BROKEN[variable] ?? []) {
-        const said = refusal(config, { ...needed, [variable]: value });
-        expect({ value, said }).toEqual({ value, said: expect.stringContaining(`\n  ${variable}: `) });
-        for (const line of said.split('\n').slice(1)) expect(line).toMatch(EXAMPLE);
+        const error = errorFor(config, { ...needed, [variable]: value });
+        expect({ value, error }).toEqual({ value, error: expect.stringContaining(`\n  ${variable}: `) });
+        for (const line of error.split('\n').slice(1)) expect(line).toMatch(EXAMPLE);
       }
     },
   );
 
   it.each(variables)(
-    'When $variable of $service is its example, then it is taken',
+    'When $variable of $service is its example, then it is accepted',
     ({ config, variable }) => {
       const [broken = ''] = BROKEN[variable] ?? [];
-      const { [variable]: example = '' } = examplesIn(refusal(config, { [variable]: broken }));
+      const { [variable]: example = '' } = examplesIn(errorFor(config, { [variable]: broken }));
       expect(example).not.toBe('');
       const pair = variable.startsWith('ADMIN_')
         ? { ADMIN_EMAIL: 'ada@example.com', ADMIN_PASSWORD: 'correct horse' }
         : {};
-      expect(refusal(config, { ...required(config), ...pair, [variable]: example })).toBe('');
+      expect(errorFor(config, { ...required(config), ...pair, [variable]: example })).toBe('');
     },
   );
 
-  it.each(services)('When every variable of $name is broken, then all are named at once', (service) => {
+  it.each(services)('When every variable of $name is broken, then one error names all of them', (service) => {
     const broken = service.variables.map((name) => [name, BROKEN[name]?.[0] ?? '']);
-    const said = refusal(service.config, Object.fromEntries(broken));
-    for (const name of service.variables) expect(said).toContain(`\n  ${name}: `);
+    const error = errorFor(service.config, Object.fromEntries(broken));
+    for (const name of service.variables) expect(error).toContain(`\n  ${name}: `);
   });
 
-  it.each(services)('When every variable of $name is empty, then it is as if there were none', (service) => {
+  it.each(services)('When every variable of $name is empty, then it counts as unset', (service) => {
     const empty = Object.fromEntries(service.variables.map((name) => [name, '']));
-    expect(refusal(service.config, empty)).toBe(refusal(service.config, {}));
-    expect(refusal(service.config, { ...empty, ...required(service.config) })).toBe('');
+    expect(errorFor(service.config, empty)).toBe(errorFor(service.config, {}));
+    expect(errorFor(service.config, { ...empty, ...required(service.config) })).toBe('');
   });
 });
 
@@ -207,7 +207,7 @@ const read = (name: string, env: Env) => {
   return loadConfig(config, { ...required(config), ...env }) as Record<string, unknown>;
 };
 
-describe('variables that have to fit together', () => {
+describe('variables that depend on each other', () => {
   it.each([
     [
       'orders',
@@ -219,21 +219,21 @@ describe('variables that have to fit together', () => {
     ['users', 'REFRESH_TTL_SECONDS', { REFRESH_TTL_SECONDS: '60' }],
     ['users', 'ADMIN_PASSWORD', { ADMIN_EMAIL: 'ada@example.com' }],
     ['users', 'ADMIN_EMAIL', { ADMIN_PASSWORD: 'correct horse' }],
-  ])('When %s gets a wrong pair, then %s is named', (name, variable, env) => {
+  ])('When %s has a wrong pair, then the error names %s', (name, variable, env) => {
     const config = configOf(name);
-    const said = refusal(config, { ...required(config), ...env });
-    expect(Object.keys(examplesIn(said))).toEqual([variable]);
+    const error = errorFor(config, { ...required(config), ...env });
+    expect(Object.keys(examplesIn(error))).toEqual([variable]);
   });
 
-  it('When another variable is broken as well, then both are named', () => {
-    const said = refusal(configOf('users'), { KEY_ROTATION_SECONDS: '1h', ADMIN_EMAIL: 'ada@example.com' });
-    expect(Object.keys(examplesIn(said))).toEqual(
+  it('When another variable is broken as well, then the error names both', () => {
+    const error = errorFor(configOf('users'), { KEY_ROTATION_SECONDS: '1h', ADMIN_EMAIL: 'ada@example.com' });
+    expect(Object.keys(examplesIn(error))).toEqual(
       expect.arrayContaining(['APP_PORT', 'KEY_ROTATION_SECONDS', 'ADMIN_PASSWORD']),
     );
   });
 });
 
-describe('what a list or an origin may look like', () => {
+describe('the syntax of lists and origins', () => {
   it.each([
     ['https://shop.example/', ['https://shop.example']],
     ['HTTPS://Shop.Example:443', ['https://shop.example']],
@@ -243,11 +243,11 @@ describe('what a list or an origin may look like', () => {
       ' https://a.example , https://b.example:8443, https://A.example/,',
       ['https://a.example', 'https://b.example:8443'],
     ],
-  ])('When CORS_ORIGINS is %s, then these are the origins that browsers send', (text, origins) => {
+  ])('When CORS_ORIGINS is %s, then the origins are those that browsers send', (text, origins) => {
     expect(read('gateway', { CORS_ORIGINS: text })['corsOrigins']).toEqual(origins);
   });
 
-  it('When an origin with a slash at its end is set, then a page of it may call', async () => {
+  it('When an origin has a trailing slash, then its pages may call', async () => {
     const corsOrigins = read('gateway', { CORS_ORIGINS: 'https://shop.example/' })['corsOrigins'] as string[];
     const service = await startService((deps) => {
       const all = { ...deps, ...gatewayOptions(), corsOrigins };
@@ -266,7 +266,7 @@ describe('what a list or an origin may look like', () => {
     '::1',
     'fd00::/8',
     '::ffff:10.0.0.1',
-  ])('When TRUSTED_PROXIES is %s, then the gateway takes it', async (text) => {
+  ])('When TRUSTED_PROXIES is %s, then the gateway accepts it', async (text) => {
     const trustedProxies = read('gateway', { TRUSTED_PROXIES: text })['trustedProxies'] as string[];
     const service = await startService((deps) => {
       const all = { ...deps, ...gatewayOptions(), trustedProxies };
@@ -276,7 +276,7 @@ describe('what a list or an origin may look like', () => {
     expect(trustedProxies).toEqual(text.split(','));
   });
 
-  it('When a binding is named twice, then it counts once: it sends one mail at a time', () => {
+  it('When a binding is listed twice, then it still sends one e-mail at a time', () => {
     expect(read('notifications', { EMAIL_BINDINGS: 'email, email-2,email' })).toMatchObject({
       EMAIL_BINDINGS: ['email', 'email-2'],
     });
@@ -287,7 +287,7 @@ describe('what a list or an origin may look like', () => {
     'redis://localhost:6379/',
     'rediss://ada:pa%23ss@redis.example:6380/15',
     'redis://[::1]:6379',
-  ])('When RATE_LIMIT_REDIS_URL is %s, then it is taken', (text) => {
+  ])('When RATE_LIMIT_REDIS_URL is %s, then it is accepted', (text) => {
     expect(read('gateway', { RATE_LIMIT_REDIS_URL: text })).toMatchObject({ RATE_LIMIT_REDIS_URL: text });
   });
 });
@@ -296,7 +296,7 @@ describe('a process', { timeout: 30_000 }, () => {
   const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
 
   it.runIf(runsTypeScript)(
-    'When its environment is broken, then it says so in a few lines and exits with 1',
+    'When its environment is broken, then it prints a few lines and exits with 1',
     () => {
       const { status, stdout, stderr } = spawnSync(process.execPath, ['services/users/main.ts'], {
         encoding: 'utf8',

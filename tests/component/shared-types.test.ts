@@ -14,7 +14,7 @@ describe('newAddress', () => {
     ['user@bücher.de', 'user@xn--bcher-kva.de'],
     ['user@BÜCHER.de', 'user@xn--bcher-kva.de'],
     ['user@пример.рф', 'user@xn--e1afmkfd.xn--p1ai'],
-  ])('When it is %j, then it is taken as %j', (typed, address) => {
+  ])('When it is %j, then the result is %j', (typed, address) => {
     expect(newAddress.parse(typed)).toBe(address);
     expect(typedAddress.parse(typed)).toBe(address);
     expect(emailAddress.parse(address)).toBe(address);
@@ -40,17 +40,17 @@ describe('newAddress', () => {
     ['one label', 'ada@localhost'],
     ['a percent-encoded domain', 'ada@ü%2eexample.com'],
     ['an invisible character in its domain', 'ada@ex\u00adample.com'],
-  ])('When it has %s, then it is refused', (_case, typed) => {
+  ])('When it has %s, then it is rejected', (_case, typed) => {
     expect(newAddress.safeParse(typed).success).toBe(false);
   });
 
-  it('When it is refused for its letters, then the message says which are taken', () => {
+  it('When it has wrong characters, then the message lists the allowed ones', () => {
     const { error } = newAddress.safeParse('adä@example.com');
     expect(error?.issues[0]?.message).toMatch(/^must be an address such as .* ASCII letters, digits/);
   });
 
   it.each([newAddress, typedAddress, emailAddress])(
-    'When it is described, then as an e-mail address',
+    'When it is documented, then its format is e-mail',
     (schema) => {
       expect(z.toJSONSchema(schema, { io: 'input' })).toMatchObject({ type: 'string', format: 'email' });
     },
@@ -61,7 +61,7 @@ describe('freeText', () => {
   const parse = (text: string) => freeText(200).safeParse(text);
 
   it.each(['Ada', ' Ada Lovelace ', 'नमस्‍ते', '👩‍🚀 ❤️', '葛\u{e0100}城', "O'Neil-Straße 3", '!', 'می‌خواهم'])(
-    'When it is %j, then it is taken without the blanks around it',
+    'When it is %j, then the result has no surrounding blanks',
     (text) => {
       expect(parse(text).data).toBe(text.trim());
     },
@@ -83,11 +83,11 @@ describe('freeText', () => {
     ['a filler of Hangul', '\u3164'],
     ['the blank of Braille', '\u2800'],
     ['a tag', 'Ada\u{e0041}'],
-  ])('When it has %s, then it is refused', (_case, text) => {
+  ])('When it has %s, then it is rejected', (_case, text) => {
     expect(parse(text).success).toBe(false);
   });
 
-  it('When it is too long, then it is refused', () => {
+  it('When it is too long, then it is rejected', () => {
     expect([parse('x'.repeat(200)).success, parse('x'.repeat(201)).success]).toEqual([true, false]);
   });
 });

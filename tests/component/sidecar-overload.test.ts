@@ -9,7 +9,7 @@ import { createService } from '../../services/shared/runtime/service-app.ts';
 import { ConflictError, SidecarError } from '../../services/shared/dapr/sidecar-call.ts';
 import { createSidecarClient, startService } from '../support/service-under-test.ts';
 
-/** A commit that ends when it is told to, and notes what it was given. */
+/** A commit that the test ends, and that records its batches. */
 function heldCommit() {
   const batches: number[][] = [];
   const ends: (() => void)[] = [];
@@ -20,11 +20,11 @@ function heldCommit() {
   return { batches, commit, endNext: () => ends.shift()?.() };
 }
 
-describe('work that waits for a shared call', () => {
+describe('items that wait for a batch', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
   afterEach(() => void vi.useRealTimers());
 
-  it('When its turn does not come in time, then it is refused and never done', async () => {
+  it('When an item waits too long, then it is rejected and never processed', async () => {
     const { batches, commit, endNext } = heldCommit();
     const work = createBatcher(commit);
     const first = work(1);
@@ -42,7 +42,7 @@ describe('work that waits for a shared call', () => {
     expect(batches).toEqual([[1], [4]]);
   });
 
-  it('When some wait for longer than others, then each is refused at its own time', async () => {
+  it('When some wait longer than others, then each is rejected at its own time', async () => {
     const { batches, commit, endNext } = heldCommit();
     const work = createBatcher(commit);
     const first = work(1);
@@ -63,7 +63,7 @@ describe('work that waits for a shared call', () => {
     expect(batches).toEqual([[1], [4]]);
   });
 
-  it('When it is gathered, then all that comes in that time is done together', async () => {
+  it('When a delay is set, then all items of that time are one batch', async () => {
     vi.useRealTimers();
     const { batches, commit, endNext } = heldCommit();
     const work = createBatcher(commit, { lingerMs: () => 50 });
@@ -76,7 +76,7 @@ describe('work that waits for a shared call', () => {
     expect(await Promise.all(done)).toEqual([1, 2]);
   });
 
-  it('When as much waits as may, then more is refused at once', async () => {
+  it('When the queue is full, then more items are rejected at once', async () => {
     const { commit, endNext } = heldCommit();
     const work = createBatcher(commit, { maxWaiting: 2 });
     const first = work(1);
@@ -90,8 +90,8 @@ describe('work that waits for a shared call', () => {
   });
 });
 
-describe('a sidecar that does not answer', () => {
-  it('When as many calls wait for it as may, then more fail at once, until some have ended', async () => {
+describe('an unresponsive sidecar', () => {
+  it('When the maximum of calls waits for it, then more fail at once, until some have ended', async () => {
     const silent = createServer(() => {});
     await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
     const sidecar = createSidecarClient((silent.address() as AddressInfo).port);
@@ -106,20 +106,20 @@ describe('a sidecar that does not answer', () => {
   });
 });
 
-describe('what may be otherwise a moment later', () => {
+describe('transient errors', () => {
   it.each<[string, Error, number, string | undefined, boolean]>([
     ['a service is not able to', unavailable(), 503, '1', true],
     ['there is too much to do', new OverloadedError('Too much.'), 503, '1', false],
     ['a queue is full', new QueueFullError(), 503, '1', false],
     ['there is far too much to do', new OverloadedError('Too much.', 12), 503, '12', false],
     ['the sidecar fails', new SidecarError('read', 500, 'ERR_STATE_GET'), 503, '1', true],
-    ['the sidecar refuses', new SidecarError('read', 429, 'UNKNOWN'), 503, '1', true],
+    ['the sidecar rejects the call', new SidecarError('read', 429, 'UNKNOWN'), 503, '1', true],
     ['every race is lost', new ConflictError('lost'), 503, '1', true],
-    ['the payment provider is out', new ProviderError('provider unreachable'), 503, '1', true],
-    ['somebody asks too often', new ProblemError(429, 'too-many-requests', 'Slower.'), 429, '1', false],
+    ['the payment provider is unavailable', new ProviderError('provider unreachable'), 503, '1', true],
+    ['a client exceeds a limit', new ProblemError(429, 'too-many-requests', 'Slower.'), 429, '1', false],
     ['something does not exist', notFound('order'), 404, undefined, false],
     ['it is our fault', new Error('oops'), 500, undefined, true],
-  ])('When %s, then the answer says so', async (_what, error, status, retryAfter, isLogged) => {
+  ])('When %s, then the response says so', async (_what, error, status, retryAfter, isLogged) => {
     const service = await startService((deps) =>
       createService(deps, {
         routers: [
@@ -135,7 +135,7 @@ describe('what may be otherwise a moment later', () => {
     expect(service.logs.some(({ level }) => level === 'error')).toBe(isLogged);
   });
 
-  it('When a service is not ready, then its probe says so', async () => {
+  it('When a service is not ready, then its probe reports it', async () => {
     const service = await startService((deps) => createService(deps, { routers: [], isReady: () => false }));
     onTestFinished(() => service.stop());
     const { status, headers } = await service.http.get('/readyz');

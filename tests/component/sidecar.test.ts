@@ -41,7 +41,7 @@ const event = (id: string) =>
     data: {},
   });
 
-/** Answers every call alike, and notes what was asked. */
+/** Responds to every call alike, and records the calls. */
 function recording(status: number, body = '') {
   const calls: SidecarRequest[] = [];
   const request = async (call: SidecarRequest): Promise<SidecarResponse> => {
@@ -52,7 +52,7 @@ function recording(status: number, body = '') {
   return { calls, request };
 }
 
-/** As PostgreSQL is read over a connection that breaks: of many there seems to be none; alone, each answers with this status. */
+/** Behaves like a broken connection to PostgreSQL: a bulk read finds nothing, a single read has this status. */
 const forgetting =
   (status: number): Parameters<typeof createStateStore>[0] =>
   async ({ method, body }) => {
@@ -65,8 +65,8 @@ const forgetting =
     };
   };
 
-describe('reads at the same time', () => {
-  it('When they differ, then each gets its own document, and what is not there is not', async () => {
+describe('concurrent reads', () => {
+  it('When they differ, then each gets its own document, and a missing one is undefined', async () => {
     await Promise.all(['a', 'b', 'c'].map((key) => put(key, { key })));
     const found = await Promise.all(['a', 'b', 'missing', 'c', 'a'].map((key) => sidecar.state.get(key)));
     expect(found.map((stored) => stored?.value)).toEqual([
@@ -78,7 +78,7 @@ describe('reads at the same time', () => {
     ]);
   });
 
-  it('When many come while one is under way, then they share the next call', async () => {
+  it('When many come while one is in progress, then they share the next call', async () => {
     const keys = Array.from({ length: 20 }, (_, n) => `k${n}`);
     const { calls, request } = recording(
       200,
@@ -91,7 +91,7 @@ describe('reads at the same time', () => {
     expect(calls.map(({ method }) => method)).toEqual(['GET', 'POST']);
   });
 
-  it('When they are asked for in one tick, then one call does', async () => {
+  it('When they come in one tick, then they share one call', async () => {
     const rows = ['a', 'b'].map((key) => ({ key, data: 1, etag: '1' }));
     const { calls, request } = recording(200, JSON.stringify(rows));
     const state = createStateStore(request);
@@ -99,7 +99,7 @@ describe('reads at the same time', () => {
     expect(calls.map(({ path }) => path)).toEqual(['/v1.0/state/statestore/bulk']);
   });
 
-  it('When the answer lacks documents that are there, then they are found all the same', async () => {
+  it('When the response lacks existing documents, then they are still found', async () => {
     const state = createStateStore(forgetting(200));
     const found = await Promise.all(['a', 'b'].map((key) => state.get(key)));
     expect(found).toEqual([
@@ -109,15 +109,15 @@ describe('reads at the same time', () => {
     expect(await state.getMany(['a'])).toEqual(new Map([['a', found[0]]]));
   });
 
-  it('When it cannot be told whether they are there, then that is no answer', async () => {
+  it('When it is unclear whether they exist, then the read fails', async () => {
     const state = createStateStore(forgetting(500));
     await expect(Promise.all([state.get('a'), state.get('b')])).rejects.toThrow('read state');
     await expect(state.getMany(['a'])).rejects.toThrow('read state');
   });
 });
 
-describe('writes at the same time', () => {
-  it('When one of them loses a race, then only that one fails', async () => {
+describe('concurrent writes', () => {
+  it('When one of them has a conflict, then only that one fails', async () => {
     await put('taken', 1);
     const outcomes = await Promise.allSettled([put('a', 1), put('b', 1), put('taken', 2), put('c', 1)]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
@@ -125,7 +125,7 @@ describe('writes at the same time', () => {
     expect([...fake.documents.keys()].toSorted()).toEqual(['a', 'b', 'c', 'taken']);
   });
 
-  it('When one of many loses a race, then the others still share their calls', async () => {
+  it('When one of many has a conflict, then the others still share their calls', async () => {
     await put('taken', 1);
     const calls: string[] = [];
     fake.onStateCall(({ op }) => void calls.push(op));
@@ -135,7 +135,7 @@ describe('writes at the same time', () => {
     expect(calls).toEqual(['write', 'read', 'write']);
   });
 
-  it('When no read tells who has lost, then each is written alone', async () => {
+  it('When no read shows which one has the conflict, then each is written alone', async () => {
     const answerTo = (path: string, body: string) => {
       if (path.endsWith('/bulk')) return 204;
       return path.endsWith('/transaction') || body.includes('"b"') ? 409 : 204;
@@ -149,13 +149,13 @@ describe('writes at the same time', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   });
 
-  it('When two are for the same new document, then one of them is first', async () => {
+  it('When two create the same document, then one of them succeeds', async () => {
     const outcomes = await Promise.allSettled([put('x', 0), put('same', 1), put('same', 2)]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
     expect(fake.documents.get('same')?.value).toBe(1);
   });
 
-  it('When the store is out of reach, then all that went together fail', async () => {
+  it('When the store is unavailable, then the whole batch fails', async () => {
     const { request } = recording(500, '{"errorCode":"ERR_STATE_TRANSACTION"}');
     const state = createStateStore(request);
     const outcomes = await Promise.allSettled(
@@ -165,8 +165,8 @@ describe('writes at the same time', () => {
   });
 });
 
-describe('documents that go by themselves', () => {
-  it('When a write has a time to live, then the store is told it, alone and in a transaction', async () => {
+describe('documents that expire', () => {
+  it('When a write has a time to live, then the store gets it, alone and in a transaction', async () => {
     const write = (key: string, ttlSeconds?: number) => ({ op: 'put', key, value: 1, ttlSeconds }) as const;
     await sidecar.state.write(write('alone', 60));
     await sidecar.state.write(write('together', 3_600), write('stays'));
@@ -179,13 +179,13 @@ describe('documents that go by themselves', () => {
 });
 
 describe('broadcasts', () => {
-  it('When something is broadcast, then it goes to the component for it, and not to the broker', async () => {
+  it('When an event is broadcast, then it goes to the broadcast component, and not to the broker', async () => {
     await Promise.all(['1', '2', '3'].map((id) => sidecar.broadcast(event(id))));
     expect(fake.broadcasts.map(({ id }) => id)).toEqual(['1', '2', '3']);
     expect(fake.published).toEqual([]);
   });
 
-  it('When it cannot be told, then who said it is told so', async () => {
+  it('When it fails, then the publisher gets the error', async () => {
     fake.fail('broadcast');
     await expect(sidecar.broadcast(event('1'))).rejects.toThrow(SidecarError);
   });
@@ -196,7 +196,7 @@ describe('circuit breakers', () => {
     `dapr_resiliency_cb_state{app_id="orders",name="resiliency",namespace="",policy="${policy}",status="${status}",target="${target}"} ${value}`;
 
   it.each([
-    ['nothing is told', [], []],
+    ['the metrics are empty', [], []],
     ['all are closed', [metric('app_inventory', 'closed', 1), metric('app_inventory', 'open', 0)], []],
     [
       'one is open',
@@ -222,22 +222,22 @@ describe('circuit breakers', () => {
       ['dapr_other{status="open",target="app_users"} 1', '# HELP dapr_resiliency_cb_state The state'],
       [],
     ],
-  ])('When %s, then it is known', async (_what, lines, open) => {
+  ])('When %s, then the breakers are right', async (_what, lines, open) => {
     fake.metrics = ['# TYPE dapr_resiliency_cb_state gauge', ...lines, ''].join('\n');
     const watching = createSidecarClient(fake.port, { metricsPort: fake.port });
     expect(await watching.openBreakers()).toEqual(open);
     await watching.close();
   });
 
-  it('When the metrics are out of reach, or it is not said where they are, then none is known', async () => {
-    const gone = await startFakeSidecar();
-    await gone.close();
-    const watching = createSidecarClient(fake.port, { metricsPort: gone.port });
+  it('When the metrics are unavailable, or have no address, then no breaker is known', async () => {
+    const stopped = await startFakeSidecar();
+    await stopped.close();
+    const watching = createSidecarClient(fake.port, { metricsPort: stopped.port });
     expect([await watching.openBreakers(), await sidecar.openBreakers()]).toEqual([[], []]);
     await watching.close();
   });
 
-  it('When one is open, then /readyz shows it, and the service is ready all the same', async () => {
+  it('When one is open, then /readyz shows it, and the service is still ready', async () => {
     const service = await startService((deps) => createService(deps, { routers: [] }));
     onTestFinished(() => service.stop());
     expect((await service.http.get('/readyz')).body).toEqual({ status: 'ready' });
@@ -248,7 +248,7 @@ describe('circuit breakers', () => {
     expect([status, body]).toEqual([200, { status: 'ready', open_breakers: ['app_inventory'] }]);
   });
 
-  it('When the service is not ready, then the breakers are told all the same', async () => {
+  it('When the service is not ready, then /readyz still shows the breakers', async () => {
     const service = await startService((deps) => createService(deps, { routers: [], isReady: () => false }));
     onTestFinished(() => service.stop());
     service.sidecar.metrics = metric('pubsub', 'open', 1);
@@ -260,8 +260,8 @@ describe('circuit breakers', () => {
   });
 });
 
-describe('a sidecar that takes its time', () => {
-  it('When it begins an answer and does not end it, then the call is given up in time', async () => {
+describe('a slow sidecar', () => {
+  it('When a response begins and does not end, then the call times out', async () => {
     const slow = createServer((_req, res) => void res.writeHead(200).write('half'));
     await new Promise<void>((resolve) => void slow.listen(0, '127.0.0.1', resolve));
     const { port } = slow.address() as AddressInfo;
@@ -276,12 +276,12 @@ describe('a sidecar that takes its time', () => {
   });
 });
 
-describe('an answer that ends before it is whole', () => {
+describe('an incomplete response', () => {
   it.each([
     ['nothing', 201, ''],
     ['half of it', 200, '{"order_id":"1","items":[{"quantity":1}'],
     ['half of a problem', 409, '{"type":"urn:'],
-  ])('When %s came, then nothing is known of what was asked', async (_, status, text) => {
+  ])('When %s came, then the outcome is unknown', async (_, status, text) => {
     const type = status < 400 ? 'application/json; charset=utf-8' : 'application/problem+json';
     const cut = createServer((_req, res) => void res.writeHead(status, { 'content-type': type }).end(text));
     await new Promise<void>((resolve) => void cut.listen(0, '127.0.0.1', resolve));
@@ -298,24 +298,24 @@ describe('an answer that ends before it is whole', () => {
   });
 });
 
-describe('a write that lost a race', () => {
+describe('a write with a conflict', () => {
   it.each([
     [409, ''],
     [500, '{"message":"failed: possible etag mismatch"}'],
     [500, '{"message":"failed saving state: no item was updated"}'],
-  ])('When the store answers %i %s, then it is a conflict', async (status, body) => {
+  ])('When the store responds with %i %s, then it is a conflict', async (status, body) => {
     const state = createStateStore(recording(status, body).request);
     await expect(state.write({ op: 'put', key: 'a', value: 1 })).rejects.toThrow(ConflictError);
   });
 
-  it('When the store fails otherwise, then it is none', async () => {
+  it('When the store fails otherwise, then it is not a conflict', async () => {
     const state = createStateStore(recording(500, '{"message":"database is locked"}').request);
     await expect(state.write({ op: 'put', key: 'a', value: 1 })).rejects.toThrow(SidecarError);
   });
 });
 
-describe('events said at the same time', () => {
-  it('When they are for one topic, then all are published, the later ones together', async () => {
+describe('concurrent events', () => {
+  it('When they are for one topic, then all are published, the later ones in one call', async () => {
     const { calls, request } = recording(204);
     const publish = createPublisher(request, 'pubsub', 0);
     const first = publish(event('1'));
@@ -331,7 +331,7 @@ describe('events said at the same time', () => {
     ]);
   });
 
-  it('When some of them fail, then only who said those is told', async () => {
+  it('When some of them fail, then only their publishers get an error', async () => {
     const { request } = recording(500, '{"failedEntries":[{"entryId":"1"}]}');
     const publish = createPublisher(
       async (call) =>
@@ -344,22 +344,22 @@ describe('events said at the same time', () => {
     expect(outcomes[1]).toMatchObject({ reason: expect.any(SidecarError) as unknown });
   });
 
-  it('When the broker is out of reach, then all are told', async () => {
+  it('When the broker is unavailable, then all publishers get an error', async () => {
     fake.fail('publish', 2);
     const outcomes = await Promise.allSettled(['1', '2', '3'].map((id) => sidecar.publish(event(id))));
     expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
   });
 });
 
-describe('an event that is said again', () => {
+describe('an event that is republished', () => {
   const published = () => fake.published.map(({ id }) => id);
 
-  it('When the broker has just been told, then it is not told again', async () => {
+  it('When it was published a moment ago, then it is not published again', async () => {
     for (const id of ['1', '2', '1', '1']) await sidecar.publish(event(id));
     expect(published()).toEqual(['1', '2']);
   });
 
-  it('When the broker could not be told, then it is', async () => {
+  it('When publishing failed, then it is published again', async () => {
     fake.fail('publish');
     await expect(sidecar.publish(event('1'))).rejects.toThrow(SidecarError);
     await sidecar.publish(event('1'));
@@ -372,50 +372,54 @@ describe('an event that is said again', () => {
     expect(published()).toEqual(['1', '1']);
   });
 
-  it('When somebody asks for a second one, then it is published at once', async () => {
+  it('When the caller forces it, then it is published at once', async () => {
     await sidecar.publish(event('1'));
     await sidecar.publish(event('1'), { again: true });
     await sidecar.publish(event('1'));
     expect(published()).toEqual(['1', '1']);
   });
 
-  it('When some time has passed, then it is told again', async () => {
-    const impatient = createSidecarClient(fake.port, { deduplicationWindowMs: 20 });
-    onTestFinished(impatient.close);
-    await impatient.publish(event('1'));
-    const ids = await waitFor('it is said again', () => impatient.publish(event('1')).then(published), {
-      until: (all) => all.length > 1,
-    });
+  it('When some time has passed, then it is published again', async () => {
+    const client = createSidecarClient(fake.port, { deduplicationWindowMs: 20 });
+    onTestFinished(client.close);
+    await client.publish(event('1'));
+    const ids = await waitFor(
+      'the event is published again',
+      () => client.publish(event('1')).then(published),
+      {
+        until: (all) => all.length > 1,
+      },
+    );
     expect(ids).toEqual(['1', '1']);
   });
 });
 
-describe('a scheduler that is away', () => {
-  it('When one call has waited for it, then others do not, until it is asked again', async () => {
+describe('an unavailable scheduler', () => {
+  it('When one call has waited for it, then others fail at once until the next attempt', async () => {
     let asked = 0;
-    let isAway = true;
+    let isUnavailable = true;
     const server = createServer((_req, res) => {
       asked += 1;
-      if (!isAway) res.writeHead(204).end();
+      if (!isUnavailable) res.writeHead(204).end();
     });
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-    const away = createSidecarClient((server.address() as AddressInfo).port);
+    const client = createSidecarClient((server.address() as AddressInfo).port);
     onTestFinished(async () => {
       server.closeAllConnections();
       server.close();
-      await away.close();
+      await client.close();
     });
-    const schedule = () => away.scheduleJob('job', { dueTime: '1s', schedule: '@every 1s' });
+    const schedule = () => client.scheduleJob('job', { dueTime: '1s', schedule: '@every 1s' });
 
     await expect(schedule()).rejects.toThrow('SIDECAR_UNREACHABLE');
     await expect(schedule()).rejects.toThrow('SCHEDULER_AWAY');
     expect(asked).toBe(1);
-    isAway = false;
+    isUnavailable = false;
     const answered = () =>
       schedule().then(
         () => true,
         () => false,
       );
-    expect(await waitFor('it is asked again', answered)).toBe(true);
+    expect(await waitFor('the scheduler is called again', answered)).toBe(true);
   });
 });

@@ -31,7 +31,7 @@ import { gatewayOptions } from '../support/gateway-options.ts';
 import { asCaller, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { createFastPasswords } from '../support/fast-passwords.ts';
 
-/** An id in capitals is the same id: whoever takes one in, at any door, has small letters behind it. */
+/** An id in capitals is the same id: every input converts it to lower case. */
 
 const TIME = '2026-01-05T09:30:00.000Z';
 const now = () => new Date('2026-01-05T09:31:00.000Z');
@@ -63,17 +63,17 @@ const created = {
   data: { customer_id, items, total, currency },
 };
 
-/** What each service knows before it is asked. */
+/** Prepares the data of each service. */
 interface World {
   description: ServiceDescription;
   build: (deps: ServiceDeps) => Express;
   documents: Record<string, unknown>;
-  /** What the path of an address names as `:id`. */
+  /** The kind of id that `:id` is in a path. */
   ids?: (path: string) => string;
   jobs?: string[];
 }
 
-const WORLDS: World[] = [
+const FIXTURES: World[] = [
   {
     description: orders,
     build: (deps) => createOrders({ ...deps, watchdogIntervalMs: 1_000, paymentDeadlineMs: 60_000, now }),
@@ -181,7 +181,7 @@ const WORLDS: World[] = [
   },
 ];
 
-/** Every address whose query takes ids is here. */
+/** Queries with ids. The test checks that this list is complete. */
 const QUERIES: Record<string, Record<string, string>> = {
   'GET /api/payments': { order_id: EXAMPLE.order },
   'GET /api/orders': { customer_id: EXAMPLE.customer },
@@ -189,7 +189,7 @@ const QUERIES: Record<string, Record<string, string>> = {
   'GET /orders': { ids: EXAMPLE.order },
   'GET /products': { ids: EXAMPLE.product },
 };
-/** Every address whose body takes ids of ours is here, and those whose first example does not fit the world. */
+/** Bodies with ids, and bodies whose first example does not fit the prepared data. */
 const BODIES: Record<string, object> = {
   'POST /api/orders': { product_id: EXAMPLE.product, quantity: 1, customer_id: EXAMPLE.customer },
   'PUT /api/orders/:id/status': { status: 'CANCELLED' },
@@ -215,30 +215,30 @@ async function enter({ build, documents }: World): Promise<void> {
   await vi.waitFor(async () => expect((await service.http.get('/readyz')).status).toBe(200), 5_000);
 }
 
-/** All that a service leaves behind or passes on. */
+/** Everything that a service saves, publishes or calls. */
 function traces(): string {
   const { documents, jobs, published, calls } = service.sidecar;
-  const asked = calls.map(({ target, method, path, body, headers }) => [
+  const recordedCalls = calls.map(({ target, method, path, body, headers }) => [
     target,
     method,
     path,
     body,
     headers['x-caller-id'],
   ]);
-  return JSON.stringify([[...documents], [...jobs], published, asked]);
+  return JSON.stringify([[...documents], [...jobs], published, recordedCalls]);
 }
 
 const keys = () => [...service.sidecar.documents.keys(), ...service.sidecar.jobs.keys()].toSorted();
 
-async function ask(world: World, address: string, operation: Operation, spell: Spelling) {
-  await enter(world);
+async function ask(fixture: World, address: string, operation: Operation, spell: Spelling) {
+  await enter(fixture);
   const { method, path } = parseRouteKey(address);
-  const names = { id: world.ids?.(path) ?? '', order_id: EXAMPLE.order, customer_id: EXAMPLE.customer };
+  const names = { id: fixture.ids?.(path) ?? '', order_id: EXAMPLE.order, customer_id: EXAMPLE.customer };
   const known: Record<string, string> = { ...names, product_id: EXAMPLE.product };
   const query = new URLSearchParams(QUERIES[address]);
   const target = `${path.replaceAll(/:(\w+)/g, (_, name: string) => known[name] ?? name)}?${query.toString()}`;
   const caller = operation.access === 'admin' ? asCaller(ADMIN, 'admin') : asCaller(EXAMPLE.customer);
-  // As sidecars name the only service that asks for a payment method.
+  // The sidecar adds this header: only this service may read a payment method.
   const headers = { ...caller, 'x-caller-session': SESSION, 'dapr-caller-app-id': 'payments' };
   const body = BODIES[address] ?? (Object.values(operation.examples ?? {})[0] as object | undefined);
   const response = await service.http[method.toLowerCase() as 'get'](spell(target))
@@ -251,20 +251,20 @@ async function ask(world: World, address: string, operation: Operation, spell: S
 const isNamedByIds = ([, { access, params, query }]: [string, Operation]) =>
   access === 'customer' || access === 'admin' || params !== undefined || query !== undefined;
 
-const ADDRESSES = WORLDS.flatMap((world) =>
-  Object.entries<Operation>(world.description.api)
+const ADDRESSES = FIXTURES.flatMap((fixture) =>
+  Object.entries<Operation>(fixture.description.api)
     .filter(isNamedByIds)
-    .map(([address, operation]) => ({ address, operation, world })),
+    .map(([address, operation]) => ({ address, operation, fixture })),
 );
 
-/** The fields of a schema, also where it is one of several. */
+/** The fields of a schema, or of all its alternatives. */
 function fieldsOf(schema: z.ZodType | undefined): string[] {
   if (schema instanceof z.ZodObject) return Object.keys(schema.shape);
   if (schema instanceof z.ZodUnion) return schema.options.flatMap((one) => fieldsOf(one as z.ZodType));
   return schema instanceof z.ZodOptional ? fieldsOf(schema.unwrap() as z.ZodType) : [];
 }
 
-/** Ids that the address takes in its query or body, and that this test does not send. */
+/** Ids in the query or body of a route that this test does not send. */
 function missingIds(address: string, { query, body }: Operation): string[] {
   const sent = { ...QUERIES[address], ...BODIES[address] };
   return [...fieldsOf(query), ...fieldsOf(body)].filter(
@@ -274,78 +274,81 @@ function missingIds(address: string, { query, body }: Operation): string[] {
 
 describe('the addresses of all services', () => {
   it.each(ADDRESSES)(
-    'When $address comes with ids in capitals, then it is as with small letters',
-    async ({ address, operation, world }) => {
+    'When $address gets ids in capitals, then the result is that of lower case',
+    async ({ address, operation, fixture }) => {
       expect(missingIds(address, operation)).toEqual([]);
-      const inSmallLetters = await ask(world, address, operation, asIs);
-      expect(inSmallLetters.status).toBeLessThan(300);
+      const inLowerCase = await ask(fixture, address, operation, asIs);
+      expect(inLowerCase.status).toBeLessThan(300);
       await service.stop();
-      const inCapitals = await ask(world, address, operation, capitals);
-      const { date: _, 'x-request-id': __, ...headers } = inSmallLetters.headers;
-      expect(inCapitals).toMatchObject({ ...inSmallLetters, headers });
+      const inCapitals = await ask(fixture, address, operation, capitals);
+      const { date: _, 'x-request-id': __, ...headers } = inLowerCase.headers;
+      expect(inCapitals).toMatchObject({ ...inLowerCase, headers });
       expect(traces()).not.toMatch(IN_CAPITALS);
     },
     15_000,
   );
 });
 
-const EVENTS = WORLDS.flatMap(({ description }) =>
+const EVENTS = FIXTURES.flatMap(({ description }) =>
   description.events.flatMap(({ descriptions }) =>
     Object.entries(descriptions).map(([type, { example }]) => ({ type, example })),
   ),
 );
 
 describe('the events of all services', () => {
-  it.each(WORLDS)(
-    'When $description.name receives ids in capitals, then it has small letters',
-    async (world) => {
-      await enter(world);
+  it.each(FIXTURES)(
+    'When $description.name receives ids in capitals, then it saves lower case',
+    async (fixture) => {
+      await enter(fixture);
       const isReceived = await Promise.all(
         EVENTS.map(async ({ type }) => (await service.deliver(type, {})) === 'DROP'),
       );
-      expect(isReceived.includes(true)).toBe(world.description.name !== 'users');
+      expect(isReceived.includes(true)).toBe(fixture.description.name !== 'users');
       await service.stop();
       for (const { type, example } of EVENTS.filter((_, position) => isReceived[position])) {
-        const told = async (spell: Spelling) => {
-          await enter(world);
+        const run = async (spell: Spelling) => {
+          await enter(fixture);
           const status = await service.deliver(type, JSON.parse(spell(JSON.stringify(example))));
           return { type, status, keys: keys() };
         };
-        const inSmallLetters = await told(asIs);
+        const inLowerCase = await run(asIs);
         await service.stop();
-        expect(await told(capitals)).toEqual(inSmallLetters);
+        expect(await run(capitals)).toEqual(inLowerCase);
         expect(traces()).not.toMatch(IN_CAPITALS);
         await service.stop();
       }
-      await enter(world);
+      await enter(fixture);
     },
     60_000,
   );
 });
 
 describe('the jobs of all services', () => {
-  const jobs = WORLDS.flatMap((world) => (world.jobs ?? []).map((job) => ({ job, world })));
+  const jobs = FIXTURES.flatMap((fixture) => (fixture.jobs ?? []).map((job) => ({ job, fixture })));
 
-  it.each(jobs)('When $job fires in capitals, then it is as in small letters', async ({ job, world }) => {
-    const [kind, ...rest] = job.split('-');
-    const fired = async (spell: Spelling) => {
-      await enter(world);
-      const path = `/job/${kind}-${spell(rest.join('-'))}`;
-      const { status } = await service.http.post(path).send({ since: TIME });
-      return { status, keys: keys() };
-    };
-    const inSmallLetters = await fired(asIs);
-    expect(inSmallLetters.status).toBe(200);
-    await service.stop();
-    expect(await fired(capitals)).toEqual(inSmallLetters);
-    expect(traces()).not.toMatch(IN_CAPITALS);
-  });
+  it.each(jobs)(
+    'When $job runs with ids in capitals, then the result is that of lower case',
+    async ({ job, fixture }) => {
+      const [kind, ...rest] = job.split('-');
+      const fired = async (spell: Spelling) => {
+        await enter(fixture);
+        const path = `/job/${kind}-${spell(rest.join('-'))}`;
+        const { status } = await service.http.post(path).send({ since: TIME });
+        return { status, keys: keys() };
+      };
+      const inLowerCase = await fired(asIs);
+      expect(inLowerCase.status).toBe(200);
+      await service.stop();
+      expect(await fired(capitals)).toEqual(inLowerCase);
+      expect(traces()).not.toMatch(IN_CAPITALS);
+    },
+  );
 });
 
 describe('the gateway', () => {
   const addresses = routes.filter(({ service: of, params }) => of !== 'gateway' && params);
 
-  it('When a path or a token has ids in capitals, then every route lets it through, and names the caller in small letters', async () => {
+  it('When a path or a token has ids in capitals, then every route accepts it, and the caller is in lower case', async () => {
     service = await startService((deps) => createGateway({ ...deps, ...gatewayOptions() }));
     const key = await createKey('key-1');
     for (const { service: name } of addresses)
@@ -378,20 +381,20 @@ describe('the schema of ids', () => {
     ['without hyphens', EXAMPLE.order.replaceAll('-', '')],
     ['with a blank', ` ${EXAMPLE.order}`],
     ['in fullwidth letters', EXAMPLE.order.replace('f', '\uff46')],
-  ])('When an id is written %s, then it is none', (_, given) => {
+  ])('When an id is written %s, then it is invalid', (_, given) => {
     expect(id.safeParse(given).success).toBe(false);
   });
 
-  it('When it is told as JSON Schema, then it is a UUID, in and out', () => {
+  it('When it is documented, then it is a UUID, in requests and responses', () => {
     for (const io of ['input', 'output'] as const)
       expect(z.toJSONSchema(id, { io })).toMatchObject({ type: 'string', format: 'uuid' });
   });
 });
 
 describe('an order that an administrator places for Ada', () => {
-  it('When her id came in capitals, then it is hers', async () => {
-    const world = WORLDS[0] as World;
-    await enter(world);
+  it('When her id is in capitals, then the order is hers', async () => {
+    const fixture = FIXTURES[0] as World;
+    await enter(fixture);
     const body = { product_id: EXAMPLE.product, quantity: 1, customer_id: EXAMPLE.customer.toUpperCase() };
     const placed = await service.http.post('/api/orders').set(asCaller(ADMIN, 'admin')).send(body);
     expect(placed.status).toBe(201);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { reservoirSampler } from '../../services/shared/telemetry/tracing.ts';
 
 describe('sampling', () => {
-  it('When more traces begin in a second than are kept, then only so many are, and again in the next', () => {
+  it('When more traces begin in a second than the limit, then the rest is not sampled until the next second', () => {
     let now = 0;
     const sampler = reservoirSampler(3, () => now);
     const sampled = () =>

@@ -5,13 +5,13 @@ import { config } from '../../services/users/config.ts';
 const load = (more: Record<string, string> = {}) =>
   loadConfig(config, { APP_PORT: '1', DAPR_API_TOKEN: 'one', APP_API_TOKEN: 'another', ...more });
 
-describe('The configuration of users', () => {
-  it('When nothing is said, then there is no administrator, tokens last an hour, sessions and keys thirty days', () => {
+describe('the settings of users', () => {
+  it('When nothing is configured, then there is no administrator, tokens last an hour, sessions and keys thirty days', () => {
     const lifetimes = { tokenTtlSeconds: 3600, refreshTtlSeconds: 2_592_000, keyRotationSeconds: 2_592_000 };
     expect(load()).toMatchObject({ admin: undefined, lifetimes });
   });
 
-  it('When an administrator is named, then with an address as accounts have it', () => {
+  it('When an administrator is configured, then the address is normalised', () => {
     const { admin } = load({ ADMIN_EMAIL: ' Boss@Example.com', ADMIN_PASSWORD: 'battery staple' });
     expect(admin).toEqual({ email: 'boss@example.com', password: 'battery staple' });
   });
@@ -29,7 +29,7 @@ describe('The configuration of users', () => {
     expect(() => load(wrong)).toThrow(message);
   });
 
-  it('When a password is wrong, then the error does not tell it', () => {
+  it('When a password is wrong, then the error does not have it', () => {
     expect(() => load({ ADMIN_EMAIL: 'boss', ADMIN_PASSWORD: 'pw-1' })).toThrow(/^(?!.*pw-1)/);
   });
 });

@@ -36,8 +36,8 @@ async function newToken(http = service.http): Promise<string> {
 const signerOf = async (http = service.http) => decodeProtectedHeader(await newToken(http)).kid;
 const warnings = () => service.logs.filter(({ level }) => level === 'warn');
 
-describe('The signing keys', () => {
-  it('When a key is old enough, then the next is public at once, signs later, and the old one leaves last', async () => {
+describe('the signing keys', () => {
+  it('When a key is old enough, then the next is published at once and signs later, and the old one is removed last', async () => {
     const [old] = await kidsOf();
     pass(ROTATION - 1);
     expect(await kidsOf()).toEqual([old]);
@@ -60,10 +60,10 @@ describe('The signing keys', () => {
     ['an hour ahead', CLOCKS_APART],
     ['an hour behind', -CLOCKS_APART],
   ])(
-    'When keys take turns and the clock of one replica is %s, then each token is valid as long as it lasts',
+    'When keys rotate and the clock of one replica is %s, then each token is valid for its whole life',
     async (_, aheadSeconds) => {
       users.clockSkewSeconds[1] = aheadSeconds;
-      const given: { token: string; at: number }[] = [];
+      const issued: { token: string; at: number }[] = [];
       for (const seconds of [
         0,
         ROTATION - 40,
@@ -80,21 +80,21 @@ describe('The signing keys', () => {
         40,
       ]) {
         pass(seconds);
-        for (const http of replicas) given.push({ token: await newToken(http), at: users.now().getTime() });
+        for (const http of replicas) issued.push({ token: await newToken(http), at: users.now().getTime() });
         const isYoung = ({ at }: { at: number }) => users.now().getTime() - at < TTL * 1000;
-        for (const { token, at } of given.filter(isYoung))
+        for (const { token, at } of issued.filter(isYoung))
           for (const replica of replicas)
             await jwtVerify(token, createLocalJWKSet(await jwksOf(replica)), {
               currentDate: new Date(at),
               clockTolerance: CLOCKS_APART,
             });
       }
-      expect(new Set(given.map(({ token }) => decodeProtectedHeader(token).kid)).size).toBe(2);
+      expect(new Set(issued.map(({ token }) => decodeProtectedHeader(token).kid)).size).toBe(2);
     },
     20_000,
   );
 
-  it('When the clock was years ahead for a moment, then keys go on taking turns', async () => {
+  it('When the clock was years fast for a moment, then keys still rotate', async () => {
     users.clockSkewSeconds[0] = 10 * 365 * 86_400;
     pass(31);
     await kidsOf();
@@ -108,7 +108,7 @@ describe('The signing keys', () => {
   });
 
   it.each([-1, 1])(
-    'When the clock is set by %i years, then the store is asked no more often',
+    'When the clock is set by %i years, then the store is read no more often',
     async (years) => {
       await kidsOf();
       let reads = 0;
@@ -126,7 +126,7 @@ describe('The signing keys', () => {
     },
   );
 
-  it('When two replicas find a key too old at once, then one new key is made', async () => {
+  it('When two replicas find a key too old at once, then they add one new key', async () => {
     pass(ROTATION + 30);
     const [one, other] = await Promise.all(replicas.map((http) => kidsOf(http)));
     expect(one).toHaveLength(2);
@@ -144,7 +144,7 @@ describe('The signing keys', () => {
     expect(await kidsOf(replicas[1])).toEqual(kids);
   });
 
-  it('When the store is down, then the keys known go on being used, and a warning is logged', async () => {
+  it('When the store is unavailable, then the known keys stay in use, and a warning is logged', async () => {
     const before = await kidsOf();
     pass(ROTATION);
     service.sidecar.fail('state', 2);
@@ -158,7 +158,7 @@ describe('The signing keys', () => {
     expect(await kidsOf()).toHaveLength(2);
   });
 
-  it('When keys are added, then nothing private is public or logged', async () => {
+  it('When keys are added, then no private key is published or logged', async () => {
     pass(ROTATION + 30);
     expect(JSON.stringify(await jwksOf())).not.toContain('"d"');
     const stored = service.sidecar.documents.get('signing-keys')!.value as { jwk: { d: string } }[];

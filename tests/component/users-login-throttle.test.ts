@@ -5,7 +5,7 @@ const start = new Date('2026-03-01T00:00:00.000Z');
 const after = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 const wait = (seconds: number) => ({ seconds, since: start.toISOString() });
 
-describe('Failures to log in', () => {
+describe('failed logins', () => {
   it.each([
     [0, 0],
     [1, 0],
@@ -18,7 +18,7 @@ describe('Failures to log in', () => {
     [11, 60],
     [12, 60],
     [5000, 60],
-  ])('When there were %i in a row, then the next attempt waits %i s', (count, seconds) => {
+  ])('When %i failed in a row, then the next attempt waits %i s', (count, seconds) => {
     expect(waitAfter(count)).toBe(seconds);
     expect(secondsToWait(wait(seconds), start)).toBe(seconds);
   });
@@ -32,11 +32,11 @@ describe('Failures to log in', () => {
     [100, 0],
     [-1, 8],
     [-3600, 8],
-  ])('When %d s have passed of eight, then it is %i s more', (passed, left) => {
+  ])('When %d of eight seconds have passed, then %i remain', (passed, left) => {
     expect(secondsToWait(wait(8), after(passed))).toBe(left);
   });
 
-  it('When nobody has failed, then nobody waits', () => {
+  it('When none has failed, then there is no delay', () => {
     expect(secondsToWait(undefined, start)).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createPasswords, type Passwords } from '../../services/users/passwords.ts';
 
-describe('Passwords', () => {
+describe('passwords', () => {
   let own: Passwords;
   let hash: string;
   beforeAll(async () => {
@@ -9,11 +9,11 @@ describe('Passwords', () => {
     hash = await own.hash('correct horse');
   });
 
-  it('When a password is hashed, then by argon2id at the strength that OWASP asks for', () => {
+  it('When a password is hashed, then by argon2id at the strength that OWASP recommends', () => {
     expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   });
 
-  it('When the same password is hashed again, then the hash is another', async () => {
+  it('When the same password is hashed again, then the hash differs', async () => {
     expect(await own.hash('correct horse')).not.toBe(hash);
   });
 
@@ -26,14 +26,14 @@ describe('Passwords', () => {
     expect(await own.withHashingSlot((verify) => verify(stored(), password))).toBe(right);
   });
 
-  it('When too many wait, then the next ones are refused at once and the others are served', async () => {
+  it('When too many wait, then the next ones are rejected at once and the others succeed', async () => {
     const results = await Promise.allSettled(
       Array.from({ length: 80 }, () => own.withHashingSlot((verify) => verify(hash, 'correct horse'))),
     );
-    const refused = results.filter((result) => result.status === 'rejected');
-    expect(refused.length).toBeGreaterThanOrEqual(10);
-    expect(refused.length).toBeLessThan(20);
-    expect(new Set(refused.map(({ reason }) => (reason as { status: number }).status))).toEqual(
+    const rejected = results.filter((result) => result.status === 'rejected');
+    expect(rejected.length).toBeGreaterThanOrEqual(10);
+    expect(rejected.length).toBeLessThan(20);
+    expect(new Set(rejected.map(({ reason }) => (reason as { status: number }).status))).toEqual(
       new Set([503]),
     );
   });

@@ -52,7 +52,7 @@ async function registered(more: Partial<typeof ADA> = {}): Promise<string> {
 }
 
 describe('POST /api/users/register', () => {
-  it('When somebody registers, then the answer is the new customer and where to find it', async () => {
+  it('When a user registers, then the response has the new customer and the location', async () => {
     const response = await post('register', ADA);
     expect(response.status).toBe(201);
     const { user_id } = response.body as { user_id: string };
@@ -60,7 +60,7 @@ describe('POST /api/users/register', () => {
     expect(response.headers['location']).toBe(`/api/users/${user_id}`);
   });
 
-  it('When somebody registers, then it is said once, and no job is left', async () => {
+  it('When a user registers, then one event is published and no job remains', async () => {
     const id = await registered();
     expect(service.publishedEvents('user.registered')).toEqual([
       {
@@ -71,32 +71,32 @@ describe('POST /api/users/register', () => {
     expect([...service.sidecar.jobs.keys()]).toEqual([]);
   });
 
-  it('When the address has capitals and blanks, then it is kept without', async () => {
+  it('When the address has capitals and blanks, then it is normalised', async () => {
     const id = await registered({ email: '  Ada@Example.COM ' });
     expect((await get(id)).body).toMatchObject({ email: 'ada@example.com' });
   });
 
-  it('When the domain has letters beyond ASCII, then the address is kept as the mail system writes it', async () => {
+  it('When the domain has letters beyond ASCII, then the address is saved in its ASCII form', async () => {
     const id = await registered({ email: 'ada@bücher.de' });
     expect((await get(id)).body).toMatchObject({ email: 'ada@xn--bcher-kva.de' });
     for (const email of ['ada@bücher.de', 'ada@BÜCHER.de', 'ada@xn--bcher-kva.de'])
       expect((await post('login', { email, password: ADA.password })).status).toBe(200);
   });
 
-  it('When the address has an account, in other capitals, then 409 and the account is as it was', async () => {
+  it('When the address has an account, in other capitals, then 409 and that account is unchanged', async () => {
     await registered();
     const response = await post('register', { ...ADA, email: 'ADA@example.com', password: 'another one' });
     expect([response.status, slugOf(response)]).toEqual([409, 'email-taken']);
     expect((await post('login', { email: ADA.email, password: ADA.password })).status).toBe(200);
   });
 
-  it('When two register the same address at once, then one gets it', async () => {
+  it('When two users register the same address at once, then one gets it', async () => {
     const responses = await Promise.all([post('register', ADA), post('register', ADA)]);
     expect(responses.map(({ status }) => status)).toEqual(expect.arrayContaining([201, 409]));
     expect(service.publishedEvents('user.registered')).toHaveLength(1);
   });
 
-  it('When many register at once, then all are listed', async () => {
+  it('When many users register at once, then all are listed', async () => {
     const ids = await Promise.all(
       Array.from({ length: 8 }, (_, nr) => registered({ email: `user${nr}@example.com` })),
     );
@@ -105,7 +105,7 @@ describe('POST /api/users/register', () => {
     expect(items.map(({ user_id }) => user_id).toSorted()).toEqual(ids.toSorted());
   });
 
-  it('When the password is stored, then only as an argon2id hash', async () => {
+  it('When the password is saved, then only as an argon2id hash', async () => {
     await registered();
     const stored = JSON.stringify([...service.sidecar.documents]);
     expect(stored).not.toContain(ADA.password);
@@ -124,10 +124,10 @@ describe('POST /api/users/register', () => {
     ['an empty name', { name: '  ' }, ['name']],
     ['a name with a control character', { name: 'Ada\u0000' }, ['name']],
     ['a name with half a character', { name: 'Ada\ud800' }, ['name']],
-    ['a name that nobody can see', { name: '\u200b' }, ['name']],
+    ['an invisible name', { name: '\u200b' }, ['name']],
     ['a role', { role: 'admin' }, ['role']],
     ['everything wrong', { email: '', password: '', name: '' }, ['email', 'password', 'name']],
-  ])('When the body has %s, then 422 names it and nothing is written', async (_case, wrong, fields) => {
+  ])('When the body has %s, then the 422 names it and nothing is saved', async (_case, wrong, fields) => {
     const before = service.sidecar.documents.size;
     const response = await post('register', { ...ADA, ...wrong });
     expect(response.status).toBe(422);
@@ -139,7 +139,7 @@ describe('POST /api/users/register', () => {
     expect((await post('register', [ADA])).status).toBe(422);
   });
 
-  it('When the job cannot be set, then 503 and nothing is written', async () => {
+  it('When the job cannot be scheduled, then 503 and nothing is saved', async () => {
     service.sidecar.fail('schedule');
     const before = service.sidecar.documents.size;
     expect((await post('register', ADA)).status).toBe(503);
@@ -148,15 +148,16 @@ describe('POST /api/users/register', () => {
 });
 
 describe('POST /api/users/register with an Idempotency-Key', () => {
-  const again = (body: object, key = 'key-1') => post('register', body).set('idempotency-key', key);
-  /** As after a crash between the last write and the keeping of the answer. */
+  const repeatRegistration = (body: object, key = 'key-1') =>
+    post('register', body).set('idempotency-key', key);
+  /** Simulates a crash after the last write and before the response is stored. */
   const forgetAnswers = () => {
     for (const key of service.sidecar.documents.keys())
       if (key.startsWith('idempotency:')) service.sidecar.documents.delete(key);
   };
 
-  it('When it is asked twice, then one account is made and the answers are the same', async () => {
-    const [first, second] = [await again(ADA), await again(ADA)];
+  it('When it is repeated, then there is one account and one response', async () => {
+    const [first, second] = [await repeatRegistration(ADA), await repeatRegistration(ADA)];
     expect([first.status, second.status]).toEqual([201, 201]);
     expect(second.body).toEqual(first.body);
     expect(second.headers['location']).toBe(first.headers['location']);
@@ -164,11 +165,15 @@ describe('POST /api/users/register with an Idempotency-Key', () => {
     expect(service.publishedEvents('user.registered')).toHaveLength(1);
   });
 
-  it('When two networks use the same key, then each has an account of its own', async () => {
-    const one = await again(ADA).set(fromNetwork('192.0.2.1'));
-    const other = await again({ ...ADA, email: 'eve@example.com' }).set(fromNetwork('198.51.100.7'));
+  it('When two networks use the same key, then each has its own account', async () => {
+    const one = await repeatRegistration(ADA).set(fromNetwork('192.0.2.1'));
+    const other = await repeatRegistration({ ...ADA, email: 'eve@example.com' }).set(
+      fromNetwork('198.51.100.7'),
+    );
     expect([one.status, other.status]).toEqual([201, 201]);
-    const taken = await again({ ...ADA, email: 'bob@example.com' }).set(fromNetwork('192.0.2.1'));
+    const taken = await repeatRegistration({ ...ADA, email: 'bob@example.com' }).set(
+      fromNetwork('192.0.2.1'),
+    );
     expect([taken.status, slugOf(taken)]).toEqual([422, 'idempotency-key-reused']);
   });
 
@@ -176,8 +181,8 @@ describe('POST /api/users/register with an Idempotency-Key', () => {
     ['in another order', { name: ADA.name, password: ADA.password, email: ADA.email }],
     ['in other capitals', { ...ADA, email: 'ADA@Example.com' }],
     ['with blanks around', { ...ADA, name: ' Ada ' }],
-  ])('When it is asked again, written %s, then the answer is the same', async (_case, body) => {
-    const [first, second] = [await again(ADA), await again(body)];
+  ])('When it is repeated, written %s, then the response is the same', async (_case, body) => {
+    const [first, second] = [await repeatRegistration(ADA), await repeatRegistration(body)];
     expect([second.status, second.body]).toEqual([201, first.body]);
   });
 
@@ -185,21 +190,21 @@ describe('POST /api/users/register with an Idempotency-Key', () => {
     ['its answer was kept', () => {}],
     ['its answer was not kept', forgetAnswers],
   ])(
-    'When a day has passed since the key made an account and %s, then the key is new',
+    'When a day has passed since the key created an account and %s, then the key can be used again',
     async (_case, forget) => {
-      await again(ADA);
+      await repeatRegistration(ADA);
       forget();
       service.sidecar.now = () => Date.now() + 86_400_000;
-      const other = await again({ ...ADA, email: 'eve@example.com' });
+      const other = await repeatRegistration({ ...ADA, email: 'eve@example.com' });
       expect([other.status, other.headers['idempotent-replayed']]).toEqual([201, undefined]);
-      expect(slugOf(await again(ADA))).toBe('idempotency-key-reused');
+      expect(slugOf(await repeatRegistration(ADA))).toBe('idempotency-key-reused');
     },
   );
 
-  it('When the answer was not kept, then the account is found, said again and answered', async () => {
-    const first = await again(ADA);
+  it('When the response was not stored, then the account is found and its event republished', async () => {
+    const first = await repeatRegistration(ADA);
     forgetAnswers();
-    const second = await again(ADA);
+    const second = await repeatRegistration(ADA);
     expect([second.status, second.body]).toEqual([201, first.body]);
     expect(service.publishedEvents('user.registered').map(({ id }) => id)).toEqual(
       Array.from({ length: 2 }, () => `${first.body.user_id}:1`),
@@ -210,30 +215,30 @@ describe('POST /api/users/register with an Idempotency-Key', () => {
     ['another address', { email: 'eve@example.com' }],
     ['another password', { password: 'battery staple' }],
   ])(
-    'When the key made an account and comes back with %s, then 422 tells nothing of it',
+    'When the key created an account and is repeated with %s, then the 422 reveals nothing about it',
     async (_case, more) => {
-      await again(ADA);
+      await repeatRegistration(ADA);
       forgetAnswers();
-      const response = await again({ ...ADA, ...more });
+      const response = await repeatRegistration({ ...ADA, ...more });
       expect([response.status, slugOf(response)]).toEqual([422, 'idempotency-key-reused']);
       expect(JSON.stringify(response.body)).not.toContain('ada@');
     },
   );
 
-  it('When the account of the key was deleted, then the kept answer is gone with it, and 422', async () => {
-    await erase((await again(ADA)).body.user_id as string);
+  it('When the account of the key was deleted, then its stored response is, too, and the result is 422', async () => {
+    await erase((await repeatRegistration(ADA)).body.user_id as string);
     expect(JSON.stringify([...service.sidecar.documents.values()])).not.toContain(ADA.email);
-    expect((await again(ADA)).status).toBe(422);
+    expect((await repeatRegistration(ADA)).status).toBe(422);
   });
 
   it('When the address has another account, then 409', async () => {
     await registered();
-    expect(slugOf(await again(ADA))).toBe('email-taken');
+    expect(slugOf(await repeatRegistration(ADA))).toBe('email-taken');
   });
 });
 
-describe('What is not said at once', () => {
-  it('When the broker is down, then registering works and the job is there to say it', async () => {
+describe('events that could not be published', () => {
+  it('When the broker is unavailable, then registering succeeds and a job is scheduled', async () => {
     service.sidecar.fail('publish');
     const id = await registered();
     expect(service.publishedEvents('user.registered')).toEqual([]);
@@ -244,7 +249,7 @@ describe('What is not said at once', () => {
     expect(loggedAt('error')).toHaveLength(1);
   });
 
-  it('When the job fires, then it says the same message and ends', async () => {
+  it('When the job runs, then it publishes the same event and ends', async () => {
     const id = await registered();
     const [first] = service.sidecar.published;
     service.sidecar.jobs.set(`user-${id}-1`, { dueTime: '10s' });
@@ -253,14 +258,14 @@ describe('What is not said at once', () => {
     expect([...service.sidecar.jobs.keys()]).toEqual([]);
   });
 
-  it('When the broker is still down, then the job fails and stays', async () => {
+  it('When the broker is still unavailable, then the job fails and remains', async () => {
     service.sidecar.fail('publish', 2);
     const id = await registered();
     expect((await fireJob(`user-${id}-1`)).status).toBe(503);
     expect([...service.sidecar.jobs.keys()]).toEqual([`user-${id}-1`]);
   });
 
-  it('When the write never happened, then the job looks for two minutes, whatever the clocks, and says nothing', async () => {
+  it('When the user was never saved, then the job checks for two minutes, whatever the clocks, and publishes nothing', async () => {
     const name = `user-${randomUUID()}-1`;
     service.sidecar.jobs.set(name, { dueTime: '10s' });
     for (let look = 1; look <= 4; look++) {
@@ -275,7 +280,7 @@ describe('What is not said at once', () => {
     expect(service.sidecar.published).toEqual([]);
   });
 
-  it('When the write happens after the job has looked, then the next look says it', async () => {
+  it('When the user is saved after the first check, then the next check publishes the event', async () => {
     service.sidecar.fail('publish');
     const id = await registered();
     const document = service.sidecar.documents.get(`user:${id}`)!;
@@ -287,7 +292,7 @@ describe('What is not said at once', () => {
     expect(service.sidecar.jobs.has(`user-${id}-1`)).toBe(false);
   });
 
-  it('When an unsaid registration is followed by a change, then both are said', async () => {
+  it('When a change follows an unpublished registration, then both are published', async () => {
     service.sidecar.fail('publish');
     const id = await registered();
     await put(id, { name: 'Ada L.' });
@@ -295,7 +300,7 @@ describe('What is not said at once', () => {
     expect(service.publishedEvents('user.registered')[0]?.data).toMatchObject({ user: { name: 'Ada' } });
   });
 
-  it('When an unsaid deletion is left to its job, then the job says it', async () => {
+  it('When publishing a deletion fails, then the job publishes it', async () => {
     const id = await registered();
     service.sidecar.fail('publish');
     expect((await erase(id)).status).toBe(204);

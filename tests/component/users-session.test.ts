@@ -27,8 +27,8 @@ const newPassword = (session?: string) => changed(ADA, { password_hash: 'other' 
 const first = begun({ session_id: SID, key: KEY }, ADA, start, 30 * DAY);
 const third = { ...first, generation: 3 };
 
-describe('A session', () => {
-  it('When it begins, then it is of the first generation and the token version of the account', () => {
+describe('a session', () => {
+  it('When it begins, then it has the first generation and the token version of the account', () => {
     expect(first).toMatchObject({
       user_id: 'u1',
       token_version: 0,
@@ -39,11 +39,11 @@ describe('A session', () => {
     expect(begun({ session_id: SID, key: KEY }, newPassword(), start, DAY).token_version).toBe(1);
   });
 
-  it('When its end was written by a clock that was wrong, then no more is left than it can last', () => {
+  it('When a wrong clock wrote its end, then the remaining time is at most its lifetime', () => {
     expect(secondsLeft(first, new Date(0))).toBe(90 * DAY);
   });
 
-  it('When it is refreshed, then the next generation lasts as long again, and knows the token_version', () => {
+  it('When it is refreshed, then the next generation has the full lifetime and the token_version', () => {
     const next = rotated(first, newPassword(SID), after(DAY), 30 * DAY);
     expect(next).toEqual({
       ...first,
@@ -74,8 +74,8 @@ describe('A session', () => {
       0,
       false,
     ],
-    ['the account is of somebody else', { ...ADA, user_id: 'u2' }, 0, false],
-  ])('When %s, then it is open: %4$s', (_case, account, seconds, open) => {
+    ['it belongs to another account', { ...ADA, user_id: 'u2' }, 0, false],
+  ])('When %s, then it is open or not as the table has it', (_case, account, seconds, open) => {
     expect(isOpen(first, account, after(seconds))).toBe(open);
   });
 });
@@ -85,19 +85,22 @@ describe('decide', () => {
     ['the newest token', 3, ADA, 0, 'rotate'],
     ['the one before', 2, ADA, 0, 'reuse'],
     ['the first', 1, ADA, 0, 'reuse'],
-    ['one that was never given out', 4, ADA, 0, 'refuse'],
-    ['the newest token of an account that is gone', 3, undefined, 0, 'refuse'],
-    ['a used token of an account that is gone', 2, undefined, 0, 'refuse'],
+    ['an unissued token', 4, ADA, 0, 'refuse'],
+    ['the newest token of a deleted account', 3, undefined, 0, 'refuse'],
+    ['a used token of a deleted account', 2, undefined, 0, 'refuse'],
     ['the newest token, too late', 3, ADA, 30 * DAY, 'refuse'],
     ['the newest token after a new password', 3, newPassword(), 0, 'refuse'],
     ['the newest token where the password was changed', 3, newPassword(SID), 0, 'rotate'],
     ['a used token after a new password', 2, newPassword(), 0, 'refuse'],
-  ] as const)('When %s comes, then %5$s', (_case, generation, account, seconds, decision) => {
-    expect(decide(third, generation, account, after(seconds))).toBe(decision);
-  });
+  ] as const)(
+    'When %s is presented, then the decision is that of the table',
+    (_case, generation, account, seconds, decision) => {
+      expect(decide(third, generation, account, after(seconds))).toBe(decision);
+    },
+  );
 });
 
-describe('A refresh token', () => {
+describe('a refresh token', () => {
   const token = refreshTokenOf(third);
   const mac = token.split('.')[2]!;
   const genuine = (text: string) => {
@@ -105,7 +108,7 @@ describe('A refresh token', () => {
     return presented !== undefined && isGenuine(presented, third);
   };
 
-  it('When it comes back, then it is known, also after the session has gone on', () => {
+  it('When it is used again, then it is recognised, also in later generations', () => {
     expect(parseRefreshToken(token)).toEqual({ sessionId: SID, generation: 3, mac });
     expect(genuine(token)).toBe(true);
     expect(isGenuine(parseRefreshToken(token)!, { ...third, generation: 9 })).toBe(true);
@@ -135,15 +138,15 @@ describe('A refresh token', () => {
   });
 });
 
-describe('The list of ended sessions', () => {
-  /** The life of a token, a request that is under way, and clocks an hour apart, twice. */
-  const GONE_AFTER = 3600 + 120 + 2 * 3600;
+describe('the list of revoked sessions', () => {
+  /** The lifetime of a token, a request in progress, and twice a clock difference of an hour. */
+  const MAX_REMAINING_SECONDS = 3600 + 120 + 2 * 3600;
   const until = revokedUntil(start, 3600);
   const session: Revocation = { session_id: SID, until };
   const user: Revocation = { user_id: 'u1', token_version: 2, except: SID, until };
   const list = addRevocations(NO_REVOCATIONS, [session, user], start);
 
-  it('When sessions have ended, then it tells them, and not for how long', () => {
+  it('When sessions have ended, then it has them, without their expiry', () => {
     expect(activeRevocations(list, start)).toEqual({
       items: [{ session_id: SID }, { user_id: 'u1', token_version: 2, except: SID }],
       era: 0,
@@ -151,11 +154,11 @@ describe('The list of ended sessions', () => {
     expect(lengthOf(list)).toBe(2);
   });
 
-  it('When the access tokens have expired, then it tells them no more, and the next write forgets them', () => {
-    expect(activeRevocations(list, after(GONE_AFTER)).items).toEqual([]);
-    expect(activeRevocations(list, after(GONE_AFTER - 1)).items).toHaveLength(2);
+  it('When the access tokens have expired, then it omits the sessions, and the next write deletes them', () => {
+    expect(activeRevocations(list, after(MAX_REMAINING_SECONDS)).items).toEqual([]);
+    expect(activeRevocations(list, after(MAX_REMAINING_SECONDS - 1)).items).toHaveLength(2);
     const later: Revocation = { session_id: OTHER_SID, until: until + 3600 };
-    expect(addRevocations(list, [later], after(GONE_AFTER))).toEqual({
+    expect(addRevocations(list, [later], after(MAX_REMAINING_SECONDS))).toEqual({
       sessions: { [OTHER_SID]: until + 3600 },
       users: {},
     });
@@ -165,12 +168,12 @@ describe('The list of ended sessions', () => {
     ['a session again', session],
     ['an token_version again', user],
     ['an earlier token_version', { user_id: 'u1', token_version: 1, until: until + 1 }],
-    ['what has expired', { session_id: OTHER_SID, until: start.getTime() / 1000 }],
-  ])('When %s ends, then the list is the very same', (_case, ending) => {
+    ['an expired session', { session_id: OTHER_SID, until: start.getTime() / 1000 }],
+  ])('When %s ends, then the list is unchanged', (_case, ending) => {
     expect(addRevocations(list, [ending], start)).toBe(list);
   });
 
-  it('When a later token_version ends, then it takes the place of the earlier one and of its exception', () => {
+  it('When a later token_version ends, then it replaces the earlier one and its exception', () => {
     const next = addRevocations(list, [{ user_id: 'u1', token_version: 3, until }], start);
     expect(activeRevocations(next, start).items).toEqual([
       { session_id: SID },
@@ -178,7 +181,7 @@ describe('The list of ended sessions', () => {
     ]);
   });
 
-  it('When two epochs end in one write, then the later one counts, whichever comes first', () => {
+  it('When two epochs end in one write, then the later one counts, in either order', () => {
     const [two, three] = [user, { user_id: 'u1', token_version: 3, until }];
     for (const endings of [
       [two, three],
@@ -189,7 +192,7 @@ describe('The list of ended sessions', () => {
       ]);
   });
 
-  it('When it was full, then it is empty, and the next era begins, which later writes keep', () => {
+  it('When it was full, then it is emptied, and the next era begins, which later writes keep', () => {
     const full = nextEra(list);
     expect(activeRevocations(full, start)).toEqual({ items: [], era: 1 });
     expect(activeRevocations(addRevocations(full, [session], start), start)).toEqual({

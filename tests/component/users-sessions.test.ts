@@ -32,18 +32,18 @@ interface Tokens {
   refresh_expires_in: number;
 }
 
-/** A session as its owner holds it. */
-interface Held {
+/** A session with its tokens. */
+interface SessionTokens {
   tokens: Tokens;
   user: string;
   session: string;
   token_version: unknown;
   era: number;
-  /** How the gateway names the caller. */
+  /** The headers by which the gateway identifies the caller. */
   caller: Record<string, string>;
 }
 
-function held(tokens: Tokens): Held {
+function toSession(tokens: Tokens): SessionTokens {
   const { sub, sid, role, ver: token_version, era = 0 } = decodeJwt(tokens.access_token);
   const [user, session] = [String(sub), String(sid)];
   const caller = { ...asCaller(user, role as 'customer'), 'x-caller-session': session };
@@ -52,23 +52,23 @@ function held(tokens: Tokens): Held {
 
 const register = (more = {}) => service.http.post('/api/users/register').send({ ...ADA, ...more });
 
-async function logIn({ email, password } = ADA): Promise<Held> {
+async function logIn({ email, password } = ADA): Promise<SessionTokens> {
   const response = await service.http.post('/api/users/login').send({ email, password });
   expect(response.status).toBe(200);
-  return held(response.body as Tokens);
+  return toSession(response.body as Tokens);
 }
 
-/** Registered, and logged in that many times. */
+/** Registers a user and logs in that many times. */
 async function sessionsOfAda<Count extends 1 | 2 | 3>(count: Count) {
   await register();
-  const all: Held[] = [];
+  const all: SessionTokens[] = [];
   for (let nr = 0; nr < count; nr++) all.push(await logIn());
-  return all as [Held, Held, Held];
+  return all as [SessionTokens, SessionTokens, SessionTokens];
 }
 
 const refresh = (token: string, http = service.http) =>
   http.post('/api/users/token').send({ refresh_token: token });
-const statusOf = async ({ tokens }: Held) => (await refresh(tokens.refresh_token)).status;
+const statusOf = async ({ tokens }: SessionTokens) => (await refresh(tokens.refresh_token)).status;
 const logOut = (caller: Record<string, string>, body?: object) =>
   service.http.post('/api/users/logout').set(caller).send(body);
 const put = (user: string, body: object, caller: Record<string, string>) =>
@@ -79,8 +79,8 @@ const put = (user: string, body: object, caller: Record<string, string>) =>
 
 const sorted = (statuses: number[]) => statuses.toSorted((one, other) => one - other);
 
-const endedAt = async (http = service.http) => (await toldBy(http)).items;
-const toldBy = async (http = service.http) =>
+const endedAt = async (http = service.http) => (await revokedListOf(http)).items;
+const revokedListOf = async (http = service.http) =>
   revokedSessionsSchema.parse((await http.get('/sessions/revoked')).body);
 
 const audited = () => service.logs.filter((line) => line['audit'] !== undefined);
@@ -90,19 +90,22 @@ async function counted(name: string): Promise<string[]> {
   return text.split('\n').filter((line) => line.startsWith(name));
 }
 
-/** What the gateway makes of an access token, by the list. */
-async function isRefused({ user, session, token_version, era }: Held, http = service.http): Promise<boolean> {
-  const told = await toldBy(http);
-  const isListed = told.items.some((item) =>
+/** Whether the gateway rejects an access token, by the list. */
+async function isRefused(
+  { user, session, token_version, era }: SessionTokens,
+  http = service.http,
+): Promise<boolean> {
+  const list = await revokedListOf(http);
+  const isListed = list.items.some((item) =>
     'session_id' in item
       ? item.session_id === session
       : item.user_id === user && Number(token_version) < item.token_version && session !== item.except,
   );
-  return isListed || era < told.era;
+  return isListed || era < list.era;
 }
 
 describe('POST /api/users/token', () => {
-  it('When the token is the newest, then new ones come, of the same session', async () => {
+  it('When the token is the newest, then the response has new ones of the same session', async () => {
     const [before] = await sessionsOfAda(1);
     pass(DAY);
     const response = await refresh(before.tokens.refresh_token);
@@ -112,7 +115,7 @@ describe('POST /api/users/token', () => {
       expires_in: TTL,
       refresh_expires_in: 30 * DAY,
     });
-    const after = held(response.body as Tokens);
+    const after = toSession(response.body as Tokens);
     expect(after.tokens.refresh_token).not.toBe(before.tokens.refresh_token);
     expect([after.user, after.session]).toEqual([before.user, before.session]);
     expect(decodeJwt(after.tokens.access_token).iat).toBe(users.now().getTime() / 1000);
@@ -128,7 +131,7 @@ describe('POST /api/users/token', () => {
     }
   });
 
-  it('When the role has changed since, then the new access token has the new one', async () => {
+  it('When the role has changed, then the new access token has the new one', async () => {
     const [{ tokens, user }] = await sessionsOfAda(1);
     const document = service.sidecar.documents.get(`user:${user}`)!;
     Object.assign(document.value as object, { role: 'admin' });
@@ -136,9 +139,9 @@ describe('POST /api/users/token', () => {
     expect(decodeJwt(token)['role']).toBe('admin');
   });
 
-  it('When a used token comes back, then its whole session ends and an audit line says so', async () => {
+  it('When a used token is presented, then its whole session ends and an audit line is logged', async () => {
     const [{ tokens, user, session }] = await sessionsOfAda(1);
-    const next = held((await refresh(tokens.refresh_token)).body as Tokens);
+    const next = toSession((await refresh(tokens.refresh_token)).body as Tokens);
     expect(slugOf(await refresh(tokens.refresh_token))).toBe('invalid-token');
     expect(await statusOf(next)).toBe(401);
     expect(await isRefused(next)).toBe(true);
@@ -150,7 +153,7 @@ describe('POST /api/users/token', () => {
     ]);
   });
 
-  it('When a session ends by a used token, then the others of the user go on', async () => {
+  it('When a used token ends a session, then other sessions of the user continue', async () => {
     const [stolen, other] = await sessionsOfAda(2);
     await refresh(stolen.tokens.refresh_token);
     await refresh(stolen.tokens.refresh_token);
@@ -158,11 +161,11 @@ describe('POST /api/users/token', () => {
     expect(await statusOf(other)).toBe(200);
   });
 
-  it('When one token comes to two replicas at once, then one answer has tokens, and they are of no use', async () => {
+  it('When one token comes to two replicas at once, then one response has tokens, and they are invalid', async () => {
     const [{ tokens }] = await sessionsOfAda(1);
     const responses = await Promise.all(replicas.map((http) => refresh(tokens.refresh_token, http)));
     expect(sorted(responses.map(({ status }) => status))).toEqual([200, 401]);
-    const won = held(responses.find(({ status }) => status === 200)!.body as Tokens);
+    const won = toSession(responses.find(({ status }) => status === 200)!.body as Tokens);
     expect(await isRefused(won)).toBe(true);
     expect(await statusOf(won)).toBe(401);
     expect(audited()).toHaveLength(1);
@@ -175,13 +178,13 @@ describe('POST /api/users/token', () => {
     expect(await statusOf(session)).toBe(200);
   });
 
-  it('When the session has expired, then 401, though the store still has it', async () => {
+  it('When the session has expired, then 401, even if the store still has it', async () => {
     const [session] = await sessionsOfAda(1);
     pass(30 * DAY);
     expect(await statusOf(session)).toBe(401);
   });
 
-  it('When ninety days have passed since the login, then the session is over, and no token outlives it', async () => {
+  it('When ninety days have passed since the login, then the session is over, with all its tokens', async () => {
     let [{ tokens }] = await sessionsOfAda(1);
     for (const seconds of [29 * DAY, 29 * DAY, 29 * DAY, 3 * DAY - 60]) {
       pass(seconds);
@@ -193,11 +196,11 @@ describe('POST /api/users/token', () => {
     expect((await refresh(tokens.refresh_token)).status).toBe(401);
   });
 
-  it('When tokens are not valid, then the answers cannot be told apart, and nothing changes', async () => {
+  it('When tokens are invalid, then the responses are indistinguishable, and nothing changes', async () => {
     const [{ tokens }, ended] = await sessionsOfAda(2);
     await logOut(ended.caller);
     const [sid, generation, mac] = tokens.refresh_token.split('.');
-    const wrong = [
+    const invalidTokens = [
       'garbage',
       `${sid}.${generation}.${'A'.repeat(43)}`,
       `${sid}.2.${mac}`,
@@ -206,7 +209,7 @@ describe('POST /api/users/token', () => {
       ended.tokens.refresh_token,
     ];
     const before = structuredClone(service.sidecar.documents);
-    const answers = await Promise.all(wrong.map(async (token) => refresh(token)));
+    const answers = await Promise.all(invalidTokens.map(async (token) => refresh(token)));
     const texts = answers.map(({ status, body }) => JSON.stringify([status, { ...body, request_id: '' }]));
     expect(new Set(texts).size).toBe(1);
     expect([answers[0]?.status, slugOf(answers[0]!)]).toEqual([401, 'invalid-token']);
@@ -220,20 +223,20 @@ describe('POST /api/users/token', () => {
     ['a very long token', { refresh_token: 'x'.repeat(513) }, ['refresh_token']],
     ['another grant', { refresh_token: 'x', grant_type: 'password' }, ['grant_type']],
     ['a field too many', { refresh_token: 'x', scope: 'all' }, ['scope']],
-  ])('When the body has %s, then 422 names it', async (_case, body, fields) => {
+  ])('When the body has %s, then the 422 names it', async (_case, body, fields) => {
     const response = await service.http.post('/api/users/token').send(body);
     expect(response.status).toBe(422);
     const errors = (response.body as { errors: { field: string }[] }).errors;
     expect(errors.map(({ field }) => field)).toEqual(fields);
   });
 
-  it('When the grant type is named as in RFC 6749, then it is taken', async () => {
+  it('When the grant type is that of RFC 6749, then it is accepted', async () => {
     const [{ tokens }] = await sessionsOfAda(1);
     const body = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token };
     expect((await service.http.post('/api/users/token').send(body)).status).toBe(200);
   });
 
-  it('When a session is stored, then neither of its tokens is, and it goes with its time', async () => {
+  it('When a session is saved, then it has no tokens, and it expires', async () => {
     const [{ tokens, session }] = await sessionsOfAda(1);
     expect(service.sidecar.documents.has(`session:${session}`)).toBe(true);
     const stored = JSON.stringify([...service.sidecar.documents]);
@@ -243,7 +246,7 @@ describe('POST /api/users/token', () => {
 });
 
 describe('POST /api/users/logout', () => {
-  it('When the caller logs out, then the session is over, at every replica, and the others are not', async () => {
+  it('When the caller logs out, then only that session ends, at every replica', async () => {
     const [gone, other] = await sessionsOfAda(2);
     const response = await logOut(gone.caller);
     expect([response.status, response.headers['cache-control']]).toEqual([204, 'no-store']);
@@ -266,7 +269,7 @@ describe('POST /api/users/logout', () => {
     ['forged', (token: string) => token.replace(/.{43}$/, 'A'.repeat(43)), [true, false]],
     ['garbage', () => 'garbage', [true, false]],
   ])(
-    "When another session's refresh token comes along, %s, then ended: %3$j",
+    "When another session's refresh token comes with the request, %s, then sessions end as expected",
     async (_case, change, ended) => {
       const [own, other] = await sessionsOfAda(2);
       await logOut(own.caller, { refresh_token: change(other.tokens.refresh_token) });
@@ -275,7 +278,7 @@ describe('POST /api/users/logout', () => {
     },
   );
 
-  it("When somebody else's refresh token comes along, then 204, and theirs goes on", async () => {
+  it("When the request has another user's refresh token, then 204, and that session continues", async () => {
     const [own] = await sessionsOfAda(1);
     await register({ email: 'eve@example.com' });
     const other = await logIn({ ...ADA, email: 'eve@example.com' });
@@ -283,14 +286,14 @@ describe('POST /api/users/logout', () => {
     expect(await statusOf(other)).toBe(200);
   });
 
-  it('When a refresh comes at the same time, then the session is over all the same', async () => {
+  it('When a refresh comes at the same time, then the session still ends', async () => {
     const [session] = await sessionsOfAda(1);
     const [out, refreshed] = await Promise.all([
       logOut(session.caller),
       refresh(session.tokens.refresh_token, replicas[1]),
     ]);
     expect(out.status).toBe(204);
-    const newest = refreshed.status === 200 ? held(refreshed.body as Tokens) : session;
+    const newest = refreshed.status === 200 ? toSession(refreshed.body as Tokens) : session;
     expect(await isRefused(newest)).toBe(true);
     expect(await statusOf(newest)).toBe(401);
   });
@@ -304,7 +307,7 @@ describe('POST /api/users/logout', () => {
     expect(await Promise.all(all.map((one) => isRefused(one)))).toEqual(all.map(() => true));
   });
 
-  it('When the store fails, then 503 and nothing has ended; the next try ends it', async () => {
+  it('When the store fails, then 503 and the session continues; a retry ends it', async () => {
     const [session] = await sessionsOfAda(1);
     service.sidecar.fail('state');
     expect((await logOut(session.caller)).status).toBe(503);
@@ -313,19 +316,19 @@ describe('POST /api/users/logout', () => {
     expect(await isRefused(session)).toBe(true);
   });
 
-  it('When nobody calls, then 401', async () => {
+  it('When there is no caller, then 401', async () => {
     expect((await logOut({})).status).toBe(401);
   });
 });
 
 describe('GET /sessions/revoked', () => {
-  it('When no session has ended, then the list is empty, and no cache keeps it', async () => {
+  it('When no session has ended, then the list is empty and not cacheable', async () => {
     const response = await service.http.get('/sessions/revoked');
     expect([response.status, response.body]).toEqual([200, { items: [], era: 0 }]);
     expect(response.headers['cache-control']).toBe('no-store');
   });
 
-  it('When the access tokens must have expired, then the session is not told of any more', async () => {
+  it('When the access tokens must have expired, then the session is not listed', async () => {
     const [session] = await sessionsOfAda(1);
     await logOut(session.caller);
     pass(TTL + 120 + 2 * HOUR - 1);
@@ -334,7 +337,7 @@ describe('GET /sessions/revoked', () => {
     expect(await endedAt()).toEqual([]);
   });
 
-  it('When another session ends later, then the expired entries leave the store', async () => {
+  it('When another session ends later, then expired entries are deleted from the store', async () => {
     const [one, other] = await sessionsOfAda(2);
     await logOut(one.caller);
     pass(TTL + 120 + 2 * HOUR);
@@ -344,10 +347,10 @@ describe('GET /sessions/revoked', () => {
   });
 });
 
-describe('Too many ended sessions', () => {
+describe('too many revoked sessions', () => {
   const entries = (until: number) =>
     Object.fromEntries(Array.from({ length: 20_000 }, () => [randomUUID(), until]));
-  /** As many as there may be, all of other people. */
+  /** Fills the list with sessions of other users. */
   const listed = (until: number, era = 0) =>
     service.sidecar.documents.set('revoked-sessions', {
       value: { sessions: entries(until), users: {}, era },
@@ -355,24 +358,32 @@ describe('Too many ended sessions', () => {
     });
 
   it.each([
-    ['a logout', ({ caller }: Held) => logOut(caller), 204],
-    ['a new password', ({ user, caller }: Held) => put(user, { password: 'new password' }, caller), 200],
-    ['a deletion', ({ user, caller }: Held) => service.http.delete(`/api/users/${user}`).set(caller), 204],
+    ['a logout', ({ caller }: SessionTokens) => logOut(caller), 204],
+    [
+      'a new password',
+      ({ user, caller }: SessionTokens) => put(user, { password: 'new password' }, caller),
+      200,
+    ],
+    [
+      'a deletion',
+      ({ user, caller }: SessionTokens) => service.http.delete(`/api/users/${user}`).set(caller),
+      204,
+    ],
   ])(
-    'When the list is full, then %s is answered as ever, and its tokens are refused',
+    'When the list is full, then %s succeeds as usual, and its tokens are rejected',
     async (_, end, status) => {
       const [own, other] = await sessionsOfAda(2);
       listed(users.now().getTime() / 1000 + TTL);
       expect((await end(own)).status).toBe(status);
       for (const http of replicas) expect(await isRefused(status === 200 ? other : own, http)).toBe(true);
-      expect(await toldBy()).toEqual({ items: [], era: 1 });
+      expect(await revokedListOf()).toEqual({ items: [], era: 1 });
       expect(service.logs.filter(({ audit }) => audit === 'token-era')).toMatchObject([
         { level: 'warn', era: 1 },
       ]);
     },
   );
 
-  it('When it was full, then what had ended stays refused, and sessions that go on get new tokens', async () => {
+  it('When it was full, then ended sessions stay rejected, and other sessions get new tokens', async () => {
     const [gone, last, other] = await sessionsOfAda(3);
     await logOut(gone.caller);
     listed(users.now().getTime() / 1000 + TTL);
@@ -384,42 +395,42 @@ describe('Too many ended sessions', () => {
     ]);
     expect([await statusOf(gone), await statusOf(last)]).toEqual([401, 401]);
     for (const http of replicas) {
-      const renewed = held((await refresh(other.tokens.refresh_token, http)).body as Tokens);
+      const renewed = toSession((await refresh(other.tokens.refresh_token, http)).body as Tokens);
       expect([renewed.era, await isRefused(renewed)]).toEqual([1, false]);
       other.tokens = renewed.tokens;
     }
     expect(await isRefused(await logIn())).toBe(false);
   });
 
-  it('When it is full a second time, then the era before is refused as well', async () => {
+  it('When it is full a second time, then the previous era is rejected as well', async () => {
     for (const era of [1, 2]) {
       await register();
       const own = await logIn();
       listed(users.now().getTime() / 1000 + TTL, era - 1);
       await logOut(own.caller);
-      expect((await toldBy()).era).toBe(era);
+      expect((await revokedListOf()).era).toBe(era);
       expect(await isRefused(own)).toBe(true);
     }
   });
 
-  it('When a refresh began before a password changed and the list was full, then its token is refused', async () => {
+  it('When a refresh began before a password change with a full list, then its token is rejected', async () => {
     const [own, other] = await sessionsOfAda(2);
     listed(users.now().getTime() / 1000 + TTL);
-    const apart = service.createReplica();
-    await vi.waitFor(() => apart.get('/readyz').expect(200), { interval: 5 });
+    const otherReplica = service.createReplica();
+    await vi.waitFor(() => otherReplica.get('/readyz').expect(200), { interval: 5 });
     let changing: Promise<number> | undefined;
     service.sidecar.onStateCall(async ({ op, keys }) => {
-      // The refresh has read the account as it was: now all else happens, before it writes.
+      // The refresh has read the old account. All else happens before it writes.
       if (op !== 'write' || changing || !keys.includes(`session:${other.session}`)) return;
       changing = put(own.user, { password: 'new password' }, own.caller).then(({ status }) => status);
       await changing;
     });
-    const response = await refresh(other.tokens.refresh_token, apart);
+    const response = await refresh(other.tokens.refresh_token, otherReplica);
     expect([await changing, response.status]).toEqual([200, 200]);
-    expect(await isRefused(held(response.body as Tokens))).toBe(true);
+    expect(await isRefused(toSession(response.body as Tokens))).toBe(true);
   });
 
-  it('When the list is full of what has expired, then there is room', async () => {
+  it('When the list is full of expired entries, then there is room', async () => {
     const [own] = await sessionsOfAda(1);
     listed(users.now().getTime() / 1000);
     expect((await logOut(own.caller)).status).toBe(204);
@@ -427,14 +438,14 @@ describe('Too many ended sessions', () => {
   });
 });
 
-describe('A new password', () => {
-  it('When the user changes it, then all other sessions end, and the one it was changed in goes on', async () => {
+describe('a new password', () => {
+  it('When the user changes it, then all other sessions end, and the current one continues', async () => {
     const [own, other] = await sessionsOfAda(2);
     expect((await put(own.user, { password: 'new password' }, own.caller)).status).toBe(200);
     expect(await endedAt()).toEqual([{ user_id: own.user, token_version: 1, except: own.session }]);
     expect([await isRefused(own), await isRefused(other)]).toEqual([false, true]);
     expect(await statusOf(other)).toBe(401);
-    const next = held((await refresh(own.tokens.refresh_token)).body as Tokens);
+    const next = toSession((await refresh(own.tokens.refresh_token)).body as Tokens);
     expect(next.token_version).toBe(1);
     expect(await isRefused(next)).toBe(false);
     expect(await counted('users_sessions_ended_total')).toEqual([
@@ -457,16 +468,16 @@ describe('A new password', () => {
     expect([await statusOf(one), await statusOf(other)]).toEqual([401, 401]);
   });
 
-  it('When it is changed in one session and then by an administrator, then that session ends too', async () => {
+  it('When a session changes it and then an administrator does, then that session ends, too', async () => {
     const [own] = await sessionsOfAda(1);
     await put(own.user, { password: 'new password' }, own.caller);
-    const next = held((await refresh(own.tokens.refresh_token)).body as Tokens);
+    const next = toSession((await refresh(own.tokens.refresh_token)).body as Tokens);
     await put(own.user, { password: 'newer password' }, asCaller(randomUUID(), 'admin'));
     expect([await isRefused(own), await isRefused(next)]).toEqual([true, true]);
     expect(await statusOf(next)).toBe(401);
   });
 
-  it('When the same change is made again, then the session that made it still goes on', async () => {
+  it('When the same change is repeated, then its session still continues', async () => {
     const [own, other] = await sessionsOfAda(2);
     for (const current_password of [ADA.password, 'new password']) {
       const body = { password: 'new password', current_password };
@@ -477,13 +488,17 @@ describe('A new password', () => {
   });
 
   it.each([
-    ['by a new password', ({ caller, user }: Held) => put(user, { password: 'new password' }, caller)],
+    [
+      'by a new password',
+      ({ caller, user }: SessionTokens) => put(user, { password: 'new password' }, caller),
+    ],
     [
       'by a logout',
-      ({ caller }: Held, other: Held) => logOut(caller, { refresh_token: other.tokens.refresh_token }),
+      ({ caller }: SessionTokens, other: SessionTokens) =>
+        logOut(caller, { refresh_token: other.tokens.refresh_token }),
     ],
   ])(
-    'When a session that has ended %s sets a password, then 401 and the password stays',
+    'When a session that has ended %s sets a password, then 401 and the password is unchanged',
     async (_case, end) => {
       const [own, other] = await sessionsOfAda(2);
       await end(own, other);
@@ -494,7 +509,7 @@ describe('A new password', () => {
     },
   );
 
-  it('When two sessions set one at once, then one goes on', async () => {
+  it('When two sessions set one at once, then one continues', async () => {
     const [one, other] = await sessionsOfAda(2);
     const answers = await Promise.all([
       put(one.user, { password: 'first password' }, one.caller),
@@ -504,7 +519,7 @@ describe('A new password', () => {
     expect(sorted([await statusOf(one), await statusOf(other)])).toEqual([200, 401]);
   });
 
-  it('When the account is of the time before there were sessions, then its token version is 0', async () => {
+  it('When the account is older than sessions, then its token version is 0', async () => {
     const [own] = await sessionsOfAda(1);
     const account = service.sidecar.documents.get(`user:${own.user}`)!.value;
     expect(account).not.toHaveProperty('sessions_ended');
@@ -518,7 +533,7 @@ describe('A new password', () => {
     expect([await statusOf(own), await statusOf(other)]).toEqual([200, 200]);
   });
 
-  it('When the end cannot be listed, then the change is answered as it was written, and the job lists it', async () => {
+  it('When the list cannot be saved, then the change still succeeds, and the job updates the list', async () => {
     const [own, other] = await sessionsOfAda(2);
     service.sidecar.onStateCall(({ op, keys }) => {
       if (op === 'write' && keys.includes('revoked-sessions')) throw new Error('away');
@@ -531,7 +546,7 @@ describe('A new password', () => {
     expect(service.publishedEvents('user.updated')).toHaveLength(1);
   });
 
-  it('When the service dies before it lists the end, then the job lists it', async () => {
+  it('When the service dies before it updates the list, then the job does', async () => {
     const [own, other] = await sessionsOfAda(2);
     await put(own.user, { password: 'new password' }, own.caller);
     service.sidecar.documents.delete('revoked-sessions');
@@ -542,7 +557,7 @@ describe('A new password', () => {
   });
 });
 
-describe('A deleted account', () => {
+describe('a deleted account', () => {
   it('When an account is deleted, then all its sessions end', async () => {
     const [one, other] = await sessionsOfAda(2);
     expect((await service.http.delete(`/api/users/${one.user}`).set(one.caller)).status).toBe(204);
@@ -553,7 +568,7 @@ describe('A deleted account', () => {
     ]);
   });
 
-  it('When the service dies before it lists the end, then the job lists it', async () => {
+  it('When the service dies before it updates the list, then the job does', async () => {
     const [own] = await sessionsOfAda(1);
     await service.http.delete(`/api/users/${own.user}`).set(own.caller);
     service.sidecar.documents.delete('revoked-sessions');
@@ -563,34 +578,37 @@ describe('A deleted account', () => {
   });
 });
 
-describe('Replicas whose clocks are an hour apart', () => {
-  const APART = [HOUR, -HOUR];
+describe('replicas whose clocks differ by an hour', () => {
+  const CLOCK_DIFFERENCE = [HOUR, -HOUR];
 
-  it.each(APART)('When the second is %i s ahead, then a session goes on at both', async (seconds) => {
-    users.clockSkewSeconds[1] = seconds;
-    let [{ tokens }] = await sessionsOfAda(1);
-    for (const http of [replicas[1], replicas[0], replicas[1]]) {
-      pass(DAY);
-      const response = await refresh(tokens.refresh_token, http);
-      expect(response.status).toBe(200);
-      tokens = response.body as Tokens;
-    }
-  });
+  it.each(CLOCK_DIFFERENCE)(
+    'When the second clock is %i s ahead, then a session works at both',
+    async (seconds) => {
+      users.clockSkewSeconds[1] = seconds;
+      let [{ tokens }] = await sessionsOfAda(1);
+      for (const http of [replicas[1], replicas[0], replicas[1]]) {
+        pass(DAY);
+        const response = await refresh(tokens.refresh_token, http);
+        expect(response.status).toBe(200);
+        tokens = response.body as Tokens;
+      }
+    },
+  );
 
-  it.each(APART)(
-    'When the second is %i s ahead, then both tell of an ended session for as long as any token of it can be taken for valid',
+  it.each(CLOCK_DIFFERENCE)(
+    'When the second clock is %i s ahead, then both list an ended session as long as one of its tokens could be valid',
     async (seconds) => {
       users.clockSkewSeconds[1] = seconds;
       await register();
-      for (const [signer, ender] of [
+      for (const [signer, logoutReplica] of [
         [0, 1],
         [1, 0],
       ] as const) {
         const body = { email: ADA.email, password: ADA.password };
-        const own = held((await replicas[signer].post('/api/users/login').send(body)).body as Tokens);
-        await replicas[ender].post('/api/users/logout').set(own.caller);
+        const own = toSession((await replicas[signer].post('/api/users/login').send(body)).body as Tokens);
+        await replicas[logoutReplica].post('/api/users/logout').set(own.caller);
         const expires = Number(decodeJwt(own.tokens.access_token).exp);
-        // The gateway that verifies has the clock which is behind.
+        // The verifying gateway has the slower clock.
         const isExpired = () => expires <= users.now().getTime() / 1000 + Math.min(0, seconds);
         while (!isExpired()) {
           for (const http of replicas) expect(await isRefused(own, http)).toBe(true);
@@ -600,8 +618,8 @@ describe('Replicas whose clocks are an hour apart', () => {
     },
   );
 
-  it.each(APART)(
-    'When the second is %i s ahead, then a new password ends sessions at both',
+  it.each(CLOCK_DIFFERENCE)(
+    'When the second clock is %i s ahead, then a new password ends sessions at both',
     async (seconds) => {
       users.clockSkewSeconds[1] = seconds;
       const [own, other] = await sessionsOfAda(2);

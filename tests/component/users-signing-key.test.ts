@@ -10,7 +10,7 @@ const key = (kid: string, seconds: number) => ({
 const kids = (keys: readonly { jwk: { kid?: string } }[]) => keys.map(({ jwk }) => jwk.kid);
 const [a, b, c] = [key('a', 0), key('b', 1000), key('c', 2000)];
 
-describe('Signing keys', () => {
+describe('signing keys', () => {
   it.each([
     ['there is none', [], 0, true],
     ['the newest is young', [a, b], 1999, false],
@@ -18,7 +18,7 @@ describe('Signing keys', () => {
     ['the newest has not had its turn', [a, b], 900, false],
     ['the newest was made by a clock that is an hour ahead', [a, key('d', 3_720)], 0, false],
     ['the newest was made by a clock that was wrong', [a, key('d', 3_721)], 0, true],
-  ])('When %s, then a new one is due: %4$s', (_case, keys, seconds, due) => {
+  ])('When %s, then a new key is due or not as the table has it', (_case, keys, seconds, due) => {
     expect(isNewKeyDue(keys, after(seconds), 1000)).toBe(due);
   });
 
@@ -32,7 +32,7 @@ describe('Signing keys', () => {
     expect(signerAt([a, b, c], after(seconds)).jwk.kid).toBe(kid);
   });
 
-  it('When there is no key, then nobody signs', () => {
+  it('When there is no key, then none signs', () => {
     expect(() => signerAt([], start)).toThrow('no signing key');
   });
 
@@ -41,7 +41,7 @@ describe('Signing keys', () => {
     [1091 + 7200, ['b', 'c']],
     [2091 + 7200, ['c']],
     [99_999, ['c']],
-  ])('When it is second %i and tokens last sixty, then %j are left', (seconds, left) => {
+  ])('When it is second %i and tokens last sixty, then %j remain', (seconds, left) => {
     expect(kids(withoutRetired([a, b, c], after(seconds), 60))).toEqual(left);
   });
 });

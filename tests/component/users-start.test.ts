@@ -39,8 +39,8 @@ const logIn = (credentials: object) => service.http.post('/api/users/login').sen
 const jwksOf = async ({ http }: Pick<ServiceUnderTest, 'http'>) =>
   (await http.get('/.well-known/jwks.json')).body as JSONWebKeySet;
 
-/** Two replicas over one store, started at the same moment. */
-async function startTwo(more: Partial<UsersDeps> = {}) {
+/** Starts two replicas with one store at the same moment. */
+async function startTwoReplicas(more: Partial<UsersDeps> = {}) {
   const replicas: ServiceUnderTest['http'][] = [];
   await service.stop();
   service = await startService((deps) => {
@@ -54,13 +54,13 @@ async function startTwo(more: Partial<UsersDeps> = {}) {
   return replicas;
 }
 
-/** Another start over the same store. */
+/** Starts the service again with the same store. */
 async function restart(more: Partial<UsersDeps>) {
   const sidecar = createSidecarClient(service.sidecar.port);
-  const again = await start({ sidecar, ...more });
+  const restarted = await start({ sidecar, ...more });
   await sidecar.close();
-  await again.stop();
-  return again;
+  await restarted.stop();
+  return restarted;
 }
 
 async function roleOf(credentials: object): Promise<unknown> {
@@ -68,8 +68,8 @@ async function roleOf(credentials: object): Promise<unknown> {
   return decodeJwt(access_token)['role'];
 }
 
-describe('The signing key', () => {
-  it('When the public keys are asked for, then nothing private is among them', async () => {
+describe('the signing key', () => {
+  it('When the public keys are read, then none of them is private', async () => {
     const response = await service.http.get('/.well-known/jwks.json');
     expect(response.headers['cache-control']).toBe('public, max-age=60');
     expect(Object.keys((response.body as JSONWebKeySet).keys[0] ?? {}).toSorted()).toEqual(
@@ -77,36 +77,36 @@ describe('The signing key', () => {
     );
   });
 
-  it('When the service starts again, then the key is the same', async () => {
+  it('When the service restarts, then the key is the same', async () => {
     const sidecar = createSidecarClient(service.sidecar.port);
-    const again = await start({ sidecar });
-    expect(await jwksOf(again)).toEqual(await jwksOf(service));
+    const restarted = await start({ sidecar });
+    expect(await jwksOf(restarted)).toEqual(await jwksOf(service));
     await sidecar.close();
-    await again.stop();
+    await restarted.stop();
   });
 });
 
-describe('The start', () => {
+describe('the start', () => {
   it('When two replicas start at once, then they have the same key', async () => {
-    const [one, other] = await Promise.all((await startTwo()).map((http) => jwksOf({ http })));
+    const [one, other] = await Promise.all((await startTwoReplicas()).map((http) => jwksOf({ http })));
     expect(one?.keys).toHaveLength(1);
     expect(one).toEqual(other);
   });
 
-  it('When two replicas start at once, then one administrator is made', async () => {
-    await startTwo({ admin: ADMIN });
+  it('When two replicas start at once, then they create one administrator', async () => {
+    await startTwoReplicas({ admin: ADMIN });
     expect(service.publishedEvents('user.registered').map(({ data }) => data['user'])).toEqual([
       expect.objectContaining({ email: ADMIN.email, role: 'admin' }),
     ]);
   });
 
-  it('When the first administrator logs in, then the token says the role', async () => {
-    await startTwo({ admin: ADMIN });
+  it('When the first administrator logs in, then the token has the role', async () => {
+    await startTwoReplicas({ admin: ADMIN });
     expect(await roleOf(ADMIN)).toBe('admin');
   });
 
-  it('When the administrator exists, then a start with another password changes nothing', async () => {
-    await startTwo({ admin: ADMIN });
+  it('When the administrator exists, then another password in the settings changes nothing', async () => {
+    await startTwoReplicas({ admin: ADMIN });
     const before = structuredClone(service.sidecar.documents);
     await restart({ admin: { ...ADMIN, password: 'another one' } });
     expect(service.sidecar.documents).toEqual(before);
@@ -114,12 +114,12 @@ describe('The start', () => {
 
   it('When a customer has the address, then they stay a customer and a warning is logged', async () => {
     await service.http.post('/api/users/register').send({ ...ADMIN, name: 'Eve' });
-    const again = await restart({ admin: ADMIN });
-    expect(again.logs.filter(({ level }) => level === 'warn')).toHaveLength(1);
+    const restarted = await restart({ admin: ADMIN });
+    expect(restarted.logs.filter(({ level }) => level === 'warn')).toHaveLength(1);
     expect(await roleOf(ADMIN)).toBe('customer');
   });
 
-  it('When the store is not there yet, then the service answers 503 until it is', async () => {
+  it('When the store is unavailable, then the service responds with 503 until it is back', async () => {
     await service.stop();
     service = await startService((deps) => createApp({ ...deps, ...OWN }));
     service.sidecar.fail('state');

@@ -20,7 +20,7 @@ describe('changed', () => {
     [{ email: 'new@example.com' }, { previous_email: ADA.email }],
     [{ email: 'new@example.com', name: 'Ada L.' }, { previous_email: ADA.email }],
   ])(
-    'When %j is changed, then that and the version are new, with the notice %j',
+    'When %j is changed, then that field and the version are new, with the notice %j',
     (changes, notice?: object) => {
       const next = { ...ADA, ...changes, version: 2, changed_at: 't2', ...(notice ? { notice } : {}) };
       expect(changed(ADA, changes, 't2')).toEqual(next);
@@ -28,7 +28,7 @@ describe('changed', () => {
   );
 
   it.each([[{}], [{ name: undefined }], [{ name: 'Ada', email: 'ada@example.com', password_hash: 'hash' }]])(
-    'When %j is no change, then it is the same account',
+    'When %j changes nothing, then the account is the same',
     (changes) => {
       expect(changed(ADA, changes, 't2')).toBe(ADA);
     },
@@ -36,7 +36,7 @@ describe('changed', () => {
 });
 
 describe('sessions_ended', () => {
-  it('When the password changes, then the sessions before end, except the one it was changed in', () => {
+  it('When the password changes, then earlier sessions end, except the current one', () => {
     const first = changed(ADA, { password_hash: 'other' }, 't2', 's1');
     expect(first).toEqual({
       ...ADA,
@@ -50,7 +50,7 @@ describe('sessions_ended', () => {
     expect(second.sessions_ended).toEqual({ token_version: 2, at: 't3' });
   });
 
-  it('When something else changes, then the notice is gone', () => {
+  it('When something else changes, then the notice is removed', () => {
     const account = changed(ADA, { email: 'new@example.com', password_hash: 'other' }, 't2');
     expect(account.notice).toEqual({ previous_email: ADA.email, password_changed: true });
     expect(changed(account, { name: 'Ada L.' }, 't3')).not.toHaveProperty('notice');
@@ -62,13 +62,13 @@ describe('sessions_ended', () => {
     expect(renamed.sessions_ended).toEqual(account.sessions_ended);
   });
 
-  it('When no sessions have ended together, then the token version is 0', () => {
+  it('When sessions have never ended together, then the token version is 0', () => {
     expect([tokenVersionOf(ADA), tokenVersionOf(erased(ADA, 't2'))]).toEqual([0, 1]);
   });
 });
 
 describe('erased', () => {
-  it('When an account is erased, then only its id, its token version and a higher version stay', () => {
+  it('When an account is erased, then only its id, its token version and a higher version remain', () => {
     expect(erased(ADA, 't2')).toEqual({
       user_id: 'u1',
       erased: true,
@@ -78,12 +78,12 @@ describe('erased', () => {
     });
   });
 
-  it('When it is asked whether it is erased, then the document tells', () => {
+  it('When an account is erased, then isErased recognises it', () => {
     expect([isErased(ADA), isErased(erased(ADA, 't2'))]).toEqual([false, true]);
   });
 });
 
-describe('messageOf', () => {
+describe('toUserEvent', () => {
   const user = toPublicUser(ADA);
   it.each([
     ['the first version', ADA, { type: 'user.registered', data: { user, version: 1 } }],
@@ -98,7 +98,7 @@ describe('messageOf', () => {
       { type: 'user.updated', data: { user, version: 2, password_changed: true } },
     ],
     ['an erased one', erased(ADA, 't2'), { type: 'user.deleted', data: { user_id: 'u1', version: 2 } }],
-  ])('When it is %s, then the message says so, without the hash', (_case, document, message) => {
+  ])('When it is %s, then the event says so, without the hash', (_case, document, message) => {
     expect(toUserEvent(document)).toEqual(message);
   });
 });

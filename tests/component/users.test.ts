@@ -51,7 +51,7 @@ async function registered(more: Partial<typeof ADA> = {}): Promise<string> {
   return (response.body as { user_id: string }).user_id;
 }
 
-/** Milliseconds of a login with a wrong password. */
+/** The duration of a login with a wrong password, in milliseconds. */
 async function timeOf(email: string): Promise<number> {
   const startedAt = performance.now();
   expect((await logIn(email, 'wrong horse')).status).toBe(401);
@@ -59,7 +59,7 @@ async function timeOf(email: string): Promise<number> {
 }
 
 describe('POST /api/users/login', () => {
-  it('When the credentials are right, then a token comes that others can verify', async () => {
+  it('When the credentials are right, then the response has a verifiable token', async () => {
     const id = await registered();
     const response = await logIn(' ADA@example.com', ADA.password);
     expect(response.status).toBe(200);
@@ -81,13 +81,13 @@ describe('POST /api/users/login', () => {
     expect(protectedHeader).toEqual({ alg: 'ES256', kid: jwks.keys[0]?.kid, typ: 'JWT' });
   });
 
-  it('When a token is given out, then no cache keeps it', async () => {
+  it('When a response has a token, then it is not cacheable', async () => {
     await registered();
     const response = await logIn(ADA.email, ADA.password);
     expect(response.headers['cache-control']).toBe('no-store');
   });
 
-  it('When the address is unknown or the password wrong, then the answers cannot be told apart', async () => {
+  it('When the address is unknown or the password wrong, then the responses are indistinguishable', async () => {
     await registered();
     const unknown = await logIn('eve@example.com', ADA.password);
     const wrong = await logIn(ADA.email, 'wrong horse');
@@ -98,12 +98,12 @@ describe('POST /api/users/login', () => {
     });
   });
 
-  it('When the address is unknown, then it takes as long as a wrong password', async () => {
+  it('When the address is unknown, then the response takes as long as for a wrong password', async () => {
     await service.stop();
     service = await start(createPasswords());
     await ready();
     const [unknown, known]: [number[], number[]] = [[], []];
-    // In turns, so that other work on this machine touches both. Few attempts per address, because the throttle counts them.
+    // The logins alternate, so that other load affects both. There are few per address, because the throttle counts them.
     for (let nr = 0; nr < 12; nr++) {
       const address = Math.floor(nr / 3);
       if (nr % 3 === 0) await registered({ email: `ada-${address}@example.com` });
@@ -120,7 +120,7 @@ describe('POST /api/users/login', () => {
     ['no e-mail', { password: 'x' }, ['email']],
     ['an e-mail that is an object', { email: {}, password: 'x' }, ['email']],
     ['a field too many', { email: ADA.email, password: 'x', otp: 1 }, ['otp']],
-  ])('When the body has %s, then 422 names it', async (_case, body, fields) => {
+  ])('When the body has %s, then the 422 names it', async (_case, body, fields) => {
     const response = await post('login', body);
     expect(response.status).toBe(422);
     expect(fieldsOf(response)).toEqual(fields);
@@ -128,32 +128,32 @@ describe('POST /api/users/login', () => {
 });
 
 describe('GET /api/users/:id', () => {
-  it('When it is oneself, in capitals too, then the user comes without anything secret', async () => {
+  it('When the caller reads their own account, in capitals too, then the response has no secrets', async () => {
     const id = await registered();
     const response = await get(id.toUpperCase(), asCaller(id));
     expect(response.body).toEqual({ user_id: id, email: ADA.email, name: 'Ada', role: 'customer' });
   });
 
   it.each([
-    ['another customer asks', 404, () => asCaller(randomUUID())],
-    ['an administrator asks', 200, () => asCaller(randomUUID(), 'admin')],
-    ['nobody asks', 401, () => ({})],
+    ['another customer calls', 404, () => asCaller(randomUUID())],
+    ['an administrator calls', 200, () => asCaller(randomUUID(), 'admin')],
+    ['there is no caller', 401, () => ({})],
   ])('When %s, then %i', async (_case, status, caller: () => Record<string, string>) => {
     expect((await get(await registered(), caller())).status).toBe(status);
   });
 
   it.each(['1', 'register', '%00', '%F0%9F%90%88', 'a'.repeat(300), randomUUID()])(
-    'When an administrator asks for %s, then 404',
+    'When an administrator reads %s, then 404',
     async (id) => {
       expect((await get(id, asCaller(randomUUID(), 'admin'))).status).toBe(404);
     },
   );
 });
 
-describe('Versions of a user', () => {
+describe('versions of a user', () => {
   const tagged = (id: string, tag: string, body: object) => put(id, body).set('if-match', tag);
 
-  it('When a user is read, then the tag is the version, and a copy that is still right is not sent again', async () => {
+  it('When a user is read, then the tag is the version, and an unchanged user is not sent again', async () => {
     const id = await registered();
     expect((await get(id)).headers['etag']).toBe('"1"');
     expect((await get(id).set('if-none-match', '"1"')).status).toBe(304);
@@ -161,13 +161,13 @@ describe('Versions of a user', () => {
     expect((await get(id).set('if-none-match', '"1"')).status).toBe(200);
   });
 
-  it('When a change names the version it was made for, then the answer has the next tag', async () => {
+  it('When a change has the current version, then the response has the next tag', async () => {
     const id = await registered();
     const { status, headers } = await tagged(id, '"1"', { name: 'Ada L.' });
     expect([status, headers['etag'], headers['cache-control']]).toEqual([200, '"2"', 'no-store']);
   });
 
-  it('When a change names an older version, then 412 and nothing changes', async () => {
+  it('When a change has an older version, then 412 and nothing changes', async () => {
     const id = await registered();
     await put(id, { name: 'Ada L.' });
     const response = await tagged(id, '"1"', { name: 'Eve' });
@@ -175,7 +175,7 @@ describe('Versions of a user', () => {
     expect((await get(id)).body).toMatchObject({ name: 'Ada L.' });
   });
 
-  it('When many name the same version at once, then one of them changes it', async () => {
+  it('When many changes have the same version, then one of them succeeds', async () => {
     const id = await registered();
     const responses = await Promise.all(
       ['a', 'b', 'c', 'd'].map((name) => tagged(id, '"1"', { name }).then(({ status }) => status)),
@@ -187,7 +187,7 @@ describe('Versions of a user', () => {
 });
 
 describe('PUT /api/users/:id', () => {
-  it('When the name changes, then the answer has it and it is said', async () => {
+  it('When the name changes, then the response has it and the event is published', async () => {
     const id = await registered();
     const user = { user_id: id, email: ADA.email, name: 'Ada L.', role: 'customer' };
     const response = await put(id, { name: 'Ada L.' });
@@ -195,14 +195,14 @@ describe('PUT /api/users/:id', () => {
     expect(service.publishedEvents('user.updated')).toEqual([{ id: `${id}:2`, data: { user, version: 2 } }]);
   });
 
-  it('When the password changes, then only the new one opens', async () => {
+  it('When the password changes, then only the new one is valid', async () => {
     const id = await registered();
     await put(id, { password: 'new password', current_password: ADA.password });
     expect((await logIn(ADA.email, ADA.password)).status).toBe(401);
     expect((await logIn(ADA.email, 'new password')).status).toBe(200);
   });
 
-  it('When the e-mail changes, then the old one is free again and no longer opens', async () => {
+  it('When the e-mail changes, then the old one is free and no longer valid for a login', async () => {
     const id = await registered();
     expect(
       (await put(id, { email: 'Lovelace@example.com', current_password: ADA.password })).body,
@@ -222,7 +222,7 @@ describe('PUT /api/users/:id', () => {
     expect((await get(id)).body).toMatchObject({ email: ADA.email, name: 'Ada' });
   });
 
-  it('When two take the same e-mail at once, then one gets it', async () => {
+  it('When two users take the same e-mail at once, then one gets it', async () => {
     const ids = [await registered(), await registered({ email: 'eve@example.com' })];
     const responses = await Promise.all(
       ids.map((id) => put(id, { email: 'new@example.com', current_password: ADA.password })),
@@ -240,7 +240,7 @@ describe('PUT /api/users/:id', () => {
   });
 
   it.each([{}, { name: 'Ada' }, { email: 'ADA@example.com' }])(
-    'When %j changes nothing, then nothing is said',
+    'When %j changes nothing, then nothing is published',
     async (body) => {
       const id = await registered();
       expect((await put(id, body)).status).toBe(200);
@@ -248,19 +248,19 @@ describe('PUT /api/users/:id', () => {
     },
   );
 
-  it('When a field is wrong, then 422 names it', async () => {
+  it('When a field is wrong, then the 422 names it', async () => {
     const response = await put(await registered(), { email: 'x', password: '1', role: 'admin' });
     expect(response.status).toBe(422);
     expect(fieldsOf(response)).toEqual(['email', 'password', 'role']);
   });
 
-  it("When it is another's, then 404 and nothing changes", async () => {
+  it("When the account is another user's, then 404 and nothing changes", async () => {
     const id = await registered();
     expect((await put(id, { name: 'Eve' }, asCaller(randomUUID()))).status).toBe(404);
     expect((await get(id)).body).toMatchObject({ name: 'Ada' });
   });
 
-  it('When the registration cannot be said, then 503 and nothing changes', async () => {
+  it('When the registration cannot be published, then 503 and nothing changes', async () => {
     const id = await registered();
     service.sidecar.fail('publish');
     expect((await put(id, { name: 'Ada L.' })).status).toBe(503);
@@ -268,11 +268,11 @@ describe('PUT /api/users/:id', () => {
   });
 });
 
-describe('The current password', () => {
+describe('the current password', () => {
   const CHANGES = [{ password: 'new password' }, { email: 'new@example.com' }];
 
   it.each(CHANGES)(
-    'When the owner changes %j without it, then 422 names it and nothing changes',
+    'When the owner changes %j without it, then the 422 names it and nothing changes',
     async (change) => {
       const id = await registered();
       const response = await put(id, change);
@@ -301,7 +301,7 @@ describe('The current password', () => {
     expect((await put(id, { email: 'ADA@example.com', name: 'Ada L.' })).status).toBe(200);
   });
 
-  it('When a wrong one is given too often, then the owner has to wait, at a login too', async () => {
+  it('When a wrong one is given too often, then the owner has to wait, also at the login', async () => {
     const id = await registered();
     for (let nr = 0; nr < 5; nr++)
       expect((await put(id, { ...CHANGES[0], current_password: 'wrong horse' })).status).toBe(403);
@@ -314,7 +314,7 @@ describe('The current password', () => {
     expect((await logIn(ADA.email, ADA.password)).status).toBe(429);
   });
 
-  it('When it is wrong and the address has another account, then nothing tells of that', async () => {
+  it('When it is wrong and the address has another account, then the response does not reveal that', async () => {
     await registered({ email: 'eve@example.com' });
     const response = await put(await registered(), {
       email: 'eve@example.com',
@@ -323,13 +323,13 @@ describe('The current password', () => {
     expect(slugOf(response)).toBe('wrong-password');
   });
 
-  it("When an administrator changes another's account, then none is needed, but for their own", async () => {
+  it('When an administrator changes another account, then it is not needed, except for their own', async () => {
     const id = await registered();
     expect((await put(id, CHANGES[0]!, asCaller(randomUUID(), 'admin'))).status).toBe(200);
     expect((await put(id, CHANGES[1]!, asCaller(id, 'admin'))).status).toBe(422);
   });
 
-  it('When the version that it was made for is old, then 412, and the password was not tried', async () => {
+  it('When the change has an old version, then 412, and the password is not checked', async () => {
     const id = await registered();
     await put(id, { name: 'Ada L.' });
     for (let nr = 0; nr < 6; nr++) {
@@ -340,18 +340,18 @@ describe('The current password', () => {
   });
 });
 
-describe('What is said of a new address or password', () => {
+describe('events about a new address or password', () => {
   const dataOf = (version: number) =>
     service.publishedEvents('user.updated').find(({ data }) => data['version'] === version)?.data;
 
-  it('When the address changes, then the message has the previous one', async () => {
+  it('When the address changes, then the event has the previous one', async () => {
     const id = await registered();
     await put(id, { email: 'new@example.com', current_password: ADA.password });
     const user = { user_id: id, email: 'new@example.com', name: 'Ada', role: 'customer' };
     expect(dataOf(2)).toEqual({ user, version: 2, previous_email: ADA.email });
   });
 
-  it('When the password changes, then the message says so, and those after it do not', async () => {
+  it('When the password changes, then that event says so, and later ones do not', async () => {
     const id = await registered();
     await put(id, { password: 'new password', current_password: ADA.password });
     await put(id, { name: 'Ada L.' });
@@ -362,7 +362,7 @@ describe('What is said of a new address or password', () => {
   it.each([
     ['another change', (id: string) => put(id, { name: 'Ada L.' })],
     ['a deletion', (id: string) => erase(id)],
-  ])('When it could not be said, then %s says it first, or is refused', async (_case, then) => {
+  ])('When publishing failed, then %s publishes first, or is rejected', async (_case, then) => {
     const id = await registered();
     service.sidecar.fail('publish', 1);
     await put(id, { name: 'Ada L.' });
@@ -376,7 +376,7 @@ describe('What is said of a new address or password', () => {
 });
 
 describe('DELETE /api/users/:id', () => {
-  it('When an account is deleted, then it is gone, said, and the e-mail is free', async () => {
+  it('When an account is deleted, then it is gone, the event is published, and the e-mail is free', async () => {
     const id = await registered();
     expect((await erase(id)).status).toBe(204);
     expect((await get(id)).status).toBe(404);
@@ -387,7 +387,7 @@ describe('DELETE /api/users/:id', () => {
     await registered();
   });
 
-  it('When an account is deleted, then nothing of the person stays in the store', async () => {
+  it('When an account is deleted, then no personal data remains in the store', async () => {
     const id = await registered();
     await erase(id);
     const stored = JSON.stringify([...service.sidecar.documents]);
@@ -401,7 +401,7 @@ describe('DELETE /api/users/:id', () => {
     expect((await put(id, { name: 'Eve' })).status).toBe(404);
   });
 
-  it("When it is another's, then 404 and it stays", async () => {
+  it("When it is another user's, then 404 and it is unchanged", async () => {
     const id = await registered();
     expect((await erase(id, asCaller(randomUUID()))).status).toBe(404);
     expect((await get(id)).status).toBe(200);
@@ -409,7 +409,7 @@ describe('DELETE /api/users/:id', () => {
 });
 
 describe('GET /api/users', () => {
-  it('When there are more than the limit, then the cursor leads through all, newest first', async () => {
+  it('When there are more users than the limit, then the cursor leads through all, newest first', async () => {
     const names = ['a', 'b', 'c'];
     for (const name of names) await registered({ name, email: `${name}@example.com` });
     const first = (await list('?limit=2')).body as { items: { name: string }[]; next_cursor: string };
@@ -420,13 +420,13 @@ describe('GET /api/users', () => {
   });
 
   it('When an account was deleted, then it is not listed', async () => {
-    const kept = await registered({ email: 'kept@example.com' });
+    const remaining = await registered({ email: 'kept@example.com' });
     await erase(await registered());
     const { items } = (await list()).body as { items: { user_id: string }[] };
-    expect(items.map(({ user_id }) => user_id)).toEqual([kept]);
+    expect(items.map(({ user_id }) => user_id)).toEqual([remaining]);
   });
 
-  it('When users are listed, then nothing secret is', async () => {
+  it('When users are listed, then the list has no secrets', async () => {
     await registered();
     expect(Object.keys((await list()).body.items[0])).toEqual(['user_id', 'email', 'name', 'role']);
   });
@@ -443,8 +443,8 @@ describe('GET /api/users', () => {
   );
 });
 
-describe('What is secret', () => {
-  it('When users come and go, then neither logs nor messages tell passwords, hashes, tokens or addresses', async () => {
+describe('secrets', () => {
+  it('When users come and go, then logs and events have no passwords, hashes, tokens or addresses', async () => {
     const id = await registered();
     const { access_token: token, refresh_token: used } = (await logIn(ADA.email, ADA.password))
       .body as Record<string, string>;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { GUARDS } from '../faults/guards.ts';
 
-it('When the services have seams for guards, then each is there once, and a guard takes it out', () => {
+it('When the services have mutation seams, then each exists once, and one mutation uses it', () => {
   const files = readdirSync('services', { recursive: true, encoding: 'utf8' }).filter((file) =>
     file.endsWith('.ts'),
   );
