@@ -12,9 +12,9 @@ import { runTests } from './run-vitest.ts';
 
 /**
  * `npm run test:faults -- [mode]`: runs ten minutes of load and faults, or another mode, against a separate system. Then every
- * promise is checked. `-- --short` runs the tests of tests/faults instead: three minutes of faults, and the guards.
+ * promise is checked. `-- --short` runs the tests of tests/faults instead: three minutes of faults, and the mutations.
  */
-const { isShort, mode, minutes, restMs, profile, options } = await orExit(process, asked);
+const { isShort, mode, minutes, thinkTimeMs, profile, options } = await orExit(process, asked);
 const { seed = randomSeed(), only, keep = false } = options;
 await preparePrograms(tmpdir(), undefined, profile);
 if (isShort) runTests(['faults']);
@@ -26,7 +26,7 @@ else
       mode,
       profile: profile?.name,
       only: only?.split(',').map((kind) => kind.trim()),
-      restMs,
+      thinkTimeMs,
       keep,
       signal,
     });
@@ -43,7 +43,7 @@ function asked() {
       minutes: { type: 'string' },
       profile: { type: 'string' },
       only: { type: 'string' },
-      rest: { type: 'string' },
+      'think-time': { type: 'string' },
       keep: { type: 'boolean' },
       short: { type: 'boolean' },
     },
@@ -53,13 +53,13 @@ function asked() {
     throw new Error('--short cannot be combined with a mode or another option');
   const [name = 'faults', ...more] = positionals;
   if (more.length > 0) throw new Error(`only one mode can run at a time; remove ${more.join(', ')}`);
-  const { rest } = values;
+  const { 'think-time': thinkTime } = values;
   return {
     options: values,
     isShort: short,
     mode: modeOf(name),
     minutes: parsePositiveNumber('--minutes', values.minutes ?? (name === 'overload' ? '2' : '10')),
-    restMs: rest === undefined ? undefined : 1000 * parsePositiveNumber('--rest', rest),
+    thinkTimeMs: thinkTime === undefined ? undefined : 1000 * parsePositiveNumber('--think-time', thinkTime),
     profile: findProfile(values.profile),
   };
 }

@@ -28,7 +28,7 @@ const asked = await orExit(process, () => {
 });
 restrictFileAccess();
 await runInterruptibly(async (signal) => {
-  const isGood = await run({ ...asked, signal, tell: console.log }).catch((error: unknown) => {
+  const isGood = await run({ ...asked, signal, print: console.log }).catch((error: unknown) => {
     signal.throwIfAborted();
     console.error(`\n${error instanceof Error ? error.message : String(error)}`);
     return false;

@@ -30,8 +30,8 @@ await runInterruptibly(async (signal) => {
     isGood = await runAndReport({
       seed: `${seed}-${runs}`,
       seconds: 60 * RUN_MINUTES,
-      // Every third run also disturbs messages.
-      mode: runs % 3 === 0 ? 'mischief' : 'faults',
+      // Every third run also duplicates and delays messages.
+      mode: runs % 3 === 0 ? 'chaos' : 'faults',
       profile: profile?.name,
       keep: false,
       signal,

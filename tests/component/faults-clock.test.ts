@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
-import { kindsOf, type FaultKind } from '../faults/kinds.ts';
-import { schedule } from '../faults/schedule.ts';
+import { createFaultTypes, type FaultType } from '../faults/fault-types.ts';
+import { createSchedule } from '../faults/schedule.ts';
 import { waitFor } from '../support/wait.ts';
 
 const AN_HOUR_MS = 3_600_000;
@@ -16,10 +16,10 @@ const clockDir = mkdtempSync(join(tmpdir(), 'sidecart-clocks-'));
 const system = {
   app: () => ({ service: { pid: () => process.pid } }),
 } as unknown as RunningSystem;
-const kinds = kindsOf(system, {
+const faultTypes = createFaultTypes(system, {
   dataDir: clockDir,
-  farHost: undefined,
-  farReplicas: [],
+  remoteHost: undefined,
+  remoteReplicas: [],
   smallDisk: undefined,
   broker: 'Redis',
   databases: [],
@@ -27,7 +27,7 @@ const kinds = kindsOf(system, {
   nameServer: undefined,
   clockDir,
 });
-const clocks = kinds.filter(({ name }) => name.startsWith('clock of '));
+const clocks = faultTypes.filter(({ name }) => name.startsWith('clock of '));
 
 beforeAll(async () => {
   process.env['CLOCK_DIR'] = clockDir;
@@ -48,15 +48,18 @@ const waitForOffset = (ms: number) =>
 describe('clocks that are set', () => {
   it('When the fault types are listed, then the clock of every service is set forward and back', () => {
     const services = readTemplate().apps.map(({ appID }) => appID);
-    const names = services.flatMap((of) => [`clock of ${of} an hour ahead`, `clock of ${of} an hour back`]);
+    const names = services.flatMap((service) => [
+      `clock of ${service} an hour ahead`,
+      `clock of ${service} an hour back`,
+    ]);
     expect(clocks.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
     const targets = clocks.find(({ name }) => name === 'clock of orders an hour back')?.targets;
     expect(targets?.map(({ name }) => name)).toEqual(['orders', 'orders-2']);
   });
 
   it('When ten minutes are planned, then each of these faults occurs', () => {
-    const plan = schedule({ seed: '1', forMs: 600_000, kinds });
-    const planned = new Set(plan.map(({ kind }) => kind));
+    const plan = createSchedule({ seed: '1', lengthMs: 600_000, faultTypes });
+    const planned = new Set(plan.map(({ type }) => type));
     expect(clocks.filter(({ name }) => !planned.has(name))).toEqual([]);
   });
 
@@ -66,9 +69,9 @@ describe('clocks that are set', () => {
   ])(
     'When a clock is set by an hour %s, then it stays so until the end, and durations are unaffected',
     async (where, by) => {
-      const kind = clocks.find(({ name }) => name === `clock of users an hour ${where}`) as FaultKind;
+      const faultType = clocks.find(({ name }) => name === `clock of users an hour ${where}`) as FaultType;
       const before = performance.now();
-      const end = await kind.begin('users');
+      const end = await faultType.begin('users');
       await waitForOffset(by);
       expect(Math.abs(new Date().getTime() - Date.now())).toBeLessThan(1_000);
       expect(new Date('2026-01-01T00:00:00.000Z').getTime()).toBe(Real.UTC(2026, 0, 1));

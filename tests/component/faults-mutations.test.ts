@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { GUARDS } from '../faults/guards.ts';
+import { MUTATIONS } from '../faults/mutations.ts';
 
 it('When the services have mutation seams, then each exists once, and one mutation uses it', () => {
   const files = readdirSync('services', { recursive: true, encoding: 'utf8' }).filter((file) =>
@@ -10,6 +10,6 @@ it('When the services have mutation seams, then each exists once, and one mutati
   const seams = files.flatMap((file) =>
     [...readFileSync(join('services', file), 'utf8').matchAll(/\/\/ guard: (.+)$/gm)].map(([, seam]) => seam),
   );
-  expect(new Set(seams)).toEqual(new Set(GUARDS.flatMap(({ without }) => without.map(({ seam }) => seam))));
+  expect(new Set(seams)).toEqual(new Set(MUTATIONS.flatMap(({ edits }) => edits.map(({ seam }) => seam))));
   expect(new Set(seams).size).toBe(seams.length);
 });

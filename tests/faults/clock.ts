@@ -2,9 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Loaded into a service before its own code (`node --import`): on SIGUSR2 its clock jumps to where its file in CLOCK_DIR
- * says, so many milliseconds ahead of the true time, or behind it where there are fewer than none. Timers and `performance` go on as they
- * are, as with a clock that is set.
+ * A preload module of a service (`node --import`). On SIGUSR2 it shifts the clock by the milliseconds in the file of the
+ * process in CLOCK_DIR. Timers and `performance` are unaffected, as when an administrator sets a clock.
  */
 const Real = globalThis.Date;
 let ahead = 0;

@@ -4,29 +4,29 @@ import { closeSync, mkdirSync, openSync, rmSync, symlinkSync, writeSync } from '
 import { join } from 'node:path';
 import { readOutput } from '../../deploy/local/machine/processes.ts';
 
-/** A disk of its own, small enough to be full. */
+/** A separate disk, small enough to fill up. */
 export interface SmallDisk {
   fill: () => void;
   free: () => void;
   remove: () => void;
 }
 
-const SIZE = '64m';
+const DISK_SIZE = '64m';
 const MEGABYTE = Buffer.alloc(1024 * 1024);
 
 /**
- * Puts the database of a service onto a small disk, before it is first opened; undefined where the machine does not allow
- * that. Needs root.
+ * Puts the database of a service on a small disk, before it is first opened. Needs root. Returns undefined if the machine
+ * does not support it.
  */
-export function makeSmallDisk(dataDir: string, service: string): SmallDisk | undefined {
+export function createSmallDisk(dataDir: string, service: string): SmallDisk | undefined {
   const disk = join(dataDir, 'small-disk');
   mkdirSync(disk, { recursive: true });
   if (
     process.getuid?.() !== 0 ||
-    readOutput('mount', '-t', 'tmpfs', '-o', `size=${SIZE}`, 'tmpfs', disk) === undefined
+    readOutput('mount', '-t', 'tmpfs', '-o', `size=${DISK_SIZE}`, 'tmpfs', disk) === undefined
   )
     return undefined;
-  // SQLite follows the link, and keeps its other files where it leads.
+  // SQLite follows the link, and creates its other files beside the target.
   mkdirSync(join(dataDir, 'state'), { recursive: true });
   symlinkSync(join(disk, `${service}.db`), join(dataDir, 'state', `${service}.db`));
   const filler = join(disk, 'filler');
@@ -46,7 +46,7 @@ export function makeSmallDisk(dataDir: string, service: string): SmallDisk | und
   };
 }
 
-/** Holds the write lock of an SQLite database until its input ends: a backup that takes its time. */
+/** Holds the write lock of an SQLite database until stdin ends, like a slow backup. */
 const HOLD_LOCK = `
 import sqlite3, sys
 database = sqlite3.connect(sys.argv[1], timeout=5, isolation_level=None)
@@ -54,7 +54,7 @@ database.execute('BEGIN IMMEDIATE')
 sys.stdin.read()
 `;
 
-/** Locks a database for writing. @returns what ends it; undefined where there is no Python with SQLite */
+/** Locks a database for writing. @returns the unlock function, or undefined without Python and SQLite */
 export function lockDatabase(dataDir: string, service: string): (() => Promise<void>) | undefined {
   const child = spawn('python3', ['-c', HOLD_LOCK, join(dataDir, 'state', `${service}.db`)], {
     stdio: ['pipe', 'ignore', 'ignore'],

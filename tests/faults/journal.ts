@@ -1,95 +1,99 @@
 import type { z } from 'zod';
 import type { cartBody } from '../../services/orders/contract.ts';
 
-/** An order that a customer asks for; sent again with the same key until it has its answer. */
-export interface Wanted {
+/** An order request, which is repeated with the same key until it has a response. */
+export interface OrderRequest {
   customer: number;
   key: string;
   body: z.input<typeof cartBody>;
-  /** What it was answered: an order (201), or that there will be none (4xx). Not there yet: nobody knows. */
-  answer?: { status: number; order_id?: string; total?: number };
+  /** The final response: an order (201) or a rejection (4xx). Undefined while the outcome is unknown. */
+  response?: { status: number; order_id?: string; total?: number };
 }
 
-export interface Accepted extends Wanted {
-  /** When its customer was told. Milliseconds. */
+export interface AcceptedOrder extends OrderRequest {
+  /** The time of the response, in milliseconds. */
   at: number;
-  answer: { status: number; order_id: string; total: number };
+  response: { status: number; order_id: string; total: number };
 }
 
-export interface Restock {
+export interface RestockRequest {
   key: string;
   product_id: string;
   quantity: number;
   done: boolean;
 }
 
-/** A refund that the shop asks for, of an order that was placed some time ago. */
-export interface Refund {
+/** A refund request of the administrator for an earlier order. */
+export interface RefundRequest {
   key: string;
   order_id: string;
-  /** The status of the answer: 200, or 409 for an order that was not shipped. Not there yet: nobody knows. */
-  answered?: 200 | 409;
+  /** The final status: 200, or 409 for an order that was not shipped. Undefined while the outcome is unknown. */
+  status?: 200 | 409;
 }
 
-/** Something that a promise forbids. */
+/** A violation of a promise. */
 export interface Violation {
-  /** The promise, as the report names it. */
+  /** The name of the check. */
   check: string;
-  what: string;
+  description: string;
 }
 
-/** What the callers of a run asked for and were told: what the system is held to. */
+/** The requests of a run and their responses, which the checks compare with the system. */
 export interface Journal {
-  wanted: Wanted[];
-  /** Accepted orders, by their id. */
-  accepted: Map<string, Accepted>;
-  /** Orders whose cancellation was answered with 200. */
+  requestedOrders: OrderRequest[];
+  /** Accepted orders, by id. */
+  accepted: Map<string, AcceptedOrder>;
+  /** Orders with a successful cancellation. */
   cancelled: Set<string>;
-  restocks: Restock[];
-  refunds: Refund[];
-  /** Asked for by who did not wait until there was an answer. */
-  givenUp: Wanted[];
-  /** The highest version of an order that anybody was shown. */
-  seen: Map<string, number>;
-  /** First tries, by what they asked for: how many, and how many were not answered as they should. */
-  tries: Map<string, { sent: number; failed: number }>;
-  /** What the failed ones were answered: a status, or nothing. */
+  restocks: RestockRequest[];
+  refunds: RefundRequest[];
+  /** Order requests whose callers did not wait for a final response. */
+  abandoned: OrderRequest[];
+  /** The highest version of each order that a response has had. */
+  highestVersions: Map<string, number>;
+  /** First tries and how many of them failed, by action. */
+  firstTries: Map<string, { sent: number; failed: number }>;
+  /** Failed first tries, by action and status. */
   failures: Map<string, number>;
-  /** What went wrong while the load ran. */
+  /** Violations that the load has found. */
   violations: Violation[];
 }
 
-export function newJournal(): Journal {
+export function createJournal(): Journal {
   return {
-    wanted: [],
+    requestedOrders: [],
     accepted: new Map(),
     cancelled: new Set(),
     restocks: [],
     refunds: [],
-    givenUp: [],
-    seen: new Map(),
-    tries: new Map(),
+    abandoned: [],
+    highestVersions: new Map(),
+    firstTries: new Map(),
     failures: new Map(),
     violations: [],
   };
 }
 
-/** Notes that a customer was told of an order, once. */
-export function accept(journal: Journal, wanted: Wanted, answer: Accepted['answer']): void {
-  if (!journal.accepted.has(answer.order_id))
-    journal.accepted.set(answer.order_id, { ...wanted, answer, at: Date.now() });
+/** Records an accepted order, once. */
+export function recordAccepted(
+  journal: Journal,
+  request: OrderRequest,
+  response: AcceptedOrder['response'],
+): void {
+  if (!journal.accepted.has(response.order_id))
+    journal.accepted.set(response.order_id, { ...request, response, at: Date.now() });
 }
 
-/** Counts a first try; `answer` as it came, if one came. */
-export function count(
-  { tries, failures }: Journal,
-  what: string,
+/** Counts a first try. `response` is undefined if none came. */
+export function countFirstTry(
+  { firstTries, failures }: Journal,
+  action: string,
   succeeded: boolean,
-  answer: { status: number } | undefined,
+  response: { status: number } | undefined,
 ): void {
-  const counted = tries.get(what) ?? { sent: 0, failed: 0 };
-  tries.set(what, { sent: counted.sent + 1, failed: counted.failed + (succeeded ? 0 : 1) });
+  const tally = firstTries.get(action) ?? { sent: 0, failed: 0 };
+  firstTries.set(action, { sent: tally.sent + 1, failed: tally.failed + (succeeded ? 0 : 1) });
   if (succeeded) return;
-  const failure = `${what}: ${answer?.status ?? 'no answer'}`;
+  const failure = `${action}: ${response?.status ?? 'no response'}`;
   failures.set(failure, (failures.get(failure) ?? 0) + 1);
 }

@@ -1,13 +1,20 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ApiResponse, Client } from '../../services/gateway/client/client.ts';
-import { chance, zipf, type Chance } from './chance.ts';
-import { accept, count, type Journal, type Refund, type Restock, type Wanted } from './journal.ts';
-import type { People } from './people.ts';
-import { UNIT_PRICE, type Shelf } from './shelf.ts';
+import { createPrng, zipf, type Prng } from './prng.ts';
+import {
+  recordAccepted,
+  countFirstTry,
+  type Journal,
+  type RefundRequest,
+  type RestockRequest,
+  type OrderRequest,
+} from './journal.ts';
+import type { Users } from './users.ts';
+import { UNIT_PRICE, type TestProducts } from './test-products.ts';
 
-/** What customers and the shop do, by how often. */
-const ACTIONS = {
+/** The actions of customers and the administrator, with their weights. */
+const ACTION_WEIGHTS = {
   order: 66,
   'order again': 7,
   cancel: 7,
@@ -17,10 +24,10 @@ const ACTIONS = {
   restock: 3,
   price: 2,
 };
-export type Action = keyof typeof ACTIONS;
+export type Action = keyof typeof ACTION_WEIGHTS;
 
-/** How payments go: most well, and in every way in which a provider can misbehave. */
-const CARDS = {
+/** Cards by weight. Most payments succeed, and others show every misbehaviour of a provider. */
+const CARD_WEIGHTS = {
   tok_visa: 82,
   tok_chargeDeclined: 4,
   tok_flaky: 3,
@@ -30,204 +37,219 @@ const CARDS = {
   tok_late: 2,
   tok_yes_after_no: 3,
 };
-/** Cards with which an order is not done at once, whatever the system does. */
+/** Cards that delay an order because of the provider. */
 export const SLOW_CARDS = new Set(['tok_flaky', 'tok_slow', 'tok_timeout', 'tok_late']);
 
-/** Of an order's lines: on the product that everybody wants, on one of few that many want, on any. */
-const SPREAD = { hot: 25, zipf: 45, any: 30 };
+/** How a product is chosen: the hot one, another one by Zipf's law, or any. */
+const PRODUCT_WEIGHTS = { hot: 25, zipf: 45, any: 30 };
 
-/** So often a request is tried before its outcome is left open for later. */
-const TRIES = 4;
+/** The tries of a request before `settle` takes over. */
+const MAX_TRIES = 4;
 
 export interface Load {
-  /** Ends the load; resolves when every request has ended. */
+  /** Stops the load. Resolves when every request has ended. */
   stop: () => Promise<void>;
-  /** Asks again for all that has no answer yet, until it has one. Resolves to what is left at the deadline. */
+  /** Repeats all unsettled requests until the deadline. Resolves to those that are still unsettled. */
   settle: (deadlineMs: number) => Promise<string[]>;
 }
 
 export interface LoadOptions {
-  people: People;
+  users: Users;
   journal: Journal;
-  shelf: Shelf;
+  products: TestProducts;
   seed: string;
-  /** How many things a customer does at a time; not given: one. */
-  tabs?: number | undefined;
-  /** Milliseconds that a customer rests between two requests, at most. */
-  restMs: number;
-  /** How often something is done, where not as often as usual. */
+  /** The number of concurrent actions of a customer. */
+  concurrency?: number | undefined;
+  /** The longest pause of a customer between two requests. */
+  thinkTimeMs: number;
+  /** Weights that differ from ACTION_WEIGHTS. */
   actions?: Partial<Record<Action, number>> | undefined;
 }
 
-/** Every customer does one thing after the other in each tab, as chance has it, until the load is stopped. */
-export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, actions }: LoadOptions): Load {
+/** Every customer runs `concurrency` sequences of random actions until the load stops. */
+export function startLoad({
+  users,
+  journal,
+  products,
+  seed,
+  concurrency = 1,
+  thinkTimeMs,
+  actions,
+}: LoadOptions): Load {
   const stopped = new AbortController();
   setMaxListeners(0, stopped.signal);
-  const isGoing = () => !stopped.signal.aborted;
-  const weights = { ...ACTIONS, ...actions };
-  const { hot, others } = shelf;
-  const byRank = zipf(others.length);
-  const open = new Set<Wanted | Restock | Refund>();
-  async function live(customer: number, source: Chance): Promise<void> {
+  const isRunning = () => !stopped.signal.aborted;
+  const weights = { ...ACTION_WEIGHTS, ...actions };
+  const { hot, others } = products;
+  const nextRank = zipf(others.length);
+  const unsettled = new Set<OrderRequest | RestockRequest | RefundRequest>();
+  async function runCustomer(customer: number, prng: Prng): Promise<void> {
     for (;;) {
-      await rest(source.between(0, restMs));
-      if (!isGoing()) return;
-      const action = source.weighted<Action>(weights);
-      await ACT[action](customer, source).catch((error: unknown) => {
-        violated('orders', `${action}: the answer was not as its schema has it: ${String(error)}`);
+      await pause(prng.between(0, thinkTimeMs));
+      if (!isRunning()) return;
+      const action = prng.weighted<Action>(weights);
+      await HANDLERS[action](customer, prng).catch((error: unknown) => {
+        recordViolation('orders', `${action}: the response does not match its schema: ${String(error)}`);
       });
     }
   }
 
-  /** @param ms less where the load is stopped meanwhile */
-  const rest = (ms: number) => delay(ms, undefined, { signal: stopped.signal }).catch(() => {});
+  /** Waits, but not after the load has stopped. */
+  const pause = (ms: number) => delay(ms, undefined, { signal: stopped.signal }).catch(() => {});
 
-  const ACT: Record<Action, (customer: number, source: Chance) => Promise<void>> = {
-    async order(customer, source) {
-      const wanted = wish(customer, source);
-      journal.wanted.push(wanted);
-      await ask('order', wanted, () => placeOrder(people, journal, wanted));
+  const HANDLERS: Record<Action, (customer: number, prng: Prng) => Promise<void>> = {
+    async order(customer, prng) {
+      const request = createOrderRequest(customer, prng);
+      journal.requestedOrders.push(request);
+      await sendUntilSettled('order', request, () => placeOrder(users, journal, request));
     },
 
-    async 'order again'(customer, source) {
-      const mine = journal.wanted
-        .filter((wanted) => wanted.customer === customer && wanted.answer)
+    async 'order again'(customer, prng) {
+      const candidates = journal.requestedOrders
+        .filter((request) => request.customer === customer && request.response)
         .slice(-50);
-      if (mine.length > 0) await orderAgain(people, journal, source.pick(mine));
+      if (candidates.length > 0) await repeatOrder(users, journal, prng.pick(candidates));
     },
 
-    async cancel(customer, source) {
+    async cancel(customer, prng) {
       const { call } = callerOf(customer);
-      const mine = [...journal.accepted.values()]
+      const candidates = [...journal.accepted.values()]
         .slice(-200)
-        .filter((wanted) => wanted.customer === customer);
-      const wanted = mine.at(-source.between(1, 3));
-      if (!wanted) return;
-      const id = wanted.answer.order_id;
-      const answer = await attempt(() =>
+        .filter((request) => request.customer === customer);
+      const request = candidates.at(-prng.between(1, 3));
+      if (!request) return;
+      const id = request.response.order_id;
+      const response = await responseOf(() =>
         call('POST /api/orders/:id/cancel', {
           params: { id },
-          // To do it twice is to do it once: the gateway may ask again.
+          // With a key, the gateway may retry the request.
           headers: { 'idempotency-key': `cancel-${id}` },
         }),
       );
-      count(journal, 'cancel', answer?.ok === true || answer?.status === 409, answer);
-      if (answer?.ok) journal.cancelled.add(id);
+      countFirstTry(journal, 'cancel', response?.ok === true || response?.status === 409, response);
+      if (response?.ok) journal.cancelled.add(id);
     },
 
-    async read(customer, source) {
-      const mine = [...journal.accepted.values()]
+    async read(customer, prng) {
+      const candidates = [...journal.accepted.values()]
         .slice(-300)
-        .filter((wanted) => wanted.customer === customer);
-      if (mine.length === 0) return;
-      const id = source.pick(mine).answer.order_id;
-      const floor = journal.seen.get(id) ?? 0;
-      const answer = await attempt(() => callerOf(customer).call('GET /api/orders/:id', { params: { id } }));
-      count(journal, 'read', answer?.ok === true, answer);
-      if (!answer?.ok) {
-        if (answer?.status === 404) violated('orders', `order ${id} was accepted and is not there`);
+        .filter((request) => request.customer === customer);
+      if (candidates.length === 0) return;
+      const id = prng.pick(candidates).response.order_id;
+      const minVersion = journal.highestVersions.get(id) ?? 0;
+      const response = await responseOf(() =>
+        callerOf(customer).call('GET /api/orders/:id', { params: { id } }),
+      );
+      countFirstTry(journal, 'read', response?.ok === true, response);
+      if (!response?.ok) {
+        if (response?.status === 404)
+          recordViolation('orders', `order ${id} was accepted and does not exist`);
         return;
       }
-      const { version } = answer.body;
-      if (version < floor) violated('orders', `order ${id} went back from version ${floor} to ${version}`);
-      journal.seen.set(id, Math.max(version, journal.seen.get(id) ?? 0));
+      const { version } = response.body;
+      if (version < minVersion)
+        recordViolation('orders', `order ${id} returned from version ${minVersion} to ${version}`);
+      journal.highestVersions.set(id, Math.max(version, journal.highestVersions.get(id) ?? 0));
     },
 
     async list(customer) {
-      const answer = await attempt(() =>
+      const response = await responseOf(() =>
         callerOf(customer).call('GET /api/inventory', { query: { limit: 100 } }),
       );
-      count(journal, 'list', answer?.ok === true, answer);
-      if (!answer?.ok) return;
-      for (const { product_id, reserved, on_hand } of answer.body.items)
+      countFirstTry(journal, 'list', response?.ok === true, response);
+      if (!response?.ok) return;
+      for (const { product_id, reserved, on_hand } of response.body.items)
         if (reserved < 0 || reserved > on_hand)
-          violated('stock', `${product_id}: ${reserved} reserved of ${on_hand} on hand`);
+          recordViolation('stock', `${product_id}: ${reserved} reserved of ${on_hand} on hand`);
     },
 
-    async restock(customer, source) {
-      const restock: Restock = {
-        key: `restock-${hot}-${customer}-${journal.restocks.length}-${source.between(0, 1e9)}`,
-        product_id: source.happens(0.3) ? hot : source.pick(others),
-        quantity: source.between(10, 60),
+    async restock(customer, prng) {
+      const restock: RestockRequest = {
+        key: `restock-${hot}-${customer}-${journal.restocks.length}-${prng.between(0, 1e9)}`,
+        product_id: prng.happens(0.3) ? hot : prng.pick(others),
+        quantity: prng.between(10, 60),
         done: false,
       };
       journal.restocks.push(restock);
-      await ask('restock', restock, () => refill(people.admin, restock));
+      await sendUntilSettled('restock', restock, () => sendRestock(users.admin, restock));
     },
 
-    async refund(customer, source) {
-      const mine = [...journal.accepted.values()]
+    async refund(customer, prng) {
+      const candidates = [...journal.accepted.values()]
         .slice(-500)
-        .filter((wanted) => wanted.customer === customer);
-      // Old ones are delivered, new ones are not.
-      const wanted = mine.at(-source.between(1, 20));
-      if (!wanted) return;
-      const { order_id } = wanted.answer;
-      const refund: Refund = { key: `refund-${order_id}-${journal.refunds.length}`, order_id };
+        .filter((request) => request.customer === customer);
+      // Older orders are delivered, newer ones are not.
+      const request = candidates.at(-prng.between(1, 20));
+      if (!request) return;
+      const { order_id } = request.response;
+      const refund: RefundRequest = { key: `refund-${order_id}-${journal.refunds.length}`, order_id };
       journal.refunds.push(refund);
-      await ask('refund', refund, () => giveBack(people.admin, refund));
+      await sendUntilSettled('refund', refund, () => sendRefund(users.admin, refund));
     },
 
-    async price(_customer, source) {
-      const product_id = source.pick(others);
-      const body = { name: `Product ${product_id}`, unit_price: UNIT_PRICE + source.between(-200, 200) };
-      const answer = await attempt(() =>
-        people.admin('PUT /api/inventory/:product_id', { params: { product_id }, body }),
+    async price(_customer, prng) {
+      const product_id = prng.pick(others);
+      const body = { name: `Product ${product_id}`, unit_price: UNIT_PRICE + prng.between(-200, 200) };
+      const response = await responseOf(() =>
+        users.admin('PUT /api/inventory/:product_id', { params: { product_id }, body }),
       );
-      count(journal, 'price', answer?.ok === true, answer);
+      countFirstTry(journal, 'price', response?.ok === true, response);
     },
   };
 
-  function wish(customer: number, source: Chance): Wanted {
-    const lines = Number(source.weighted({ 1: 70, 2: 20, 3: 10 }));
+  function createOrderRequest(customer: number, prng: Prng): OrderRequest {
+    const lines = Number(prng.weighted({ 1: 70, 2: 20, 3: 10 }));
     const items = Array.from({ length: lines }, () => ({
-      product_id: productFor(source),
-      quantity: source.between(1, 3),
+      product_id: productFor(prng),
+      quantity: prng.between(1, 3),
     }));
-    const card_token = source.weighted(CARDS);
-    const key = `order-${customer}-${journal.wanted.length}-${source.between(0, 1e9)}`;
+    const card_token = prng.weighted(CARD_WEIGHTS);
+    const key = `order-${customer}-${journal.requestedOrders.length}-${prng.between(0, 1e9)}`;
     return { customer, key, body: { items, payment: { method: 'card', card_token } } };
   }
 
-  function productFor(source: Chance): string {
-    const how = source.weighted(SPREAD);
-    if (how === 'hot') return hot;
-    return how === 'zipf' ? (others[byRank(source)] ?? hot) : source.pick(others);
+  function productFor(prng: Prng): string {
+    const kind = prng.weighted(PRODUCT_WEIGHTS);
+    if (kind === 'hot') return hot;
+    return kind === 'zipf' ? (others[nextRank(prng)] ?? hot) : prng.pick(others);
   }
 
   function callerOf(customer: number) {
-    const caller = people.customers[customer];
+    const caller = users.customers[customer];
     if (!caller) throw new Error(`there is no customer ${customer}`);
     return caller;
   }
 
-  const violated = (check: string, what: string) => void journal.violations.push({ check, what });
+  const recordViolation = (check: string, description: string) =>
+    void journal.violations.push({ check, description });
 
-  /** Tries a few times; what then has no answer stays open. */
-  async function ask(
-    what: string,
-    one: Wanted | Restock | Refund,
-    request: () => Promise<ApiResponse<unknown> | undefined>,
+  /** Sends a request up to MAX_TRIES times. A request without a final response stays unsettled. */
+  async function sendUntilSettled(
+    action: string,
+    request: OrderRequest | RestockRequest | RefundRequest,
+    send: () => Promise<ApiResponse<unknown> | undefined>,
   ): Promise<void> {
-    for (let tries = 0; tries < TRIES && isGoing(); tries++) {
-      const answer = await request();
-      if (tries === 0) count(journal, what, isSettled(one), answer);
-      if (isSettled(one)) return;
-      const retryAfter = answer?.headers['retry-after'];
-      await rest(retryAfter === undefined ? 300 * (tries + 1) : 1000 * Number(retryAfter));
+    for (let tries = 0; tries < MAX_TRIES && isRunning(); tries++) {
+      const response = await send();
+      if (tries === 0) countFirstTry(journal, action, isSettled(request), response);
+      if (isSettled(request)) return;
+      const retryAfter = response?.headers['retry-after'];
+      await pause(retryAfter === undefined ? 300 * (tries + 1) : 1000 * Number(retryAfter));
     }
-    if (!isSettled(one)) open.add(one);
+    if (!isSettled(request)) unsettled.add(request);
   }
 
-  function again(one: Wanted | Restock | Refund): Promise<ApiResponse<unknown> | undefined> {
-    if ('product_id' in one) return refill(people.admin, one);
-    return 'order_id' in one ? giveBack(people.admin, one) : placeOrder(people, journal, one);
+  function resend(
+    request: OrderRequest | RestockRequest | RefundRequest,
+  ): Promise<ApiResponse<unknown> | undefined> {
+    if ('product_id' in request) return sendRestock(users.admin, request);
+    return 'order_id' in request ? sendRefund(users.admin, request) : placeOrder(users, journal, request);
   }
 
   const running = Promise.all(
-    people.customers.flatMap((_, customer) =>
-      Array.from({ length: tabs }, (__, tab) =>
-        live(customer, chance(seed).of(`customer ${customer}, ${tab}`)),
+    users.customers.flatMap((_, customer) =>
+      Array.from({ length: concurrency }, (__, worker) =>
+        runCustomer(customer, createPrng(seed).of(`customer ${customer}, ${worker}`)),
       ),
     ),
   );
@@ -239,98 +261,98 @@ export function startLoad({ people, journal, shelf, seed, tabs = 1, restMs, acti
     },
     async settle(deadlineMs) {
       const deadline = performance.now() + deadlineMs;
-      const answers = new Map<string, string>();
-      while (open.size > 0 && performance.now() < deadline) {
+      const responses = new Map<string, string>();
+      while (unsettled.size > 0 && performance.now() < deadline) {
         await Promise.all(
-          [...open].slice(0, 20).map(async (one) => {
-            const answer = await again(one);
-            answers.set(one.key, JSON.stringify(answer?.body ?? 'nothing'));
-            if (isSettled(one)) open.delete(one);
+          [...unsettled].slice(0, 20).map(async (request) => {
+            const response = await resend(request);
+            responses.set(request.key, JSON.stringify(response?.body ?? 'no response'));
+            if (isSettled(request)) unsettled.delete(request);
           }),
         );
-        if (open.size > 0) await delay(200);
+        if (unsettled.size > 0) await delay(200);
       }
-      return [...open].map(({ key }) => `${key} was answered with ${answers.get(key) ?? 'nothing'}`);
+      return [...unsettled].map(({ key }) => `${key} got ${responses.get(key) ?? 'no response'}`);
     },
   };
 }
 
-function isSettled(one: Wanted | Restock | Refund): boolean {
-  if ('product_id' in one) return one.done;
-  return ('order_id' in one ? one.answered : one.answer) !== undefined;
+function isSettled(request: OrderRequest | RestockRequest | RefundRequest): boolean {
+  if ('product_id' in request) return request.done;
+  return ('order_id' in request ? request.status : request.response) !== undefined;
 }
 
-/** The answer, or undefined where none came. */
-async function attempt<Body>(
+/** The response, or undefined if none came. */
+async function responseOf<Body>(
   request: () => Promise<ApiResponse<Body>>,
 ): Promise<ApiResponse<Body> | undefined> {
   return request().catch(() => undefined);
 }
 
-/** Sends an order with its key; notes the answer where it is one that will not change. */
-export async function placeOrder(people: People, journal: Journal, wanted: Wanted) {
-  const answer = await sendOrder(people, wanted);
-  if (answer?.ok) {
-    const { order_id, total } = answer.body;
-    const accepted = { status: answer.status, order_id, total };
-    wanted.answer = accepted;
-    accept(journal, wanted, accepted);
-  } else if (answer && [400, 409, 422].includes(answer.status) && !answer.body.type.endsWith('in-use'))
-    wanted.answer = { status: answer.status };
-  return answer;
+/** Sends an order with its key, and records the response if it is final. */
+export async function placeOrder(users: Users, journal: Journal, request: OrderRequest) {
+  const response = await sendOrder(users, request);
+  if (response?.ok) {
+    const { order_id, total } = response.body;
+    const accepted = { status: response.status, order_id, total };
+    request.response = accepted;
+    recordAccepted(journal, request, accepted);
+  } else if (response && [400, 409, 422].includes(response.status) && !response.body.type.endsWith('in-use'))
+    request.response = { status: response.status };
+  return response;
 }
 
-/** Sends an order that has its answer once more: it must get the same. */
-export async function orderAgain(people: People, journal: Journal, wanted: Wanted): Promise<boolean> {
-  const answer = await sendOrder(people, wanted);
-  const first = wanted.answer;
-  // A refusal may have become possible since; an order stays one.
+/** Repeats an order with a final response, which has to be the same again. */
+export async function repeatOrder(users: Users, journal: Journal, request: OrderRequest): Promise<boolean> {
+  const response = await sendOrder(users, request);
+  const first = request.response;
+  // A rejected order may succeed later. An accepted one stays accepted.
   if (first?.status !== 201) return true;
-  count(journal, 'order again', answer?.ok === true, answer);
-  if (!answer?.ok) return false;
-  const { order_id, total } = answer.body;
+  countFirstTry(journal, 'order again', response?.ok === true, response);
+  if (!response?.ok) return false;
+  const { order_id, total } = response.body;
   if (order_id !== first.order_id || total !== first.total)
     journal.violations.push({
       check: 'keys',
-      what: `key ${wanted.key} was answered with order ${first.order_id} (${first.total}), then with ${order_id} (${total})`,
+      description: `key ${request.key} returned order ${first.order_id} (${first.total}), then with ${order_id} (${total})`,
     });
-  accept(journal, wanted, { status: answer.status, order_id, total });
+  recordAccepted(journal, request, { status: response.status, order_id, total });
   return true;
 }
 
-/** Sends it as its customer, with its key. */
-async function sendOrder({ customers }: People, { customer, key, body }: Wanted) {
+/** Sends an order as its customer, with its key. */
+async function sendOrder({ customers }: Users, { customer, key, body }: OrderRequest) {
   const call = customers[customer]?.call;
-  return call && attempt(() => call('POST /api/orders', { body, headers: { 'idempotency-key': key } }));
+  return call && responseOf(() => call('POST /api/orders', { body, headers: { 'idempotency-key': key } }));
 }
 
-async function refill(admin: Client, restock: Restock) {
+async function sendRestock(admin: Client, restock: RestockRequest) {
   const { key, product_id, quantity } = restock;
-  const answer = await attempt(() =>
+  const response = await responseOf(() =>
     admin('POST /api/inventory/:product_id/restock', {
       params: { product_id },
       body: { quantity },
       headers: { 'idempotency-key': key },
     }),
   );
-  if (answer?.ok) restock.done = true;
-  return answer;
+  if (response?.ok) restock.done = true;
+  return response;
 }
 
-/** An order that was not shipped yet is not refunded: that is an answer, too. So is that there is no payment of it yet. */
-async function giveBack(admin: Client, refund: Refund) {
+/** Sends a refund. A 409 because the order was not shipped, and a 404 without a payment, are final responses, too. */
+async function sendRefund(admin: Client, refund: RefundRequest) {
   const { key, order_id } = refund;
-  const answer = await attempt(() =>
+  const response = await responseOf(() =>
     admin('POST /api/payments/:order_id/refund', {
       params: { order_id },
       headers: { 'idempotency-key': key },
     }),
   );
-  if (answer?.ok) refund.answered = 200;
+  if (response?.ok) refund.status = 200;
   else if (
-    answer &&
-    (answer.status === 404 || (answer.status === 409 && !answer.body.type.endsWith('in-use')))
+    response &&
+    (response.status === 404 || (response.status === 409 && !response.body.type.endsWith('in-use')))
   )
-    refund.answered = 409;
-  return answer;
+    refund.status = 409;
+  return response;
 }

@@ -1,36 +1,36 @@
-import type { Told } from './checks/check.ts';
-import type { Done } from './attacks/attack.ts';
-import type { Accepted } from './journal.ts';
+import type { OrderHistory } from './checks/check.ts';
+import type { CompletedFault } from './attacks/attack.ts';
+import type { AcceptedOrder } from './journal.ts';
 import { SLOW_CARDS } from './load.ts';
 import { tally } from './tally.ts';
 
-/** A fault, and how long after its end it could still be felt. */
-export interface Recovered extends Done {
+/** A fault and the duration of its effect. */
+export interface RecoveredFault extends CompletedFault {
   /**
-   * Milliseconds from the fault's end until every order that was under way then had gone on by a step; undefined where
-   * none was.
+   * The time from the end of the fault until every order in progress had its next event. Undefined if none was in
+   * progress.
    */
-  wentOn: number | undefined;
+  continuedAfterMs: number | undefined;
   /**
-   * Milliseconds from the fault's end until every order that was accepted while it lasted was final, whatever other faults
-   * came meanwhile; undefined where none was accepted.
+   * The time from the end of the fault until every order that was accepted during it was final. Other faults may have
+   * contributed. Undefined if none was accepted.
    */
-  allFinal: number | undefined;
+  finalAfterMs: number | undefined;
 }
 
-/** An order that waits for longer than this between two of its events was held up. Milliseconds. */
-const HELD_UP = 10_000;
+/** A longer gap between two events of an order counts as a delay. */
+const DELAYED_AFTER_MS = 10_000;
 
-/** Nothing in a run takes so long: what lies so far apart was written by a clock that had been set. */
-const CLOCK_WAS_SET_MS = 30 * 60_000;
+/** The maximum plausible time between two events. A longer one comes from a clock that was set. */
+const MAX_PLAUSIBLE_MS = 30 * 60_000;
 
-/** Where orders were held up: how many of them, by the event before and the one after. */
-export function heldUp(told: ReadonlyMap<string, Told>): Record<string, number> {
-  const steps = [...told.values()].flatMap(({ events, times }) =>
+/** Counts delayed orders by the events before and after the delay. */
+export function findDelayedSteps(histories: ReadonlyMap<string, OrderHistory>): Record<string, number> {
+  const steps = [...histories.values()].flatMap(({ events, times }) =>
     times.flatMap((time, place) => {
-      const waited = time - (times[place - 1] ?? time);
-      // Nobody waits for a refund: the shop asks for it whenever it likes.
-      return waited > HELD_UP && waited < CLOCK_WAS_SET_MS && events[place] !== 'order.refunded'
+      const delayMs = time - (times[place - 1] ?? time);
+      // The administrator may request a refund at any time.
+      return delayMs > DELAYED_AFTER_MS && delayMs < MAX_PLAUSIBLE_MS && events[place] !== 'order.refunded'
         ? [`${events[place - 1]} to ${events[place]}`]
         : [];
     }),
@@ -39,34 +39,34 @@ export function heldUp(told: ReadonlyMap<string, Told>): Record<string, number> 
 }
 
 /**
- * When the effect of each fault was over, by what the orders' own streams tell. Orders whose provider was slow on purpose
- * say nothing about it, nor do those of which a clock that had been set has written an event.
+ * Measures the effect of each fault by the streams of the orders. Orders with a slow card or with a time from a wrong clock
+ * are left out.
  */
-export function recoveries(
-  faults: readonly Done[],
-  accepted: ReadonlyMap<string, Accepted>,
-  told: ReadonlyMap<string, Told>,
-): Recovered[] {
-  const orders = [...accepted.values()].flatMap(({ at, body, answer }) => {
-    const { events = [], times: all = [] } = told.get(answer.order_id) ?? {};
+export function measureRecoveries(
+  faults: readonly CompletedFault[],
+  accepted: ReadonlyMap<string, AcceptedOrder>,
+  histories: ReadonlyMap<string, OrderHistory>,
+): RecoveredFault[] {
+  const orders = [...accepted.values()].flatMap(({ at, body, response }) => {
+    const { events = [], times: all = [] } = histories.get(response.order_id) ?? {};
     const times = all.filter((_, place) => events[place] !== 'order.refunded');
     const finalAt = Math.max(...times);
-    const wasSet = times.some((time) => Math.abs(time - at) > CLOCK_WAS_SET_MS);
-    const saysNothing = SLOW_CARDS.has(body.payment.card_token) || times.length === 0 || wasSet;
-    return saysNothing ? [] : [{ at, times, finalAt }];
+    const hasWrongClock = times.some((time) => Math.abs(time - at) > MAX_PLAUSIBLE_MS);
+    const isInconclusive = SLOW_CARDS.has(body.payment.card_token) || times.length === 0 || hasWrongClock;
+    return isInconclusive ? [] : [{ at, times, finalAt }];
   });
   return faults.map((fault) => {
-    const { began, ended } = fault;
+    const { startedAt, endedAt } = fault;
     const next = orders
-      .filter(({ at, finalAt }) => at <= ended && finalAt > ended)
-      .map(({ times }) => Math.min(...times.filter((time) => time > ended)));
+      .filter(({ at, finalAt }) => at <= endedAt && finalAt > endedAt)
+      .map(({ times }) => Math.min(...times.filter((time) => time > endedAt)));
     const final = orders
-      .filter(({ at }) => at >= began && at <= ended)
-      .map(({ finalAt }) => Math.max(finalAt, ended));
-    return { ...fault, wentOn: sinceEnd(next), allFinal: sinceEnd(final) };
+      .filter(({ at }) => at >= startedAt && at <= endedAt)
+      .map(({ finalAt }) => Math.max(finalAt, endedAt));
+    return { ...fault, continuedAfterMs: sinceEnd(next), finalAfterMs: sinceEnd(final) };
 
     function sinceEnd(times: readonly number[]): number | undefined {
-      return times.length > 0 ? Math.max(...times) - ended : undefined;
+      return times.length > 0 ? Math.max(...times) - endedAt : undefined;
     }
   });
 }

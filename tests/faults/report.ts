@@ -1,112 +1,121 @@
-import type { Checked } from './checks/checks.ts';
+import type { CheckResult } from './checks/checks.ts';
 import { median } from '../load/closed-loop.ts';
 import type { Journal } from './journal.ts';
-import type { Recovered } from './recovery.ts';
+import type { RecoveredFault } from './recovery.ts';
 
-/** What a run came to. */
+/** The report of a run. */
 export interface Report {
   seed: string;
   mode: string;
   profile: string;
   date: string;
   machine: string;
-  /** Seconds of load. */
+  /** The duration of the load. */
   seconds: number;
-  faults: Recovered[];
-  /** Kinds that this machine does not allow. */
-  missing: string[];
-  /** Processes that ended though no fault was on them; they were started again. */
-  endedByItself: Record<string, number>;
+  faults: RecoveredFault[];
+  /** Fault types that this machine does not support. */
+  unavailableFaultTypes: string[];
+  /** Processes that exited without a fault, with the number of exits. */
+  unexpectedExits: Record<string, number>;
   requests: Record<string, { sent: number; failed: number }>;
-  /** The failed ones, by what was asked and answered. */
+  /** Failed first tries, by action and status. */
   failures: Record<string, number>;
-  /** Of all first tries, those that were answered as they should. */
-  succeeded: number;
+  /** The share of first tries that succeeded. */
+  firstTrySuccessRate: number;
   orders: Record<string, number>;
-  /** Orders that were held up for more than ten seconds, by the step. */
-  heldUp: Record<string, number>;
-  /** Milliseconds from the load's end until every promise held. */
-  quietAfter: number;
-  /** What else was measured, with its unit. */
+  /** Orders that were delayed for more than ten seconds, by step. */
+  delayedSteps: Record<string, number>;
+  /** The time from the end of the load until every promise held. */
+  settledAfterMs: number;
+  /** Other measured values, with their units. */
   figures: Record<string, string>;
-  checks: Checked[];
-  /** Whether the run says anything; why not. */
-  vacuous: string[];
+  checks: CheckResult[];
+  /** Why the run proves nothing. Empty if it does. */
+  inconclusiveReasons: string[];
 }
 
-export const isGood = ({ checks, vacuous }: Report): boolean =>
-  vacuous.length === 0 && checks.every(({ violations }) => violations.length === 0);
+export const isGood = ({ checks, inconclusiveReasons }: Report): boolean =>
+  inconclusiveReasons.length === 0 && checks.every(({ violations }) => violations.length === 0);
 
-export const succeededOf = ({ tries }: Pick<Journal, 'tries'>): number => {
-  const all = [...tries.values()];
-  const sent = all.reduce((sum, one) => sum + one.sent, 0);
-  return sent === 0 ? 0 : 1 - all.reduce((sum, one) => sum + one.failed, 0) / sent;
+export const firstTrySuccessRateOf = ({ firstTries }: Pick<Journal, 'firstTries'>): number => {
+  const all = [...firstTries.values()];
+  const sent = all.reduce((sum, action) => sum + action.sent, 0);
+  return sent === 0 ? 0 : 1 - all.reduce((sum, action) => sum + action.failed, 0) / sent;
 };
 
-/** Violations of one promise that are written out. */
-const SHOWN = 12;
+/** The maximum of printed violations per check. */
+const MAX_PRINTED_VIOLATIONS = 12;
 
-/** The report to be read. */
-export function readable(report: Report): string {
+/** The report as text. */
+export function formatReport(report: Report): string {
   const { faults, requests, orders, checks } = report;
-  const kinds = [...new Set(faults.map(({ kind }) => kind))].toSorted();
-  const rows = kinds.map((kind) => {
-    const these = faults.filter((fault) => fault.kind === kind);
-    return row(kind, these.length, ...felt(these));
+  const types = [...new Set(faults.map(({ type }) => type))].toSorted();
+  const rows = types.map((type) => {
+    const ofType = faults.filter((fault) => fault.type === type);
+    return row(type, ofType.length, ...recoveryCells(ofType));
   });
   const faultTable = [
-    row('', 'times', 'went on after', 'at worst', 'all final after', 'at worst'),
+    row('', 'times', 'continued after', 'worst', 'final after', 'worst'),
     ...rows,
-    row('all', faults.length, ...felt(faults)),
+    row('all', faults.length, ...recoveryCells(faults)),
   ];
-  const figureTable = Object.entries(report.figures).map(([what, figure]) => row(what, figure));
+  const figureTable = Object.entries(report.figures).map(([label, figure]) => row(label, figure));
   const requestTable = [
-    row('', 'sent', 'failed at first'),
-    ...Object.entries(requests).map(([what, { sent, failed }]) => row(what, sent, percent(failed / sent))),
+    row('', 'sent', 'first try failed'),
+    ...Object.entries(requests).map(([label, { sent, failed }]) => row(label, sent, percent(failed / sent))),
   ];
   const checkTable = checks.map(({ name, verified, violations }) =>
     row(name, verified, violations.length === 0 ? 'holds' : `${violations.length} violations`),
   );
-  const wrong = checks
+  const failedChecks = checks
     .filter(({ violations }) => violations.length > 0)
     .flatMap(({ promise, violations }) => [
       `\n${promise}`,
-      ...violations.slice(0, SHOWN).map((violation) => `  - ${violation}`),
-      ...(violations.length > SHOWN ? [`  - and ${violations.length - SHOWN} more`] : []),
+      ...violations.slice(0, MAX_PRINTED_VIOLATIONS).map((violation) => `  - ${violation}`),
+      ...(violations.length > MAX_PRINTED_VIOLATIONS
+        ? [`  - and ${violations.length - MAX_PRINTED_VIOLATIONS} more`]
+        : []),
     ]);
   return [
     `Seed ${report.seed}, ${report.mode}, ${report.profile}, ${Math.round(report.seconds)} s of load, ${report.machine}`,
     ...section('Faults', faults.length > 0 ? faultTable : []),
     ...section('Requests', requestTable),
-    ...section('Failed at first', countTable(report.failures)),
+    ...section('Failed first tries', countTable(report.failures)),
     ...section('Orders', countTable(orders)),
-    ...section('Held up for more than 10 s', countTable(report.heldUp)),
+    ...section('Delayed for more than 10 s', countTable(report.delayedSteps)),
     ...section('Figures', figureTable),
     ...section('Checks', checkTable),
     '',
-    `${percent(report.succeeded)} of the first tries succeeded; all was quiet ${seconds(report.quietAfter)} after the load's end.`,
-    ...(report.missing.length > 0 ? [`Not possible on this machine: ${report.missing.join(', ')}.`] : []),
-    ...Object.entries(report.endedByItself).map(([name, times]) => `${name} ended by itself ${times} times.`),
-    ...report.vacuous.map((why) => `Says nothing: ${why}`),
-    ...wrong,
+    `${percent(report.firstTrySuccessRate)} of the first tries succeeded. All promises were checked ${seconds(report.settledAfterMs)} after the load.`,
+    ...(report.unavailableFaultTypes.length > 0
+      ? [`Not supported on this machine: ${report.unavailableFaultTypes.join(', ')}.`]
+      : []),
+    ...Object.entries(report.unexpectedExits).map(
+      ([name, times]) => `${name} exited unexpectedly ${times} times.`,
+    ),
+    ...report.inconclusiveReasons.map((reason) => `Inconclusive: ${reason}`),
+    ...failedChecks,
     '',
-    isGood(report) ? 'Every promise held.' : 'NOT GOOD.',
+    isGood(report) ? 'Every promise held.' : 'FAILED.',
   ].join('\n');
 }
 
 const countTable = (counts: Readonly<Record<string, number>>) =>
   Object.entries(counts)
     .toSorted(([a], [b]) => a.localeCompare(b))
-    .map(([what, times]) => row(what, times));
+    .map(([label, times]) => row(label, times));
 const section = (title: string, lines: string[]) => (lines.length > 0 ? [`\n${title}`, ...lines] : []);
 const row = (first: string, ...rest: (string | number)[]) =>
-  `  ${first.padEnd(40)}${rest.map((one) => String(one).padStart(16)).join('')}`;
+  `  ${first.padEnd(40)}${rest.map((cell) => String(cell).padStart(16)).join('')}`;
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 
-/** The medians and the worst of what was felt after these faults. */
-function felt(faults: readonly Recovered[]): string[] {
-  return [faults.map(({ wentOn }) => wentOn), faults.map(({ allFinal }) => allFinal)].flatMap((times) => {
+/** The median and the worst recovery times of these faults. */
+function recoveryCells(faults: readonly RecoveredFault[]): string[] {
+  return [
+    faults.map(({ continuedAfterMs }) => continuedAfterMs),
+    faults.map(({ finalAfterMs }) => finalAfterMs),
+  ].flatMap((times) => {
     const known = times.filter((time) => time !== undefined);
     return known.length === 0 ? ['-', '-'] : [seconds(median(known)), seconds(Math.max(...known))];
   });

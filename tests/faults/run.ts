@@ -2,133 +2,147 @@ import { setMaxListeners } from 'node:events';
 import { findProfile } from '../../deploy/local/profiles/index.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { describeMachine } from '../support/machine.ts';
-import { act, type Act, type ActOptions } from './act.ts';
+import { runExperiment, type ExperimentResult, type ExperimentOptions } from './experiment.ts';
 import type { Attack } from './attacks/attack.ts';
-import { faults } from './attacks/faults.ts';
-import { overload } from './attacks/overload.ts';
-import { upgrade } from './attacks/upgrade.ts';
-import type { FaultKind } from './kinds.ts';
-import { heldUp, recoveries } from './recovery.ts';
-import { succeededOf, type Report } from './report.ts';
-import { shelf, type Shelf } from './shelf.ts';
-import { startStage, type Stage, type StageOptions } from './stage.ts';
+import { createFaultAttack } from './attacks/faults.ts';
+import { createOverloadAttack } from './attacks/overload.ts';
+import { createUpgradeAttack } from './attacks/upgrade.ts';
+import type { FaultType } from './fault-types.ts';
+import { findDelayedSteps, measureRecoveries } from './recovery.ts';
+import { firstTrySuccessRateOf, type Report } from './report.ts';
+import { createTestProducts, type TestProducts } from './test-products.ts';
+import { startEnvironment, type Environment, type EnvironmentOptions } from './environment.ts';
 import { tally } from './tally.ts';
 
-export const MODES = ['faults', 'mischief', 'upgrade', 'overload'] as const;
-/** `mischief`: faults, and every message twice, late and in any order. */
+export const MODES = ['faults', 'chaos', 'upgrade', 'overload'] as const;
+/** `chaos`: faults, and every message twice, late and in any order. */
 export type Mode = (typeof MODES)[number];
 
 export interface RunOptions {
   seed: string;
-  /** Seconds of faults, or of too much load; an upgrade takes as long as it takes. */
+  /** The duration of faults or overload. An upgrade ignores it. */
   seconds: number;
   mode: Mode;
-  /** Other parts, by the name of their profile. */
+  /** The profile of the system. */
   profile?: string | undefined;
-  /** The kinds of fault, by name; not given: all that this machine allows. */
+  /** The fault types, by name. By default, all that this machine supports. */
   only?: readonly string[] | undefined;
-  /** Milliseconds that a customer rests between two requests, at most; not given: as the mode has it. More is less load. */
-  restMs?: number | undefined;
+  /** The longest pause of a customer between two requests. By default, that of the scenario. More is less load. */
+  thinkTimeMs?: number | undefined;
   portOffset: number;
-  /** Everything of the run is kept in a folder of its own in here, and left there. */
+  /** The parent of the folder with databases and logs, which remains. */
   scratch: string;
   signal: AbortSignal;
-  tell: (line: string) => void;
+  print: (line: string) => void;
 }
 
-/** What makes a mode. */
-interface Course {
-  stage: Pick<StageOptions, 'proxies' | 'replicas'>;
-  load: Pick<ActOptions, 'customers' | 'tabs' | 'restMs'>;
-  /** With a broker that carries less: with more load than two cores carry, waiting would be all that one sees. */
-  brokerRestMs?: number;
-  /** Whether its faults are of the stage's kinds. */
-  byKinds: boolean;
-  attack: (stage: Stage, kinds: readonly FaultKind[], options: RunOptions, products: Shelf) => Attack;
-  /** Of the first tries, so many have to succeed: else the checks have little to look at. */
-  leastSucceeded: number;
+/** The settings of a mode. */
+interface Scenario {
+  environment: Pick<EnvironmentOptions, 'proxies' | 'replicas'>;
+  load: Pick<ExperimentOptions, 'customers' | 'concurrency' | 'thinkTimeMs'>;
+  /** The think time with a broker of a profile, which needs more processor time. */
+  brokerThinkTimeMs?: number;
+  /** Whether it uses the fault types of the environment. */
+  usesFaultTypes: boolean;
+  attack: (
+    environment: Environment,
+    faultTypes: readonly FaultType[],
+    options: RunOptions,
+    products: TestProducts,
+  ) => Attack;
+  /** The minimum share of successful first tries. With fewer, the checks prove little. */
+  minSuccessRate: number;
 }
 
-const BY_FAULTS: Course = {
-  stage: { proxies: false },
-  // Many who ask seldom: with few, all of them would soon wait for a replica that is frozen.
-  load: { customers: 48, tabs: 6, restMs: 18_000 },
-  brokerRestMs: 40_000,
-  byKinds: true,
-  attack: (_stage, kinds, { seed, seconds }) => faults({ seed, seconds, kinds }),
-  leastSucceeded: 0.7,
+const FAULTS_SCENARIO: Scenario = {
+  environment: { proxies: false },
+  // Many customers with long pauses: few customers would soon all wait for a frozen replica.
+  load: { customers: 48, concurrency: 6, thinkTimeMs: 18_000 },
+  brokerThinkTimeMs: 40_000,
+  usesFaultTypes: true,
+  attack: (_stage, faultTypes, { seed, seconds }) => createFaultAttack({ seed, seconds, faultTypes }),
+  minSuccessRate: 0.7,
 };
 
-const COURSES: Readonly<Record<Mode, Course>> = {
-  faults: BY_FAULTS,
-  mischief: { ...BY_FAULTS, stage: { proxies: true } },
+const SCENARIOS: Readonly<Record<Mode, Scenario>> = {
+  faults: FAULTS_SCENARIO,
+  chaos: { ...FAULTS_SCENARIO, environment: { proxies: true } },
   upgrade: {
-    stage: {
+    environment: {
       proxies: false,
       replicas: Object.fromEntries(readTemplate().apps.map(({ appID }) => [appID, 2])),
     },
-    load: { customers: 16, restMs: 1_500 },
-    byKinds: false,
-    attack: ({ system }) => upgrade(system),
-    leastSucceeded: 1,
+    load: { customers: 16, thinkTimeMs: 1_500 },
+    usesFaultTypes: false,
+    attack: ({ system }) => createUpgradeAttack(system),
+    minSuccessRate: 1,
   },
   overload: {
-    stage: { proxies: false },
-    // They are there besides; the attack brings a crowd of its own.
-    load: { customers: 16, restMs: 5_000 },
-    byKinds: false,
-    attack: (_stage, _kinds, { seconds }, products) => overload(products, seconds),
-    leastSucceeded: 0,
+    environment: { proxies: false },
+    // The attack sends its own requests in addition.
+    load: { customers: 16, thinkTimeMs: 5_000 },
+    usesFaultTypes: false,
+    attack: (_stage, _kinds, { seconds }, products) => createOverloadAttack(products, seconds),
+    minSuccessRate: 0,
   },
 };
 
-/** Accepted orders a second, below which a run says nothing. */
-const LEAST_ORDERS = 2;
+/** The minimum of accepted orders per second. With fewer, a run proves nothing. */
+const MIN_ORDERS_PER_SECOND = 2;
 
-/** Starts a system, has it attacked, and reports. */
+/** Starts a system, runs the experiment and returns the report. */
 export async function run(options: RunOptions): Promise<Report> {
-  const { seed, mode, signal, tell } = options;
-  const course = COURSES[mode];
-  // Every fault waits for it.
+  const { seed, mode, signal, print } = options;
+  const scenario = SCENARIOS[mode];
+  // Every fault listens to this signal.
   setMaxListeners(0, signal);
-  const products = shelf('shop');
-  tell(`Seed ${seed}. Starting a system at port ${8080 + options.portOffset} ...`);
-  const stage = await startStage({ ...options, ...course.stage, shelves: [products] });
+  const products = createTestProducts('shop');
+  print(`Seed ${seed}. Starting a system at port ${8080 + options.portOffset} ...`);
+  const environment = await startEnvironment({ ...options, ...scenario.environment, products: [products] });
   try {
     signal.throwIfAborted();
-    if (mode === 'mischief') stage.mischief('twice and late');
-    const isWanted = ({ name }: FaultKind) => course.byKinds && (options.only?.includes(name) ?? true);
-    const kinds = stage.kinds.filter(isWanted);
-    const acted = await act(stage, {
+    if (mode === 'chaos') environment.setMessageChaos('duplicated and delayed');
+    const isSelected = ({ name }: FaultType) =>
+      scenario.usesFaultTypes && (options.only?.includes(name) ?? true);
+    const faultTypes = environment.faultTypes.filter(isSelected);
+    const result = await runExperiment(environment, {
       seed,
-      shelf: products,
-      ...course.load,
-      restMs: restMsOf(course, options),
-      attack: course.attack(stage, kinds, options, products),
+      products: products,
+      ...scenario.load,
+      thinkTimeMs: thinkTimeMsOf(scenario, options),
+      attack: scenario.attack(environment, faultTypes, options, products),
       settleMs: 15_000,
-      quietMs: 240_000,
+      verifyTimeoutMs: 240_000,
       signal,
-      tell,
+      print,
     });
-    return reportOn(options, stage, kinds, acted);
+    return createReport(options, environment, faultTypes, result);
   } finally {
-    tell('Stopping ...');
-    await stage.close();
+    print('Stopping ...');
+    await environment.close();
   }
 }
 
-function restMsOf({ load, brokerRestMs }: Course, { profile, restMs }: RunOptions): number {
-  return restMs ?? (findProfile(profile)?.broker ? brokerRestMs : undefined) ?? load.restMs;
+function thinkTimeMsOf({ load, brokerThinkTimeMs }: Scenario, { profile, thinkTimeMs }: RunOptions): number {
+  return thinkTimeMs ?? (findProfile(profile)?.broker ? brokerThinkTimeMs : undefined) ?? load.thinkTimeMs;
 }
 
-function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[], acted: Act): Report {
+function createReport(
+  options: RunOptions,
+  environment: Environment,
+  faultTypes: readonly FaultType[],
+  result: ExperimentResult,
+): Report {
   const { seed, mode } = options;
-  const { journal, scene, seconds, figures, checks, quietAfter } = acted;
-  const { leastSucceeded } = COURSES[mode];
-  const succeeded = succeededOf(journal);
-  const done = new Set(acted.faults.map(({ kind }) => kind));
-  // A short run has no time for every kind.
-  const left = acted.faults.length < kinds.length ? [] : kinds.filter(({ name }) => !done.has(name));
+  const { journal, context, seconds, figures, checks, settledAfterMs } = result;
+  const { minSuccessRate } = SCENARIOS[mode];
+  const firstTrySuccessRate = firstTrySuccessRateOf(journal);
+  const completedTypes = new Set(result.faults.map(({ type }) => type));
+  // A short run has no time for every type.
+  const missingTypes =
+    result.faults.length < faultTypes.length
+      ? []
+      : faultTypes.filter(({ name }) => !completedTypes.has(name));
   return {
     seed,
     mode,
@@ -136,23 +150,25 @@ function reportOn(options: RunOptions, stage: Stage, kinds: readonly FaultKind[]
     date: new Date().toISOString(),
     machine: describeMachine(),
     seconds,
-    faults: recoveries(acted.faults, journal.accepted, scene.orders),
-    missing: stage.missing,
-    endedByItself: tally(acted.endedByItself),
-    requests: Object.fromEntries(journal.tries),
+    faults: measureRecoveries(result.faults, journal.accepted, context.orders),
+    unavailableFaultTypes: environment.unavailableFaultTypes,
+    unexpectedExits: tally(result.unexpectedExits),
+    requests: Object.fromEntries(journal.firstTries),
     failures: Object.fromEntries(journal.failures),
-    succeeded,
-    orders: tally([...scene.orders.values()].map(({ order }) => order.status)),
-    heldUp: heldUp(scene.orders),
-    quietAfter,
+    firstTrySuccessRate,
+    orders: tally([...context.orders.values()].map(({ order }) => order.status)),
+    delayedSteps: findDelayedSteps(context.orders),
+    settledAfterMs,
     figures,
     checks,
-    vacuous: [
-      ...(succeeded >= leastSucceeded
+    inconclusiveReasons: [
+      ...(firstTrySuccessRate >= minSuccessRate
         ? []
-        : [`only ${Math.floor(1000 * succeeded) / 10} % of the first tries succeeded`]),
-      ...(journal.accepted.size >= LEAST_ORDERS * seconds ? [] : [`only ${journal.accepted.size} orders`]),
-      ...left.map(({ name }) => `no fault of the kind "${name}"`),
+        : [`only ${Math.floor(1000 * firstTrySuccessRate) / 10} % of the first tries succeeded`]),
+      ...(journal.accepted.size >= MIN_ORDERS_PER_SECOND * seconds
+        ? []
+        : [`only ${journal.accepted.size} orders`]),
+      ...missingTypes.map(({ name }) => `no fault of type "${name}"`),
     ],
   };
 }

@@ -1,77 +1,83 @@
-import { chance } from './chance.ts';
+import { createPrng } from './prng.ts';
 
-/** A kind of fault as the schedule sees it. */
-export interface Kind {
+/** The properties of a fault type that the schedule uses. */
+export interface FaultTypeSpec {
   name: string;
-  /** What it can hit, and the processes that are touched by that: nothing is hit twice at a time. */
+  /** The possible targets. No process is affected by two faults at a time. */
   targets: readonly Target[];
-  /** The least and the most that it lasts. Milliseconds. */
-  lasts: readonly [least: number, most: number];
-  /** How often it comes, against the others. */
+  /** The shortest and the longest duration. */
+  durationRangeMs: readonly [least: number, most: number];
+  /** The frequency in relation to other types. */
   weight: number;
 }
 
 export interface Target {
   name: string;
-  touches: readonly string[];
-  /** How often, against the kind's other targets. */
+  affects: readonly string[];
+  /** The frequency in relation to the other targets of the type. */
   weight: number;
 }
 
-/** One fault that is to be done. */
+/** A scheduled fault. */
 export interface Fault {
-  kind: string;
+  type: string;
   target: string;
-  /** The processes that are its own while it lasts. */
-  touches: readonly string[];
-  /** Milliseconds after the load has begun. */
-  at: number;
-  lasts: number;
+  /** The affected processes. */
+  affects: readonly string[];
+  /** The time after the start of the load. */
+  atMs: number;
+  durationMs: number;
 }
 
-/** Milliseconds between the beginnings of two faults. */
-const GAP = [800, 4_000] as const;
-const AT_ONCE = 3;
-/** Before the first fault, and after the last one. Milliseconds. */
-const CALM = 3_000;
+/** The range of intervals between the starts of two faults. */
+const GAP_MS = [800, 4_000] as const;
+const MAX_CONCURRENT_FAULTS = 3;
+/** The time without faults at the start and at the end. */
+const QUIET_MS = 3_000;
 
 /**
- * Which faults come when: every kind once, in an order of chance, then all by their weights. At most three at once, and
- * never two at the same process.
+ * Creates a schedule: first every type once, in random order, then all by weight. At most three faults overlap, and never
+ * on the same process.
  */
-export function schedule(options: { seed: string; forMs: number; kinds: readonly Kind[] }): Fault[] {
-  const { forMs, kinds } = options;
-  const source = chance(options.seed).of('schedule');
-  const byName = new Map(kinds.map((kind) => [kind.name, kind]));
-  const weights = Object.fromEntries(kinds.map(({ name, weight }) => [name, weight]));
-  const still = shuffled(
-    kinds.map(({ name }) => name),
-    source,
+export function createSchedule(options: {
+  seed: string;
+  lengthMs: number;
+  faultTypes: readonly FaultTypeSpec[];
+}): Fault[] {
+  const { lengthMs, faultTypes } = options;
+  const prng = createPrng(options.seed).of('schedule');
+  const byName = new Map(faultTypes.map((faultType) => [faultType.name, faultType]));
+  const weights = Object.fromEntries(faultTypes.map(({ name, weight }) => [name, weight]));
+  const unused = shuffled(
+    faultTypes.map(({ name }) => name),
+    prng,
   );
   const faults: Fault[] = [];
-  let under: { until: number; touches: readonly string[] }[] = [];
+  let active: { until: number; affects: readonly string[] }[] = [];
 
-  for (let at = CALM; at < forMs - CALM; at += source.between(...GAP)) {
-    under = under.filter(({ until }) => until > at);
-    const kind = byName.get(still[0] ?? source.weighted(weights));
-    if (!kind || under.length >= AT_ONCE) continue;
-    const taken = new Set(under.flatMap(({ touches }) => touches));
-    const free = kind.targets.filter(({ touches }) => !touches.some((one) => taken.has(one)));
-    if (free.length === 0) continue;
-    const target = source.weighted(Object.fromEntries(free.map(({ name, weight }) => [name, weight])));
-    const touches = free.find(({ name }) => name === target)?.touches ?? [];
-    const lasts = source.between(...kind.lasts);
-    still.shift();
-    faults.push({ kind: kind.name, target, touches, at, lasts });
-    under.push({ until: at + lasts + RESTART, touches });
+  for (let atMs = QUIET_MS; atMs < lengthMs - QUIET_MS; atMs += prng.between(...GAP_MS)) {
+    active = active.filter(({ until }) => until > atMs);
+    const faultType = byName.get(unused[0] ?? prng.weighted(weights));
+    if (!faultType || active.length >= MAX_CONCURRENT_FAULTS) continue;
+    const affected = new Set(active.flatMap(({ affects }) => affects));
+    const available = faultType.targets.filter(
+      ({ affects }) => !affects.some((process) => affected.has(process)),
+    );
+    if (available.length === 0) continue;
+    const target = prng.weighted(Object.fromEntries(available.map(({ name, weight }) => [name, weight])));
+    const affects = available.find(({ name }) => name === target)?.affects ?? [];
+    const durationMs = prng.between(...faultType.durationRangeMs);
+    unused.shift();
+    faults.push({ type: faultType.name, target, affects, atMs, durationMs });
+    active.push({ until: atMs + durationMs + RESTART_MS, affects });
   }
   return faults;
 }
 
-/** What is killed takes about this time to start again. Milliseconds. */
-const RESTART = 2_500;
+/** The approximate start time of a killed process. */
+const RESTART_MS = 2_500;
 
-function shuffled<T>(items: readonly T[], source: ReturnType<typeof chance>): T[] {
-  const left = [...items];
-  return items.map(() => left.splice(source.between(0, left.length - 1), 1)[0] as T);
+function shuffled<T>(items: readonly T[], prng: ReturnType<typeof createPrng>): T[] {
+  const remaining = [...items];
+  return items.map(() => remaining.splice(prng.between(0, remaining.length - 1), 1)[0] as T);
 }

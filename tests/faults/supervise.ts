@@ -1,31 +1,33 @@
 import type { ManagedProcess } from '../../deploy/local/system/managed-process.ts';
-import { bringUp } from './kinds.ts';
+import { ensureRunning } from './fault-types.ts';
 
-/** How often a process is looked at. Milliseconds. */
-const LOOK_EVERY = 500;
+const POLL_INTERVAL_MS = 500;
 
 /**
- * Starts what has ended by itself, as a platform does. What a fault holds down is that fault's.
+ * Restarts processes that exit, as a platform does, except those under a fault.
  *
- * @param isHeld whether a fault is on the unit of this name
- * @returns what has ended by itself so far, and how to stop looking: then nothing is being started any more
+ * @param isUnderFault whether a fault affects the process of this name
+ * @returns the exits so far, and `stop`, which waits for restarts in progress
  */
-export function supervise(units: ReadonlyMap<string, ManagedProcess>, isHeld: (name: string) => boolean) {
-  const endedByItself: string[] = [];
+export function startSupervisor(
+  units: ReadonlyMap<string, ManagedProcess>,
+  isUnderFault: (name: string) => boolean,
+) {
+  const unexpectedExits: string[] = [];
   const starting = new Map<string, Promise<void>>();
   const timer = setInterval(() => {
     for (const [name, unit] of units) {
-      if (isHeld(name) || starting.has(name) || !unit.hasExited()) continue;
-      endedByItself.push(name);
-      const started = bringUp(unit).catch(() => {});
+      if (isUnderFault(name) || starting.has(name) || !unit.hasExited()) continue;
+      unexpectedExits.push(name);
+      const started = ensureRunning(unit).catch(() => {});
       starting.set(
         name,
         started.finally(() => starting.delete(name)),
       );
     }
-  }, LOOK_EVERY);
+  }, POLL_INTERVAL_MS);
   return {
-    endedByItself,
+    unexpectedExits,
     async stop() {
       clearInterval(timer);
       await Promise.all(starting.values());

@@ -1,4 +1,4 @@
-/** How often each name comes. */
+/** Counts each name. */
 export function tally(names: Iterable<string>): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const name of names) counts[name] = (counts[name] ?? 0) + 1;

@@ -5,54 +5,54 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export const NAMESPACE = 'sidecart';
 
-export interface Ran {
+export interface ProgramResult {
   status: number;
   stdout: string;
   stderr: string;
 }
 
-/** What a call of kubectl may take, where it does not wait for something. */
-const CALL_MS = 60_000;
+/** The timeout of a kubectl command that does not wait for a condition. */
+const DEFAULT_TIMEOUT_MS = 60_000;
 
-/** Runs a program to its end. It is killed at the deadline; then its status is not 0. */
+/** Runs a program to its end. After the timeout it is killed, and its status is not 0. */
 export async function run(
   program: string,
   args: readonly string[],
-  { input = '', deadlineMs = CALL_MS, env = {} }: RunOptions = {},
-): Promise<Ran> {
+  { input = '', timeoutMs = DEFAULT_TIMEOUT_MS, env = {} }: RunOptions = {},
+): Promise<ProgramResult> {
   const child = spawn(program, args, {
     env: { ...process.env, ...env },
-    timeout: deadlineMs,
+    timeout: timeoutMs,
     killSignal: 'SIGKILL',
   });
-  const ended = new Promise<number>((resolve, reject) => {
+  const exited = new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 1));
   });
-  child.stdin.on('error', () => {}); // it may end before it has read everything
+  child.stdin.on('error', () => {}); // the program may exit before it has read everything
   child.stdin.end(input);
-  const [status, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
+  const [status, stdout, stderr] = await Promise.all([exited, text(child.stdout), text(child.stderr)]);
   return { status, stdout, stderr };
 }
 
 interface RunOptions {
   input?: string;
-  deadlineMs?: number;
+  timeoutMs?: number;
   env?: Record<string, string>;
 }
 
 /** Runs kubectl in the namespace of Sidecart. */
-export const tryKubectl = (args: readonly string[], options?: RunOptions): Promise<Ran> =>
+export const tryKubectl = (args: readonly string[], options?: RunOptions): Promise<ProgramResult> =>
   run('kubectl', ['--namespace', NAMESPACE, ...args], options);
 
-/** The same. @throws Error with what kubectl says, where it fails */
+/** Runs kubectl and returns its output. @throws Error with the message of kubectl if it fails */
 export async function kubectl(args: readonly string[], options?: RunOptions): Promise<string> {
   const { status, stdout, stderr } = await tryKubectl(args, options);
   if (status !== 0) throw new Error(`kubectl ${args.slice(0, 4).join(' ')}: ${(stderr || stdout).trim()}`);
   return stdout;
 }
 
-/** A resource, as far as it is looked at here. */
+/** The fields of a resource that the tests read. */
 export interface Resource {
   metadata: { name: string; uid: string; deletionTimestamp?: string; labels?: Record<string, string> };
   spec: Record<string, unknown>;
@@ -60,47 +60,49 @@ export interface Resource {
 }
 
 export async function list(kind: string, selector?: string): Promise<Resource[]> {
-  const chosen = selector === undefined ? [] : ['--selector', selector];
-  const { items } = JSON.parse(await kubectl(['get', kind, ...chosen, '--output', 'json'])) as {
+  const selectorArgs = selector === undefined ? [] : ['--selector', selector];
+  const { items } = JSON.parse(await kubectl(['get', kind, ...selectorArgs, '--output', 'json'])) as {
     items: Resource[];
   };
   return items;
 }
 
-export const PARTS = 'app.kubernetes.io/name';
-export const OURS = 'app.kubernetes.io/part-of=sidecart';
+export const NAME_LABEL = 'app.kubernetes.io/name';
+export const SIDECART_LABEL = 'app.kubernetes.io/part-of=sidecart';
 
-/** Ready, and not about to go. */
+/** Whether a pod is ready and not being deleted. */
 export const isReady = ({ metadata, status }: Resource): boolean =>
   metadata.deletionTimestamp === undefined &&
-  status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true;
+  status?.conditions?.some(
+    ({ type, status: conditionStatus }) => type === 'Ready' && conditionStatus === 'True',
+  ) === true;
 
-/** The name of one pod that is ready. @throws Error where there is none */
-export async function podOf(app: string): Promise<string> {
-  const pods = await list('pods', `${PARTS}=${app}`);
+/** The name of a ready pod. @throws Error if there is none */
+export async function findReadyPod(app: string): Promise<string> {
+  const pods = await list('pods', `${NAME_LABEL}=${app}`);
   const pod = pods.find(isReady);
-  if (!pod) throw new Error(`${app} has no pod that is ready`);
+  if (!pod) throw new Error(`${app} has no ready pod`);
   return pod.metadata.name;
 }
 
 /**
- * Forwards ports of a pod to free ports of this machine. `kubectl port-forward` ends by itself where a connection takes too long to
- * make; then it is started again, at the same ports.
+ * Forwards ports of a pod to free ports of this machine. `kubectl port-forward` exits if connecting takes too long. It is then
+ * restarted with the same ports.
  *
- * @returns the local port of each, how often it was started again, and how to end it
+ * @returns the local ports, the number of restarts, and a function to stop it
  */
-export async function forward(pod: string, ports: readonly number[]) {
+export async function forwardPorts(pod: string, ports: readonly number[]) {
   const local = new Map<number, number>();
   let isClosed = false;
   let restarts = 0;
-  let { child, ended } = await startForward(pod, ports, local);
-  const keptUp = (async () => {
+  let { child, exited } = await startForward(pod, ports, local);
+  const restarting = (async () => {
     for (;;) {
-      await ended;
+      await exited;
       if (isClosed) return;
       restarts += 1;
       const next = await startForward(pod, ports, local).catch(() => undefined);
-      if (next) ({ child, ended } = next);
+      if (next) ({ child, exited } = next);
       else await delay(200);
     }
   })();
@@ -110,24 +112,24 @@ export async function forward(pod: string, ports: readonly number[]) {
     async close() {
       isClosed = true;
       child.kill();
-      await keptUp;
+      await restarting;
     },
   };
 }
 
-/** @throws Error with what kubectl says, where it does not forward all of the ports */
+/** @throws Error with the message of kubectl if it does not forward all ports */
 async function startForward(pod: string, ports: readonly number[], local: Map<number, number>) {
   const pairs = ports.map((port) => `${local.get(port) ?? ''}:${port}`);
   const args = ['--namespace', NAMESPACE, 'port-forward', `pod/${pod}`, ...pairs];
   const child = spawn('kubectl', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const stderr = text(child.stderr);
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const open = new Set<number>();
   for await (const line of createInterface(child.stdout)) {
-    const [, here, there] = /^Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)$/.exec(line) ?? [];
-    if (here === undefined) continue;
-    local.set(Number(there), Number(here));
-    open.add(Number(there));
+    const [, localPort, podPort] = /^Forwarding from 127\.0\.0\.1:(\d+) -> (\d+)$/.exec(line) ?? [];
+    if (localPort === undefined) continue;
+    local.set(Number(podPort), Number(localPort));
+    open.add(Number(podPort));
     if (open.size === ports.length) break;
   }
   if (open.size < ports.length) {
@@ -135,5 +137,5 @@ async function startForward(pod: string, ports: readonly number[], local: Map<nu
     throw new Error(`kubectl port-forward: ${(await stderr).trim()}`);
   }
   child.stdout.resume();
-  return { child, ended };
+  return { child, exited };
 }

@@ -3,10 +3,10 @@ import { root } from '../../deploy/local/machine/paths.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { run } from './cluster.ts';
 
-/** From an empty cache. */
+/** The time to build an image with an empty cache. */
 const BUILD_MS = 600_000;
 
-/** An image as Kustomize replaces it: https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/ */
+/** An image replacement of Kustomize: https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/ */
 export interface ReplacedImage {
   name: string;
   newName: string;
@@ -14,16 +14,16 @@ export interface ReplacedImage {
 }
 
 /**
- * Builds every image and brings it into the cluster, with a tag of this run.
+ * Builds every image with a tag of this run and loads it into the cluster.
  *
- * @param command a line for the shell. It finds the image's name in `IMAGE` and the arguments of its build in `BUILD_ARGUMENTS`.
- * @param registry what comes before the names of images, such as `registry.example/shop/`; empty for none
- * @throws Error with the end of what the command said, where it fails
+ * @param command a shell command that gets the image name in `IMAGE` and the build arguments in `BUILD_ARGUMENTS`
+ * @param registry the prefix of image names, such as `registry.example/shop/`, or an empty string
+ * @throws Error with the last lines of the output if the command fails
  */
 export async function loadImages(
   command: string,
   registry: string,
-  tell: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<ReplacedImage[]> {
   const tag = `test-${randomBytes(4).toString('hex')}`;
   const services = readTemplate().apps.map(({ appID }) => ({
@@ -37,25 +37,25 @@ export async function loadImages(
     const env = { IMAGE: image, BUILD_ARGUMENTS: `-f deploy/docker/Dockerfile ${build}` };
     const { status, stdout, stderr } = await run('sh', ['-c', `cd '${root}' && ${command}`], {
       env,
-      deadlineMs: BUILD_MS,
+      timeoutMs: BUILD_MS,
     });
-    if (status !== 0) throw new Error(`${image} could not be built and loaded:\n${endOf(stdout + stderr)}`);
-    tell(`  ${image}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    if (status !== 0) throw new Error(`${image} was not built and loaded:\n${lastLinesOf(stdout + stderr)}`);
+    print(`  ${image}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
   }
   return all.map(({ name }) => ({ name, newName: registry + name, newTag: tag }));
 }
 
-const endOf = (text: string) => text.trim().split('\n').slice(-8).join('\n');
+const lastLinesOf = (text: string) => text.trim().split('\n').slice(-8).join('\n');
 
-/** `postgres=mirror.example/postgres:17,…` @throws Error naming what is wrong */
+/** `postgres=mirror.example/postgres:17,…` @throws Error with the invalid entry */
 export function replacedImages(text: string): ReplacedImage[] {
   return text
     .split(',')
-    .filter((one) => one.trim() !== '')
-    .map((one) => {
-      const [, name, newName, newTag] = /^([^=]+)=(.+):([\w.-]+)$/.exec(one.trim()) ?? [];
+    .filter((entry) => entry.trim() !== '')
+    .map((entry) => {
+      const [, name, newName, newTag] = /^([^=]+)=(.+):([\w.-]+)$/.exec(entry.trim()) ?? [];
       if (name === undefined || newName === undefined || newTag === undefined)
-        throw new Error(`--image must be like postgres=mirror.example/postgres:17.6, not ${one}`);
+        throw new Error(`--image must be like postgres=mirror.example/postgres:17.6, not ${entry}`);
       return { name, newName, newTag };
     });
 }

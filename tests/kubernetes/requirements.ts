@@ -1,16 +1,16 @@
-import { run, NAMESPACE, type Ran } from './cluster.ts';
+import { run, NAMESPACE, type ProgramResult } from './cluster.ts';
 
-/** What a cluster must have before anything is applied. */
+/** The requirements of a cluster. */
 
 const DAPR = 'dapr-system';
-/** The version that the manifests were tried with. */
-const LEAST_DAPR = [1, 18];
+/** The tested version. */
+const MIN_DAPR = [1, 18];
 const INSTALL =
   'helm upgrade --install dapr dapr/dapr --version 1.18.2 -n dapr-system --create-namespace --wait ' +
   '--set dapr_sidecar_injector.sidecarDropALLCapabilities=true';
 
-/** What the account of KUBECONFIG has to be allowed: verb, resource, and whether in the namespace. */
-const RIGHTS: readonly [verb: string, resource: string, scope: 'cluster' | 'namespace'][] = [
+/** The permissions that the account of KUBECONFIG needs: verb, resource and scope. */
+const REQUIRED_PERMISSIONS: readonly [verb: string, resource: string, scope: 'cluster' | 'namespace'][] = [
   ['create', 'namespaces', 'cluster'],
   ['delete', 'namespaces', 'cluster'],
   ['create', 'deployments.apps', 'namespace'],
@@ -22,24 +22,29 @@ const RIGHTS: readonly [verb: string, resource: string, scope: 'cluster' | 'name
   ['create', 'pods/eviction', 'namespace'],
 ];
 
-const kubectl = (...args: string[]): Promise<Ran> =>
-  run('kubectl', ['--request-timeout=10s', ...args], { deadlineMs: 20_000 });
+const kubectl = (...args: string[]): Promise<ProgramResult> =>
+  run('kubectl', ['--request-timeout=10s', ...args], { timeoutMs: 20_000 });
 
 /**
- * What is missing, and what to do about it, a text for each; none where the test can begin. It changes nothing.
+ * Finds unmet requirements, as texts with instructions. It changes nothing.
  *
- * @throws Error where there is no kubectl
+ * @throws Error without kubectl
  */
-export async function missing(): Promise<string[]> {
+export async function findProblems(): Promise<string[]> {
   const version = await kubectl('version', '--output', 'json').catch(() => {
     throw new Error('kubectl is missing. Install it: https://kubernetes.io/docs/tasks/tools/');
   });
   if (version.status !== 0)
     return [
-      `No cluster answers: ${firstLine(version.stderr)}. Set KUBECONFIG, or start one, such as: kind create cluster`,
+      `No cluster is available: ${firstLine(version.stderr)}. Set KUBECONFIG, or start one, for example with: kind create cluster`,
     ];
-  const found = await Promise.all([daprProblems(), rightProblems(), namespaceProblems(), storageProblems()]);
-  return found.flat();
+  const result = await Promise.all([
+    daprProblems(),
+    permissionProblems(),
+    namespaceProblems(),
+    storageProblems(),
+  ]);
+  return result.flat();
 }
 
 interface Deployment {
@@ -51,14 +56,14 @@ interface Deployment {
 }
 
 async function daprProblems(): Promise<string[]> {
-  const found = await kubectl('-n', DAPR, 'get', 'deployment', 'dapr-sidecar-injector', '-o', 'json');
-  if (found.status !== 0) return [`Dapr is not in this cluster. Install it: ${INSTALL}`];
-  const [container] = (JSON.parse(found.stdout) as Deployment).spec.template.spec.containers;
+  const result = await kubectl('-n', DAPR, 'get', 'deployment', 'dapr-sidecar-injector', '-o', 'json');
+  if (result.status !== 0) return [`Dapr is not in this cluster. Install it: ${INSTALL}`];
+  const [container] = (JSON.parse(result.stdout) as Deployment).spec.template.spec.containers;
   const tag = container?.image.split(':').at(-1) ?? '';
   const [major = 0, minor = 0] = tag.split('.').map(Number);
-  const [leastMajor = 0, leastMinor = 0] = LEAST_DAPR;
-  const isOld = major < leastMajor || (major === leastMajor && minor < leastMinor);
-  const drops = container?.env?.some(
+  const [minMajor = 0, minMinor = 0] = MIN_DAPR;
+  const isTooOld = major < minMajor || (major === minMajor && minor < minMinor);
+  const dropsCapabilities = container?.env?.some(
     ({ name, value }) => name === 'SIDECAR_DROP_ALL_CAPABILITIES' && value === 'true',
   );
   const mtls = await kubectl(
@@ -71,37 +76,37 @@ async function daprProblems(): Promise<string[]> {
     'jsonpath={.spec.mtls.enabled}',
   );
   return [
-    ...(isOld ? [`Dapr ${tag} is too old: the manifests were tried with 1.18. Upgrade it: ${INSTALL}`] : []),
-    ...(drops === true
+    ...(isTooOld ? [`Dapr ${tag} is too old: the manifests need 1.18. Upgrade it: ${INSTALL}`] : []),
+    ...(dropsCapabilities === true
       ? []
       : [
-          `Dapr's injector leaves capabilities to sidecars, which this namespace refuses. Set it: ${INSTALL}`,
+          `Dapr's injector does not drop the capabilities of sidecars, which this namespace requires. Set it: ${INSTALL}`,
         ]),
-    ...(mtls.stdout === 'true'
-      ? []
-      : [`mTLS is off, so that no caller has an identity. Switch it on: ${INSTALL}`]),
+    ...(mtls.stdout === 'true' ? [] : [`mTLS is off, so callers have no identity. Enable it: ${INSTALL}`]),
   ];
 }
 
-async function rightProblems(): Promise<string[]> {
-  const answers = await Promise.all(
-    RIGHTS.map(async ([verb, resource, scope]) => {
-      const where = scope === 'namespace' ? ['-n', NAMESPACE] : [];
-      const { stdout } = await kubectl('auth', 'can-i', verb, resource, ...where);
+async function permissionProblems(): Promise<string[]> {
+  const problems = await Promise.all(
+    REQUIRED_PERMISSIONS.map(async ([verb, resource, scope]) => {
+      const scopeArgs = scope === 'namespace' ? ['-n', NAMESPACE] : [];
+      const { stdout } = await kubectl('auth', 'can-i', verb, resource, ...scopeArgs);
       return stdout.trim() === 'yes' ? [] : [`${verb} ${resource}`];
     }),
   );
-  const denied = answers.flat();
+  const denied = problems.flat();
   return denied.length === 0
     ? []
-    : [`This account may not: ${denied.join(', ')}. Use one that may, such as the cluster's administrator.`];
+    : [
+        `This account lacks permissions: ${denied.join(', ')}. Use another one, such as the administrator of the cluster.`,
+      ];
 }
 
 async function namespaceProblems(): Promise<string[]> {
   const { status } = await kubectl('get', 'namespace', NAMESPACE);
   return status === 0
     ? [
-        `The namespace ${NAMESPACE} is there already. The test makes it and removes it: kubectl delete namespace ${NAMESPACE}`,
+        `The namespace ${NAMESPACE} exists. The test creates and deletes it. Delete it first: kubectl delete namespace ${NAMESPACE}`,
       ]
     : [];
 }
@@ -111,7 +116,7 @@ async function storageProblems(): Promise<string[]> {
   return stdout.includes('"storageclass.kubernetes.io/is-default-class": "true"')
     ? []
     : [
-        'There is no default StorageClass, so that PostgreSQL and Redis would get no volume. Mark one as the default.',
+        'There is no default StorageClass, so PostgreSQL and Redis would get no volume. Mark one as the default.',
       ];
 }
 

@@ -2,114 +2,120 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
-import { act, type Act } from '../faults/act.ts';
-import { recoveries } from '../faults/recovery.ts';
-import { isGood, readable, succeededOf, type Report } from '../faults/report.ts';
-import { catalogue, shelf } from '../faults/shelf.ts';
+import { runExperiment, type ExperimentResult } from '../faults/experiment.ts';
+import { measureRecoveries } from '../faults/recovery.ts';
+import { isGood, formatReport, firstTrySuccessRateOf, type Report } from '../faults/report.ts';
+import { createCatalogue, createTestProducts } from '../faults/test-products.ts';
 import { tally } from '../faults/tally.ts';
 import { describeMachine } from '../support/machine.ts';
 import { registerCustomer, placeOrder, waitForStatus } from '../support/shop.ts';
 import { waitFor } from '../support/wait.ts';
 import { waitForEdges } from '../support/zipkin.ts';
-import { clusterAttack } from './attack.ts';
-import { forward, isReady, kubectl, list, NAMESPACE, run as runProgram, tryKubectl } from './cluster.ts';
+import { createClusterAttack } from './attack.ts';
+import { forwardPorts, isReady, kubectl, list, NAMESPACE, run as runProgram, tryKubectl } from './cluster.ts';
 import { loadImages, type ReplacedImage } from './images.ts';
-import { seeRefusals } from './refusals.ts';
-import { missing } from './requirements.ts';
+import { checkDeniedCalls } from './denied-calls.ts';
+import { findProblems } from './requirements.ts';
 
 export interface RunOptions {
-  /** Builds an image and brings it into the cluster: see images.ts. */
+  /** Builds and loads an image: see images.ts. */
   imageCommand: string;
-  /** Where the cluster finds these images, such as `registry.example/shop/`; empty where it has them by their names. */
+  /** The prefix of these images, such as `registry.example/shop/`, or an empty string. */
   registry: string;
-  /** Images that come from elsewhere than the overlay says. */
+  /** Replacements of images in the overlay. */
   images: readonly ReplacedImage[];
   seed: string;
   signal: AbortSignal;
-  tell: (line: string) => void;
+  print: (line: string) => void;
 }
 
-/** Milliseconds. Images are pulled and databases made meanwhile. */
-const START_MS = 600_000;
-const DEMO_MS = 180_000;
-const REMOVE_MS = 180_000;
+/** The start includes pulling images and creating databases. */
+const START_TIMEOUT_MS = 600_000;
+const DEMO_TIMEOUT_MS = 180_000;
+const DELETE_TIMEOUT_MS = 180_000;
 
-/** The whole test. @returns whether everything was as it has to be. @throws Error where a step could not be done */
+/** Runs the test. @returns whether it passed. @throws Error if a step fails */
 export async function run({
   imageCommand,
   registry,
   images,
   seed,
   signal,
-  tell,
+  print,
 }: RunOptions): Promise<boolean> {
-  const problems = await missing();
+  const problems = await findProblems();
   if (problems.length > 0)
-    throw new Error(`This cluster cannot be used:\n${problems.map((one) => `  ${one}`).join('\n')}`);
+    throw new Error(`This cluster cannot be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
 
-  tell('\n1. Images');
-  const built = await loadImages(imageCommand, registry, tell);
+  print('\n1. Images');
+  const built = await loadImages(imageCommand, registry, print);
   const scratch = mkdtempSync(join(ensureFolder(root, '.sidecart/kubernetes'), 'run-'));
   const closing: (() => Promise<unknown>)[] = [];
   try {
-    tell('\n2. deploy/kubernetes/overlays/local');
-    const products = shelf('shop');
-    closing.push(remove);
-    await apply(scratch, [...built, ...images], [FOR_THE_DEMO, ...catalogue([products])]);
-    await untilStarted(signal, tell);
-    const door = await forward('door', [8080, 9411, 8025]);
-    closing.push(() => door.close());
-    // Whoever gets no answer at one asks once more at the other.
-    const second = await forward('door', [8080]);
+    print('\n2. deploy/kubernetes/overlays/local');
+    const products = createTestProducts('shop');
+    closing.push(deleteNamespace);
+    await applyOverlay(scratch, [...built, ...images], [DEMO_PRODUCT, ...createCatalogue([products])]);
+    await waitUntilStarted(signal, print);
+    const relay = await forwardPorts('relay', [8080, 9411, 8025]);
+    closing.push(() => relay.close());
+    // A client without a response retries at the other one.
+    const second = await forwardPorts('relay', [8080]);
     closing.push(() => second.close());
-    const at = (port: number) => `http://127.0.0.1:${door.portOf(port)}`;
+    const at = (port: number) => `http://127.0.0.1:${relay.portOf(port)}`;
     const [api, zipkin, mails] = [at(8080), at(9411), at(8025)];
 
-    tell('\n3. npm run demo');
-    tell(await demo(api));
+    print('\n3. npm run demo');
+    print(await runDemo(api));
 
-    tell('4. Calls that have to be refused');
-    const refusals = await seeRefusals(tell);
+    print('4. Calls that must be denied');
+    const accessTests = await checkDeniedCalls(print);
 
-    tell('\n5. Faults under load, and every promise');
-    const admin = await administrator();
-    const acted = await act(
+    print('\n5. Faults under load, and the checks of every promise');
+    const admin = await readAdministrator();
+    const result = await runExperiment(
       {
-        doors: [api, `http://127.0.0.1:${second.portOf(8080)}`],
+        gateways: [api, `http://127.0.0.1:${second.portOf(8080)}`],
         units: new Map(),
         system: { admin, urls: { mails } },
       },
       {
         seed,
-        shelf: products,
+        products: products,
         customers: 16,
-        restMs: 3_000,
-        attack: clusterAttack(),
+        thinkTimeMs: 3_000,
+        attack: createClusterAttack(),
         settleMs: 15_000,
-        quietMs: 240_000,
+        verifyTimeoutMs: 240_000,
         signal,
-        tell: (line) => tell(`  ${line}`),
+        print: (line) => print(`  ${line}`),
       },
     );
-    const report = reportOn(seed, acted);
-    tell(readable(report));
+    const report = createReport(seed, result);
+    print(formatReport(report));
 
-    tell('\n6. The trace of an order');
-    tell(`  ${await traced(api, zipkin)}`);
-    const restarts = door.restarts() + second.restarts();
-    if (restarts > 0) tell(`  kubectl port-forward ended by itself ${restarts} times.`);
-    const wrong = refusals.filter(({ isRight }) => !isRight);
-    tell(`\n${refusals.length - wrong.length} of ${refusals.length} calls were answered as they must be.`);
-    return wrong.length === 0 && isGood(report);
+    print('\n6. The trace of an order');
+    print(`  ${await traceOrder(api, zipkin)}`);
+    const restarts = relay.restarts() + second.restarts();
+    if (restarts > 0) print(`  kubectl port-forward was restarted ${restarts} times.`);
+    const unexpected = accessTests.filter(({ isExpected }) => !isExpected);
+    print(
+      `\n${accessTests.length - unexpected.length} of ${accessTests.length} calls had the expected result.`,
+    );
+    return unexpected.length === 0 && isGood(report);
   } finally {
-    tell('\n7. Removing what was made');
+    print('\n7. Removing the namespace');
     for (const close of closing.toReversed()) await close();
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-/** Applies the test's overlay with these images and this catalogue. */
-async function apply(scratch: string, images: readonly ReplacedImage[], products: unknown): Promise<void> {
+/** Applies the overlay of the test with these images and this catalogue. */
+async function applyOverlay(
+  scratch: string,
+  images: readonly ReplacedImage[],
+  products: unknown,
+): Promise<void> {
   const kustomization = {
     apiVersion: 'kustomize.config.k8s.io/v1beta1',
     kind: 'Kustomization',
@@ -121,13 +127,13 @@ async function apply(scratch: string, images: readonly ReplacedImage[], products
   writeFileSync(join(scratch, 'kustomization.yaml'), stringify(kustomization));
   writeFileSync(join(scratch, 'catalogue.json'), JSON.stringify(products));
   await kubectl(['apply', '--filename', join(root, 'deploy/kubernetes/base/namespace.yaml')]);
-  const made = await runProgram(join(root, 'deploy/kubernetes/make-secrets'), []);
-  if (made.status !== 0) throw new Error(`make-secrets: ${made.stderr.trim()}`);
-  await kubectl(['apply', '--kustomize', scratch], { deadlineMs: 120_000 });
+  const secrets = await runProgram(join(root, 'deploy/kubernetes/make-secrets'), []);
+  if (secrets.status !== 0) throw new Error(`make-secrets: ${secrets.stderr.trim()}`);
+  await kubectl(['apply', '--kustomize', scratch], { timeoutMs: 120_000 });
 }
 
-/** Waits until every pod is ready, and tells how far it is. */
-async function untilStarted(signal: AbortSignal, tell: (line: string) => void): Promise<void> {
+/** Waits until every pod is ready, and prints the progress. */
+async function waitUntilStarted(signal: AbortSignal, print: (line: string) => void): Promise<void> {
   const started = performance.now();
   let before = '';
   const pods = await waitFor(
@@ -136,22 +142,22 @@ async function untilStarted(signal: AbortSignal, tell: (line: string) => void): 
       signal.throwIfAborted();
       const all = await list('pods');
       const progress = `${all.filter(isReady).length} of ${all.length} pods are ready`;
-      if (progress !== before) tell(`  ${seconds(started)}  ${progress}`);
+      if (progress !== before) print(`  ${seconds(started)}  ${progress}`);
       before = progress;
       return all.map((pod) => ({ name: pod.metadata.name, ready: isReady(pod) }));
     },
-    { until: (all) => all.length > 0 && all.every(({ ready }) => ready), timeoutMs: START_MS },
+    { until: (all) => all.length > 0 && all.every(({ ready }) => ready), timeoutMs: START_TIMEOUT_MS },
   );
   if (pods.length === 0) throw new Error('there are no pods');
-  tell((await kubectl(['get', 'pods'])).trimEnd().replaceAll(/^/gm, '  '));
+  print((await kubectl(['get', 'pods'])).trimEnd().replaceAll(/^/gm, '  '));
 }
 
-async function demo(api: string): Promise<string> {
+async function runDemo(api: string): Promise<string> {
   const { status, stdout, stderr } = await runProgram(
     process.execPath,
     [join(root, 'dist/deploy/local/commands/demo.js')],
     {
-      deadlineMs: DEMO_MS,
+      timeoutMs: DEMO_TIMEOUT_MS,
       env: { SIDECART_API_URL: api },
     },
   );
@@ -159,7 +165,7 @@ async function demo(api: string): Promise<string> {
   return stdout.trimEnd().replaceAll(/^/gm, '  ');
 }
 
-async function administrator() {
+async function readAdministrator() {
   const { data } = JSON.parse(await kubectl(['get', 'secret', 'admin', '--output', 'json'])) as {
     data: Record<string, string>;
   };
@@ -167,10 +173,10 @@ async function administrator() {
   return { email: value('email'), password: value('password'), isGenerated: true };
 }
 
-/** The demo buys the first product of which there are ten: none of those that the checks count. */
-const FOR_THE_DEMO = { product_id: 'demo', name: 'Demo', unit_price: 1_290, currency: 'EUR', on_hand: 1_000 };
+/** The demo buys the first product with enough stock. It must not be one that the checks count. */
+const DEMO_PRODUCT = { product_id: 'demo', name: 'Demo', unit_price: 1_290, currency: 'EUR', on_hand: 1_000 };
 
-/** Where the trace of a delivered order has to lead. */
+/** The calls that the trace of a delivered order must have. */
 const EDGES = [
   'gateway -> orders',
   'orders -> inventory',
@@ -182,18 +188,18 @@ const EDGES = [
   'orders -> history',
 ];
 
-async function traced(api: string, zipkin: string): Promise<string> {
+async function traceOrder(api: string, zipkin: string): Promise<string> {
   const customer = await registerCustomer(api);
-  const { orderId, traceId } = await placeOrder(customer, { product: shelf('shop').last });
+  const { orderId, traceId } = await placeOrder(customer, { product: createTestProducts('shop').last });
   await waitForStatus(customer, orderId, 'DELIVERED', 60_000);
   const edges = await waitForEdges(zipkin, traceId, EDGES);
   await customer.call.close();
   return `order ${orderId}, trace ${traceId}: ${[...edges].toSorted().join(', ')}`;
 }
 
-function reportOn(
+function createReport(
   seed: string,
-  { journal, scene, seconds: lasted, faults, figures, checks, quietAfter }: Act,
+  { journal, context, seconds: durationSeconds, faults, figures, checks, settledAfterMs }: ExperimentResult,
 ): Report {
   return {
     seed,
@@ -201,27 +207,30 @@ function reportOn(
     profile: 'overlays/local',
     date: new Date().toISOString(),
     machine: describeMachine(),
-    seconds: lasted,
-    faults: recoveries(faults, journal.accepted, scene.orders),
-    missing: [],
-    endedByItself: {},
-    requests: Object.fromEntries(journal.tries),
+    seconds: durationSeconds,
+    faults: measureRecoveries(faults, journal.accepted, context.orders),
+    unavailableFaultTypes: [],
+    unexpectedExits: {},
+    requests: Object.fromEntries(journal.firstTries),
     failures: Object.fromEntries(journal.failures),
-    succeeded: succeededOf(journal),
-    orders: tally([...scene.orders.values()].map(({ order }) => order.status)),
-    heldUp: {},
-    quietAfter,
+    firstTrySuccessRate: firstTrySuccessRateOf(journal),
+    orders: tally([...context.orders.values()].map(({ order }) => order.status)),
+    delayedSteps: {},
+    settledAfterMs,
     figures,
     checks,
-    vacuous: journal.accepted.size >= 100 ? [] : [`only ${journal.accepted.size} orders`],
+    inconclusiveReasons: journal.accepted.size >= 100 ? [] : [`only ${journal.accepted.size} orders`],
   };
 }
 
-/** The namespace, and what is in it. */
-async function remove(): Promise<void> {
-  await tryKubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', `--timeout=${REMOVE_MS}ms`], {
-    deadlineMs: REMOVE_MS + 10_000,
-  });
+/** Deletes the namespace with all resources. */
+async function deleteNamespace(): Promise<void> {
+  await tryKubectl(
+    ['delete', 'namespace', NAMESPACE, '--ignore-not-found', `--timeout=${DELETE_TIMEOUT_MS}ms`],
+    {
+      timeoutMs: DELETE_TIMEOUT_MS + 10_000,
+    },
+  );
 }
 
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1).padStart(6)} s`;

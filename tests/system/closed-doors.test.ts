@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findChromium } from '../support/chromium.ts';
 import { root } from '../../deploy/local/machine/paths.ts';
 import { secretsEnv, readTokens } from '../../deploy/local/configuration/secrets.ts';
-import { makeFarHost } from '../faults/far-host.ts';
+import { createRemoteHost } from '../faults/remote-host.ts';
 import { mailsTo } from '../support/mails.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import { registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
@@ -79,7 +79,7 @@ describe.each([
     await waitForStatus(customer, orderId, 'DELIVERED', 40_000);
   });
 
-  const far = makeFarHost(offset / 1000);
+  const far = createRemoteHost(offset / 1000);
   afterAll(() => far?.remove());
 
   // Network namespaces need root.

@@ -1,38 +1,38 @@
-import type { Scene } from '../checks/check.ts';
-import type { Checked } from '../checks/checks.ts';
+import type { CheckContext } from '../checks/check.ts';
+import type { CheckResult } from '../checks/checks.ts';
 import type { Journal } from '../journal.ts';
-import type { People } from '../people.ts';
+import type { Users } from '../users.ts';
 import type { Fault } from '../schedule.ts';
 
-/** What is done to a system while its customers use it; they stop when it resolves. */
-export type Attack = (field: Field) => Promise<Attacked>;
+/** An attack on a system while customers use it. The load stops when it resolves. */
+export type Attack = (context: AttackContext) => Promise<AttackResult>;
 
-/** What an attack has at hand. */
-export interface Field {
-  people: People;
+/** The means of an attack. */
+export interface AttackContext {
+  users: Users;
   journal: Journal;
-  /** Calls `doIt`, which does the fault and resolves when it is over: until then nobody else starts what it has stopped. */
-  during: (fault: Fault, doIt: () => Promise<void>) => Promise<void>;
+  /** Runs a fault. Until `execute` resolves, the supervisor does not restart the affected processes. */
+  runFault: (fault: Fault, execute: () => Promise<void>) => Promise<void>;
   signal: AbortSignal;
-  tell: (line: string) => void;
+  print: (line: string) => void;
 }
 
-/** What an attack came to. */
-export interface Attacked {
-  faults: Done[];
-  /** What it promises beside what every act does; asked when all is quiet. */
-  judge?: (scene: Scene) => Judgement;
+/** The result of an attack. */
+export interface AttackResult {
+  faults: CompletedFault[];
+  /** Evaluates additional promises of this attack, after the other checks. */
+  evaluate?: (context: CheckContext) => Evaluation;
 }
 
-export interface Judgement {
-  checks: Checked[];
-  /** What was measured, with its unit. */
+export interface Evaluation {
+  checks: CheckResult[];
+  /** Measured values with their units. */
   figures: Record<string, string>;
 }
 
-/** A fault that was done. Times are those of the wall clock, in milliseconds. */
-export interface Done extends Fault {
-  began: number;
-  /** When what it stopped was up again. */
-  ended: number;
+/** A fault that has ended. Times are in milliseconds of the wall clock. */
+export interface CompletedFault extends Fault {
+  startedAt: number;
+  /** When the stopped processes were ready again. */
+  endedAt: number;
 }

@@ -1,41 +1,45 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FaultKind } from '../kinds.ts';
-import { schedule, type Fault } from '../schedule.ts';
-import type { Attack, Done } from './attack.ts';
+import type { FaultType } from '../fault-types.ts';
+import { createSchedule, type Fault } from '../schedule.ts';
+import type { Attack, CompletedFault } from './attack.ts';
 
 /**
- * Faults of these kinds, one after the other and together, as the seed has it.
+ * Creates an attack with faults of these types, some of them at once. The seed determines the schedule.
  *
- * @throws Error where one could not be done or ended: the system's own code is at fault, or this one
+ * @throws Error if a fault cannot be started or ended
  */
-export function faults(options: { seed: string; seconds: number; kinds: readonly FaultKind[] }): Attack {
-  const { seed, seconds, kinds } = options;
-  const plan = schedule({ seed, forMs: seconds * 1000, kinds });
-  return async ({ during, signal: interrupted, tell }) => {
-    const over = new AbortController();
-    const signal = AbortSignal.any([interrupted, over.signal]);
+export function createFaultAttack(options: {
+  seed: string;
+  seconds: number;
+  faultTypes: readonly FaultType[];
+}): Attack {
+  const { seed, seconds, faultTypes } = options;
+  const planned = createSchedule({ seed, lengthMs: seconds * 1000, faultTypes });
+  return async ({ runFault, signal: outerSignal, print }) => {
+    const aborted = new AbortController();
+    const signal = AbortSignal.any([outerSignal, aborted.signal]);
     setMaxListeners(0, signal);
-    tell(`${plan.length} faults of ${kinds.length} kinds in ${seconds} s of load.`);
+    print(`${planned.length} faults of ${faultTypes.length} types in ${seconds} s of load.`);
     const started = performance.now();
-    const done: Done[] = [];
-    const inflict = async (fault: Fault) => {
-      const kind = kinds.find(({ name }) => name === fault.kind);
-      if (!kind) throw new Error(`no fault of the kind "${fault.kind}" can be done here`);
-      await delay(Math.max(0, fault.at - (performance.now() - started)), undefined, { signal });
-      await during(fault, async () => {
-        const began = Date.now();
-        const end = await kind.begin(fault.target);
-        await delay(fault.lasts, undefined, { signal }).finally(end);
-        done.push({ ...fault, began, ended: Date.now() });
+    const completed: CompletedFault[] = [];
+    const runScheduled = async (fault: Fault) => {
+      const faultType = faultTypes.find(({ name }) => name === fault.type);
+      if (!faultType) throw new Error(`unknown fault type "${fault.type}"`);
+      await delay(Math.max(0, fault.atMs - (performance.now() - started)), undefined, { signal });
+      await runFault(fault, async () => {
+        const startedAt = Date.now();
+        const end = await faultType.begin(fault.target);
+        await delay(fault.durationMs, undefined, { signal }).finally(end);
+        completed.push({ ...fault, startedAt, endedAt: Date.now() });
       });
     };
-    const all = [delay(seconds * 1000, undefined, { signal }), ...plan.map(inflict)];
-    // What is still being started again would outlive the system.
+    const all = [delay(seconds * 1000, undefined, { signal }), ...planned.map(runScheduled)];
+    // A process that is still restarting would outlive the system.
     await Promise.all(all).finally(async () => {
-      over.abort();
+      aborted.abort();
       await Promise.allSettled(all);
     });
-    return { faults: done.toSorted((a, b) => a.began - b.began) };
+    return { faults: completed.toSorted((a, b) => a.startedAt - b.startedAt) };
   };
 }

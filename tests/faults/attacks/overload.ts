@@ -1,178 +1,187 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { median, quantile } from '../../load/closed-loop.ts';
 import { usage } from '../../load/processes.ts';
-import type { Scene } from '../checks/check.ts';
-import type { Wanted } from '../journal.ts';
+import type { CheckContext } from '../checks/check.ts';
+import type { OrderRequest } from '../journal.ts';
 import { placeOrder } from '../load.ts';
-import type { Shelf } from '../shelf.ts';
+import type { TestProducts } from '../test-products.ts';
 import { tally } from '../tally.ts';
-import type { Attack, Field, Judgement } from './attack.ts';
+import type { Attack, AttackContext, Evaluation } from './attack.ts';
 
-/** How many times more than the system can carry. */
-const TIMES = 5;
-/** Before and after the crowd, one order is asked for in so many milliseconds. */
-const CALM_EVERY = 250;
-/** Seconds. */
-const CALM = 15;
-const MEASURE = 30;
-/** Of those, the first do not count: what is accepted then only fills the queues. */
-const FILLING = 15;
-const AFTER = 45;
-/** How many ask at once to find out what the system can carry. */
-const ASKERS = 48;
-/** When everybody has to be answered: the gateway gives a service five seconds. Milliseconds. */
-const IN_TIME = 6_000;
-/** When all has to be as before the crowd. Seconds. */
-const BACK_WITHIN = 30;
-/** Windows in which answers are compared with those before the crowd. Milliseconds. */
-const WINDOW = 5_000;
-/** What a process may take. Its heap is bounded by dapr.yaml, a sidecar's by what it holds for others. Megabytes. */
-const MOST_MEMORY = 300;
+/** The load as a multiple of the capacity. */
+const OVERLOAD_FACTOR = 5;
+/** The interval between orders before and after the overload. */
+const BASELINE_INTERVAL_MS = 250;
+const BASELINE_SECONDS = 15;
+const CAPACITY_SECONDS = 30;
+/** The first part of a measurement does not count, because its orders only fill the queues. */
+const WARM_UP_SECONDS = 15;
+const RECOVERY_SECONDS = 45;
+/** The number of concurrent clients that measure the capacity. */
+const CAPACITY_CLIENTS = 48;
+/** The maximum response time: the gateway waits five seconds for a service. */
+const MAX_RESPONSE_MS = 6_000;
+/** The maximum time until latencies are normal again. */
+const MAX_RECOVERY_SECONDS = 30;
+/** The size of the windows whose latencies are compared with those before the overload. */
+const WINDOW_MS = 5_000;
+/** The maximum memory of a process. dapr.yaml limits the heap of a service. */
+const MAX_MEMORY_MB = 300;
 
-/** An order that was asked for, and its answer. Times in milliseconds. */
-interface Asked {
-  at: number;
-  took: number;
-  status: number | 'no answer';
-  /** Seconds, as it says; NaN where it does not. */
-  retryAfter: number;
+/** An order request and its outcome. Times are in milliseconds. */
+interface OrderAttempt {
+  sentAt: number;
+  durationMs: number;
+  status: number | 'no response';
+  /** The value of Retry-After, or NaN without it. */
+  retryAfterSeconds: number;
 }
 
 /**
- * A crowd that asks for five times as many orders as the system can carry, which is measured first, whether or not it gets
- * its answers.
+ * Creates an attack that measures the capacity and then requests five times as many orders at fixed times, whether or not
+ * responses arrive.
  */
-export function overload(shelf: Shelf, seconds: number): Attack {
-  return async (field) => {
-    const { signal, tell } = field;
-    const orders = asking(field, shelf);
-    tell('Calm ...');
-    const before = await orders.everySoOften(CALM_EVERY, CALM);
-    tell(`${ASKERS} ask one after the other ...`);
-    const perSecond = await orders.sustained();
-    // What they have left behind is done with first.
-    await delay(FILLING * 1000, undefined, { signal });
-    const rate = TIMES * perSecond;
-    tell(`${perSecond.toFixed(1)} orders a second were taken; now ${rate.toFixed(0)} are asked for ...`);
-    const memory = peaks();
-    const crowd = await orders.everySoOften(1000 / rate, seconds).finally(memory.stop);
-    tell('Calm again ...');
-    const after = await orders.everySoOften(CALM_EVERY, AFTER);
+export function createOverloadAttack(products: TestProducts, seconds: number): Attack {
+  return async (attackContext) => {
+    const { signal, print } = attackContext;
+    const orders = createOrderClient(attackContext, products);
+    print('Measuring the baseline ...');
+    const before = await orders.sendEvery(BASELINE_INTERVAL_MS, BASELINE_SECONDS);
+    print(`Measuring the capacity with ${CAPACITY_CLIENTS} clients ...`);
+    const capacityPerSecond = await orders.measureCapacity();
+    // The system first finishes the orders of the measurement.
+    await delay(WARM_UP_SECONDS * 1000, undefined, { signal });
+    const rate = OVERLOAD_FACTOR * capacityPerSecond;
+    print(
+      `Capacity: ${capacityPerSecond.toFixed(1)} orders per second. Sending ${rate.toFixed(0)} per second ...`,
+    );
+    const memory = trackMemory();
+    const overload = await orders.sendEvery(1000 / rate, seconds).finally(memory.stop);
+    print('Measuring the recovery ...');
+    const after = await orders.sendEvery(BASELINE_INTERVAL_MS, RECOVERY_SECONDS);
     return {
       faults: [],
-      judge: (scene) => judge({ before, crowd, after, perSecond, memory: memory.most, scene }),
+      evaluate: (context) =>
+        evaluate({ before, overload, after, capacityPerSecond, memory: memory.peaksMb, context }),
     };
   };
 }
 
-function asking({ people, journal, signal }: Field, shelf: Shelf) {
-  let asked = 0;
-  async function ask(): Promise<Asked> {
-    const number = asked++;
-    const wanted: Wanted = {
-      customer: number % people.customers.length,
-      key: `crowd-${number}-${Date.now()}`,
+function createOrderClient({ users, journal, signal }: AttackContext, products: TestProducts) {
+  let sequence = 0;
+  async function sendOrder(): Promise<OrderAttempt> {
+    const number = sequence++;
+    const request: OrderRequest = {
+      customer: number % users.customers.length,
+      key: `overload-${number}-${Date.now()}`,
       body: {
-        items: [{ product_id: shelf.others[number % shelf.others.length] ?? shelf.hot, quantity: 1 }],
+        items: [
+          { product_id: products.others[number % products.others.length] ?? products.hot, quantity: 1 },
+        ],
         payment: { method: 'card', card_token: 'tok_visa' },
       },
     };
-    const at = Date.now();
+    const sentAt = Date.now();
     const sent = performance.now();
-    const answer = await placeOrder(people, journal, wanted);
-    if (!wanted.answer) journal.givenUp.push(wanted);
+    const response = await placeOrder(users, journal, request);
+    if (!request.response) journal.abandoned.push(request);
     return {
-      at,
-      took: Math.round(performance.now() - sent),
-      status: answer?.status ?? 'no answer',
-      retryAfter: Number(answer?.headers['retry-after']),
+      sentAt,
+      durationMs: Math.round(performance.now() - sent),
+      status: response?.status ?? 'no response',
+      retryAfterSeconds: Number(response?.headers['retry-after']),
     };
   }
   return {
-    /** At fixed times, whatever has become of those before. */
-    async everySoOften(everyMs: number, forSeconds: number): Promise<Asked[]> {
+    /** Sends orders at fixed times, without waiting for responses. */
+    async sendEvery(everyMs: number, forSeconds: number): Promise<OrderAttempt[]> {
       const started = performance.now();
       const times = Math.round((forSeconds * 1000) / everyMs);
       return Promise.all(
         Array.from({ length: times }, async (_, number) => {
           await delay(Math.max(0, started + number * everyMs - performance.now()), undefined, { signal });
-          return ask();
+          return sendOrder();
         }),
       );
     },
-    /** Orders accepted a second when a few ask for the next one as soon as they have been told of the last. */
-    async sustained(): Promise<number> {
+    /** Measures accepted orders per second while each client sends its next order after the last response. */
+    async measureCapacity(): Promise<number> {
       const started = Date.now();
-      const end = performance.now() + MEASURE * 1000;
-      const all: Asked[] = [];
-      const askOn = async () => {
+      const end = performance.now() + CAPACITY_SECONDS * 1000;
+      const all: OrderAttempt[] = [];
+      const sendRepeatedly = async () => {
         while (performance.now() < end) {
           signal.throwIfAborted();
-          const one = await ask();
-          all.push(one);
-          if (one.status !== 201) await delay(1000 * (one.retryAfter || 1), undefined, { signal });
+          const attempt = await sendOrder();
+          all.push(attempt);
+          if (attempt.status !== 201)
+            await delay(1000 * (attempt.retryAfterSeconds || 1), undefined, { signal });
         }
       };
-      await Promise.all(Array.from({ length: ASKERS }, askOn));
-      const counted = all.filter(({ at, status }) => status === 201 && at > started + FILLING * 1000);
-      return counted.length / (MEASURE - FILLING);
+      await Promise.all(Array.from({ length: CAPACITY_CLIENTS }, sendRepeatedly));
+      const accepted = all.filter(
+        ({ sentAt, status }) => status === 201 && sentAt > started + WARM_UP_SECONDS * 1000,
+      );
+      return accepted.length / (CAPACITY_SECONDS - WARM_UP_SECONDS);
     },
   };
 }
 
-/** Watches the memory of everything that this process has started. */
-function peaks() {
-  const most = new Map<string, number>();
-  const look = setInterval(() => {
-    for (const { name, memoryMb } of usage()) most.set(name, Math.max(memoryMb, most.get(name) ?? 0));
+/** Tracks the peak memory of all processes that this one has started. */
+function trackMemory() {
+  const peaksMb = new Map<string, number>();
+  const timer = setInterval(() => {
+    for (const { name, memoryMb } of usage()) peaksMb.set(name, Math.max(memoryMb, peaksMb.get(name) ?? 0));
   }, 2_000);
-  return { most, stop: () => clearInterval(look) };
+  return { peaksMb, stop: () => clearInterval(timer) };
 }
 
-interface Seen {
-  before: Asked[];
-  crowd: Asked[];
-  after: Asked[];
-  perSecond: number;
-  /** Megabytes at most, by process. */
+interface Measurements {
+  before: OrderAttempt[];
+  overload: OrderAttempt[];
+  after: OrderAttempt[];
+  capacityPerSecond: number;
+  /** The peak memory in megabytes, by process. */
   memory: Map<string, number>;
-  scene: Scene;
+  context: CheckContext;
 }
 
-function judge(seen: Seen): Judgement {
-  const { before, crowd, after, perSecond, memory, scene } = seen;
-  const refused = crowd.filter(({ status }) => status !== 201);
-  const accepted = crowd.length - refused.length;
-  const normal = nineOfTen(before.map(({ took }) => took));
-  const gone = after[0]?.at ?? 0;
-  // An answer is late where it takes twice as long as before, but nobody notices a twentieth of a second.
-  const isLate = (window: Asked[]) =>
+function evaluate(measurements: Measurements): Evaluation {
+  const { before, overload, after, capacityPerSecond, memory, context } = measurements;
+  const shed = overload.filter(({ status }) => status !== 201);
+  const accepted = overload.length - shed.length;
+  const normal = p90(before.map(({ durationMs }) => durationMs));
+  const overloadEnd = after[0]?.sentAt ?? 0;
+  // A response is late if it takes twice as long as before and more than 50 ms.
+  const isLate = (window: OrderAttempt[]) =>
     window.some(({ status }) => status !== 201) ||
-    nineOfTen(window.map(({ took }) => took)) > Math.max(2 * normal, 50);
-  const windows = Array.from({ length: (AFTER * 1000) / WINDOW }, (_, number) =>
-    after.filter(({ at }) => Math.floor((at - gone) / WINDOW) === number),
+    p90(window.map(({ durationMs }) => durationMs)) > Math.max(2 * normal, 50);
+  const windows = Array.from({ length: (RECOVERY_SECONDS * 1000) / WINDOW_MS }, (_, number) =>
+    after.filter(({ sentAt }) => Math.floor((sentAt - overloadEnd) / WINDOW_MS) === number),
   );
-  const backAfter = ((windows.findLastIndex(isLate) + 1) * WINDOW) / 1000;
-  const paidBefore = nineOfTen(timesToPaid(scene, before));
-  const paidAfter = nineOfTen(timesToPaid(scene, after.slice((BACK_WITHIN * 1000) / CALM_EVERY)));
-  const large = [...memory].filter(
+  const recoveredAfter = ((windows.findLastIndex(isLate) + 1) * WINDOW_MS) / 1000;
+  const paidBefore = p90(timesToPaid(context, before));
+  const paidAfter = p90(
+    timesToPaid(context, after.slice((MAX_RECOVERY_SECONDS * 1000) / BASELINE_INTERVAL_MS)),
+  );
+  const ownProcesses = [...memory].filter(
     ([name]) => /^[a-z-]+$/.test(name) && name !== 'zipkin' && name !== 'maildev',
   );
-  const tookToRefuse = refused.map(({ took }) => took);
+  const shedDurations = shed.map(({ durationMs }) => durationMs);
   return {
     checks: [
       {
-        name: 'refusals',
-        promise: `What is too much is refused with 429 or 503 and Retry-After, and everybody is answered within ${IN_TIME / 1000} s.`,
-        verified: crowd.length,
-        violations: counted(crowd.flatMap((one) => wrongWith(one))),
+        name: 'shed requests',
+        promise: `Requests beyond the capacity get 429 or 503 with Retry-After. Every response arrives within ${MAX_RESPONSE_MS / 1000} s.`,
+        verified: overload.length,
+        violations: countEach(overload.flatMap((attempt) => violationsOf(attempt))),
       },
       {
         name: 'back to normal',
-        promise: `${BACK_WITHIN} s after the crowd has gone, answers and payments take as long as before.`,
+        promise: `${MAX_RECOVERY_SECONDS} s after the overload, responses and payments take as long as before.`,
         verified: after.length,
         violations: [
-          ...(backAfter > BACK_WITHIN ? [`answers were late for ${backAfter} s`] : []),
+          ...(recoveredAfter > MAX_RECOVERY_SECONDS ? [`responses were late for ${recoveredAfter} s`] : []),
           ...(paidAfter > 2 * paidBefore
             ? [`payments took ${paidAfter} ms, and ${paidBefore} ms before`]
             : []),
@@ -180,53 +189,53 @@ function judge(seen: Seen): Judgement {
       },
       {
         name: 'memory',
-        promise: `No service and no sidecar takes more than ${MOST_MEMORY} MB.`,
-        verified: large.length,
-        violations: large.flatMap(([name, mb]) =>
-          mb > MOST_MEMORY ? [`${name} took ${Math.round(mb)} MB`] : [],
+        promise: `No service and no sidecar uses more than ${MAX_MEMORY_MB} MB.`,
+        verified: ownProcesses.length,
+        violations: ownProcesses.flatMap(([name, memoryMb]) =>
+          memoryMb > MAX_MEMORY_MB ? [`${name} used ${Math.round(memoryMb)} MB`] : [],
         ),
       },
     ],
     figures: {
-      'carried for half a minute': `${perSecond.toFixed(1)} orders/s`,
-      'asked for by the crowd': `${crowd.length} orders`,
-      'of them accepted': `${accepted}`,
-      'of them refused': `${refused.length}`,
-      'an answer, nine of ten, before': `${normal} ms`,
-      'a refusal, at the median': `${median(tookToRefuse)} ms`,
-      'a refusal, nine of ten': `${nineOfTen(tookToRefuse)} ms`,
-      'an answer to the crowd, at worst': `${Math.max(...crowd.map(({ took }) => took))} ms`,
-      'answers as before, after the crowd': `${backAfter} s`,
-      'until paid, nine of ten, before': `${paidBefore} ms`,
-      'until paid, nine of ten, 30 s after': `${paidAfter} ms`,
+      capacity: `${capacityPerSecond.toFixed(1)} orders/s`,
+      'requested during the overload': `${overload.length} orders`,
+      accepted: `${accepted}`,
+      shed: `${shed.length}`,
+      'response before, p90': `${normal} ms`,
+      'shed response, median': `${median(shedDurations)} ms`,
+      'shed response, p90': `${p90(shedDurations)} ms`,
+      'slowest response in the overload': `${Math.max(...overload.map(({ durationMs }) => durationMs))} ms`,
+      'responses normal again after': `${recoveredAfter} s`,
+      'time to payment before, p90': `${paidBefore} ms`,
+      'time to payment 30 s after, p90': `${paidAfter} ms`,
       ...Object.fromEntries(
-        large
+        ownProcesses
           .toSorted(([, a], [, b]) => b - a)
           .slice(0, 5)
-          .map(([name, mb]) => [`memory of ${name} at most`, `${Math.round(mb)} MB`]),
+          .map(([name, memoryMb]) => [`peak memory of ${name}`, `${Math.round(memoryMb)} MB`]),
       ),
     },
   };
 }
 
-function wrongWith({ status, took, retryAfter }: Asked): string[] {
-  const isRefusal = (status === 429 || status === 503) && retryAfter >= 1;
+function violationsOf({ status, durationMs, retryAfterSeconds }: OrderAttempt): string[] {
+  const isShed = (status === 429 || status === 503) && retryAfterSeconds >= 1;
   return [
-    ...(status === 201 || isRefusal ? [] : [`${status}, Retry-After ${retryAfter}`]),
-    ...(took > IN_TIME ? ['answered too late'] : []),
+    ...(status === 201 || isShed ? [] : [`${status}, Retry-After ${retryAfterSeconds}`]),
+    ...(durationMs > MAX_RESPONSE_MS ? ['late response'] : []),
   ];
 }
 
-const counted = (wrong: readonly string[]) =>
-  Object.entries(tally(wrong)).map(([what, times]) => `${what}: ${times} times`);
+const countEach = (texts: readonly string[]) =>
+  Object.entries(tally(texts)).map(([text, times]) => `${text}: ${times} times`);
 
-/** From an order's creation until it was paid, of those that were created meanwhile. Milliseconds. */
-function timesToPaid({ orders }: Scene, meanwhile: readonly Asked[]): number[] {
-  const [from, to] = [meanwhile[0]?.at ?? 0, meanwhile.at(-1)?.at ?? 0];
+/** The time from creation to payment, in milliseconds, of the orders that were created during these attempts. */
+function timesToPaid({ orders }: CheckContext, attempts: readonly OrderAttempt[]): number[] {
+  const [from, to] = [attempts[0]?.sentAt ?? 0, attempts.at(-1)?.sentAt ?? 0];
   return [...orders.values()].flatMap(({ events, times }) => {
     const [created, paid] = [times[0] ?? 0, times[events.indexOf('order.paid')]];
     return paid !== undefined && created >= from && created <= to ? [paid - created] : [];
   });
 }
 
-const nineOfTen = (values: readonly number[]) => quantile(values, 0.9);
+const p90 = (values: readonly number[]) => quantile(values, 0.9);

@@ -1,69 +1,69 @@
 import pLimit from 'p-limit';
 import type { Order, OrderEventType } from '../../../services/orders/contract.ts';
 import type { Journal } from '../journal.ts';
-import type { People } from '../people.ts';
-import type { Shelf } from '../shelf.ts';
+import type { Users } from '../users.ts';
+import type { TestProducts } from '../test-products.ts';
 
-/** An order as its own stream tells it. */
-export interface Told {
+/** An order, as its own stream has it. */
+export interface OrderHistory {
   order: Order;
   events: OrderEventType[];
-  /** When each of them happened. Milliseconds. */
+  /** The time of each event, in milliseconds. */
   times: number[];
 }
 
-/** What checks look at: what callers were told, and ways to ask the system by its public doors. */
-export interface Scene {
-  people: People;
+/** The input of checks: the responses that callers got, and clients of the public API. */
+export interface CheckContext {
+  users: Users;
   journal: Journal;
-  shelf: Shelf;
-  /** The ids of the dead letters that were there before. */
-  lettersBefore: ReadonlySet<string>;
-  /** The mail catcher. */
+  products: TestProducts;
+  /** The ids of the dead letters from before the experiment. */
+  knownDeadLetters: ReadonlySet<string>;
+  /** The URL of the mail catcher. */
   mails: string;
-  /** Every accepted order, by the check that comes first. */
-  orders: Map<string, Told>;
+  /** Every accepted order. The first check fills it. */
+  orders: Map<string, OrderHistory>;
 }
 
-export interface Outcome {
-  /** How many things were looked at. */
+export interface CheckOutcome {
+  /** The number of checked items. */
   verified: number;
   violations: string[];
 }
 
-/** The orders whose refund was answered with 200. */
-export function refundedOrders({ journal }: Scene): Set<string> {
-  return new Set(journal.refunds.filter(({ answered }) => answered === 200).map(({ order_id }) => order_id));
+/** The orders with a successful refund request. */
+export function refundedOrders({ journal }: CheckContext): Set<string> {
+  return new Set(journal.refunds.filter(({ status }) => status === 200).map(({ order_id }) => order_id));
 }
 
-/** One promise, and how it is checked. It may be asked again until it holds: some of it comes true in the end only. */
+/** A promise and its check. It is repeated until it holds, because some promises are only eventually true. */
 export interface Check {
   name: string;
   promise: string;
-  verify: (scene: Scene) => Promise<Outcome>;
+  verify: (context: CheckContext) => Promise<CheckOutcome>;
 }
 
-/** Asks about many things, a few at a time; what is wrong with one is a text. */
-export async function each<T>(
-  things: Iterable<T>,
-  verify: (thing: T) => Promise<string | undefined>,
-): Promise<Outcome> {
+/** Checks many items, a few at a time. A violation is a text. */
+export async function checkEach<T>(
+  items: Iterable<T>,
+  verify: (item: T) => Promise<string | undefined>,
+): Promise<CheckOutcome> {
   const limited = pLimit(16);
-  const all = [...things];
-  const found = await Promise.all(all.map((thing) => limited(() => verify(thing))));
-  return { verified: all.length, violations: found.filter((one) => one !== undefined) };
+  const all = [...items];
+  const results = await Promise.all(all.map((item) => limited(() => verify(item))));
+  return { verified: all.length, violations: results.filter((violation) => violation !== undefined) };
 }
 
-/** All items of a list, page after page. */
-export async function allOf<T>(
+/** Reads all pages of a list. */
+export async function listAll<T>(
   page: (cursor: string | undefined) => Promise<{ items: T[]; next_cursor: string | null }>,
 ): Promise<T[]> {
   const items: T[] = [];
   let cursor: string | undefined;
   do {
-    const answer = await page(cursor);
-    items.push(...answer.items);
-    cursor = answer.next_cursor ?? undefined;
+    const response = await page(cursor);
+    items.push(...response.items);
+    cursor = response.next_cursor ?? undefined;
   } while (cursor !== undefined);
   return items;
 }

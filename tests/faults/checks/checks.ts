@@ -1,64 +1,69 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Violation } from '../journal.ts';
-import type { Check, Outcome, Scene } from './check.ts';
+import type { Check, CheckOutcome, CheckContext } from './check.ts';
 import { noDeadLetters } from './dead-letters.ts';
-import { keysAnswerAlike } from './keys.ts';
+import { keysReturnSameOrder } from './keys.ts';
 import { mailsAreSent } from './mails.ts';
 import { moneyIsRight } from './money.ts';
 import { ordersEnd } from './orders.ts';
-import { readModelIsTrue } from './read-model.ts';
+import { readModelMatchesStreams } from './read-model.ts';
 import { stockAddsUp } from './stock.ts';
 
-/** Every promise. The first one finds the orders that the others look at. */
+/** All checks. The first one loads the orders for the others. */
 export const CHECKS: readonly Check[] = [
   ordersEnd,
   stockAddsUp,
   moneyIsRight,
-  readModelIsTrue,
+  readModelMatchesStreams,
   mailsAreSent,
-  keysAnswerAlike,
+  keysReturnSameOrder,
   noDeadLetters,
 ];
 
-export interface Checked {
+export interface CheckResult {
   name: string;
   promise: string;
   verified: number;
   violations: string[];
 }
 
-/** Between two looks at what does not hold yet. Milliseconds. */
-const LOOK_EVERY = 2_000;
+const POLL_INTERVAL_MS = 2_000;
 
 /**
- * Waits until every promise holds, or the deadline has passed: what does not hold then is violated.
+ * Repeats each check until its promise holds or the deadline has passed.
  *
- * @returns with what the load itself has found
+ * @returns the results, with the violations that the load itself has found
  */
-export async function verifyAll(
-  scene: Scene,
+export async function runChecks(
+  context: CheckContext,
   { deadlineMs, signal }: { deadlineMs: number; signal: AbortSignal },
-): Promise<Checked[]> {
+): Promise<CheckResult[]> {
   const deadline = performance.now() + deadlineMs;
-  const checked: Checked[] = [];
-  for (const check of CHECKS) checked.push({ ...named(check), ...(await untilItHolds(check)) });
-  return checked.map((one) => ({ ...one, violations: [...one.violations, ...seenBy(one.name)] }));
+  const results: CheckResult[] = [];
+  for (const check of CHECKS)
+    results.push({ ...nameAndPromise(check), ...(await verifyUntilItHolds(check)) });
+  return results.map((result) => ({
+    ...result,
+    violations: [...result.violations, ...violationsDuringLoad(result.name)],
+  }));
 
-  async function untilItHolds(check: Check): Promise<Outcome> {
+  async function verifyUntilItHolds(check: Check): Promise<CheckOutcome> {
     for (;;) {
       signal.throwIfAborted();
-      const outcome = await check.verify(scene).catch((error: unknown): Outcome => ({
+      const outcome = await check.verify(context).catch((error: unknown): CheckOutcome => ({
         verified: 0,
         violations: [`could not be checked: ${String(error)}`],
       }));
       if (outcome.violations.length === 0 || performance.now() > deadline) return outcome;
-      await delay(LOOK_EVERY, undefined, { signal });
+      await delay(POLL_INTERVAL_MS, undefined, { signal });
     }
   }
 
-  function seenBy(name: string): string[] {
-    return scene.journal.violations.filter(({ check }: Violation) => check === name).map(({ what }) => what);
+  function violationsDuringLoad(name: string): string[] {
+    return context.journal.violations
+      .filter(({ check }: Violation) => check === name)
+      .map(({ description }) => description);
   }
 }
 
-const named = ({ name, promise }: Check) => ({ name, promise });
+const nameAndPromise = ({ name, promise }: Check) => ({ name, promise });

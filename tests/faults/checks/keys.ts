@@ -1,20 +1,20 @@
-import { orderAgain } from '../load.ts';
-import { each, type Check } from './check.ts';
+import { repeatOrder } from '../load.ts';
+import { checkEach, type Check } from './check.ts';
 
-/** How many keys are tried again; each costs a write's time. */
-const SAMPLE = 500;
+/** The number of keys to repeat. Each one takes as long as a write. */
+const SAMPLE_SIZE = 500;
 
-export const keysAnswerAlike: Check = {
+export const keysReturnSameOrder: Check = {
   name: 'keys',
-  promise: 'An Idempotency-Key that was answered with an order is answered with the same one again.',
-  async verify({ people, journal }) {
-    const answered = [...journal.accepted.values()];
-    const step = Math.max(1, Math.floor(answered.length / SAMPLE));
-    return each(
-      answered.filter((_, place) => place % step === 0),
-      // It notes a wrong answer itself.
-      async (wanted) =>
-        (await orderAgain(people, journal, wanted)) ? undefined : `key ${wanted.key} got no answer`,
+  promise: 'Repeating a request with its Idempotency-Key returns the same order.',
+  async verify({ users, journal }) {
+    const accepted = [...journal.accepted.values()];
+    const step = Math.max(1, Math.floor(accepted.length / SAMPLE_SIZE));
+    return checkEach(
+      accepted.filter((_, place) => place % step === 0),
+      // `repeatOrder` records a different order as a violation.
+      async (request) =>
+        (await repeatOrder(users, journal, request)) ? undefined : `key ${request.key} got no response`,
     );
   },
 };

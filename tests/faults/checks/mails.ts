@@ -2,7 +2,7 @@ import type { OrderEventType } from '../../../services/orders/contract.ts';
 import type { Mail } from '../../support/mails.ts';
 import type { Check } from './check.ts';
 
-/** The subject of the mail that tells of an event. */
+/** The subject of the e-mail about an event. */
 const SUBJECT: Partial<Record<OrderEventType, string>> = {
   'order.paid': 'Your order is confirmed',
   'order.payment_failed': 'Your payment did not go through',
@@ -14,23 +14,23 @@ const SUBJECT: Partial<Record<OrderEventType, string>> = {
 };
 
 export const mailsAreSent: Check = {
-  name: 'mails',
+  name: 'e-mails',
   promise:
-    'Of every event that concerns its customer one e-mail was sent, at most two, to that customer, and none of what did not happen.',
-  async verify({ mails, orders, people }) {
+    'The customer got one e-mail per relevant event, two at most. No e-mail is about another event or went to another customer.',
+  async verify({ mails, orders, users }) {
     const response = await fetch(`${mails}/email`, { signal: AbortSignal.timeout(60_000) });
     const sent = new Map<string, number>();
     const violations: string[] = [];
-    const addressOf = new Map(people.customers.map(({ userId, email }) => [userId, email]));
+    const addressOf = new Map(users.customers.map(({ userId, email }) => [userId, email]));
     const addresses = new Set(addressOf.values());
     for (const { subject, html, to } of (await response.json()) as Mail[]) {
       const id = /Order ([0-9a-f-]{36})/.exec(html)?.[1];
-      const isOurs = to.some(({ address }) => addresses.has(address));
-      if (id === undefined || !isOurs) continue; // a welcome, or of another act
-      const about = orders.get(id)?.order;
-      const recipient = about && addressOf.get(about.customer_id);
+      const isToCustomer = to.some(({ address }) => addresses.has(address));
+      if (id === undefined || !isToCustomer) continue; // a welcome, or of another experiment
+      const order = orders.get(id)?.order;
+      const recipient = order && addressOf.get(order.customer_id);
       if (!recipient || to.length !== 1 || to[0]?.address !== recipient)
-        violations.push(`"${subject}" about order ${id} was sent to somebody else`);
+        violations.push(`"${subject}" about order ${id} was sent to another address`);
       const kind = `${id} ${subject}`;
       sent.set(kind, (sent.get(kind) ?? 0) + 1);
     }
@@ -45,7 +45,7 @@ export const mailsAreSent: Check = {
         if (times < 1 || times > 2) violations.push(`"${subject}" about order ${id} was sent ${times} times`);
         sent.delete(kind);
       }
-    for (const kind of sent.keys()) violations.push(`a mail tells of what did not happen: ${kind}`);
+    for (const kind of sent.keys()) violations.push(`e-mail about an event that did not happen: ${kind}`);
     return { verified, violations };
   },
 };

@@ -2,64 +2,64 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'undici';
-import type { Chance } from './chance.ts';
+import type { Prng } from './prng.ts';
 
-/** How late a message can come. Milliseconds. */
-const LATEST = 3_000;
+/** The maximum delay of a message. */
+const MAX_DELAY_MS = 3_000;
 
-/** What is done to messages: nothing, each delivered twice and late, and of which topic all come after what is said with them. */
-export type Manner = 'none' | 'twice and late' | { last: string };
+/** How messages are disturbed. `lastTopic` delays all messages of a topic more than the others. */
+export type ChaosMode = 'none' | 'duplicated and delayed' | { lastTopic: string };
 
-/** What stands between a sidecar and its service, and does mischief with the messages. */
-export interface Mischief {
-  set: (manner: Manner) => void;
+/** A proxy between a sidecar and its service that disturbs the messages. */
+export interface MessageChaos {
+  set: (mode: ChaosMode) => void;
   close: () => Promise<void>;
 }
 
 /**
- * Passes everything on, but every message twice and each time at a moment of chance: late, after newer ones, the second
- * time perhaps after the first was acknowledged. The sidecar hears what the service answers to the one that ends first.
+ * Starts the proxy. It forwards every message twice, after random delays: late, out of order, and perhaps after the first
+ * copy was acknowledged. The sidecar gets the response to the copy that ends first.
  *
- * @param port where the sidecar finds its service
- * @param appPort where the service is
+ * @param port the port that the sidecar calls
+ * @param appPort the port of the service
  */
-export async function doMischief(port: number, appPort: number, source: Chance): Promise<Mischief> {
+export async function startMessageChaos(port: number, appPort: number, prng: Prng): Promise<MessageChaos> {
   const service = new Pool(`http://127.0.0.1:${appPort}`, { connections: 256 });
-  let manner: Manner = 'none';
+  let mode: ChaosMode = 'none';
 
   async function forward(req: IncomingMessage, body: Buffer) {
     const { host: _host, connection: _connection, 'transfer-encoding': _encoding, ...headers } = req.headers;
-    const answer = await service.request({
+    const response = await service.request({
       method: req.method as 'GET',
       path: req.url ?? '/',
       headers: { ...headers, 'content-length': String(body.length) },
       body: body.length > 0 ? body : null,
     });
-    return { status: answer.statusCode, headers: answer.headers, body: await buffer(answer.body) };
+    return { status: response.statusCode, headers: response.headers, body: await buffer(response.body) };
   }
 
   async function deliver(req: IncomingMessage, body: Buffer) {
-    const isLast = typeof manner === 'object' && req.url === `/events/${manner.last}`;
-    await delay(source.between(0, LATEST) + (isLast ? LATEST : 0));
+    const isLast = typeof mode === 'object' && req.url === `/events/${mode.lastTopic}`;
+    await delay(prng.between(0, MAX_DELAY_MS) + (isLast ? MAX_DELAY_MS : 0));
     return forward(req, body);
   }
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const body = await buffer(req);
-    const answer = await (manner !== 'none' && req.url?.startsWith('/events/')
+    const response = await (mode !== 'none' && req.url?.startsWith('/events/')
       ? Promise.any([deliver(req, body), deliver(req, body)])
       : forward(req, body));
-    res.writeHead(answer.status, withoutFraming(answer.headers)).end(answer.body);
+    res.writeHead(response.status, withoutFraming(response.headers)).end(response.body);
   }
 
   const server: Server = createServer((req, res) => {
-    // A service that is down looks down: its sidecar finds the connection closed.
+    // If the service is down, the sidecar gets a closed connection.
     handle(req, res).catch(() => res.destroy());
   });
   server.keepAliveTimeout = 75_000;
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
-    set: (to) => (manner = to),
+    set: (newMode) => (mode = newMode),
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

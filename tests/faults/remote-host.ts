@@ -2,9 +2,9 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { RemoteHost } from '../../deploy/local/system/app-processes.ts';
 import { readOutput } from '../../deploy/local/machine/processes.ts';
 
-/** A second host on this machine: a network namespace, joined to this one by a cable that can be pulled. */
-export interface FarHost {
-  /** The address at which it finds this host. */
+/** A second host on this machine: a network namespace with a virtual cable that can be cut. */
+export interface SeparableHost {
+  /** The address of this host, as the remote host sees it. */
   address: string;
   host: RemoteHost;
   cut: () => void;
@@ -12,23 +12,23 @@ export interface FarHost {
   remove: () => void;
 }
 
-/** Makes it; undefined where the machine does not allow that. Needs root and iproute2. */
-export function makeFarHost(number: number): FarHost | undefined {
+/** Creates the host. Needs root and iproute2. Returns undefined if the machine does not support it. */
+export function createRemoteHost(number: number): SeparableHost | undefined {
   const name = `sidecart-${number}`;
   const link = `sidecart${number}`;
   const [near, far] = [`10.77.${number}.1`, `10.77.${number}.2`];
   const hosts = `/etc/netns/${name}`;
   const ip = (...args: string[]) => readOutput('ip', ...args) !== undefined;
   const remove = () => {
-    // A process that is still there keeps the namespace, and with it the cable.
+    // A running process keeps the namespace and its cable.
     ip('link', 'del', link);
     ip('netns', 'del', name);
     rmSync(hosts, { recursive: true, force: true });
   };
   if (process.getuid?.() !== 0 || !ip('-V')) return undefined;
-  // Left over where a run was killed.
+  // A killed run leaves its namespace behind.
   remove();
-  // `ip netns exec` puts this file in the place of /etc/hosts: what is said to be on localhost is on this host.
+  // `ip netns exec` mounts this file as /etc/hosts, so that localhost is this host.
   mkdirSync(hosts, { recursive: true });
   writeFileSync(`${hosts}/hosts`, `${near} localhost\n`);
   const made =
@@ -46,7 +46,7 @@ export function makeFarHost(number: number): FarHost | undefined {
   return {
     address: near,
     host: { address: far, enter: ['ip', 'netns', 'exec', name] },
-    // At its end: at ours, this host would lose its own address.
+    // The remote end goes down. With the near end down, this host would lose its own address.
     cut: () => void ip('-n', name, 'link', 'set', 'eth0', 'down'),
     join: () => void ip('-n', name, 'link', 'set', 'eth0', 'up'),
     remove,
