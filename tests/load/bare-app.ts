@@ -2,8 +2,8 @@ import express, { type Request, type Response } from 'express';
 import { Pool } from 'undici';
 
 /**
- * The app of the baselines: what Express, undici and the sidecars take by themselves, without any logic of ours.
- * Started twice, as bare-front and bare-back.
+ * The app of the baselines: Express, undici and the sidecars, without business logic. It runs twice, as bare-front and
+ * bare-back.
  */
 const sidecar = new Pool(`http://127.0.0.1:${process.env['DAPR_HTTP_PORT']}`, { connections: 64 });
 const token = { 'dapr-api-token': process.env['DAPR_API_TOKEN'] };
@@ -16,20 +16,20 @@ app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }));
 
 app.get('/back', (_req, res) => void res.json({ status: 'ok' }));
 
-/** Under load nearly all requests of the system are not traced either; the sidecars alone would trace every one. */
+/** Under load, the system samples few requests. Without this header, the sidecars would trace every one. */
 const NOT_SAMPLED = '00-11111111111111111111111111111111-2222222222222222-00';
 
 /** Front to back through both sidecars. */
 app.get('/chain', async (_req, res) => {
-  const answer = await sidecar.request({
+  const response = await sidecar.request({
     method: 'GET',
     path: '/back',
     headers: { ...token, 'dapr-app-id': 'bare-back', traceparent: NOT_SAMPLED },
   });
   res
-    .status(answer.statusCode)
+    .status(response.statusCode)
     .type('json')
-    .send(await answer.body.text());
+    .send(await response.body.text());
 });
 
 app.get(
@@ -45,18 +45,18 @@ app.post('/arrived', (req: Request<object, unknown, { data?: { number?: number }
   res.json({ status: 'SUCCESS' });
 });
 
-/** Publishes one message and answers how long it took to come back, in milliseconds. */
+/** Publishes one message and responds with the milliseconds until it was delivered back. */
 app.post('/round-trip', async (_req, res) => {
   const number = published++;
   const started = performance.now();
   const arrived = new Promise<void>((resolve) => waiting.set(number, resolve));
-  const answer = await sidecar.request({
+  const response = await sidecar.request({
     method: 'POST',
     path: '/v1.0/publish/pubsub/bare.round-trip',
     headers: { ...token, 'content-type': 'application/json' },
     body: JSON.stringify({ number }),
   });
-  await answer.body.dump();
+  await response.body.dump();
   await arrived;
   waiting.delete(number);
   res.json({ ms: performance.now() - started });

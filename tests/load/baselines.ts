@@ -9,15 +9,15 @@ import { portsAt } from '../../deploy/local/configuration/ports.ts';
 import { startProcess, waitFor } from '../../deploy/local/machine/processes.ts';
 import { secretsEnv, readTokens } from '../../deploy/local/configuration/secrets.ts';
 import { renderTemplate } from '../../deploy/local/system/render-template.ts';
-import { closedLoop, median, openDoor, type Load, type Pace } from './closed-loop.ts';
+import { closedLoop, median, createBareClient, type Load, type Pace } from './closed-loop.ts';
 
-/** What the parts take that every service is built on; the figures of the system are measured against these. */
+/** Baselines: the performance of Express and the sidecars alone. The figures of the system are ratios to these. */
 export interface Baselines {
-  /** Client, Express, its sidecar, the other's sidecar, Express. */
+  /** A request through Express, its sidecar, another sidecar and Express. */
   chain: (pace: Pace) => Promise<Load>;
-  /** Messages handed to the broker through a sidecar. */
+  /** Messages published through a sidecar. */
   publish: (pace: Pace) => Promise<Load>;
-  /** One message at a time, from its publishing until the subscriber has it. Median, milliseconds. */
+  /** The median milliseconds from publishing a message to its delivery, one message at a time. */
   publishAndReceive: (times: number) => Promise<number>;
   /** Two documents in one state transaction on SQLite through a sidecar. */
   transaction: (pace: Pace) => Promise<Load>;
@@ -25,10 +25,10 @@ export interface Baselines {
 }
 
 const FRONT_ID = 'bare-front';
-const FRONT = 10;
-const BACK = 11;
+const FRONT_PORT_OFFSET = 10;
+const BACK_PORT_OFFSET = 11;
 
-/** Starts the bare apps beside a running system: same `dapr run`, configuration, broker, Zipkin; no service of ours. */
+/** Starts the bare apps beside a running system, with the same configuration, broker and Zipkin. */
 export async function startBaselines(options: { dataDir: string; portOffset: number }): Promise<Baselines> {
   const { portOffset: offset } = options;
   const dataDir = ensureFolder(options.dataDir, 'bare');
@@ -39,26 +39,26 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
     cwd: dataDir,
     env: { ...dapr.env, ...secretsEnv(dataDir) },
   });
-  const front = openDoor(`http://127.0.0.1:${8080 + FRONT + offset}`);
+  const front = createBareClient(`http://127.0.0.1:${8080 + FRONT_PORT_OFFSET + offset}`);
   const stop = async () => {
     await front.close();
     await running.stop('SIGINT', 20_000);
   };
-  const answers = () =>
+  const responds = () =>
     front.get('/chain').then(
       () => true,
       () => false,
     );
   try {
-    await waitFor('the baselines', answers, { process: running });
-    // Until the subscription stands, the first message may take as long as Redis is asked for news.
+    await waitFor('the baselines', responds, { process: running });
+    // Before the subscription is active, the first message may take a whole polling interval of Redis.
     await Promise.race([front.post('/round-trip', {}), delay(20_000, undefined, { ref: false })]);
   } catch (error) {
     await stop();
     throw error;
   }
 
-  const sidecar = openDoor(`http://127.0.0.1:${3580 + FRONT + offset}`, {
+  const sidecar = createBareClient(`http://127.0.0.1:${3580 + FRONT_PORT_OFFSET + offset}`, {
     'dapr-api-token': readTokens(dataDir, FRONT_ID).DAPR_API_TOKEN,
   });
   const documents = Array.from({ length: 1000 }, () => `document:${randomUUID()}`);
@@ -66,21 +66,21 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
     chain: (pace) => closedLoop(pace, async () => void (await front.get('/chain'))),
     publish: (pace) =>
       closedLoop(pace, async (number) => {
-        await sidecar.post('/v1.0/publish/pubsub/bare.unheard', { number });
+        await sidecar.post('/v1.0/publish/pubsub/bare.no-subscriber', { number });
       }),
     async publishAndReceive(times) {
-      const taken: number[] = [];
+      const durationsMs: number[] = [];
       for (let count = 0; count < times; count++) {
         const { ms } = JSON.parse(await front.post('/round-trip', {})) as { ms: number };
-        taken.push(ms);
+        durationsMs.push(ms);
       }
-      return median(taken);
+      return median(durationsMs);
     },
     transaction: (pace) =>
       closedLoop(pace, async (number) => {
-        const operations = [0, 1].map((one) => ({
+        const operations = [0, 1].map((index) => ({
           operation: 'upsert',
-          request: { key: documents[(number * 2 + one) % documents.length], value: { number, one } },
+          request: { key: documents[(number * 2 + index) % documents.length], value: { number, index } },
         }));
         await sidecar.post('/v1.0/state/statestore/transaction', { operations });
       }),
@@ -91,7 +91,7 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
   };
 }
 
-/** The template of the bare apps: dapr.yaml's settings, the components without the scopes that name our services. */
+/** The template of the bare apps: the settings of dapr.yaml, and the components without scopes. */
 function writeTemplate(dataDir: string, offset: number): string {
   const { template } = renderTemplate({ offset, ports: portsAt(offset), dataDir });
   const rendered = join(dataDir, 'rendered/components');
@@ -99,9 +99,9 @@ function writeTemplate(dataDir: string, offset: number): string {
   rmSync(components, { recursive: true, force: true });
   mkdirSync(components);
   for (const name of ['pubsub.yaml', 'state.yaml', 'resiliency.yaml'])
-    writeFileSync(join(components, name), unscoped(readFileSync(join(rendered, name), 'utf8')));
+    writeFileSync(join(components, name), withoutScopes(readFileSync(join(rendered, name), 'utf8')));
 
-  const app = (appID: string, place: number) => ({
+  const app = (appID: string, portIndex: number) => ({
     appID,
     appDirPath: dataDir,
     command: [
@@ -109,22 +109,26 @@ function writeTemplate(dataDir: string, offset: number): string {
       process.execPath,
       join(root, 'dist/tests/load/bare-app.js'),
     ],
-    appPort: 8080 + place + offset,
-    daprHTTPPort: 3580 + place + offset,
-    daprGRPCPort: 3680 + place + offset,
-    daprInternalGRPCPort: 3780 + place + offset,
-    metricsPort: 3880 + place + offset,
+    appPort: 8080 + portIndex + offset,
+    daprHTTPPort: 3580 + portIndex + offset,
+    daprGRPCPort: 3680 + portIndex + offset,
+    daprInternalGRPCPort: 3780 + portIndex + offset,
+    metricsPort: 3880 + portIndex + offset,
   });
   const file = join(dataDir, 'dapr.yaml');
   const common = { ...template.common, resourcesPaths: [components] };
   writeFileSync(
     file,
-    stringify({ ...template, common, apps: [app(FRONT_ID, FRONT), app('bare-back', BACK)] }),
+    stringify({
+      ...template,
+      common,
+      apps: [app(FRONT_ID, FRONT_PORT_OFFSET), app('bare-back', BACK_PORT_OFFSET)],
+    }),
   );
   return file;
 }
 
-function unscoped(component: string): string {
+function withoutScopes(component: string): string {
   const { scopes: _, ...rest } = parse(component) as {
     scopes?: unknown;
     spec: { metadata?: { name: string }[] };

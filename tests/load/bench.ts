@@ -6,41 +6,41 @@ import { describeMachine } from '../support/machine.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { startBaselines, type Baselines } from './baselines.ts';
 import { figuresOf } from './figures.ts';
-import { measure, type Measured } from './measures.ts';
+import { measure, type Measurements } from './measures.ts';
 import { usage } from './processes.ts';
 import { table } from './report.ts';
-import { catalogue, openShop, type ShopFloor } from './shop-floor.ts';
+import { createCatalogue, createBenchmarkShop, type BenchmarkShop } from './benchmark-shop.ts';
 
 export interface BenchOptions {
-  /** Shorter, and with fewer orders stored: for a look while working, not for the record. */
+  /** A shorter run with fewer stored orders, for use during development. */
   quick: boolean;
   portOffset: number;
-  /** Aborted: everything that was started is ended. */
+  /** Aborting it stops everything. */
   signal: AbortSignal;
 }
 
-/** Measures a whole system against its bare parts, prints the figures, and ends all that it started. */
+/** Measures a system against the baselines, prints the figures and stops everything. */
 export async function bench({ quick, portOffset, signal }: BenchOptions): Promise<void> {
   const results = ensureFolder(root, '.sidecart/bench');
   const dataDir = mkdtempSync(join(results, 'data-'));
   let system: RunningSystem | undefined;
-  let shop: ShopFloor | undefined;
+  let shop: BenchmarkShop | undefined;
   let baselines: Baselines | undefined;
   try {
     console.log(`Starting a system at port ${8080 + portOffset} and the baselines ...`);
     const seedFile = join(dataDir, 'catalogue.json');
-    writeFileSync(seedFile, JSON.stringify(catalogue()));
+    writeFileSync(seedFile, JSON.stringify(createCatalogue()));
     const env = { gateway: NO_RATE_LIMITS, inventory: { SEED_FILE: seedFile } };
     system = await startSystem({ dataDir, portOffset, env });
     signal.throwIfAborted();
-    shop = await openShop(system);
+    shop = await createBenchmarkShop(system);
     baselines = await startBaselines({ dataDir, portOffset });
-    const measured = await measure({ system, shop, baselines, quick, signal });
-    const figures = figuresOf(measured, usage());
+    const measurements = await measure({ system, shop, baselines, quick, signal });
+    const figures = figuresOf(measurements, usage());
     const file = join(results, `${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`);
-    writeFileSync(file, JSON.stringify({ quick, figures, measured }, undefined, 2));
+    writeFileSync(file, JSON.stringify({ quick, figures, measurements }, undefined, 2));
     console.log(
-      `\n${describeMachine()}${quick ? ', quick' : ''}\n\n${table(figures)}\n\n${costs(measured)}\n\n${file}`,
+      `\n${describeMachine()}${quick ? ', quick' : ''}\n\n${table(figures)}\n\n${cpuTable(measurements)}\n\n${file}`,
     );
   } finally {
     console.log('Stopping ...');
@@ -51,14 +51,12 @@ export async function bench({ quick, portOffset, signal }: BenchOptions): Promis
   }
 }
 
-/** Where the processor time of an order went. */
-function costs({ cpuMsPerOrder }: Measured): string {
+/** A table of the processor time of an order, by process. */
+function cpuTable({ cpuMsPerOrder }: Measurements): string {
   const processes = Object.entries(cpuMsPerOrder)
     .filter(([, ms]) => ms >= 0.05)
     .toSorted(([, a], [, b]) => b - a);
   const total = processes.reduce((sum, [, ms]) => sum + ms, 0);
   const lines = processes.map(([name, ms]) => `  ${name.padEnd(24)} ${ms.toFixed(2).padStart(6)}`);
-  return [`Processor time of an order, from request to delivery: ${total.toFixed(1)} ms`, ...lines].join(
-    '\n',
-  );
+  return [`Processor time per order, from request to delivery: ${total.toFixed(1)} ms`, ...lines].join('\n');
 }

@@ -1,28 +1,28 @@
 import { Pool } from 'undici';
 
-/** How many callers there are at a time; each sends its next request when the last one is answered. */
+/** The number of clients. Each sends its next request after the response to the last one. */
 export const CLIENTS = 16;
 
-/** What a closed loop saw. */
+/** The result of a closed loop. */
 export interface Load {
-  /** Answers with success; the others are in none of these figures. */
+  /** The number of successful requests. Failed ones are not part of any figure. */
   count: number;
   seconds: number;
   perSecond: number;
-  /** The median of an answer's time. Milliseconds. */
+  /** The median response time. */
   medianMs: number;
 }
 
-/** How long measures take, and what ends them early. */
+/** The duration of a measurement, and what aborts it. */
 export interface Pace {
-  /** Seconds of one measurement. */
+  /** The duration of one measurement. */
   seconds: number;
   signal: AbortSignal;
-  /** Told of every request that fails; ends the loop by throwing. */
+  /** Gets the error of every failed request. Throwing ends the loop. */
   onFailure: (error: unknown) => void;
 }
 
-/** Runs `request` from all clients until the time is over. */
+/** Runs `request` in all clients for the duration of the pace. */
 export async function closedLoop(pace: Pace, request: (count: number) => Promise<void>): Promise<Load> {
   const started = performance.now();
   const deadline = started + pace.seconds * 1000;
@@ -49,31 +49,32 @@ export async function closedLoop(pace: Pace, request: (count: number) => Promise
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
-/** The value below which this share of them lies; NaN where there are none. */
+/** The quantile of the values, or NaN if there are none. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
-/** An HTTP client for one address that is none of the API's. */
-export interface Door {
+/** An HTTP client for one origin outside of the API. */
+export interface BareClient {
   get: (path: string) => Promise<string>;
   post: (path: string, body: unknown) => Promise<string>;
   close: () => Promise<void>;
 }
 
-/** As cheap as it can be, since it shares the machine with what it measures. An answer but 2xx is an Error. */
-export function openDoor(origin: string, always: Record<string, string> = {}): Door {
+/** Creates a minimal client, because it shares the machine with the measured system. It throws if a status is not 2xx. */
+export function createBareClient(origin: string, defaultHeaders: Record<string, string> = {}): BareClient {
   const pool = new Pool(origin, { connections: CLIENTS });
 
   async function request(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string> {
-    const { statusCode, body: answer } = await pool.request({
+    const { statusCode, body: responseBody } = await pool.request({
       method,
       path,
-      headers: body === undefined ? always : { ...always, 'content-type': 'application/json' },
+      headers:
+        body === undefined ? defaultHeaders : { ...defaultHeaders, 'content-type': 'application/json' },
       body: body === undefined ? null : JSON.stringify(body),
     });
-    const text = await answer.text();
+    const text = await responseBody.text();
     if (statusCode < 200 || statusCode > 299)
       throw new Error(`${method} ${origin}${path}: ${statusCode} ${text}`);
     return text;

@@ -1,50 +1,91 @@
-import { mean, type Measured, type Round } from './measures.ts';
+import { mean, type Measurements, type Round } from './measures.ts';
 import type { Usage } from './processes.ts';
-import { atLeast, atMost, below, plain, unchanged, type Figure } from './report.ts';
+import {
+  createMinimumRatio,
+  createMaximumRatio,
+  createMaximum,
+  createFigure,
+  createUnchanged,
+  type Figure,
+} from './report.ts';
 
-/** Resident memory that a service may have in the end. Megabytes. */
-const MEMORY_LIMIT = 110;
-const STREAMS_MEMORY_LIMIT = 60;
+/** The maximum resident memory of a service at the end. */
+const MAX_SERVICE_MEMORY_MB = 110;
+const MAX_STREAMS_MEMORY_MB = 60;
 
-/** What was measured beside what it should be. */
-export function figuresOf(measured: Measured, processes: readonly Usage[]): Figure[] {
-  const { empty, stored } = measured;
+/** The measurements with their targets. */
+export function figuresOf(measurements: Measurements, processes: readonly Usage[]): Figure[] {
+  const { empty, stored } = measurements;
   const chain = mean(empty.flatMap((round) => round.chain));
-  const receive = mean(measured.publishAndReceiveMs);
-  const many = `with ${measured.storedOrders.toLocaleString('en')} orders stored`;
-  const of = (rounds: Round[], figure: 'reads' | 'posts' | 'completed') =>
+  const publishAndReceiveMs = mean(measurements.publishAndReceiveMs);
+  const withStoredOrders = `with ${measurements.storedOrders.toLocaleString('en')} orders stored`;
+  const meanOfRounds = (rounds: Round[], figure: 'reads' | 'posts' | 'completed') =>
     mean(rounds.map((round) => round[figure]));
-  /** What it would have been on the machine as it was before: both are taken by the bare chain of their time. */
+  /** Adjusts the second rounds to the speed of the machine in the first, by the bare chains of both. */
   const adjusted = (figure: 'reads' | 'posts' | 'completed') =>
-    (of(stored, figure) * chain) / mean(stored.flatMap((round) => round.chain));
+    (meanOfRounds(stored, figure) * chain) / mean(stored.flatMap((round) => round.chain));
 
   return [
-    plain('bare chain', chain, '/s'),
+    createFigure('bare chain', chain, '/s'),
     {
-      what: 'bare chain, slowest and fastest',
-      value: `${Math.round(Math.min(...measured.chains))} - ${Math.round(Math.max(...measured.chains))} /s`,
+      label: 'bare chain, slowest and fastest',
+      value: `${Math.round(Math.min(...measurements.chains))} - ${Math.round(Math.max(...measurements.chains))} /s`,
     },
-    plain('bare publish', measured.publish, '/s'),
-    plain('bare publish and receive, one alone', receive, 'ms'),
-    plain('bare transaction of two documents', measured.transaction, '/s'),
-    atLeast('GET /api/orders/:id', of(empty, 'reads'), '/s', chain, 0.7, 'chain'),
-    atLeast('POST /api/orders', of(empty, 'posts'), '/s', chain, 0.25, 'chain'),
-    atLeast('completed orders', of(empty, 'completed'), '/s', chain, 0.1, 'chain'),
-    atMost('one order alone until paid', mean(measured.singleMs), 'ms', receive, 12, 'publish and receive'),
-    atLeast('completed orders, one product', mean(measured.hot), '/s', of(empty, 'completed'), 0.8, 'spread'),
-    below('memory of 1,000 event streams', measured.streams.memoryMb, 'MB', STREAMS_MEMORY_LIMIT),
-    atLeast(
-      'completed orders, 1,000 event streams open',
-      mean(measured.streams.open),
-      '/s',
-      mean(measured.streams.closed),
-      0.9,
-      'without',
+    createFigure('bare publish', measurements.publish, '/s'),
+    createFigure('bare publish and receive, one at a time', publishAndReceiveMs, 'ms'),
+    createFigure('bare transaction of two documents', measurements.transaction, '/s'),
+    createMinimumRatio('GET /api/orders/:id', meanOfRounds(empty, 'reads'), '/s', chain, 0.7, 'chain'),
+    createMinimumRatio('POST /api/orders', meanOfRounds(empty, 'posts'), '/s', chain, 0.25, 'chain'),
+    createMinimumRatio('completed orders', meanOfRounds(empty, 'completed'), '/s', chain, 0.1, 'chain'),
+    createMaximumRatio(
+      'one order at a time until paid',
+      mean(measurements.singleMs),
+      'ms',
+      publishAndReceiveMs,
+      12,
+      'publish and receive',
     ),
-    unchanged(`GET /api/orders/:id, ${many}`, adjusted('reads'), '/s', of(empty, 'reads')),
-    unchanged(`POST /api/orders, ${many}`, adjusted('posts'), '/s', of(empty, 'posts')),
-    unchanged(`completed orders, ${many}`, adjusted('completed'), '/s', of(empty, 'completed')),
-    below('requests that failed', measured.failures, '', 0),
+    createMinimumRatio(
+      'completed orders, one product',
+      mean(measurements.hot),
+      '/s',
+      meanOfRounds(empty, 'completed'),
+      0.8,
+      '1,000 products',
+    ),
+    createMaximum(
+      'memory of 1,000 event streams',
+      measurements.streams.memoryMb,
+      'MB',
+      MAX_STREAMS_MEMORY_MB,
+    ),
+    createMinimumRatio(
+      'completed orders, 1,000 event streams',
+      mean(measurements.streams.open),
+      '/s',
+      mean(measurements.streams.closed),
+      0.9,
+      'without streams',
+    ),
+    createUnchanged(
+      `GET /api/orders/:id, ${withStoredOrders}`,
+      adjusted('reads'),
+      '/s',
+      meanOfRounds(empty, 'reads'),
+    ),
+    createUnchanged(
+      `POST /api/orders, ${withStoredOrders}`,
+      adjusted('posts'),
+      '/s',
+      meanOfRounds(empty, 'posts'),
+    ),
+    createUnchanged(
+      `completed orders, ${withStoredOrders}`,
+      adjusted('completed'),
+      '/s',
+      meanOfRounds(empty, 'completed'),
+    ),
+    createMaximum('failed requests', measurements.failures, '', 0),
     ...memory(processes),
   ];
 }
@@ -56,7 +97,9 @@ function memory(processes: readonly Usage[]): Figure[] {
     sidecars.some((sidecar) => sidecar.name === `${name}-sidecar`),
   );
   return [
-    ...services.map(({ name, memoryMb }) => below(`memory of ${name}`, memoryMb, 'MB', MEMORY_LIMIT)),
-    ...sidecars.map(({ name, memoryMb }) => plain(`memory of ${name}`, memoryMb, 'MB')),
+    ...services.map(({ name, memoryMb }) =>
+      createMaximum(`memory of ${name}`, memoryMb, 'MB', MAX_SERVICE_MEMORY_MB),
+    ),
+    ...sidecars.map(({ name, memoryMb }) => createFigure(`memory of ${name}`, memoryMb, 'MB')),
   ];
 }

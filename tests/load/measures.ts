@@ -1,12 +1,12 @@
 import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import type { Baselines } from './baselines.ts';
 import type { Load, Pace } from './closed-loop.ts';
-import { HOT, spread, type OrdersRun, type ShopFloor } from './shop-floor.ts';
+import { HOT_PRODUCT, spreadProduct, type OrdersRun, type BenchmarkShop } from './benchmark-shop.ts';
 import { openStreams } from './open-streams.ts';
 import { usage } from './processes.ts';
 import { storeOrders } from './stored-orders.ts';
 
-/** What was measured in one round, the bare chain before and after. */
+/** The measurements of one round, with the bare chain before and after it. */
 export interface Round {
   chain: [before: number, after: number];
   reads: number;
@@ -14,8 +14,8 @@ export interface Round {
   completed: number;
 }
 
-export interface Measured {
-  /** Every measurement of the bare chain, in their order: how steady the machine was. */
+export interface Measurements {
+  /** All measurements of the bare chain in order, which show how steady the machine was. */
   chains: number[];
   publish: number;
   transaction: number;
@@ -24,42 +24,42 @@ export interface Measured {
   empty: Round[];
   hot: number[];
   streams: {
-    /** By how much 1,000 open event streams made the gateway's memory grow. Megabytes. */
+    /** The growth of the gateway by 1,000 open event streams. */
     memoryMb: number;
-    /** Completed orders a second, while they are open and while they are not. */
+    /** Completed orders per second, with and without open streams. */
     open: number[];
     closed: number[];
   };
   storedOrders: number;
   stored: Round[];
-  /** Requests that were not answered with success, in all measurements together. */
+  /** The failed requests of all measurements. */
   failures: number;
   cpuMsPerOrder: Record<string, number>;
 }
 
-/** How long and how often, in seconds and rounds. */
-const FULL = { warmUp: 30, seconds: 6, rounds: 2, singles: 30, storedOrders: 100_000 };
-const QUICK = { warmUp: 16, seconds: 3, rounds: 1, singles: 15, storedOrders: 20_000 };
+/** The durations in seconds, and the numbers of rounds and orders. */
+const FULL_RUN = { warmUpSeconds: 30, seconds: 6, rounds: 2, singles: 30, storedOrders: 100_000 };
+const QUICK_RUN = { warmUpSeconds: 16, seconds: 3, rounds: 1, singles: 15, storedOrders: 20_000 };
 
-/** Open event streams beside which orders are taken. */
-const STREAMS = 1_000;
+/** The number of open event streams. */
+const STREAM_COUNT = 1_000;
 
-/** More failures than this are no bad luck, and the figures would be those of a broken system. */
-const TOO_MANY_FAILURES = 20;
+/** More failures end the benchmark, because the system is broken. */
+const MAX_FAILURES = 20;
 
 export async function measure(options: {
   system: RunningSystem;
-  shop: ShopFloor;
+  shop: BenchmarkShop;
   baselines: Baselines;
   quick: boolean;
   signal: AbortSignal;
-}): Promise<Measured> {
+}): Promise<Measurements> {
   const { system, shop, baselines, signal } = options;
-  const { warmUp, seconds, rounds, singles, storedOrders } = options.quick ? QUICK : FULL;
+  const { warmUpSeconds, seconds, rounds, singles, storedOrders } = options.quick ? QUICK_RUN : FULL_RUN;
   let failures = 0;
   const onFailure = (error: unknown) => {
     failures += 1;
-    if (failures > TOO_MANY_FAILURES) throw error;
+    if (failures > MAX_FAILURES) throw error;
     console.log(`        failed: ${String(error)}`);
   };
   const pace: Pace = { seconds, signal, onFailure };
@@ -70,31 +70,31 @@ export async function measure(options: {
     chains.push(rate);
     return rate;
   };
-  const orders = (what: string, product: (count: number) => string): Promise<OrdersRun> =>
+  const orders = (label: string, product: (count: number) => string): Promise<OrdersRun> =>
     step(
-      what,
-      () => shop.takeOrders(pace, product),
+      label,
+      () => shop.placeOrders(pace, product),
       (run) => run.completedPerSecond,
     );
 
   async function round(ids: readonly string[]): Promise<Round & { run: OrdersRun }> {
     const before = await chain();
     const reads = await step('reads', () => shop.readOrders(pace, ids), perSecond);
-    const run = await orders('orders', spread);
+    const run = await orders('orders', spreadProduct);
     const after = await chain();
     const { posts, completedPerSecond: completed } = run;
     return { chain: [before, after], reads: reads.perSecond, posts: posts.perSecond, completed, run };
   }
 
-  // Until V8 has compiled what is hot, a service takes twice the processor time; an order goes through most of it.
+  // Before V8 has compiled hot code, a service takes twice the processor time. An order runs through most of the code.
   await step(
     'warming up: orders',
-    () => shop.takeOrders({ ...pace, seconds: warmUp }, spread),
+    () => shop.placeOrders({ ...pace, seconds: warmUpSeconds }, spreadProduct),
     (run) => run.completedPerSecond,
   );
-  const warmUpCalls = { ...pace, seconds: warmUp / 2 };
-  await step('warming up: reads', () => shop.readOrders(warmUpCalls, shop.orderIds), perSecond);
-  await step('warming up: chain', () => baselines.chain(warmUpCalls), perSecond);
+  const warmUpPace = { ...pace, seconds: warmUpSeconds / 2 };
+  await step('warming up: reads', () => shop.readOrders(warmUpPace, shop.orderIds), perSecond);
+  await step('warming up: chain', () => baselines.chain(warmUpPace), perSecond);
 
   const publish = await step('publish', () => baselines.publish(pace), perSecond);
   const transaction = await step('transaction', () => baselines.transaction(pace), perSecond);
@@ -114,15 +114,15 @@ export async function measure(options: {
     );
     singleMs.push(
       await step(
-        'one order alone, ms',
+        'one order at a time, ms',
         () => shop.singleOrders(singles, signal),
         (ms) => ms,
       ),
     );
-    const { run, ...measured } = await round(shop.orderIds);
-    empty.push(measured);
+    const { run, ...result } = await round(shop.orderIds);
+    empty.push(result);
     runs.push(run);
-    hot.push((await orders('orders of one product', () => HOT)).completedPerSecond);
+    hot.push((await orders('orders of one product', () => HOT_PRODUCT)).completedPerSecond);
   }
 
   const streams = await measureStreams();
@@ -135,8 +135,8 @@ export async function measure(options: {
   await step('warming up: reads', () => shop.readOrders(pace, ids), perSecond);
   const stored: Round[] = [];
   for (let count = 0; count < rounds; count++) {
-    const { run: _, ...measured } = await round(ids);
-    stored.push(measured);
+    const { run: _, ...result } = await round(ids);
+    stored.push(result);
   }
 
   return {
@@ -154,31 +154,31 @@ export async function measure(options: {
     cpuMsPerOrder: meanOf(runs.map(({ cpuMsPerOrder }) => cpuMsPerOrder)),
   };
 
-  async function measureStreams(): Promise<Measured['streams']> {
-    const measured: Measured['streams'] = { memoryMb: 0, open: [], closed: [] };
+  async function measureStreams(): Promise<Measurements['streams']> {
+    const result: Measurements['streams'] = { memoryMb: 0, open: [], closed: [] };
     const gatewayMb = () => usage().find(({ name }) => name === 'gateway')?.memoryMb ?? 0;
     for (let count = 0; count < rounds; count++) {
-      measured.closed.push((await orders('orders, no streams', spread)).completedPerSecond);
+      result.closed.push((await orders('orders, no streams', spreadProduct)).completedPerSecond);
       const before = gatewayMb();
       const opened = await step(
-        `opening ${STREAMS} streams, MB`,
-        () => openStreams(system, STREAMS),
+        `opening ${STREAM_COUNT} streams, MB`,
+        () => openStreams(system, STREAM_COUNT),
         () => gatewayMb() - before,
       );
-      measured.memoryMb = Math.max(measured.memoryMb, gatewayMb() - before);
-      measured.open.push((await orders('orders, streams open', spread)).completedPerSecond);
-      measured.memoryMb = Math.max(measured.memoryMb, gatewayMb() - before);
+      result.memoryMb = Math.max(result.memoryMb, gatewayMb() - before);
+      result.open.push((await orders('orders, streams open', spreadProduct)).completedPerSecond);
+      result.memoryMb = Math.max(result.memoryMb, gatewayMb() - before);
       await opened.close();
     }
-    return measured;
+    return result;
   }
 
-  async function step<T>(what: string, run: () => Promise<T>, figure: (result: T) => number): Promise<T> {
+  async function step<T>(label: string, run: () => Promise<T>, figure: (result: T) => number): Promise<T> {
     signal.throwIfAborted();
     const started = performance.now();
     const result = await run();
-    const took = ((performance.now() - started) / 1000).toFixed(0).padStart(4);
-    console.log(`${took} s  ${what.padEnd(28)} ${figure(result).toFixed(1).padStart(9)}`);
+    const elapsed = ((performance.now() - started) / 1000).toFixed(0).padStart(4);
+    console.log(`${elapsed} s  ${label.padEnd(28)} ${figure(result).toFixed(1).padStart(9)}`);
     return result;
   }
 }

@@ -1,33 +1,33 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** What a process has used so far. */
+/** The resource usage of a process. */
 export interface Usage {
   name: string;
-  /** Processor time. Milliseconds. */
+  /** The processor time so far. */
   cpuMs: number;
-  /** Resident memory. Megabytes. */
+  /** The resident memory. */
   memoryMb: number;
 }
 
-/** Linux counts processor time in hundredths of a second, whatever the kernel's own tick is. */
+/** Linux reports processor time in hundredths of a second. */
 const MS_PER_TICK = 10;
 
 /**
- * This process and all that it started, by name: `orders` is the service, `orders-sidecar` its daprd. From /proc, so
- * empty where there is none.
+ * The usage of this process and its descendants: `orders` is the service, `orders-sidecar` its daprd. Empty without /proc.
  */
 export function usage(): Usage[] {
   const ids = readProcesses();
-  const ours = new Set([process.pid]);
-  // Children have been started after their parents; a second look finds those whose number has wrapped around.
-  for (let look = 0; look < 2; look++) for (const { pid, parent } of ids) if (ours.has(parent)) ours.add(pid);
-  return ids.filter(({ pid }) => ours.has(pid));
+  const ownPids = new Set([process.pid]);
+  // A child usually has a higher pid than its parent. A second pass finds children whose pid has wrapped around.
+  for (let pass = 0; pass < 2; pass++)
+    for (const { pid, parent } of ids) if (ownPids.has(parent)) ownPids.add(pid);
+  return ids.filter(({ pid }) => ownPids.has(pid));
 }
 
-/** Processor time of each process between two looks. */
-export function spent(before: Usage[], after: Usage[]): Map<string, number> {
-  const earlier = new Map(before.map(({ name, cpuMs }) => [name, cpuMs]));
-  return new Map(after.map(({ name, cpuMs }) => [name, cpuMs - (earlier.get(name) ?? 0)]));
+/** The processor time of each process between two snapshots. */
+export function cpuMsBetween(before: Usage[], after: Usage[]): Map<string, number> {
+  const cpuMsBefore = new Map(before.map(({ name, cpuMs }) => [name, cpuMs]));
+  return new Map(after.map(({ name, cpuMs }) => [name, cpuMs - (cpuMsBefore.get(name) ?? 0)]));
 }
 
 interface Process extends Usage {
@@ -48,7 +48,7 @@ function readProcesses(): Process[] {
 function readProcess(pid: number): Process[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the program's name in parentheses, which may itself have blanks in it.
+    // The second field is the name of the program in parentheses, which may contain spaces.
     const fields = stat
       .slice(stat.lastIndexOf(')') + 2)
       .split(' ')
@@ -61,7 +61,7 @@ function readProcess(pid: number): Process[] {
       { pid, parent, name: nameOf(pid, command, parent), cpuMs, memoryMb: Number(resident ?? 0) / 1024 },
     ];
   } catch {
-    return []; // ended meanwhile
+    return []; // the process has exited
   }
 }
 

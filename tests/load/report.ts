@@ -1,30 +1,30 @@
-/** One line of the benchmark's table. */
+/** A row of the table. */
 export interface Figure {
-  what: string;
+  label: string;
   value: string;
-  /** What the value is measured against, where it is. */
+  /** The ratio to the reference, if there is one. */
   ratio?: number;
   target?: string;
   met?: boolean;
 }
 
-/** A figure without a target, for scale. */
-export function plain(what: string, value: number, unit: string): Figure {
-  return { what, value: format(value, unit) };
+/** A figure without a target. */
+export function createFigure(label: string, value: number, unit: string): Figure {
+  return { label, value: format(value, unit) };
 }
 
-/** A figure as a share of another one that should be at least `target`. */
-export function atLeast(
-  what: string,
+/** A figure whose ratio to a reference should be at least `target`. */
+export function createMinimumRatio(
+  label: string,
   value: number,
   unit: string,
-  of: number,
+  reference: number,
   target: number,
   name: string,
 ): Figure {
-  const ratio = value / of;
+  const ratio = value / reference;
   return {
-    what,
+    label,
     value: format(value, unit),
     ratio,
     target: `>= ${percent(target)} of ${name}`,
@@ -32,37 +32,37 @@ export function atLeast(
   };
 }
 
-/** A figure as a multiple of another one that should be at most `target`. */
-export function atMost(
-  what: string,
+/** A figure whose ratio to a reference should be at most `target`. */
+export function createMaximumRatio(
+  label: string,
   value: number,
   unit: string,
-  of: number,
+  reference: number,
   target: number,
   name: string,
 ): Figure {
-  const ratio = value / of;
-  return { what, value: format(value, unit), ratio, target: `<= ${target} x ${name}`, met: ratio <= target };
+  const ratio = value / reference;
+  return { label, value: format(value, unit), ratio, target: `<= ${target} x ${name}`, met: ratio <= target };
 }
 
-/** A figure that should not have changed by more than a tenth. */
-export function unchanged(what: string, value: number, unit: string, before: number): Figure {
+/** A figure that should differ by at most a tenth from the one before. */
+export function createUnchanged(label: string, value: number, unit: string, before: number): Figure {
   const ratio = value / before;
   const met = Math.abs(ratio - 1) <= 0.1;
-  return { what, value: format(value, unit), ratio, target: '+-10 % of before', met };
+  return { label, value: format(value, unit), ratio, target: '+-10 % of before', met };
 }
 
-/** A figure with a limit of its own. */
-export function below(what: string, value: number, unit: string, target: number): Figure {
-  return { what, value: format(value, unit), target: `<= ${target} ${unit}`.trim(), met: value <= target };
+/** A figure with an absolute maximum. */
+export function createMaximum(label: string, value: number, unit: string, target: number): Figure {
+  return { label, value: format(value, unit), target: `<= ${target} ${unit}`.trim(), met: value <= target };
 }
 
-/** The figures as a table in Markdown, which is readable in a terminal too. */
+/** The figures as a Markdown table. */
 export function table(figures: readonly Figure[]): string {
   const rows = [
-    ['what', 'measured', 'ratio', 'target', ''],
-    ...figures.map(({ what, value, ratio, target, met }) => [
-      what,
+    ['figure', 'measured', 'ratio', 'target', ''],
+    ...figures.map(({ label, value, ratio, target, met }) => [
+      label,
       value,
       ratio === undefined ? '' : ratio < 3 ? percent(ratio) : `${ratio.toFixed(1)} x`,
       target ?? '',

@@ -1,0 +1,141 @@
+import type { RunningSystem } from '../../deploy/local/system/system.ts';
+import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
+import { register } from '../support/shop.ts';
+import { waitFor } from '../support/wait.ts';
+import { CLIENTS, closedLoop, median, type Load, type Pace } from './closed-loop.ts';
+import { cpuMsBetween, usage } from './processes.ts';
+
+/** The result of a run of orders. */
+export interface OrdersRun {
+  /** The responses to `POST /api/orders`. */
+  posts: Load;
+  /** Orders per second, from the first request until fulfilment has the last order. */
+  completedPerSecond: number;
+  /** The processor time per order and process, from the first request until the last delivery. */
+  cpuMsPerOrder: Record<string, number>;
+}
+
+/** The customers of the benchmark, one per client. */
+export interface BenchmarkShop {
+  readOrders: (pace: Pace, orderIds: readonly string[]) => Promise<Load>;
+  /** Places orders from all clients, and waits until they are delivered, so that no work is left. */
+  placeOrders: (pace: Pace, product: (count: number) => string) => Promise<OrdersRun>;
+  /** The median milliseconds from a request until the order is paid, one order at a time. */
+  singleOrders: (times: number, signal: AbortSignal) => Promise<number>;
+  /** The orders so far. */
+  orderIds: string[];
+  close: () => Promise<void>;
+}
+
+export const HOT_PRODUCT = 'bench-hot';
+/** A thousand products in turn. */
+export const spreadProduct = (count: number) => `bench-${count % 1000}`;
+
+/** @param system a system with the products of `createCatalogue` */
+export async function createBenchmarkShop(system: RunningSystem): Promise<BenchmarkShop> {
+  const gateway = createClient(system.urls.api, undefined, { connections: CLIENTS });
+  const { email, password } = system.admin;
+  const admin = await gateway.logIn({ email, password });
+  const customers: Client[] = [];
+  while (customers.length < CLIENTS) customers.push(await gateway.logIn(await register(gateway)));
+  const orderIds: string[] = [];
+
+  async function placeOne(count: number, product_id: string): Promise<string> {
+    const customer = customers[count % CLIENTS] ?? gateway;
+    const response = await customer('POST /api/orders', {
+      body: { items: [{ product_id, quantity: 1 }], payment: { method: 'card', card_token: 'tok_visa' } },
+    });
+    const { order_id } = unwrap(response);
+    orderIds.push(order_id);
+    return order_id;
+  }
+
+  const counterValue = (app: string, counter: string) => readCounter(system.app(app).appPort, counter);
+  const handedOverCount = () => counterValue('fulfilment', 'shipment_transitions_total{status="PREPARING"}');
+  const deliveredCount = () => counterValue('orders', 'order_transitions_total{event="order.delivered"}');
+  const waitForCount = (
+    description: string,
+    counter: () => Promise<number>,
+    value: number,
+    signal: AbortSignal,
+  ) =>
+    waitFor(
+      description,
+      () => {
+        signal.throwIfAborted();
+        return counter();
+      },
+      { until: (count) => count >= value, timeoutMs: 180_000 },
+    );
+
+  return {
+    orderIds,
+
+    readOrders: (pace, ids) =>
+      closedLoop(pace, async (count) => {
+        // An administrator may read the orders of all customers. The prime 7919 reaches every order.
+        const id = ids[(count * 7919) % ids.length] ?? '';
+        unwrap(await admin('GET /api/orders/:id', { params: { id } }));
+      }),
+
+    async placeOrders(pace, product) {
+      const before = [await handedOverCount(), await deliveredCount()] as const;
+      const usageBefore = usage();
+      const started = performance.now();
+      const posts = await closedLoop(pace, async (count) => void (await placeOne(count, product(count))));
+      await waitForCount('fulfilment has all orders', handedOverCount, before[0] + posts.count, pace.signal);
+      const seconds = (performance.now() - started) / 1000;
+      await waitForCount('all orders are delivered', deliveredCount, before[1] + posts.count, pace.signal);
+      const cpuMsPerOrder = Object.fromEntries(
+        [...cpuMsBetween(usageBefore, usage())].map(([name, ms]) => [name, ms / posts.count]),
+      );
+      return { posts, completedPerSecond: posts.count / seconds, cpuMsPerOrder };
+    },
+
+    async singleOrders(times, signal) {
+      const durationsMs: number[] = [];
+      for (let count = 0; count < times; count++) {
+        signal.throwIfAborted();
+        const sent = Date.now();
+        const id = await placeOne(count, spreadProduct(count));
+        durationsMs.push((await paidAt(id)) - sent);
+      }
+      return median(durationsMs);
+    },
+
+    close: gateway.close,
+  };
+
+  /** The time of the `order.paid` event. */
+  async function paidAt(orderId: string): Promise<number> {
+    const paid = await waitFor(
+      `order ${orderId} is paid`,
+      async () => {
+        const { items } = unwrap(await admin('GET /api/orders/:id/events', { params: { id: orderId } }));
+        return items.find(({ type }) => type === 'order.paid');
+      },
+      { until: (event) => event !== undefined },
+    );
+    return Date.parse(paid?.time ?? '');
+  }
+}
+
+/** Reads a counter from the service directly, which costs almost nothing. */
+async function readCounter(port: number, counter: string): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: AbortSignal.timeout(10_000) });
+  const line = (await response.text()).split('\n').find((candidate) => candidate.startsWith(`${counter} `));
+  return Number(line?.slice(counter.length + 1) ?? 0);
+}
+
+/** The products of the shop, with more stock than any run can sell. */
+export function createCatalogue() {
+  return [HOT_PRODUCT, ...Array.from({ length: 1000 }, (_, number) => spreadProduct(number))].map(
+    (product_id) => ({
+      product_id,
+      name: `Product ${product_id}`,
+      unit_price: 1290,
+      currency: 'EUR',
+      on_hand: 1_000_000,
+    }),
+  );
+}
