@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sharesOf, tableOf, tooLow } from '../fuzz/shares.ts';
+import { countResponses, formatTable, belowMinimum } from '../fuzz/shares.ts';
 
 const READ = 'GET /api/orders/{id}';
 
@@ -39,24 +39,24 @@ describe('the shares of a fuzz run', () => {
       { cases: 1, successes: 1 },
     ],
   ])('When %s, then the counts are right', (_what, lines, counted) => {
-    expect(sharesOf(lines, [READ])).toEqual([{ operation: READ, ...counted }]);
+    expect(countResponses(lines, [READ])).toEqual([{ operation: READ, ...counted }]);
   });
 
   it('When fewer than a tenth of the responses are 2xx, or nothing was sent, then the share is too low', () => {
-    const shares = [
+    const counts = [
       { operation: 'GET /a', cases: 10, successes: 1 },
       { operation: 'GET /b', cases: 11, successes: 1 },
       { operation: 'GET /c', cases: 0, successes: 0 },
     ];
-    expect(tooLow(shares).map(({ operation }) => operation)).toEqual(['GET /b', 'GET /c']);
+    expect(belowMinimum(counts).map(({ operation }) => operation)).toEqual(['GET /b', 'GET /c']);
   });
 
   it('When the shares are printed, then each operation has a line', () => {
-    const shares = [
+    const counts = [
       { operation: 'GET /a', cases: 11, successes: 1 },
       { operation: 'GET /long', cases: 0, successes: 0 },
     ];
-    expect(tableOf(shares).split('\n')).toEqual([
+    expect(formatTable(counts).split('\n')).toEqual([
       'operation   cases    2xx',
       'GET /a         11    9 %',
       'GET /long       0      -',

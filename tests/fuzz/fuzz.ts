@@ -13,16 +13,16 @@ import { publishUnprocessable } from '../support/real-sidecar.ts';
 import { login, registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { waitFor } from '../support/wait.ts';
-import { LEAST_SHARE, sharesOf, tableOf, tooLow } from './shares.ts';
+import { MIN_SUCCESS_RATE, countResponses, formatTable, belowMinimum } from './shares.ts';
 
 const CONFIG = join(root, 'tests/fuzz/schemathesis.toml');
 const HOOKS = join(root, 'tests/fuzz/hooks.py');
 
-/** As Schemathesis names an operation. */
-const nameOf = ({ method, path }: { method: string; path: string }) =>
+/** The name of an operation in Schemathesis. */
+const operationName = ({ method, path }: { method: string; path: string }) =>
   `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`;
 
-/** The exit status: 0 where nothing was found, and every operation was reached. */
+/** Runs the fuzzer. @returns the exit status: 0 without findings, if every operation was reached */
 export async function fuzz(args: readonly string[]): Promise<number> {
   const program = await findOrInstallSchemathesis();
   const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-fuzz-'));
@@ -35,21 +35,25 @@ export async function fuzz(args: readonly string[]): Promise<number> {
       env: {
         gateway: NO_RATE_LIMITS,
         fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '200', SIMULATED_DELIVERY_DELAY_MS: '200' },
-        // A slow machine must not look like a fault: 503 is the right answer to too many orders.
+        // A slow machine must not shed orders, because fuzzing would count the 503 as a failure.
         orders: { ORDER_MAX_QUEUE_WAIT_MS: '600000' },
       },
     });
     const { api } = system.urls;
     const admin = await login(api, system.admin.email, system.admin.password);
     const customer = await registerCustomer(api);
-    await Promise.all([ordersOfEveryEnd(admin), ordersOfEveryEnd(customer), deadLetters(system, admin)]);
+    await Promise.all([
+      createOrdersOfEveryStatus(admin),
+      createOrdersOfEveryStatus(customer),
+      createDeadLetters(system, admin),
+    ]);
 
-    // From a file: the operation that Schemathesis has loaded a document from, it does not test.
+    // Schemathesis does not test the operation that it loads the document from, so it gets a file.
     const document = join(dataDir, 'openapi.json');
     writeFileSync(document, await (await fetch(`${api}/openapi.json`)).text());
-    const adminsOnly = routes.filter(({ access }) => access === 'admin').map(nameOf);
-    const passOf = (caller: Caller, role: string, options: string[]) =>
-      output(
+    const adminOperations = routes.filter(({ access }) => access === 'admin').map(operationName);
+    const runSchemathesis = (caller: Caller, role: string, options: string[]) =>
+      runProgram(
         program,
         [
           `--config-file=${CONFIG}`,
@@ -57,7 +61,7 @@ export async function fuzz(args: readonly string[]): Promise<number> {
           document,
           `--url=${api}`,
           '--report=ndjson',
-          `--report-ndjson-path=${reportOf(dataDir, role)}`,
+          `--report-ndjson-path=${reportPath(dataDir, role)}`,
           ...options,
           ...seed,
           ...args,
@@ -67,50 +71,52 @@ export async function fuzz(args: readonly string[]): Promise<number> {
           SCHEMATHESIS_HOOKS: HOOKS,
           PYTHONDONTWRITEBYTECODE: '1',
           FUZZ_API: api,
-          FUZZ_CALLER: callerAs(caller, role),
+          FUZZ_CALLER: callerJson(caller, role),
         },
       );
-    console.log('\nFuzzing as an administrator and as a customer at once: some two minutes.');
-    const passes = await Promise.all([
-      passOf(admin, 'admin', []),
-      passOf(
+    console.log('\nFuzzing as an administrator and as a customer, for about two minutes.');
+    const runs = await Promise.all([
+      runSchemathesis(admin, 'admin', []),
+      runSchemathesis(
         customer,
         'customer',
-        adminsOnly.map((name) => `--exclude-name=${name}`),
+        adminOperations.map((name) => `--exclude-name=${name}`),
       ),
     ]);
-    for (const { text } of passes) console.log(text);
+    for (const { text } of runs) console.log(text);
 
     const lines = ['admin', 'customer'].flatMap((role) =>
-      readFileSync(reportOf(dataDir, role), 'utf8').trimEnd().split('\n'),
+      readFileSync(reportPath(dataDir, role), 'utf8').trimEnd().split('\n'),
     );
-    const shares = sharesOf(lines, routes.map(nameOf));
-    console.log(tableOf(shares));
-    const low = tooLow(shares).map(({ operation }) => operation);
-    if (low.length > 0)
-      console.error(`\nLess than ${LEAST_SHARE * 100} % of the answers were 2xx:\n${low.join('\n')}`);
-    return Math.max(low.length > 0 ? 1 : 0, ...passes.map(({ code }) => code));
+    const counts = countResponses(lines, routes.map(operationName));
+    console.log(formatTable(counts));
+    const tooFewSuccesses = belowMinimum(counts).map(({ operation }) => operation);
+    if (tooFewSuccesses.length > 0)
+      console.error(
+        `\nFewer than ${MIN_SUCCESS_RATE * 100} % of the responses were 2xx:\n${tooFewSuccesses.join('\n')}`,
+      );
+    return Math.max(tooFewSuccesses.length > 0 ? 1 : 0, ...runs.map(({ code }) => code));
   } finally {
     await system?.stop();
     rmSync(dataDir, { recursive: true, force: true });
   }
 }
 
-const reportOf = (dataDir: string, role: string) => join(dataDir, `${role}.ndjson`);
+const reportPath = (dataDir: string, role: string) => join(dataDir, `${role}.ndjson`);
 
-/** What hooks.py needs to know of a caller. */
-const callerAs = ({ userId, call }: Caller, role: string) =>
+/** The caller, as hooks.py reads it. */
+const callerJson = ({ userId, call }: Caller, role: string) =>
   JSON.stringify({ role, user_id: userId, token: call.tokens()?.access_token });
 
-/** Two orders for each final status that an order can be brought to. */
-async function ordersOfEveryEnd(caller: Caller): Promise<void> {
-  const ends: [OrderStatus, Parameters<typeof placeOrder>[1]][] = [
+/** Creates two orders in each final status that a caller can cause. */
+async function createOrdersOfEveryStatus(caller: Caller): Promise<void> {
+  const outcomes: [OrderStatus, Parameters<typeof placeOrder>[1]][] = [
     ['DELIVERED', {}],
     ['PAYMENT_FAILED', { card: 'tok_chargeDeclined' }],
     ['REJECTED', { product: 'print-signed', quantity: 10_000 }],
     ['CANCELLED', {}],
   ];
-  for (const [status, order] of [...ends, ...ends]) {
+  for (const [status, order] of [...outcomes, ...outcomes]) {
     const { orderId } = await placeOrder(caller, order);
     if (status === 'CANCELLED')
       await caller.call('POST /api/orders/:id/cancel', { params: { id: orderId }, body: {} });
@@ -118,16 +124,16 @@ async function ordersOfEveryEnd(caller: Caller): Promise<void> {
   }
 }
 
-/** Two of them, from events that nobody can process. */
-async function deadLetters(system: RunningSystem, admin: Caller): Promise<void> {
+/** Creates two dead letters from events that no handler can process. */
+async function createDeadLetters(system: RunningSystem, admin: Caller): Promise<void> {
   for (const id of [randomUUID(), randomUUID()]) await publishUnprocessable(system.app('payments'), id);
-  await waitFor('they are among the dead letters', () => admin.call('GET /api/admin/dead-letters'), {
+  await waitFor('the dead letters are listed', () => admin.call('GET /api/admin/dead-letters'), {
     until: ({ ok, body }) => ok && body.items.length > 1,
   });
 }
 
-/** Runs the program in a folder where it may leave files. */
-function output(
+/** Runs a program in a folder for its files, and returns its output. */
+function runProgram(
   program: string,
   args: readonly string[],
   cwd: string,

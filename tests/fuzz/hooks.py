@@ -1,7 +1,7 @@
-"""Gives the requests of Schemathesis their tokens, and subjects that exist: made and listed through the public routes.
+"""Adds tokens and existing ids to the requests of Schemathesis. The ids come from the public routes.
 
-Links in the document lead from an answer to what can be asked next. They know neither whose a token is nor the password
-of an account, and they use up what can be deleted or cancelled once. That is done here.
+Links in the document lead from a response to the next request. They know neither tokens nor passwords, and they use up
+resources that can be deleted or cancelled only once.
 https://schemathesis.readthedocs.io/en/stable/guides/extending/
 """
 
@@ -30,21 +30,21 @@ from urllib3.util import Retry
 Json = dict[str, Any]
 
 API = os.environ["FUZZ_API"]
-# Whose requests these are: `role`, `token` and `user_id`.
+# The caller: `role`, `token` and `user_id`.
 CALLER: Json = json.loads(os.environ["FUZZ_CALLER"])
 IS_ADMIN: bool = CALLER["role"] == "admin"
 PASSWORD = "correct horse"
 PRODUCT = "sticker-boat"
 TIMEOUT_SECONDS = 20
-turn = count()
+sequence = count()
 
-# Comes back after the `Retry-After` of a 503.
+# Retries a 503 after its `Retry-After`.
 retry = Retry(5, status_forcelist=[503], allowed_methods=None, raise_on_status=False)
 session = requests.Session()
 session.mount("http://", HTTPAdapter(max_retries=retry))
 
 
-def ask(method: str, path: str, body: Json | None = None, token: str | None = CALLER["token"]) -> Json:
+def call(method: str, path: str, body: Json | None = None, token: str | None = CALLER["token"]) -> Json:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     response = session.request(method, API + path, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
     response.raise_for_status()
@@ -52,23 +52,23 @@ def ask(method: str, path: str, body: Json | None = None, token: str | None = CA
 
 
 @cache
-def listed(path: str, field: str) -> list[str]:
-    """The ids in a list, as it was when it was first read."""
-    ids = [item[field] for item in ask("GET", path)["items"]]
+def ids_in(path: str, field: str) -> list[str]:
+    """The ids in a list, at the time of the first call."""
+    ids = [item[field] for item in call("GET", path)["items"]]
     if not ids:
-        raise RuntimeError(f"nothing is listed at {path}")
+        raise RuntimeError(f"the list at {path} is empty")
     return ids
 
 
 @cache
 def second_page(path: str) -> str:
-    cursor: str = ask("GET", f"{path}?limit=1")["next_cursor"]
+    cursor: str = call("GET", f"{path}?limit=1")["next_cursor"]
     return cursor
 
 
 def one_of(path: str, field: str) -> str:
-    ids = listed(path, field)
-    return ids[next(turn) % len(ids)]
+    ids = ids_in(path, field)
+    return ids[next(sequence) % len(ids)]
 
 
 def new_email() -> str:
@@ -76,21 +76,21 @@ def new_email() -> str:
 
 
 def new_account() -> Json:
-    return ask("POST", "/api/users/register", {"email": new_email(), "password": PASSWORD, "name": "Ada"}, None)
+    return call("POST", "/api/users/register", {"email": new_email(), "password": PASSWORD, "name": "Ada"}, None)
 
 
 @cache
-def kept_account() -> Json:
-    """One that nothing is done to: its sessions begin and end."""
+def login_account() -> Json:
+    """The account for logins and logouts, which no request changes."""
     return new_account()
 
 
 def new_session(account: Json) -> Json:
-    return ask("POST", "/api/users/login", {"email": account["email"], "password": PASSWORD}, None)
+    return call("POST", "/api/users/login", {"email": account["email"], "password": PASSWORD}, None)
 
 
 def new_order() -> str:
-    return ask("POST", "/api/orders", {"product_id": PRODUCT, "quantity": 1})["order_id"]
+    return call("POST", "/api/orders", {"product_id": PRODUCT, "quantity": 1})["order_id"]
 
 
 CHANGES_ACCOUNT = {"PUT /api/users/{id}", "DELETE /api/users/{id}"}
@@ -102,10 +102,10 @@ class Token:
     def get(self, case: Case, context: AuthContext) -> str:
         label = context.operation.label
         if label == "POST /api/users/logout":
-            return new_session(kept_account())["access_token"]
+            return new_session(login_account())["access_token"]
         if IS_ADMIN or label not in CHANGES_ACCOUNT:
             return CALLER["token"]
-        # A customer may change and delete no account but that of the token.
+        # A customer may change and delete only the account of the token.
         account = new_account()
         token: str = new_session(account)["access_token"]
         account_of[f"Bearer {token}"] = account["user_id"]
@@ -125,20 +125,20 @@ def order_in(status: str) -> str:
     return one_of(f"/api/orders?limit=100&status={status}", "order_id")
 
 
-def order_to_move(case: Case) -> str:
-    """One that is in the status that is asked for already, or may still come into it."""
+def order_for_status(case: Case) -> str:
+    """An order that has the requested status, or can still get it."""
     status = case.body.get("status") if isinstance(case.body, dict) else None
     ended = status in ("DELIVERED", "CANCELLED", "REJECTED", "PAYMENT_FAILED")
     return order_in(status) if ended else new_order()
 
 
-# What stands for the variable of the path.
+# The values of path variables.
 SUBJECTS: dict[str, Callable[[Case], str]] = {
     "GET /api/orders/{id}": lambda _: one_of("/api/orders", "order_id"),
     "GET /api/orders/{id}/events": lambda _: one_of("/api/orders", "order_id"),
     "GET /api/orders/{id}/stream": lambda _: one_of("/api/orders", "order_id"),
     "POST /api/orders/{id}/cancel": lambda _: new_order(),
-    "PUT /api/orders/{id}/status": order_to_move,
+    "PUT /api/orders/{id}/status": order_for_status,
     "GET /api/payments/ledger/{order_id}": lambda _: order_in("DELIVERED"),
     "POST /api/payments/{order_id}/refund": lambda _: order_in("DELIVERED"),
     "GET /api/inventory/{product_id}": lambda _: one_of("/api/inventory", "product_id"),
@@ -152,12 +152,12 @@ SUBJECTS: dict[str, Callable[[Case], str]] = {
     "POST /api/admin/dead-letters/{id}/redrive": lambda _: one_of("/api/admin/dead-letters", "dead_letter_id"),
 }
 
-# Fields that nobody can make up.
+# Body fields that cannot be generated.
 BODIES: dict[str, Callable[[Json], Json]] = {
-    "POST /api/orders": lambda _: {"product_id": PRODUCT, "quantity": 1 + next(turn) % 3},
+    "POST /api/orders": lambda _: {"product_id": PRODUCT, "quantity": 1 + next(sequence) % 3},
     "POST /api/users/register": lambda body: body | {"email": new_email()},
-    "POST /api/users/login": lambda _: {"email": kept_account()["email"], "password": PASSWORD},
-    "POST /api/users/token": lambda body: body | {"refresh_token": new_session(kept_account())["refresh_token"]},
+    "POST /api/users/login": lambda _: {"email": login_account()["email"], "password": PASSWORD},
+    "POST /api/users/token": lambda body: body | {"refresh_token": new_session(login_account())["refresh_token"]},
     "PUT /api/users/{id}": lambda body: body
     | ({"email": new_email()} if "email" in body else {})
     | ({"current_password": PASSWORD} if {"email", "password"} & body.keys() else {}),
@@ -166,7 +166,7 @@ BODIES: dict[str, Callable[[Json], Json]] = {
 
 @schemathesis.hook
 def before_load_schema(context: HookContext, raw_schema: Json) -> None:
-    """Sequences begin with what needs no id: an order's `customer_id`, which may be left out, would keep orders out."""
+    """Adds links to orders. Sequences begin with operations without ids, and an optional `customer_id` would exclude orders."""
     links = raw_schema["paths"]["/api/inventory"]["get"]["responses"]["200"]["links"]
     for operation in ("postOrders", "getOrders"):
         links[operation] = {"operationId": operation}
@@ -178,12 +178,12 @@ def before_call(context: HookContext, case: Case, kwargs: Json) -> None:
     label = case.operation.label
     if meta is None or case.method != case.operation.method.upper():
         return
-    # In a sequence, links lead to the subjects. But the loss of an account that they lead to would spoil the run.
+    # In a sequence, links provide the ids. But changing an account that a link leads to would break the run.
     in_sequence = meta.phase.name == TestPhase.STATEFUL
     needs_subject = label in CHANGES_ACCOUNT if in_sequence else label in SUBJECTS
-    made_up = (case.path_parameters, case.query, None if case.body is NOT_SET else case.body)
-    # Outside of sequences a quarter stays as it was made up; which one, follows from the seed.
-    if not in_sequence and crc32(repr(made_up).encode()) % 4 == 0:
+    generated = (case.path_parameters, case.query, None if case.body is NOT_SET else case.body)
+    # Outside of sequences, a quarter stays as generated. The seed determines which.
+    if not in_sequence and crc32(repr(generated).encode()) % 4 == 0:
         return
     if needs_subject and not meta.is_negative_at(ParameterLocation.PATH):
         (variable,) = case.path_parameters
@@ -193,14 +193,14 @@ def before_call(context: HookContext, case: Case, kwargs: Json) -> None:
     if not in_sequence and "cursor" in case.query and not meta.is_negative_at(ParameterLocation.QUERY):
         case.query["cursor"] = second_page(case.path)
     if not meta.is_negative_at(ParameterLocation.HEADER):
-        # Made up, the first matches nothing, and the second is soon one that has been used.
+        # A generated If-Match matches nothing, and a generated key is soon a used one.
         case.headers.pop("If-Match", None)
         case.headers.pop("Idempotency-Key", None)
 
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
-    """A busy machine makes the system answer 503 and ask to come back: a fault only where coming back does not help."""
+    """On a busy machine the system responds with 503 and Retry-After. It is a failure only if a retry does not help."""
     if response.status_code != 503 or "retry-after" not in response.headers:
         return True
     return session.send(response.request, timeout=TIMEOUT_SECONDS).status_code >= 500

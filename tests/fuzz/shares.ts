@@ -1,17 +1,17 @@
 import { z } from 'zod';
 
-/** How many requests an operation got, and how many of them it answered with 2xx. */
-export interface Share {
+/** The requests of an operation, and how many of them had a 2xx response. */
+export interface OperationCount {
   /** `GET /api/orders/{id}` */
   operation: string;
   cases: number;
   successes: number;
 }
 
-/** A tenth: an operation that refuses more than the rest has hardly been tested. */
-export const LEAST_SHARE = 0.1;
+/** The minimum share of 2xx. Below it, an operation has hardly been tested. */
+export const MIN_SUCCESS_RATE = 0.1;
 
-/** What is read of an event of the report; all others are of other kinds, and count for nothing. */
+/** The only event of the report that is read. */
 const scenarioFinished = z.object({
   ScenarioFinished: z.object({
     recorder: z.object({
@@ -28,38 +28,38 @@ const scenarioFinished = z.object({
 /**
  * Counts the requests in reports of Schemathesis.
  *
- * @param lines of its NDJSON reports
- * @param operations those that are asked about; requests by methods that are not documented are of none
+ * @param lines the lines of its NDJSON reports
+ * @param operations the operations to count; requests with undocumented methods are ignored
  */
-export function sharesOf(lines: Iterable<string>, operations: readonly string[]): Share[] {
-  const shares = new Map(operations.map((operation) => [operation, { operation, cases: 0, successes: 0 }]));
+export function countResponses(lines: Iterable<string>, operations: readonly string[]): OperationCount[] {
+  const counts = new Map(operations.map((operation) => [operation, { operation, cases: 0, successes: 0 }]));
   for (const line of lines) {
     const { success, data } = scenarioFinished.safeParse(JSON.parse(line));
     if (!success) continue;
     const { cases, interactions } = data.ScenarioFinished.recorder;
     for (const [id, { value }] of Object.entries(cases)) {
-      const share = shares.get(`${value.method} ${value.path}`);
-      if (!share) continue;
+      const count = counts.get(`${value.method} ${value.path}`);
+      if (!count) continue;
       const status = interactions[id]?.response?.status_code ?? 0;
-      share.cases += 1;
-      if (status >= 200 && status < 300) share.successes += 1;
+      count.cases += 1;
+      if (status >= 200 && status < 300) count.successes += 1;
     }
   }
-  return [...shares.values()];
+  return [...counts.values()];
 }
 
-/** Those that were not reached often enough, or not at all. */
-export const tooLow = (shares: readonly Share[]): Share[] =>
-  shares.filter(({ cases, successes }) => cases === 0 || successes / cases < LEAST_SHARE);
+/** The operations with too few 2xx responses, or without requests. */
+export const belowMinimum = (counts: readonly OperationCount[]): OperationCount[] =>
+  counts.filter(({ cases, successes }) => cases === 0 || successes / cases < MIN_SUCCESS_RATE);
 
-/** As a table: operation, requests, percentage of 2xx. */
-export function tableOf(shares: readonly Share[]): string {
-  const width = Math.max(...shares.map(({ operation }) => operation.length));
-  const row = (operation: string, cases: string, share: string) =>
-    `${operation.padEnd(width)} ${cases.padStart(7)} ${share.padStart(6)}`;
+/** A table of operations, requests and percentages of 2xx. */
+export function formatTable(counts: readonly OperationCount[]): string {
+  const width = Math.max(...counts.map(({ operation }) => operation.length));
+  const row = (operation: string, cases: string, count: string) =>
+    `${operation.padEnd(width)} ${cases.padStart(7)} ${count.padStart(6)}`;
   return [
     row('operation', 'cases', '2xx'),
-    ...shares.map(({ operation, cases, successes }) =>
+    ...counts.map(({ operation, cases, successes }) =>
       row(operation, String(cases), cases === 0 ? '-' : `${Math.floor((100 * successes) / cases)} %`),
     ),
   ].join('\n');
