@@ -17,9 +17,9 @@ const at = (port: number) => `http://127.0.0.1:${port}`;
 const api = at(PORTS.API_PORT);
 const mails = at(PORTS.MAIL_PORT);
 
-const MINUTE = 60_000;
+const MINUTE_MS = 60_000;
 
-/** Each health check by its service. */
+/** The health checks by service. */
 const checks = z
   .looseObject({
     services: z.record(
@@ -31,28 +31,28 @@ const checks = z
     parse(readFileSync('deploy/compose/compose.yaml', 'utf8'), { merge: true, maxAliasCount: -1 }),
   ).services;
 
-/** The command by which the first process of a container gets a signal from within, as it does where it fails by itself. */
-function ends(container: string, signal: NodeJS.Signals): string[] {
+/** The command that sends a signal to the first process of a container, as if the process failed. */
+function signalCommand(container: string, signal: NodeJS.Signals): string[] {
   return ['exec', '-T', container, 'node', '-e', `process.kill(1, '${signal}')`];
 }
 
-/** So many orders at most are placed while something is away: there is stock for all of them. */
-const MOST_ORDERS = 40;
+/** The maximum of orders during a restart. The stock is enough for all of them. */
+const MAX_ORDERS = 40;
 
-/** Places orders as one does who is told to try again, and one more when it is enough. Gives those that were accepted. */
+/** Places orders with retries until `isEnough`, and one more. Returns the accepted ones. */
 async function placeUntil(customer: Caller, isEnough: () => boolean): Promise<string[]> {
   const accepted: string[] = [];
   await waitFor(
     'orders are placed',
     async () => {
       const isLast = isEnough();
-      if (accepted.length >= MOST_ORDERS && !isLast) return 'waiting';
+      if (accepted.length >= MAX_ORDERS && !isLast) return 'waiting';
       const [outcome] = await Promise.allSettled([placeOrder(customer, { product: 'mug-blue' })]);
       if (outcome.status === 'rejected') return String(outcome.reason);
       accepted.push(outcome.value.orderId);
       return isLast ? 'enough' : 'more';
     },
-    { until: (seen) => seen === 'enough', timeoutMs: 3 * MINUTE },
+    { until: (state) => state === 'enough', timeoutMs: 3 * MINUTE_MS },
   );
   return accepted;
 }
@@ -61,61 +61,61 @@ describe.skipIf(!engine)('all services in containers', () => {
   let project: ComposeProject;
   let customer: Caller;
 
-  /** When the first process of a container has started, in ticks of the machine; undefined while none runs. */
+  /** The start time of the first process of a container in ticks, or undefined if none runs. */
   async function startOf(container: string): Promise<string | undefined> {
     const script = "console.log(require('node:fs').readFileSync('/proc/1/stat', 'utf8').split(' ')[21])";
     const command = ['exec', '-T', container, 'node', '-e', script];
-    const printed = await project.compose(MINUTE, ...command).catch(() => '');
-    return /^\d+$/m.exec(printed)?.[0];
+    const output = await project.compose(MINUTE_MS, ...command).catch(() => '');
+    return /^\d+$/m.exec(output)?.[0];
   }
 
   beforeAll(async () => {
     const ports: Record<string, string> = {};
     for (const [name, port] of Object.entries(PORTS)) ports[name] = String(port);
     project = createComposeProject(engine!, `sidecart-test-${process.pid}`, ports);
-    await project.compose(20 * MINUTE, 'build');
-    await project.compose(5 * MINUTE, 'up', '-d');
-    await waitFor('the services are reached', () => isSystemReady(api, []), { timeoutMs: 3 * MINUTE });
+    await project.compose(20 * MINUTE_MS, 'build');
+    await project.compose(5 * MINUTE_MS, 'up', '-d');
+    await waitFor('the services are ready', () => isSystemReady(api, []), { timeoutMs: 3 * MINUTE_MS });
     customer = await registerCustomer(api);
-  }, 30 * MINUTE);
-  afterAll(() => project?.compose(3 * MINUTE, 'down', '-v', '-t', '5'), 4 * MINUTE);
+  }, 30 * MINUTE_MS);
+  afterAll(() => project?.compose(3 * MINUTE_MS, 'down', '-v', '-t', '5'), 4 * MINUTE_MS);
 
   it(
-    'When an order is placed, then it is delivered, told by mail, and one trace',
+    'When an order is placed, then it is delivered, confirmed by e-mail and traced',
     async () => {
       const { orderId, traceId } = await placeOrder(customer);
-      await waitForStatus(customer, orderId, 'DELIVERED', MINUTE);
-      await waitFor('the confirmation and the dispatch', () => mailsTo(mails, customer.email), {
+      await waitForStatus(customer, orderId, 'DELIVERED', MINUTE_MS);
+      await waitFor('the e-mails about payment and dispatch', () => mailsTo(mails, customer.email), {
         until: (found) => found.filter(({ html }) => html.includes(orderId)).length === 2,
-        timeoutMs: MINUTE,
+        timeoutMs: MINUTE_MS,
       });
       const edges = ['gateway -> orders', 'orders -> inventory', 'orders -> fulfilment'];
       expect(await waitForEdges(at(PORTS.ZIPKIN_PORT), traceId, edges)).toContain('gateway -> orders');
     },
-    3 * MINUTE,
+    3 * MINUTE_MS,
   );
 
   it(
-    'When a container is asked by its health check, then it is healthy',
+    'When a health check runs in its container, then it passes',
     async () => {
       for (const [service, { healthcheck }] of Object.entries(checks)) {
         const [kind, ...command] = healthcheck?.test ?? [];
-        if (kind !== undefined) await project.compose(MINUTE, 'exec', '-T', service, ...command);
+        if (kind !== undefined) await project.compose(MINUTE_MS, 'exec', '-T', service, ...command);
       }
-      // And the other way round: nothing listens at this port.
+      // The check fails if nothing listens on the port.
       const [, ...ofOrders] = checks['orders']?.healthcheck?.test ?? [];
-      const asked = project.compose(MINUTE, 'exec', '-T', '-e', 'APP_PORT=9', 'orders', ...ofOrders);
-      await expect(asked).rejects.toThrow(/exec/);
+      const query = project.compose(MINUTE_MS, 'exec', '-T', '-e', 'APP_PORT=9', 'orders', ...ofOrders);
+      await expect(query).rejects.toThrow(/exec/);
     },
-    3 * MINUTE,
+    3 * MINUTE_MS,
   );
 
   it(
-    'When somebody without a password asks the database, then it is refused',
+    'When a client connects to the database without a password, then it is rejected',
     async () => {
-      const asked = (user: string, database: string) =>
+      const query = (user: string, database: string) =>
         project.compose(
-          MINUTE,
+          MINUTE_MS,
           'exec',
           '-T',
           'postgres',
@@ -130,19 +130,19 @@ describe.skipIf(!engine)('all services in containers', () => {
           '-c',
           'SELECT 1',
         );
-      await expect(asked('postgres', 'orders')).rejects.toThrow(/no password supplied/);
-      await expect(asked('orders', 'orders')).rejects.toThrow(/no password supplied/);
+      await expect(query('postgres', 'orders')).rejects.toThrow(/no password supplied/);
+      await expect(query('orders', 'orders')).rejects.toThrow(/no password supplied/);
     },
-    MINUTE,
+    MINUTE_MS,
   );
 
   it.each([
-    ['orders is started again', 'orders', ['restart', '-t', '15', 'orders']],
-    ['orders ends by itself', 'orders', ends('orders', 'SIGTERM')],
-    ['the sidecar of orders crashes', 'orders-dapr', ends('orders-dapr', 'SIGABRT')],
-    ['payments is started again', 'payments', ['restart', '-t', '15', 'payments']],
+    ['orders is restarted', 'orders', ['restart', '-t', '15', 'orders']],
+    ['orders exits unexpectedly', 'orders', signalCommand('orders', 'SIGTERM')],
+    ['the sidecar of orders crashes', 'orders-dapr', signalCommand('orders-dapr', 'SIGABRT')],
+    ['payments is restarted', 'payments', ['restart', '-t', '15', 'payments']],
   ])(
-    'When %s while orders are placed, then all are delivered, stock adds up and mails are sent',
+    'When %s while orders are placed, then all are delivered, the stock is right and e-mails are sent',
     async (_, container, command) => {
       const shopper = await registerCustomer(api);
       const before = await getProduct(shopper, 'mug-blue');
@@ -151,59 +151,59 @@ describe.skipIf(!engine)('all services in containers', () => {
       let isBack = false;
       const restarted = (async () => {
         try {
-          await project.compose(2 * MINUTE, ...command);
+          await project.compose(2 * MINUTE_MS, ...command);
         } catch (error) {
-          // Whoever ends the first process of a container ends with it.
+          // The command ends together with the first process of its container.
           if (command[0] !== 'exec') throw error;
         }
-        await waitFor(`${container} has started again`, () => startOf(container), {
+        await waitFor(`${container} has restarted`, () => startOf(container), {
           until: (start) => start !== undefined && start !== first,
-          timeoutMs: MINUTE,
+          timeoutMs: MINUTE_MS,
         });
         isBack = true;
       })();
       const [accepted] = await Promise.all([placeUntil(shopper, () => isBack), restarted]);
       for (const orderId of accepted)
-        expect((await waitForStatus(shopper, orderId, 'DELIVERED', 2 * MINUTE)).version).toBe(5);
-      await waitFor('stock adds up', () => getProduct(shopper, 'mug-blue'), {
+        expect((await waitForStatus(shopper, orderId, 'DELIVERED', 2 * MINUTE_MS)).version).toBe(5);
+      await waitFor('the stock is right', () => getProduct(shopper, 'mug-blue'), {
         until: ({ on_hand, reserved, available }) =>
           reserved === 0 && on_hand === before.on_hand - accepted.length && available === on_hand,
-        timeoutMs: MINUTE,
+        timeoutMs: MINUTE_MS,
       });
       await waitFor(
-        'two mails an order, each of them at most twice',
+        'two e-mails per order, each at most twice',
         async () => {
           const sent = await mailsTo(mails, shopper.email);
           return accepted.map((id) => sent.filter(({ html }) => html.includes(id)).length);
         },
-        { until: (counts) => counts.every((count) => count >= 2 && count <= 4), timeoutMs: MINUTE },
+        { until: (counts) => counts.every((count) => count >= 2 && count <= 4), timeoutMs: MINUTE_MS },
       );
     },
-    6 * MINUTE,
+    6 * MINUTE_MS,
   );
 
   it(
-    'When the administrator is looked up, then logging in works',
+    'When the credentials of the administrator are read, then a login succeeds',
     async () => {
       const script = 'console.log(JSON.stringify([process.env.ADMIN_EMAIL, process.env.ADMIN_PASSWORD]))';
       const command = ['exec', '-T', 'users', 'node', '--env-file=/run/sidecart/service.env', '-e', script];
-      const printed = await project.compose(MINUTE, ...command);
+      const output = await project.compose(MINUTE_MS, ...command);
       const [email, password] = z
         .tuple([z.string(), z.string()])
-        .parse(JSON.parse(/\[.*\]/.exec(printed)?.[0] ?? ''));
+        .parse(JSON.parse(/\[.*\]/.exec(output)?.[0] ?? ''));
       const admin = await createClient(api).logIn({ email, password });
       expect((await admin('GET /api/admin/dead-letters', {})).ok).toBe(true);
     },
-    MINUTE,
+    MINUTE_MS,
   );
 
   it(
-    'When it is stopped with its volumes, then nothing is left',
+    'When the project is removed with its volumes, then no resource remains',
     async () => {
       expect(project.remainingResources()).not.toEqual([]);
-      await project.compose(3 * MINUTE, 'down', '-v', '-t', '5');
+      await project.compose(3 * MINUTE_MS, 'down', '-v', '-t', '5');
       expect(project.remainingResources()).toEqual([]);
     },
-    4 * MINUTE,
+    4 * MINUTE_MS,
   );
 });
