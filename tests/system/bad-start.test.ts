@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ensureFolder } from '../../deploy/local/machine/paths.ts';
 import { systemPorts } from '../../deploy/local/configuration/system-ports.ts';
 
-/** Starts that cannot succeed, each as a user would type it: one sentence that says what to do, 1, and nothing is left. */
+/** Starts that have to fail, as a user would type them: one sentence says what to do, the status is 1, and nothing remains. */
 
 const OFFSET = 12_600;
 const dataDir = join('.sidecart', `offset-${OFFSET}`);
@@ -15,10 +15,10 @@ const isRoot = process.getuid?.() === 0;
 
 interface Outcome {
   status: number | null;
-  said: string;
+  output: string;
 }
 
-/** It runs beside this process, which may hold a port meanwhile. */
+/** Runs asynchronously, because this process may hold a port meanwhile. */
 function run(args: string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<Outcome> {
   const { HOME = homedir(), PATH = '' } = process.env;
   const child = spawn(process.execPath, args, {
@@ -26,10 +26,10 @@ function run(args: string[], options: { cwd?: string; env?: Record<string, strin
     env: { HOME, PATH, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let said = '';
-  for (const output of [child.stdout, child.stderr])
-    output.setEncoding('utf8').on('data', (text: string) => (said += text));
-  return new Promise((resolve) => child.once('close', (status) => resolve({ status, said })));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  return new Promise((resolve) => child.once('close', (status) => resolve({ status, output })));
 }
 
 const start = (env: Record<string, string> = {}) =>
@@ -46,25 +46,25 @@ function ownData(): void {
   onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
 }
 
-/** A file system of its own there. @returns whether this machine lets us */
+/** Mounts a small file system. @returns whether the machine allows it */
 function mounted(path: string, options: string): boolean {
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path]).status !== 0) return false;
   onTestFinished(() => void spawnSync('umount', [path]));
   return true;
 }
 
-function expectRefusal({ status, said }: Outcome, ...parts: string[]): void {
-  expect(said).toMatch(/\S/);
-  for (const part of parts) expect(said).toContain(part);
-  expect(said).not.toMatch(/^ {4}at /m);
+function expectRefusal({ status, output }: Outcome, ...parts: string[]): void {
+  expect(output).toMatch(/\S/);
+  for (const part of parts) expect(output).toContain(part);
+  expect(output).not.toMatch(/^ {4}at /m);
   expect(status).toBe(1);
 }
 
 const runsTypeScript = Number(process.versions.node.split('.')[0]) >= 24;
 
-describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000 }, () => {
+describe.runIf(runsTypeScript)('a start that has to fail', { timeout: 180_000 }, () => {
   it.each(['gateway', "orders's sidecar", "history's sidecar, metrics", 'grpc', 'operator'])(
-    'When the port of %s stays taken, then the one who holds it is named, and nothing was started',
+    'When the port of %s is in use, then the error has the process, and nothing starts',
     async (name) => {
       ownData();
       const { port = 0 } = systemPorts(OFFSET).find((one) => one.name === name) ?? {};
@@ -76,29 +76,29 @@ describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000
 
       expectRefusal(outcome, `Port ${port} (${name}) is in use by`, 'PORT_OFFSET=1000 npm start');
       const who = existsSync('/proc') ? `(process ${process.pid}, in ${process.cwd()})` : 'another program';
-      expect(outcome.said).toContain(who);
+      expect(outcome.output).toContain(who);
       expect(readdirSync(join(dataDir, 'logs'))).toEqual([]);
       expect(existsSync(join(dataDir, 'start.pid'))).toBe(false);
     },
   );
 
-  it('When a system runs already in the folder, then it is named and stays as it is', async () => {
+  it('When a system already runs in the folder, then the error has it, and it continues', async () => {
     ownData();
     const first = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', 'start.js']);
     onTestFinished(() => void first.kill());
-    const note = join(dataDir, 'start.pid');
-    writeFileSync(note, String(first.pid));
+    const command = join(dataDir, 'start.pid');
+    writeFileSync(command, String(first.pid));
 
     expectRefusal(await start(), `A system is already running in`, `offset-${OFFSET} (process ${first.pid})`);
 
     expect(first.exitCode).toBeNull();
-    expect(existsSync(note)).toBe(true);
+    expect(existsSync(command)).toBe(true);
   });
 
-  it('When the cache cannot be written, then its variable is named', async (context) => {
+  it('When the cache is not writable, then the error has its variable', async (context) => {
     ownData();
     const cache = scratch();
-    if (isRoot) context.skip(!mounted(cache, 'ro'), 'this machine lets nobody mount a file system');
+    if (isRoot) context.skip(!mounted(cache, 'ro'), 'this machine does not allow mounting a file system');
     else chmodSync(cache, 0o500);
 
     const outcome = await start({ SIDECART_CACHE_DIR: cache, PATH: '' });
@@ -108,11 +108,11 @@ describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000
   });
 
   it.runIf(isRoot)(
-    'When the disk is full, then that is said, and nothing half written is left',
+    'When the disk is full, then the error says so, and no partial file remains',
     async (context) => {
       ownData();
-      context.skip(!mounted(dataDir, 'size=64k'), 'this machine lets nobody mount a file system');
-      // As much as fits.
+      context.skip(!mounted(dataDir, 'size=64k'), 'this machine does not allow mounting a file system');
+      // Fills the disk.
       spawnSync('dd', ['if=/dev/zero', `of=${join(dataDir, 'filler')}`, 'bs=4k']);
 
       expectRefusal(await start(), 'The disk is full', 'Free some space');
@@ -123,8 +123,8 @@ describe.runIf(runsTypeScript)('a start that cannot succeed', { timeout: 180_000
   );
 });
 
-describe('a start before anything is there', { timeout: 180_000 }, () => {
-  /** A checkout without packages. */
+describe('a start in a new checkout', { timeout: 180_000 }, () => {
+  /** A checkout without installed packages. */
   function fresh(): string {
     const checkout = scratch();
     for (const name of [
@@ -138,30 +138,30 @@ describe('a start before anything is there', { timeout: 180_000 }, () => {
   }
   const bootstrap = (cwd: string, env: Record<string, string>, ...before: string[]) =>
     run([...before, 'deploy/local/bootstrap.mjs', 'start'], { cwd, env });
-  /** Without its minutes of trying again, and without what an earlier installation has kept. */
-  const impatient = (cache: string) => ({ npm_config_fetch_retries: '0', npm_config_cache: cache });
+  /** npm without retries and with an empty cache. */
+  const withoutRetries = (cache: string) => ({ npm_config_fetch_retries: '0', npm_config_cache: cache });
 
   it.each([
     [
       'there is no network',
       { npm_config_registry: 'http://127.0.0.1:9/', npm_config_replace_registry_host: 'always' },
     ],
-    ['a proxy refuses', { HTTP_PROXY: 'http://127.0.0.1:9', HTTPS_PROXY: 'http://127.0.0.1:9' }],
-  ])(
-    'When %s, then the installation fails with what to check, and the next start tries again',
-    async (_, env) => {
-      const checkout = fresh();
-      const outcome = await bootstrap(checkout, { ...impatient(scratch()), ...env });
-      expectRefusal(
-        outcome,
-        'Installing packages (npm ci): failed',
-        'Check the network and the proxy (HTTPS_PROXY)',
-      );
-      expect(existsSync(join(checkout, 'node_modules/.package-lock.json'))).toBe(false);
-    },
-  );
+    [
+      'a proxy rejects the connection',
+      { HTTP_PROXY: 'http://127.0.0.1:9', HTTPS_PROXY: 'http://127.0.0.1:9' },
+    ],
+  ])('When %s, then the installation fails with instructions, and the next start retries', async (_, env) => {
+    const checkout = fresh();
+    const outcome = await bootstrap(checkout, { ...withoutRetries(scratch()), ...env });
+    expectRefusal(
+      outcome,
+      'Installing packages (npm ci): failed',
+      'Check the network and the proxy (HTTPS_PROXY)',
+    );
+    expect(existsSync(join(checkout, 'node_modules/.package-lock.json'))).toBe(false);
+  });
 
-  it('When Node.js is too old, then the version that is needed is said', async () => {
+  it('When Node.js is too old, then the error has the required version', async () => {
     const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.18.3' } });`;
     const checkout = fresh();
     const outcome = await bootstrap(

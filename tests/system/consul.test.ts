@@ -42,9 +42,9 @@ const ask = (path: string, token = findOrCreateConsulToken(dataDir), method = 'G
   fetch(`http://127.0.0.1:${ports.consul}${path}`, { method, headers: { 'x-consul-token': token } });
 
 const checks = z.array(z.object({ ServiceID: z.string(), Name: z.string(), Status: z.string() }));
-const PASSING = { sidecar: 'passing', service: 'passing' };
+const PASSING_STATUS = { sidecar: 'passing', service: 'passing' };
 
-/** What Consul says of each sidecar, by its service and the port of its HTTP API: `orders 15583`. */
+/** The health of each sidecar in Consul, by service and HTTP port: `orders 15583`. */
 async function catalogue(): Promise<Record<string, Record<string, string>>> {
   const response = await ask('/v1/health/state/any');
   const found: Record<string, Record<string, string>> = {};
@@ -55,14 +55,14 @@ async function catalogue(): Promise<Record<string, Record<string, string>>> {
 
 const nameOf = (name: string) => `${name.replace(/-\d+$/, '')} ${system.app(name).daprHttpPort}`;
 
-/** Asks what Consul says of a replica. */
+/** Reads the health of a replica in Consul. */
 const entryOf = (name: string) => async () => (await catalogue())[nameOf(name)];
-const SOON = { timeout: 20_000, interval: 50 };
+const SOON_MS = { timeout: 20_000, interval: 50 };
 
-/** Each is taken at once: every second one would wait for five seconds and fail, if a replica that is away were found. */
-async function takeOrders(): Promise<() => Promise<void>> {
+/** Each call has to succeed at once. With an unavailable replica, every second one would fail after five seconds. */
+async function placeOrders(): Promise<() => Promise<void>> {
   const customer = await registerCustomer(system.urls.api);
-  // The sidecars hear of a change a moment after it.
+  // The sidecars receive a change a moment later.
   const placed = [await placeOrderWithRetry(customer)];
   for (let count = 0; count < 15; count++) placed.push(await placeOrder(customer));
   return async () => {
@@ -70,13 +70,13 @@ async function takeOrders(): Promise<() => Promise<void>> {
   };
 }
 
-describe('Consul in place of a file of names', () => {
-  it('When the system has started, then every sidecar has entered itself, and all checks pass', async () => {
+describe('Consul instead of a name file', () => {
+  it('When the system has started, then every sidecar is registered, and all checks pass', async () => {
     const known = await waitFor('all checks pass', catalogue, {
       until: (entries) =>
         Object.values(entries).every((entry) => Object.values(entry).every((status) => status === 'passing')),
     });
-    expect(known).toEqual(Object.fromEntries(system.names.map((name) => [nameOf(name), PASSING])));
+    expect(known).toEqual(Object.fromEntries(system.names.map((name) => [nameOf(name), PASSING_STATUS])));
     expect(system.names).toHaveLength(readTemplate().apps.length + 1);
   });
 
@@ -89,54 +89,54 @@ describe('Consul in place of a file of names', () => {
     expect(new Set(listeners.map(({ port }) => port))).toEqual(new Set(known));
   });
 
-  it('When a stranger asks without the token, then nothing is told and nothing is changed', async () => {
+  it('When a client calls without the token, then it can neither read nor change anything', async () => {
     expect(await (await ask('/v1/health/state/any', '')).json()).toEqual([]);
     const id = `orders-127.0.0.1-${system.app('orders').daprHttpPort}`;
     for (const token of ['', randomUUID()])
       expect((await ask(`/v1/agent/service/deregister/${id}`, token, 'PUT')).status).toBe(403);
-    expect((await catalogue())[nameOf('orders')]).toEqual(PASSING);
+    expect((await catalogue())[nameOf('orders')]).toEqual(PASSING_STATUS);
   });
 
-  it('When a sidecar is frozen, then its replica is left out until it goes on', async () => {
+  it('When a sidecar is frozen, then its replica gets no calls until it continues', async () => {
     const pid = system.app('orders-2').sidecar.pid();
     process.kill(pid, 'SIGSTOP');
     let delivered;
     try {
-      await expect.poll(entryOf('orders-2'), SOON).toEqual({ ...PASSING, sidecar: 'critical' });
-      delivered = await takeOrders();
+      await expect.poll(entryOf('orders-2'), SOON_MS).toEqual({ ...PASSING_STATUS, sidecar: 'critical' });
+      delivered = await placeOrders();
     } finally {
       process.kill(pid, 'SIGCONT');
     }
-    await expect.poll(entryOf('orders-2'), SOON).toEqual(PASSING);
+    await expect.poll(entryOf('orders-2'), SOON_MS).toEqual(PASSING_STATUS);
     await delivered();
   });
 
   it.each(['sidecar', 'service'] as const)(
-    'When a %s is killed, then its replica is left out until it is back',
+    'When a %s is killed, then its replica gets no calls until it is back',
     async (half) => {
       const killed = system.app('orders-2')[half];
       await killed.stop('SIGKILL');
-      await expect.poll(entryOf('orders-2'), SOON).toEqual({ ...PASSING, [half]: 'critical' });
-      const delivered = await takeOrders();
+      await expect.poll(entryOf('orders-2'), SOON_MS).toEqual({ ...PASSING_STATUS, [half]: 'critical' });
+      const delivered = await placeOrders();
       await killed.start();
-      await expect.poll(entryOf('orders-2'), SOON).toEqual(PASSING);
+      await expect.poll(entryOf('orders-2'), SOON_MS).toEqual(PASSING_STATUS);
       await delivered();
     },
   );
 
-  it('When a sidecar ends, then it removes itself, and enters itself again when it starts', async () => {
+  it('When a sidecar exits, then it deregisters itself, and registers again at its start', async () => {
     const { sidecar } = system.app('orders-2');
     await sidecar.stop();
-    await expect.poll(entryOf('orders-2'), SOON).toBeUndefined();
+    await expect.poll(entryOf('orders-2'), SOON_MS).toBeUndefined();
     await sidecar.start();
-    await expect.poll(entryOf('orders-2'), SOON).toEqual(PASSING);
+    await expect.poll(entryOf('orders-2'), SOON_MS).toEqual(PASSING_STATUS);
   });
 
-  it('When Consul is killed and starts again, then it knows all sidecars and orders go on', async () => {
+  it('When Consul is killed and restarts, then it knows all sidecars and orders continue', async () => {
     await system.infrastructure('Consul').stop('SIGKILL');
     await system.infrastructure('Consul').start();
-    for (const name of system.names) await expect.poll(entryOf(name), SOON).toEqual(PASSING);
-    const delivered = await takeOrders();
+    for (const name of system.names) await expect.poll(entryOf(name), SOON_MS).toEqual(PASSING_STATUS);
+    const delivered = await placeOrders();
     await delivered();
   });
 });

@@ -18,7 +18,7 @@ import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { publishUnprocessable } from '../support/real-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** What is documented, held against a running system. */
+/** Compares the documents with a running system. */
 
 const OFFSET = PORT_OFFSETS.contracts;
 let system: RunningSystem;
@@ -33,7 +33,7 @@ beforeAll(async () => {
     portOffset: OFFSET,
     env: {
       gateway: NO_RATE_LIMITS,
-      // Paid orders stay long enough to be cancelled, or shipped by hand.
+      // Paid orders stay long enough to be cancelled, or shipped by an administrator.
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '60000' },
     },
   });
@@ -66,8 +66,8 @@ interface AsyncApiDocument {
 const documentAt = async <Document>(path: string) =>
   (await (await fetch(`${system.urls.api}${path}`)).json()) as Document;
 
-/** What stands in for the made-up parts of an example: ids, and what only a running system can give. */
-interface Real {
+/** The replacements of placeholders in an example: ids, and values that only a running system has. */
+interface Placeholders {
   params?: Record<string, string>;
   query?: string;
   token?: string;
@@ -76,32 +76,32 @@ interface Real {
 
 const tokenOf = ({ call }: Caller) => call.tokens()?.access_token ?? '';
 
-async function paidOrder(): Promise<Real & { params: { id: string; order_id: string } }> {
+async function paidOrder(): Promise<Placeholders & { params: { id: string; order_id: string } }> {
   const { orderId } = await placeOrder(admin);
   await waitForStatus(admin, orderId, 'PAID');
   return { params: { id: orderId, order_id: orderId } };
 }
 
-async function deliveredOrder(): Promise<Real> {
+async function deliveredOrder(): Promise<Placeholders> {
   const { params } = await paidOrder();
-  // By hand: the warehouse takes a minute here.
+  // An administrator ships it, because the warehouse takes a minute here.
   for (const status of ['SHIPPED', 'DELIVERED'] as const)
     unwrap(await admin.call('PUT /api/orders/:id/status', { params: { id: params.id }, body: { status } }));
   return { params };
 }
 
-async function cancelledOrder(): Promise<Real> {
+async function cancelledOrder(): Promise<Placeholders> {
   const real = await paidOrder();
   await admin.call('POST /api/orders/:id/cancel', { params: { id: real.params?.['id'] ?? '' } });
   return real;
 }
 
-async function somebody(): Promise<Real> {
+async function account(): Promise<Placeholders> {
   const caller = await registerCustomer(system.urls.api);
   return { params: { id: caller.userId, customer_id: caller.userId }, token: tokenOf(caller) };
 }
 
-async function deadLetter(): Promise<Real> {
+async function deadLetter(): Promise<Placeholders> {
   await publishUnprocessable(system.app('payments'), randomUUID());
   const list = await waitFor(
     'it is among the dead letters',
@@ -111,7 +111,7 @@ async function deadLetter(): Promise<Real> {
   return { params: { id: (list.ok && list.body.items[0]?.dead_letter_id) || '' } };
 }
 
-const REAL: Record<string, () => Promise<Real>> = {
+const PLACEHOLDERS: Record<string, () => Promise<Placeholders>> = {
   getOrdersById: paidOrder,
   getOrdersByIdEvents: paidOrder,
   getOrdersByIdStream: cancelledOrder,
@@ -125,17 +125,17 @@ const REAL: Record<string, () => Promise<Real>> = {
     const refresh_token = caller.call.tokens()?.refresh_token;
     return { body: (example) => ({ ...(example as object), refresh_token }) };
   },
-  postUsersLogout: somebody,
-  getUsersById: somebody,
-  putUsersById: somebody,
-  deleteUsersById: somebody,
-  getCustomersByCustomerIdTotals: somebody,
+  postUsersLogout: account,
+  getUsersById: account,
+  putUsersById: account,
+  deleteUsersById: account,
+  getCustomersByCustomerIdTotals: account,
   getAdminDeadLettersById: deadLetter,
   postAdminDeadLettersByIdRedrive: deadLetter,
 };
 
 describe('the OpenAPI document', () => {
-  it('When every example in it is sent, then every answer is as documented', async () => {
+  it('When every example is sent, then every response is as documented', async () => {
     const document = await documentAt<OpenApiDocument>('/openapi.json');
     const check = createOpenApiCheck(document);
     const sent: string[] = [];
@@ -145,7 +145,7 @@ describe('the OpenAPI document', () => {
         const { operationId, requestBody, responses, parameters = [] } = operation;
         const examples = Object.values(requestBody?.content['application/json']?.examples ?? {});
         for (const example of examples.length > 0 ? examples : [undefined]) {
-          const real = (await REAL[operationId]?.()) ?? {};
+          const real = (await PLACEHOLDERS[operationId]?.()) ?? {};
           const known: Record<string, string> = { product_id: 'mug-blue', ...real.params };
           const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => known[name] ?? '');
           const body = real.body ? real.body(example?.value) : example?.value;
@@ -166,16 +166,16 @@ describe('the OpenAPI document', () => {
           const type = response.headers.get('content-type')?.split(';')[0] ?? '';
           const schema = documented?.content?.[type]?.schema;
           const wrong = schema && check(schema, type.includes('json') ? JSON.parse(text) : text);
-          const isAsDocumented =
+          const matchesDocument =
             response.ok && documented && (schema !== undefined) === (text !== '') && wrong === undefined;
-          if (!isAsDocumented) failures.push(`${operationId}: ${response.status} ${text} ${wrong ?? ''}`);
+          if (!matchesDocument) failures.push(`${operationId}: ${response.status} ${text} ${wrong ?? ''}`);
           sent.push(operationId);
         }
       }
     expect(failures).toEqual([]);
     expect(new Set(sent).size).toBe(Object.values(document.paths).flatMap(Object.keys).length);
-    // Those that were to be replaced are all there.
-    expect(Object.keys(REAL).filter((id) => !sent.includes(id))).toEqual([]);
+    // All placeholders exist.
+    expect(Object.keys(PLACEHOLDERS).filter((id) => !sent.includes(id))).toEqual([]);
   });
 });
 
@@ -185,9 +185,9 @@ describe('the AsyncAPI document', () => {
     const check = createAsyncApiCheck();
     const customer = await registerCustomer(system.urls.api);
     const declined = await placeOrder(customer, { card: 'tok_chargeDeclined' });
-    const tooMany = await placeOrder(customer, { product: 'tea-green', quantity: 10_000 });
+    const limited = await placeOrder(customer, { product: 'tea-green', quantity: 10_000 });
     await waitForStatus(customer, declined.orderId, 'PAYMENT_FAILED');
-    await waitForStatus(customer, tooMany.orderId, 'REJECTED');
+    await waitForStatus(customer, limited.orderId, 'REJECTED');
 
     const redis = createRedis({ url: `redis://127.0.0.1:${portsAt(OFFSET).redis}` });
     await redis.connect();
@@ -250,7 +250,7 @@ describe('the gRPC API, by grpcurl', () => {
       return { code, output: `${stdout}${stderr}` };
     }
   }
-  const asked = (method: string, token: string, message: unknown) =>
+  const requested = (method: string, token: string, message: unknown) =>
     call(
       '-H',
       `authorization: Bearer ${token}`,
@@ -260,7 +260,7 @@ describe('the gRPC API, by grpcurl', () => {
     );
   const parsed = ({ output }: Call) => JSON.parse(output) as Json;
 
-  it('When a stranger looks, then reflection and health tell what there is', async () => {
+  it('When a client has no token, then reflection and health list the services', async () => {
     const listed = await call('list');
     expect(listed.output.trim().split('\n')).toEqual(
       expect.arrayContaining(['grpc.health.v1.Health', 'sidecart.v1.OrderService']),
@@ -272,25 +272,27 @@ describe('the gRPC API, by grpcurl', () => {
     );
   });
 
-  it('When an order is placed, watched and cancelled, then it is the same order as by REST', async () => {
+  it('When an order is placed, watched and cancelled, then it is the same order as in REST', async () => {
     const customer = await registerCustomer(system.urls.api);
     const token = tokenOf(customer);
     const created = parsed(
-      await asked('CreateOrder', token, {
+      await requested('CreateOrder', token, {
         items: [{ product_id: 'mug-blue', quantity: 2 }],
         payment: { method: 'card', card_token: 'tok_visa' },
       }),
     );
     const orderId = String(created['order_id']);
     await waitForStatus(customer, orderId, 'PAID');
-    const got = parsed(await asked('GetOrder', token, { order_id: orderId }));
-    expect(got).toMatchObject({
+    const received = parsed(await requested('GetOrder', token, { order_id: orderId }));
+    expect(received).toMatchObject({
       order_id: orderId,
       status: 'ORDER_STATUS_PAID',
       customer_id: customer.userId,
     });
-    const watching = asked('WatchOrder', token, { order_id: orderId });
-    const cancelled = parsed(await asked('CancelOrder', token, { order_id: orderId, reason: 'enough mugs' }));
+    const watching = requested('WatchOrder', token, { order_id: orderId });
+    const cancelled = parsed(
+      await requested('CancelOrder', token, { order_id: orderId, reason: 'enough mugs' }),
+    );
     expect(cancelled).toMatchObject({ status: 'ORDER_STATUS_CANCELLED', reason: 'enough mugs' });
     const { output } = await watching;
     expect([...output.matchAll(/"type": "([\w.]+)"/g)].map(([, type]) => type)).toEqual([
@@ -302,16 +304,16 @@ describe('the gRPC API, by grpcurl', () => {
     const rest = await createClient(system.urls.api, { access_token: token })('GET /api/orders/:id', {
       params: { id: orderId },
     });
-    expect(rest.body).toMatchObject({ status: 'CANCELLED', total: Number(got['total']) });
+    expect(rest.body).toMatchObject({ status: 'CANCELLED', total: Number(received['total']) });
   });
 
   it.each([
     ['there is no token', '', { order_id: randomUUID() }, 'Code: Unauthenticated'],
     ['the order is not the caller’s', undefined, { order_id: randomUUID() }, 'Code: NotFound'],
     ['the order has no lines', undefined, { items: [] }, 'Code: InvalidArgument'],
-  ])('When %s, then the status says so, with details', async (_, token, message, code) => {
+  ])('When %s, then the status has the details', async (_, token, message, code) => {
     const method = 'items' in message ? 'CreateOrder' : 'GetOrder';
-    const { output } = await asked(method, token ?? tokenOf(admin), message);
+    const { output } = await requested(method, token ?? tokenOf(admin), message);
     expect(output).toContain(code);
     expect(output).toContain('google.rpc.ErrorInfo');
   });

@@ -29,7 +29,7 @@ const api = `http://localhost:${8080 + OFFSET}`;
 
 const sidecars = sidecarPorts(OFFSET);
 
-/** A copy, since code is changed in it. */
+/** A copy, because the test changes its code. */
 const checkout = realpathSync(mkdtempSync(join(tmpdir(), 'sidecart-dev-')));
 let dev: RunningProcess;
 
@@ -40,7 +40,7 @@ function npm(script: string): RunningProcess {
     env: { PORT_OFFSET: String(OFFSET), INIT_CWD: '', RATE_LIMIT_DEFAULT: '1000000' },
   });
 }
-const said = ({ logFile }: RunningProcess) => readFileSync(logFile, 'utf8');
+const output = ({ logFile }: RunningProcess) => readFileSync(logFile, 'utf8');
 
 beforeAll(async () => {
   const names = [
@@ -57,7 +57,7 @@ beforeAll(async () => {
     cpSync(join(root, name), join(checkout, name), { recursive: true, preserveTimestamps: true });
   symlinkSync(realpathSync(join(root, 'node_modules')), join(checkout, 'node_modules'));
   dev = npm('dev');
-  await waitForProcess('npm run dev', () => Promise.resolve(said(dev).includes('Watching services')), {
+  await waitForProcess('npm run dev', () => Promise.resolve(output(dev).includes('Watching services')), {
     timeoutMs: 170_000,
     process: dev,
   });
@@ -72,12 +72,12 @@ function edit(file: string, from: string, to: string): void {
   expect(text).toContain(from);
   writeFileSync(join(checkout, file), text.replace(from, to));
 }
-/** With its process id. */
+/** The services with their process ids. */
 const holders = (port: 'appPort' | 'daprHTTPPort') =>
   readTemplate().apps.map((app) => findPortHolder(app[port] + OFFSET) ?? '');
 
 describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
-  it('When code of a service changes, then that one starts anew, answers, and all sidecars stay', async () => {
+  it('When code of a service changes, then only that service restarts, and all sidecars stay', async () => {
     const [services, around] = [holders('appPort'), holders('daprHTTPPort')];
     edit('services/gateway/http/docs.ts', '<title>Sidecart API</title>', '<title>Changed</title>');
 
@@ -91,12 +91,12 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
     expect(gateway).not.toBe(services[0]);
     expect(others).toEqual(services.slice(1));
     expect(holders('daprHTTPPort')).toEqual(around);
-    expect(said(dev)).toContain('gateway runs the new code');
+    expect(output(dev)).toContain('gateway runs the new code');
   }, 90_000);
 
-  it('When it does not compile, then what runs stays, and starts anew once it does', async () => {
+  it('When it does not compile, then the processes stay, and restart once it does', async () => {
     edit('services/gateway/http/docs.ts', '<title>Changed</title>', '<title>${notThere}</title>');
-    await waitFor('that is said', () => said(dev), {
+    await waitFor('the message is printed', () => output(dev), {
       until: (text) => text.includes('The code does not compile'),
       timeoutMs: 50_000,
     });
@@ -108,19 +108,19 @@ describe.runIf(existsSync('/proc/net/tcp'))('npm run dev', () => {
     });
   }, 110_000);
 
-  it('When a component file changes, then it is said that this needs a new start', async () => {
+  it('When a component file changes, then a message asks for a restart', async () => {
     const before = holders('appPort');
     edit('components/state.yaml', 'apiVersion', '# Changed.\napiVersion');
-    await waitFor('that is said', () => said(dev), {
+    await waitFor('the message is printed', () => output(dev), {
       until: (text) => text.includes('components/state.yaml has changed'),
     });
     expect(holders('appPort')).toEqual(before);
   });
 
-  it('When a second one is started, then it names the first, ends with 1, and the first goes on', async () => {
+  it('When a second one is started, then it names the first, exits with 1, and the first continues', async () => {
     const second = npm('start');
     await second.exited;
-    expect(said(second)).toMatch(/A system is already running in \S+ \(process \d+\)/);
+    expect(output(second)).toMatch(/A system is already running in \S+ \(process \d+\)/);
     expect(await isSystemReady(api, sidecars)).toBe(true);
   });
 });

@@ -22,7 +22,7 @@ import { waitFor } from '../support/wait.ts';
 let system: RunningSystem;
 let admin: Caller;
 let customer: Caller;
-/** The APIs of both replicas of the gateway. */
+/** The URLs of both replicas of the gateway. */
 let apis: [string, string];
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-edge-'));
 
@@ -49,11 +49,11 @@ afterAll(async () => {
 /** The same caller at the other replica. */
 const elsewhere = ({ call }: Caller): Client => createClient(apis[1], call.tokens());
 const isRefused = async (call: Client) => (await call('GET /api/inventory')).status === 401;
-/** What a client may wait for the news that a session has ended. Milliseconds. */
-const WITHIN = 6_000;
+/** The maximum time until every replica knows that a session has ended. */
+const REVOCATION_TIMEOUT_MS = 6_000;
 
 describe('live updates', () => {
-  it('When an order goes on, then who watches at another replica sees every change within a second', async () => {
+  it('When an order changes, then a stream at another replica has every change within a second', async () => {
     const { orderId } = await placeOrder(customer);
     const seen: { type: string; late: number }[] = [];
     for await (const { type, order } of elsewhere(customer).watch(orderId))
@@ -68,7 +68,7 @@ describe('live updates', () => {
     expect(Math.max(...seen.map(({ late }) => late))).toBeLessThan(1_000);
   });
 
-  it('When a replica is killed, then the client goes on at it where it was when it is back', async () => {
+  it('When a replica is killed, then the client resumes there when it is back', async () => {
     const { orderId } = await placeOrder(customer);
     const replica = system.app('gateway-2');
     const versions: number[] = [];
@@ -83,17 +83,17 @@ describe('live updates', () => {
 });
 
 describe('sessions', () => {
-  it('When a caller logs out at one replica, then all refuse the session’s tokens within seconds', async () => {
+  it('When a caller logs out at one replica, then all reject the tokens of the session within seconds', async () => {
     const caller = await registerCustomer(apis[0]);
     const other = elsewhere(caller);
     expect(await isRefused(other)).toBe(false);
-    const kept = createClient(apis[1], caller.call.tokens());
+    const stored = createClient(apis[1], caller.call.tokens());
     expect((await caller.call.logOut()).status).toBe(204);
-    await waitFor('it is refused', () => isRefused(other), { timeoutMs: WITHIN });
-    expect((await kept('POST /api/users/token', { body: refreshOf(kept) })).status).toBe(401);
+    await waitFor('the token is rejected', () => isRefused(other), { timeoutMs: REVOCATION_TIMEOUT_MS });
+    expect((await stored('POST /api/users/token', { body: refreshOf(stored) })).status).toBe(401);
   });
 
-  it('When an account is deleted, then its token changes nothing more, from then on, at any replica', async () => {
+  it('When an account is deleted, then its token changes nothing at any replica from then on', async () => {
     const caller = await registerCustomer(apis[0]);
     const order = { body: { product_id: 'mug-blue', quantity: 1 } };
     const clients = [
@@ -109,15 +109,15 @@ describe('sessions', () => {
     const caller = await registerCustomer(apis[0]);
     const body = refreshOf(caller.call);
     const renewed = unwrap(await caller.call('POST /api/users/token', { body }));
-    const thief = await createClient(apis[1])('POST /api/users/token', { body });
-    expect(thief.status).toBe(401);
+    const stolen = await createClient(apis[1])('POST /api/users/token', { body });
+    expect(stolen.status).toBe(401);
     const holder = createClient(apis[1], { access_token: renewed.access_token });
-    await waitFor('it is refused', () => isRefused(holder), { timeoutMs: WITHIN });
+    await waitFor('the token is rejected', () => isRefused(holder), { timeoutMs: REVOCATION_TIMEOUT_MS });
     const again = await holder('POST /api/users/token', { body: { refresh_token: renewed.refresh_token } });
     expect(again.status).toBe(401);
   });
 
-  it('When the password changes, then the session it changed in goes on, and all others end', async () => {
+  it('When the password changes, then the current session continues, and all others end', async () => {
     const credentials = await register(createClient(apis[0]));
     const [here, there] = [
       await login(apis[0], credentials.email, credentials.password),
@@ -129,13 +129,17 @@ describe('sessions', () => {
         body: { password: 'another horse', current_password: credentials.password },
       }),
     );
-    await waitFor('the other is refused', () => isRefused(createClient(apis[0], accessOf(there.call))), {
-      timeoutMs: WITHIN,
-    });
+    await waitFor(
+      'the other token is rejected',
+      () => isRefused(createClient(apis[0], accessOf(there.call))),
+      {
+        timeoutMs: REVOCATION_TIMEOUT_MS,
+      },
+    );
     expect(await isRefused(createClient(apis[1], accessOf(here.call)))).toBe(false);
   });
 
-  it('When somebody guesses at a password, then the account has to wait, and its owner soon gets in', async () => {
+  it('When an attacker guesses a password, then the account is throttled, and its owner soon logs in', async () => {
     const { email, password } = await register(createClient(apis[0]));
     const guess = (word: string) =>
       createClient(apis[0])('POST /api/users/login', { body: { email, password: word } });
@@ -152,16 +156,20 @@ const refreshOf = (call: Client) => ({ refresh_token: call.tokens()?.refresh_tok
 const accessOf = (call: Client) => ({ access_token: call.tokens()?.access_token ?? '' });
 
 describe('rate limits', () => {
-  it('When a caller comes by both replicas, then they count together', async () => {
+  it('When a caller uses both replicas, then they count together', async () => {
     const headers = { 'x-forwarded-for': '192.0.2.1' };
     const ask = (api: string) => createClient(api)('GET /.well-known/jwks.json', { headers });
     const statuses: number[] = [];
     for (let count = 0; count < 42; count++) statuses.push((await ask(apis[count % 2]!)).status);
-    // A window may end meanwhile; then a few more fit, never twice as many.
+    // If a window ends meanwhile, a few more fit, but never twice as many.
     expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(40);
-    await waitFor('both refuse', async () => [(await ask(apis[0])).status, (await ask(apis[1])).status], {
-      until: (both) => both.every((status) => status === 429),
-    });
+    await waitFor(
+      'both replicas reject',
+      async () => [(await ask(apis[0])).status, (await ask(apis[1])).status],
+      {
+        until: (both) => both.every((status) => status === 429),
+      },
+    );
     const refused = await ask(apis[0]);
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
     const other = { headers: { 'x-forwarded-for': '192.0.2.2' } };
@@ -177,7 +185,7 @@ describe('idempotency keys', () => {
       headers: { 'idempotency-key': key },
     });
 
-  it('When a service is killed in between, then the same key still gives the same answer, and nothing twice', async () => {
+  it('When a service is killed in between, then the same key has the same response, and nothing is done twice', async () => {
     const [key, body] = [randomUUID(), { product_id: 'mug-white', quantity: 1 }];
     const place = () => customer.call('POST /api/orders', { body, headers: { 'idempotency-key': key } });
     const first = unwrap(await place());
@@ -196,24 +204,24 @@ describe('idempotency keys', () => {
     expect((await restock(key, 8, 'tea-green')).status).toBe(422);
   });
 
-  it('When an answer is kept, then for a day', async () => {
+  it('When a response is stored, then it expires after a day', async () => {
     const key = randomUUID();
     await restock(key, 1, 'tea-green');
     const record = responseKey(operationOf(admin.userId, 'restock', key));
-    const kept = await callSidecar(system.app('inventory'), `/v1.0/state/statestore/${record}`);
-    const expires = Date.parse(kept.headers.get('metadata.ttlexpiretime') ?? '');
+    const stored = await callSidecar(system.app('inventory'), `/v1.0/state/statestore/${record}`);
+    const expires = Date.parse(stored.headers.get('metadata.ttlexpiretime') ?? '');
     expect(Math.abs(expires - Date.now() - 24 * 3_600_000)).toBeLessThan(60_000);
   });
 });
 
-describe('a service that is out', () => {
-  it('When the breaker before it opens, then health shows it, and that orders cannot be taken', async () => {
+describe('an unavailable service', () => {
+  it('When its circuit breaker opens, then /health shows it, and orders get 503', async () => {
     const inventory = system.app('inventory');
     await inventory.service.stop('SIGKILL');
     const order = { body: { product_id: 'mug-blue', quantity: 1 } };
     const health = async () =>
       (await createClient(apis[0]).raw('GET', '/health')) as { status: number; body: unknown };
-    const told = await waitFor(
+    const rejected = await waitFor(
       'the breaker shows',
       async () => {
         await Promise.all(Array.from({ length: 8 }, () => customer.call('POST /api/orders', order)));
@@ -221,7 +229,7 @@ describe('a service that is out', () => {
       },
       { until: ({ body }) => JSON.stringify(body).includes('open_breakers') },
     );
-    expect(told.status).toBe(503);
+    expect(rejected.status).toBe(503);
     await inventory.service.start();
     await waitFor('orders are taken again', () => customer.call('POST /api/orders', order), {
       until: ({ ok }) => ok,
@@ -231,7 +239,7 @@ describe('a service that is out', () => {
 });
 
 describe('large requests', () => {
-  it('When target and headers are as large as the gateway takes, then they pass the sidecars', async () => {
+  it('When target and headers have the maximum size, then they pass the sidecars', async () => {
     const { orderId } = await placeOrder(customer);
     const ask = (header: number, query: number) =>
       customer.call.raw('GET', `/api/orders/${orderId}?x=${'x'.repeat(query)}`, {
@@ -245,7 +253,7 @@ describe('large requests', () => {
 });
 
 describe('conditional requests', () => {
-  it('When an order has not changed, then 304; when it has, then the new one', async () => {
+  it('When an order is unchanged, then 304; when it has changed, then the new one', async () => {
     const { orderId } = await placeOrder(customer);
     const read = (tag?: string) =>
       customer.call('GET /api/orders/:id', {
@@ -259,7 +267,7 @@ describe('conditional requests', () => {
     expect((await read('"5"')).status).toBe(304);
   });
 
-  it('When two administrators change a product that both have read, then one is told to read it again', async () => {
+  it('When two administrators change a product that both have read, then one gets 412', async () => {
     const product_id = `contested-${randomUUID().slice(0, 8)}`;
     const put = (unit_price: number, headers = {}) =>
       admin.call('PUT /api/inventory/:product_id', {

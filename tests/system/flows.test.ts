@@ -47,21 +47,21 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** Nothing is set aside for orders that are over, and the ledger of the product adds up. */
-async function untilNothingReserved(productId: string): Promise<void> {
+/** Waits until nothing is reserved, and checks the stock of the product. */
+async function waitForNoReservations(productId: string): Promise<void> {
   await waitFor(`nothing of ${productId} is reserved`, () => getProduct(customer, productId), {
     until: (product) => product.reserved === 0 && product.available === product.on_hand,
   });
 }
 
-/** An order that ended before it was to be paid has no ledger. */
+/** The ledger of an order. It is empty if the order ended before the payment. */
 const ledgerOf = async (orderId: string) => {
   const params = { order_id: orderId };
   const answer = await admin.call('GET /api/payments/ledger/:order_id', { params });
   return answer.status === 404 ? { captured: 0, refunded: 0 } : unwrap(answer);
 };
 
-describe('an order that goes well', () => {
+describe('a successful order', () => {
   it('When it is placed, then it is delivered, paid once, and its stock is sold', async () => {
     const before = await getProduct(customer, 'mug-blue');
     const { orderId } = await placeOrder(customer, { product: 'mug-blue', quantity: 2 });
@@ -92,7 +92,7 @@ describe('an order that goes well', () => {
     );
   });
 
-  it('When it is shipped, then the customer has mails that tell so, and none twice', async () => {
+  it('When it is shipped, then the customer has the e-mails, each once', async () => {
     const buyer = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(buyer);
     const { tracking_number } = await waitForStatus(buyer, orderId, 'DELIVERED');
@@ -104,7 +104,7 @@ describe('an order that goes well', () => {
     expect(mails.map((mail) => mail.html).join()).not.toContain('<b>Lovelace</b>');
   });
 
-  it('When it is over, then the read side shows it in its customer’s list and totals', async () => {
+  it('When it has ended, then the read model has it in the list and totals of its customer', async () => {
     const buyer = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(buyer);
     const order = await waitForStatus(buyer, orderId, 'DELIVERED');
@@ -128,15 +128,15 @@ describe('an order that cannot be paid', () => {
   it.each([
     ['tok_chargeDeclined', /declined/],
     ['tok_chargeDeclinedInsufficientFunds', /insufficient/],
-  ])('When the card is %s, then it fails and the stock is free again', async (card, reason) => {
+  ])('When the card is %s, then the order fails and the stock is free again', async (card, reason) => {
     const { orderId } = await placeOrder(customer, { product: 'tea-green', card });
     const order = await waitForStatus(customer, orderId, 'PAYMENT_FAILED');
     expect(order.reason).toMatch(reason);
-    await untilNothingReserved('tea-green');
+    await waitForNoReservations('tea-green');
   });
 
   it.each(['tok_slow', 'tok_flaky'])(
-    'When the card is %s, then it is paid in the end, once',
+    'When the card is %s, then the order is paid in the end, once',
     async (card) => {
       const { orderId } = await placeOrder(customer, { card });
       const { total } = await waitForStatus(customer, orderId, 'DELIVERED', 30_000);
@@ -144,24 +144,24 @@ describe('an order that cannot be paid', () => {
     },
   );
 
-  it('When the provider charges but never answers, then the charge is reversed', async () => {
+  it('When the provider charges but never responds, then the charge is reversed', async () => {
     const { orderId } = await placeOrder(customer, { product: 'tea-green', card: 'tok_timeout' });
     const { total } = await waitForStatus(customer, orderId, 'PAYMENT_FAILED', 45_000);
     expect(await ledgerOf(orderId)).toMatchObject({ captured: total, refunded: total });
     expect(await getPayment(customer, orderId)).toMatchObject({ status: 'REFUNDED', refunded: total });
-    await untilNothingReserved('tea-green');
+    await waitForNoReservations('tea-green');
   });
 });
 
-describe('an order that the stock does not allow', () => {
-  it('When there is too little, then it is rejected and nobody pays', async () => {
+describe('an order without enough stock', () => {
+  it('When there is too little, then the order is rejected and not paid', async () => {
     const { available } = await getProduct(customer, 'tea-green');
     const { orderId } = await placeOrder(customer, { product: 'tea-green', quantity: available + 1 });
     expect((await waitForStatus(customer, orderId, 'REJECTED')).reason).toContain('tea-green');
     expect(await getPayment(customer, orderId)).toBeUndefined();
   });
 
-  it('When many want the last ones, then no more are sold than there are', async () => {
+  it('When many order the last pieces, then no more are sold than exist', async () => {
     const productId = `last-${randomUUID().slice(0, 8)}`;
     const params = { product_id: productId };
     await admin.call('PUT /api/inventory/:product_id', {
@@ -188,7 +188,7 @@ describe('an order that is cancelled', () => {
   const cancel = (orderId: string) =>
     customer.call('POST /api/orders/:id/cancel', { params: { id: orderId } });
 
-  it('When it is paid but not dispatched, then the money and the stock go back', async () => {
+  it('When it is paid but not dispatched, then money and stock are returned', async () => {
     const before = await getProduct(customer, 'mug-blue');
     const { orderId } = await placeOrder(customer);
     await waitForStatus(customer, orderId, 'PAID');
@@ -201,7 +201,7 @@ describe('an order that is cancelled', () => {
     });
   });
 
-  it('When it races the payment, then it ends in one state and the money agrees with it', async () => {
+  it('When it races the payment, then it ends in one state and the money matches it', async () => {
     const placed = await Promise.all(Array.from({ length: 10 }, () => placeOrder(customer)));
     await Promise.all(placed.map(({ orderId }) => cancel(orderId)));
     for (const { orderId } of placed) {
@@ -211,7 +211,7 @@ describe('an order that is cancelled', () => {
       });
       expect(order.version).toBeLessThanOrEqual(4);
     }
-    await untilNothingReserved('mug-blue');
+    await waitForNoReservations('mug-blue');
   });
 
   it('When it has been dispatched, then it is too late', async () => {
@@ -222,7 +222,7 @@ describe('an order that is cancelled', () => {
 });
 
 describe('an account that is deleted', () => {
-  it('When its customer gave a reason for a cancellation, then nobody finds it any more', async () => {
+  it('When its customer gave a reason for a cancellation, then the reason is erased everywhere', async () => {
     const buyer = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(buyer);
     const reason = `marked-${randomUUID()}`;
@@ -242,11 +242,11 @@ describe('an account that is deleted', () => {
   });
 });
 
-describe('a refund by the shop', () => {
+describe('a refund by an administrator', () => {
   const refund = (orderId: string) =>
     admin.call('POST /api/payments/:order_id/refund', { params: { order_id: orderId } });
 
-  it('When the order is not shipped yet, then 409 says to cancel it, and it goes on', async () => {
+  it('When the order is not shipped yet, then 409 says to cancel it, and the order continues', async () => {
     const { orderId } = await placeOrder(customer);
     await waitForStatus(customer, orderId, 'PAID');
     const answer = await refund(orderId);
@@ -256,7 +256,7 @@ describe('a refund by the shop', () => {
     expect(await getPayment(customer, orderId)).toMatchObject({ status: 'CAPTURED', refunded: 0 });
   });
 
-  it('When the order is delivered, then the order, the list, the totals and a mail tell of it', async () => {
+  it('When the order is delivered, then the order, the list, the totals and an e-mail show it', async () => {
     const buyer = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(buyer);
     const { total } = await waitForStatus(buyer, orderId, 'DELIVERED');
@@ -272,26 +272,26 @@ describe('a refund by the shop', () => {
       { until: ({ spent, by_status }) => by_status.DELIVERED === 1 && spent['EUR'] === undefined },
     );
     expect(unwrap(await buyer.call('GET /api/orders')).items).toEqual([order]);
-    await waitFor('a mail tells of it', () => mailsTo(system.urls.mails, buyer.email), {
+    await waitFor('an e-mail is sent', () => mailsTo(system.urls.mails, buyer.email), {
       until: (mails) => mails.some(({ subject }) => subject === 'Your order is refunded'),
     });
     expect(await ledgerOf(orderId)).toMatchObject({ captured: total, refunded: total });
   });
 });
 
-describe('a message that nobody can process', () => {
-  it('When it is dropped, then an administrator finds it and can send it again', async () => {
+describe('an unprocessable message', () => {
+  it('When it is dropped, then an administrator finds it and can redrive it', async () => {
     const id = randomUUID();
     const published = await publishUnprocessable(system.app('payments'), id);
     expect(published.status).toBe(204);
     const list = () => admin.call('GET /api/admin/dead-letters');
-    const parked = async () => unwrap(await list()).items.find((letter) => letter.event_id === id);
-    const letter = await waitFor('it is parked', parked, { until: (found) => found !== undefined });
+    const deadLetters = async () => unwrap(await list()).items.find((letter) => letter.event_id === id);
+    const letter = await waitFor('it is parked', deadLetters, { until: (found) => found !== undefined });
     expect(letter).toMatchObject({ type: 'payment.failed', redriven: 0 });
     const params = { id: letter?.dead_letter_id ?? '' };
     const redriven = await admin.call('POST /api/admin/dead-letters/:id/redrive', { params });
     expect(redriven.status).toBe(202);
-    await waitFor('it is counted', parked, { until: (found) => found?.redriven === 1 });
+    await waitFor('it is counted', deadLetters, { until: (found) => found?.redriven === 1 });
     expect((await customer.call('GET /api/admin/dead-letters')).status).toBe(403);
   });
 });
@@ -301,7 +301,7 @@ describe('a raw payload', () => {
     ['JSON', 'application/json', (id: string) => JSON.stringify({ order_id: id, payment_id: id })],
     ['text', 'text/plain', (id: string) => `paid: ${id}`],
   ])(
-    'When %s is published past the contract, then it is parked and nothing is paid',
+    'When %s is published against the contract, then it becomes a dead letter and nothing is paid',
     async (_, type, write) => {
       const payload = write(randomUUID());
       const path = '/v1.0/publish/pubsub/payment.processed?metadata.rawPayload=true';
@@ -312,17 +312,17 @@ describe('a raw payload', () => {
       });
       expect(published.status).toBe(204);
       const list = () => admin.call('GET /api/admin/dead-letters');
-      const isParked = ({ event }: { event?: unknown }) =>
+      const isDeadLetter = ({ event }: { event?: unknown }) =>
         event === payload || JSON.stringify(event) === payload;
       await waitFor('it is parked', list, {
-        until: (answer) => answer.ok && answer.body.items.some(isParked),
+        until: (answer) => answer.ok && answer.body.items.some(isDeadLetter),
       });
     },
   );
 });
 
-describe('the edge', () => {
-  it('When health is asked, then every service is named', async () => {
+describe('the gateway', () => {
+  it('When /health is called, then it has every service', async () => {
     const health = unwrap(await customer.call('GET /health'));
     expect(Object.keys(health.services).toSorted()).toEqual([
       'fulfilment',
@@ -335,7 +335,7 @@ describe('the edge', () => {
     ]);
   });
 
-  it('When the same Idempotency-Key comes often at once, then there is one order', async () => {
+  it('When requests with one Idempotency-Key come at once, then there is one order', async () => {
     const request = {
       body: { product_id: 'mug-blue', quantity: 1 },
       headers: { 'idempotency-key': randomUUID() },
@@ -352,7 +352,7 @@ describe('the edge', () => {
     expect(new Set(accepted).size).toBe(1);
   });
 
-  it('When a caller names itself, then it is not believed', async () => {
+  it('When a caller sends identity headers, then the gateway ignores them', async () => {
     const { orderId } = await placeOrder(customer);
     const other = await registerCustomer(system.urls.api);
     const headers = { 'x-caller-id': customer.userId, 'x-caller-role': 'admin' };
@@ -360,7 +360,7 @@ describe('the edge', () => {
     expect(answer.status).toBe(404);
   });
 
-  it('When a service is called past its sidecar, then it refuses', async () => {
+  it('When a service is called without its sidecar, then it rejects the call', async () => {
     const response = await fetch(
       `http://127.0.0.1:${system.app('orders').appPort}/api/orders/${randomUUID()}`,
     );
@@ -368,7 +368,7 @@ describe('the edge', () => {
   });
 });
 
-describe('the sidecars, as Dapr’s own client sees them', () => {
+describe('the sidecars, by the Dapr client', () => {
   const clientOf = (id: string) => {
     const { daprHttpPort, daprApiToken } = system.app(id);
     return new DaprClient({
@@ -382,17 +382,17 @@ describe('the sidecars, as Dapr’s own client sees them', () => {
     ['orders', ['broadcast', 'pubsub', 'statestore']],
     ['notifications', ['email', 'email-2', 'email-3', 'email-4', 'pubsub', 'secretstore', 'statestore']],
     ['gateway', ['broadcast']],
-  ])('When %s asks for its components, then it has those that it is scoped to', async (id, components) => {
+  ])('When %s lists its components, then it has exactly those of its scopes', async (id, components) => {
     const metadata: { components?: { name: string }[] } = await clientOf(id).metadata.get();
     expect((metadata.components ?? []).map(({ name }) => name).toSorted()).toEqual(components);
   });
 
-  it('When a service says what is not its own to say, then its sidecar refuses', async () => {
+  it('When a service publishes a foreign event, then its sidecar rejects it', async () => {
     const published = await clientOf('inventory').pubsub.publish('pubsub', 'order.paid', { order_id: 'x' });
     expect(published.error).toBeDefined();
   });
 
-  it('When a service reads the state of another, then it finds none', async () => {
+  it('When a service reads the state of another one, then it finds nothing', async () => {
     const { orderId } = await placeOrder(customer);
     const mine = await clientOf('orders').state.get('statestore', `order:${orderId}`);
     const theirs = await clientOf('payments').state.get('statestore', `order:${orderId}`);

@@ -9,19 +9,19 @@ import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar } from '../support/fake-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** As services/decisions/0112-memory-at-rest.md has them: resident, in megabytes. */
+/** The maximum resident memory in megabytes: services/decisions/0112-memory-at-rest.md. */
 const BOUNDS = [
   { service: 'orders', boundMb: 95 },
   { service: 'users', boundMb: 95 },
   { service: 'gateway', boundMb: 125 },
 ];
 
-/** A sidecar and a kubelet make as many calls in the first minute. */
+/** The number of probes by a sidecar and a kubelet in the first minute. */
 const CALLS = 60;
 
 it.each(BOUNDS)(
-  'When $service rests, then it has $boundMb MB at most',
-  // In one start of eight, the C library keeps what a compiler of V8 has freed: see the decision record.
+  'When $service is idle, then it uses at most $boundMb MB',
+  // In one start of eight, the C library retains freed memory of a V8 compiler: see the decision record.
   { timeout: 120_000, retry: 2 },
   async ({ service, boundMb }) => {
     const logDir = mkdtempSync(join(tmpdir(), 'sidecart-memory-'));
@@ -59,14 +59,14 @@ it.each(BOUNDS)(
   },
 );
 
-/** VmRSS of https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, which is in KiB. */
+/** VmRSS of https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, in KiB. */
 function residentMb(pid: number): number {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   if (kib === undefined) throw new Error(`no memory of ${pid}: is it running?`);
   return (Number(kib) * 1024) / 1_000_000;
 }
 
-/** All at once, so that no two are the same. */
+/** Finds all ports at once, so that no two are the same. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   return Promise.all(

@@ -29,10 +29,10 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-describe('NATS JetStream and PostgreSQL in place of Redis and SQLite', () => {
+describe('NATS JetStream and PostgreSQL instead of Redis and SQLite', () => {
   defineOrderFlowTests(() => system);
 
-  it('When inventory is killed while orders are under way, then they are delivered after it is back', async () => {
+  it('When inventory is killed while orders are in progress, then they are delivered after its restart', async () => {
     const customer = await registerCustomer(system.urls.api);
     const { service } = system.app('inventory');
     const placed = await Promise.all(Array.from({ length: 5 }, () => placeOrder(customer)));
@@ -42,7 +42,7 @@ describe('NATS JetStream and PostgreSQL in place of Redis and SQLite', () => {
       expect((await waitForStatus(customer, orderId, 'DELIVERED', 40_000)).version).toBe(5);
   });
 
-  it('When a replica of orders is killed with its sidecar, then the other one goes on with all orders', async () => {
+  it('When a replica of orders is killed with its sidecar, then the other one completes all orders', async () => {
     const customer = await registerCustomer(system.urls.api);
     const placed = await Promise.all(Array.from({ length: 5 }, () => placeOrderWithRetry(customer)));
     const { service, sidecar } = system.app('orders-2');
@@ -52,7 +52,7 @@ describe('NATS JetStream and PostgreSQL in place of Redis and SQLite', () => {
     await Promise.all([service.start(), sidecar.start()]);
   });
 
-  it('When NATS and PostgreSQL are killed and start again, then what there was is there and orders go on', async () => {
+  it('When NATS and PostgreSQL are killed and restarted, then all data remains and orders continue', async () => {
     const customer = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrderWithRetry(customer);
     const before = await waitForStatus(customer, orderId, 'DELIVERED');

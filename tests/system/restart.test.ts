@@ -23,7 +23,7 @@ const start = () =>
     portOffset: PORT_OFFSETS.restart,
     env: {
       gateway: NO_RATE_LIMITS,
-      // Longer than a service takes to start on a busy machine: its orders must not expire meanwhile.
+      // Longer than the start of a service on a busy machine, because its orders must not expire meanwhile.
       orders: { ORDER_WATCHDOG_INTERVAL_MS: '1000', ORDER_PAYMENT_DEADLINE_MS: '15000' },
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '300', SIMULATED_DELIVERY_DELAY_MS: '300' },
     },
@@ -38,9 +38,9 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-describe('a service that is restarted', () => {
+describe('a service that restarts', () => {
   it.each(['inventory', 'payments', 'orders', 'fulfilment'])(
-    'When %s is killed while orders are under way, then all of them are delivered after it is back',
+    'When %s is killed while orders are in progress, then all of them are delivered after its restart',
     async (id) => {
       const customer = await registerCustomer(system.urls.api);
       const app = system.app(id);
@@ -55,7 +55,7 @@ describe('a service that is restarted', () => {
     },
   );
 
-  it('When payments is down until the deadline, then the order expires and nothing is kept', async () => {
+  it('When payments is down until the deadline, then the order expires and no money is captured', async () => {
     const customer = await registerCustomer(system.urls.api);
     await system.app('payments').service.stop('SIGKILL');
     const { orderId } = await placeOrder(customer);
@@ -66,7 +66,7 @@ describe('a service that is restarted', () => {
       until: (product) => product.reserved === 0,
       timeoutMs: 45_000,
     });
-    // Payments may hear of the payment first and charge, and of the expiry then.
+    // `payments` may receive the request first and charge, and the expiry after that.
     await waitFor('nothing is kept', () => getPayment(customer, orderId), {
       until: (payment) => payment?.status !== 'CAPTURED' && payment?.status !== 'AUTHORIZED',
       timeoutMs: 45_000,
@@ -74,8 +74,8 @@ describe('a service that is restarted', () => {
   });
 });
 
-describe('a full stop and start', () => {
-  it('When everything was stopped, then orders, accounts and stock are as they were', async () => {
+describe('a complete stop and start', () => {
+  it('When everything was stopped, then orders, accounts and stock are unchanged', async () => {
     const before = await registerCustomer(system.urls.api);
     const { orderId } = await placeOrder(before);
     const order = await waitForStatus(before, orderId, 'DELIVERED', 30_000);

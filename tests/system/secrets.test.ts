@@ -17,7 +17,7 @@ import { commandOf, descendantsOf, environmentOf } from '../support/sockets.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Marked secrets go through every route; then everything that is kept is searched for them. */
+/** Sends marked secrets to every route, and then searches all stored data for them. */
 
 const OFFSET = PORT_OFFSETS.secrets;
 const marked = (what: string) => `${what}-${randomBytes(9).toString('hex')}`;
@@ -25,7 +25,7 @@ const SECRETS = {
   password: marked('password'),
   'new password': marked('new'),
   'wrong password': marked('wrong'),
-  // The only one that is not marked: the provider approves those that it knows.
+  // The only secret without a mark, because the provider approves only known cards.
   'card token of an order that is delivered': 'tok_twice',
   'card token of an order that is declined': marked('tok_declined'),
   'card token of an order that is rejected': marked('tok_rejected'),
@@ -33,14 +33,14 @@ const SECRETS = {
   'card token of an order by gRPC': marked('tok_grpc'),
   'secret where none belongs': marked('stray'),
 };
-const STRAY = SECRETS['secret where none belongs'];
+const MISPLACED = SECRETS['secret where none belongs'];
 
 let system: RunningSystem;
 let customer: Caller;
 let admin: Caller;
-/** The tokens that were given out, too. */
+/** All secrets, including issued tokens. */
 const secrets = new Map<string, string>(Object.entries(SECRETS));
-// SQLite's addresses are URIs: each of these characters could end the path of one.
+// SQLite connection strings are URIs: each of these characters could end the path.
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart secrets #%?-'));
 
 beforeAll(async () => {
@@ -60,16 +60,16 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** Every file and folder below `directory`, links not followed. */
+/** Every file and folder below `directory`, without following links. */
 const everything = (directory: string): string[] =>
   readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => join(directory, name));
 
-/** The names of those secrets that are in there. */
+/** The names of the secrets in a text. */
 const secretsIn = (text: string | Buffer, but: readonly string[] = []): string[] =>
   [...secrets].filter(([name, secret]) => !but.includes(name) && text.includes(secret)).map(([name]) => name);
 
 describe('a secret', () => {
-  it('When people use theirs, then all goes well', async () => {
+  it('When users use their own, then everything works', async () => {
     const email = `ada-${randomUUID()}@example.com`;
     const anonymous = createClient(system.urls.api);
     const { password } = SECRETS;
@@ -112,19 +112,19 @@ describe('a secret', () => {
     await waitForStatus(customer, byGrpc, 'PAYMENT_FAILED');
   });
 
-  it('When one is sent where none belongs, to every route, then nothing fails', async () => {
+  it('When one is sent in the wrong place, to every route, then no request fails', async () => {
     for (const { method, path } of routes) {
       const address = path.replaceAll(/:\w+/g, randomUUID());
-      const url = `${system.urls.api}${address}?access_token=${STRAY}&password=${STRAY}`;
-      for (const authorization of [`Bearer ${STRAY}`, bearerOf(customer), bearerOf(admin)])
+      const url = `${system.urls.api}${address}?access_token=${MISPLACED}&password=${MISPLACED}`;
+      for (const authorization of [`Bearer ${MISPLACED}`, bearerOf(customer), bearerOf(admin)])
         for (const body of method === 'GET'
           ? [undefined]
-          : [JSON.stringify(STRAY_BODY), `{"token":"${STRAY}"`]) {
+          : [JSON.stringify(MISPLACED_BODY), `{"token":"${MISPLACED}"`]) {
           const response = await fetch(url, {
             method,
             headers: {
               authorization,
-              cookie: `session=${STRAY}`,
+              cookie: `session=${MISPLACED}`,
               'idempotency-key': randomUUID(),
               ...(body ? { 'content-type': 'application/json' } : {}),
             },
@@ -132,12 +132,12 @@ describe('a secret', () => {
             signal: AbortSignal.timeout(10_000),
           });
           expect(response.status, `${method} ${path}`).toBeLessThan(500);
-          expect(await response.text(), `${method} ${path}`).not.toContain(STRAY);
+          expect(await response.text(), `${method} ${path}`).not.toContain(MISPLACED);
         }
     }
   });
 
-  it('When the processes are looked at, then each has only the secrets that it needs', () => {
+  it('When processes are inspected, then each has only the secrets that it needs', () => {
     const apps = readTemplate().apps.map(({ appID }) => appID);
     const tokens = new Map(apps.map((appID) => [appID, Object.values(readTokens(dataDir, appID))]));
     const seen = descendantsOf(process.pid)
@@ -157,7 +157,7 @@ describe('a secret', () => {
     expect(wrong.map(({ command }) => command)).toEqual([]);
   });
 
-  it('When traces, mails and the broker are searched, then it is nowhere', async () => {
+  it('When traces, e-mails and the broker are searched, then it is nowhere', async () => {
     const { redis, zipkin } = portsAt(OFFSET);
     const traces = await waitFor(
       'the traces of all this are there',
@@ -178,7 +178,7 @@ describe('a secret', () => {
     expect(secretsIn(events)).toEqual([]);
   });
 
-  it('When the system has stopped, then it is in no file, and nobody else may read the files', async () => {
+  it('When the system has stopped, then no file has it, and no other user can read the files', async () => {
     await system.stop();
     const files = everything(dataDir).filter((path) => !lstatSync(path).isSymbolicLink());
     const isOpen = (path: string) => (lstatSync(path).mode & 0o077) !== 0;
@@ -193,15 +193,15 @@ describe('a secret', () => {
   });
 });
 
-/** What is a secret by its name, in places that no schema has. */
-const STRAY_BODY = {
-  password: STRAY,
-  current_password: STRAY,
-  card_token: STRAY,
-  payment: { method: 'card', card_token: `${STRAY} ` },
-  refresh_token: STRAY,
-  authorization: STRAY,
-  reason: { password: STRAY },
+/** Fields with secret names, in places that no schema has. */
+const MISPLACED_BODY = {
+  password: MISPLACED,
+  current_password: MISPLACED,
+  card_token: MISPLACED,
+  payment: { method: 'card', card_token: `${MISPLACED} ` },
+  refresh_token: MISPLACED,
+  authorization: MISPLACED,
+  reason: { password: MISPLACED },
 };
 
 const bearerOf = ({ call }: Caller) => `Bearer ${call.tokens()?.access_token}`;

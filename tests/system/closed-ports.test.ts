@@ -20,80 +20,88 @@ import { waitFor } from '../support/wait.ts';
 const scratch = mkdtempSync(join(tmpdir(), 'sidecart-doors-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** Where the browser finds the page of a stranger. */
-const STRANGER = 'stranger.example';
+/** The host name of the page of another origin. */
+const OTHER_HOST = 'stranger.example';
 const ORDER = '01940f8e-5b1c-7c3e-9d41-2b8a6e0f4c11';
 
-interface Attack {
-  what: string;
+interface UnauthorizedCall {
+  description: string;
   port: number;
   path: string;
-  /** Not given: it reads. */
+  /** Undefined for a request that only reads. */
   body?: string;
 }
 
 describe.each([
   ['npm start', startWithNpm, PORT_OFFSETS.npmStart],
   ['dapr run -f', startWithDaprRun, PORT_OFFSETS.daprRun],
-])('A system that was started by %s', (_how, startIt, offset) => {
+])('a system that was started by %s', (_how, startSystem, offset) => {
   let system: StartedSystem;
   let customer: Caller;
-  let attacks: Attack[];
+  let calls: UnauthorizedCall[];
 
   beforeAll(async () => {
-    system = await startIt(offset, scratch);
+    system = await startSystem(offset, scratch);
     customer = await registerCustomer(system.api);
-    attacks = attacksOn(system);
+    calls = unauthorizedCalls(system);
   });
   afterAll(() => system?.stop());
 
-  it('When its sockets are listed, then each is one that we know, and only this machine reaches it', () => {
+  it('When its sockets are listed, then each is known, and only this machine reaches it', () => {
     const known = knownPorts(system);
     const listeners = system.roots.flatMap(listenersOf);
-    const strange = listeners.filter(
+    const unexpected = listeners.filter(
       ({ address, port }) =>
-        !known.has(port) || (!['127.0.0.1', '::1'].includes(address) && port !== leftOpen(system)),
+        !known.has(port) || (!['127.0.0.1', '::1'].includes(address) && port !== openPort(system)),
     );
-    expect(strange).toEqual([]);
+    expect(unexpected).toEqual([]);
     const seen = new Set(listeners.map(({ port }) => port));
     expect([...known].filter((port) => !seen.has(port))).toEqual([]);
   });
 
-  it('When a stranger asks without a token, or under another host name, then it is refused everywhere', async () => {
-    for (const host of ['localhost', STRANGER])
-      for (const attack of attacks)
-        expect(await ask(attack, host), `${attack.what}, Host: ${host}`).toBe(401);
+  it('When a client calls without a token, or with another host name, then every port rejects it', async () => {
+    for (const host of ['localhost', OTHER_HOST])
+      for (const call of calls)
+        expect(await send(call, host), `${call.description}, Host: ${host}`).toBe(401);
   });
 
-  it('When a web page of a stranger sends the same, then all of it is refused and nothing has happened', async () => {
+  it('When a web page of another origin calls, then all calls are rejected and nothing changes', async () => {
     const { orderId } = await placeOrder(customer, { card: 'tok_slow' });
     await waitForStatus(customer, orderId, 'RESERVED');
-    const page = await strangersPage(attacks, orderId);
-    // The page does get its requests out: its own server has one like them.
+    const page = await callFromOtherOrigin(calls, orderId);
+    // The control: the page does send its requests, because its own server gets one.
     expect(page.control).toEqual(['POST text/plain;charset=UTF-8']);
-    // Each was sent to two names.
-    expect(page.answers).toEqual(Object.fromEntries(attacks.map(({ what }) => [what, [401, 401]])));
+    // Each request was sent to two host names.
+    expect(page.answers).toEqual(
+      Object.fromEntries(calls.map(({ description }) => [description, [401, 401]])),
+    );
     expect(await mailsTo(system.mails, 'victim@example.com')).toEqual([]);
     const before = await customer.call('GET /api/users/:id', { params: { id: customer.userId } });
     expect(before.body).toMatchObject({ role: 'customer' });
     await waitForStatus(customer, orderId, 'DELIVERED', 40_000);
   });
 
-  const far = createRemoteHost(offset / 1000);
-  afterAll(() => far?.remove());
+  const remoteHost = createRemoteHost(offset / 1000);
+  afterAll(() => remoteHost?.remove());
 
   // Network namespaces need root.
-  it.runIf(far)('When another machine tries every port, then nothing answers', async () => {
+  it.runIf(remoteHost)('When another machine tries every port, then no port responds', async () => {
     const ports = [...knownPorts(system)];
-    const reach = join(root, 'tests/support/probe-ports.mjs');
-    const { enter } = far!.host;
-    const [program = '', ...args] = [...enter, process.execPath, reach, far!.address, ...ports.map(String)];
+    const probe = join(root, 'tests/support/probe-ports.mjs');
+    const { enter } = remoteHost!.host;
+    const [program = '', ...args] = [
+      ...enter,
+      process.execPath,
+      probe,
+      remoteHost!.address,
+      ...ports.map(String),
+    ];
     const { stdout, status } = spawnSync(program, args, { encoding: 'utf8', timeout: 60_000 });
     expect(status).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ [leftOpen(system)]: '' });
+    expect(JSON.parse(stdout)).toEqual({ [openPort(system)]: '' });
   });
 
-  it('When a person does what the README says, then the sidecars answer', async () => {
+  it('When a developer follows the README, then the sidecars respond', async () => {
     const readme = readFileSync(join(root, 'deploy/local/README.md'), 'utf8');
     const [, section = ''] = readme.split('## Through a sidecar');
     const [, lines = ''] = /```sh\n([\s\S]*?)```/.exec(section) ?? [];
@@ -110,7 +118,7 @@ describe.each([
     expect(stdout).toContain('HTTP/1.1 204');
   });
 
-  it('When a service or its sidecar runs, then with its own tokens and no others', () => {
+  it('When a service or its sidecar runs, then it has only its own tokens', () => {
     const owners = system.template.apps.map(({ appID }) => ({
       appID,
       tokens: Object.values(readTokens(system.dataDir, appID)),
@@ -118,28 +126,32 @@ describe.each([
     expect(new Set(owners.flatMap(({ tokens }) => tokens)).size).toBe(2 * owners.length);
     const seen = system.roots.flatMap(descendantsOf).map((pid) => {
       const [command, environment] = [commandOf(pid), environmentOf(pid)];
-      const holds = owners.filter(({ tokens }) => tokens.some((token) => environment.includes(token)));
+      const ownersOfFoundTokens = owners.filter(({ tokens }) =>
+        tokens.some((token) => environment.includes(token)),
+      );
       const isOf = ({ appID }: (typeof owners)[number]) =>
         command.includes(`--app-id ${appID} `) || command.includes(`services/${appID}/main.js`);
       return {
         command,
-        holds: holds.map(({ appID }) => appID),
-        owns: owners.filter(isOf).map(({ appID }) => appID),
+        ownersOfFoundTokens: ownersOfFoundTokens.map(({ appID }) => appID),
+        hasOwn: owners.filter(isOf).map(({ appID }) => appID),
       };
     });
-    expect(seen.filter(({ holds, owns }) => String(holds) !== String(owns))).toEqual([]);
-    expect(seen.filter(({ owns }) => owns.length === 1)).toHaveLength(2 * owners.length);
+    expect(
+      seen.filter(({ ownersOfFoundTokens, hasOwn }) => String(ownersOfFoundTokens) !== String(hasOwn)),
+    ).toEqual([]);
+    expect(seen.filter(({ hasOwn }) => hasOwn.length === 1)).toHaveLength(2 * owners.length);
   });
 });
 
-/** The one that cannot be closed: services/decisions/0001-closed-ports.md. */
-const leftOpen = ({ ports }: StartedSystem) => ports.schedulerHealth;
+/** The port that cannot be closed: services/decisions/0001-closed-ports.md. */
+const openPort = ({ ports }: StartedSystem) => ports.schedulerHealth;
 
-/** Of parts that only a profile has. */
-const OF_PROFILES = new Set(['nats', 'postgres', 'consul', 'consulServer', 'consulGossip']);
+/** Ports of parts that only profiles have. */
+const PROFILE_PORTS = new Set(['nats', 'postgres', 'consul', 'consulServer', 'consulGossip']);
 
 function knownPorts({ ports, template }: StartedSystem): Set<number> {
-  const parts = Object.entries(ports).filter(([name]) => !OF_PROFILES.has(name));
+  const parts = Object.entries(ports).filter(([name]) => !PROFILE_PORTS.has(name));
   return new Set([
     ...parts.map(([, port]) => port),
     ...template.apps.flatMap((app) => [
@@ -152,8 +164,8 @@ function knownPorts({ ports, template }: StartedSystem): Set<number> {
   ]);
 }
 
-/** What a stranger tried with success before there were tokens. */
-function attacksOn({ template }: StartedSystem): Attack[] {
+/** Requests that succeed in a system without tokens. */
+function unauthorizedCalls({ template }: StartedSystem): UnauthorizedCall[] {
   const app = (name: string) => template.apps.find(({ appID }) => appID === name)!;
   const sidecar = (name: string) => app(name).daprHTTPPort;
   const event = (type: string) =>
@@ -171,45 +183,53 @@ function attacksOn({ template }: StartedSystem): Attack[] {
   const admin = [{ key: `user:${ORDER}`, value: { user_id: ORDER, role: 'admin' } }];
   return [
     {
-      what: 'pay an order by a raw message',
+      description: 'pay an order by a raw message',
       port: sidecar('payments'),
       path: '/v1.0/publish/pubsub/payment.processed?metadata.rawPayload=true',
       body: event('payment.processed'),
     },
     {
-      what: 'pay an order by an event',
+      description: 'pay an order by an event',
       port: sidecar('payments'),
       path: '/v1.0/publish/pubsub/payment.processed',
       body: event('payment.processed'),
     },
     {
-      what: 'pay an order past the sidecar',
+      description: 'pay an order past the sidecar',
       port: app('orders').appPort,
       path: '/events/payment.processed',
       body: event('payment.processed'),
     },
     {
-      what: 'become an administrator',
+      description: 'become an administrator',
       port: sidecar('users'),
       path: '/v1.0/state/statestore',
       body: JSON.stringify(admin),
     },
     {
-      what: 'send mail',
+      description: 'send mail',
       port: sidecar('notifications'),
       path: '/v1.0/bindings/email',
       body: JSON.stringify(mail),
     },
-    { what: 'end a sidecar', port: sidecar('history'), path: '/v1.0/shutdown', body: '' },
-    { what: 'read the signing keys', port: sidecar('users'), path: '/v1.0/state/statestore/signing-keys' },
-    { what: 'list all accounts', port: sidecar('gateway'), path: '/v1.0/invoke/users/method/api/users' },
-    { what: 'read the metadata', port: sidecar('orders'), path: '/v1.0/metadata' },
-    { what: 'list all accounts past the sidecar', port: app('users').appPort, path: '/api/users' },
+    { description: 'end a sidecar', port: sidecar('history'), path: '/v1.0/shutdown', body: '' },
+    {
+      description: 'read the signing keys',
+      port: sidecar('users'),
+      path: '/v1.0/state/statestore/signing-keys',
+    },
+    {
+      description: 'list all accounts',
+      port: sidecar('gateway'),
+      path: '/v1.0/invoke/users/method/api/users',
+    },
+    { description: 'read the metadata', port: sidecar('orders'), path: '/v1.0/metadata' },
+    { description: 'list all accounts past the sidecar', port: app('users').appPort, path: '/api/users' },
   ];
 }
 
-/** The status that is answered. */
-function ask({ port, path, body }: Attack, host: string): Promise<number | undefined> {
+/** The status of the response. */
+function send({ port, path, body }: UnauthorizedCall, host: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const headers = { host: `${host}:${port}`, 'content-type': 'text/plain', 'x-caller-role': 'admin' };
     const method = body === undefined ? 'GET' : 'POST';
@@ -223,10 +243,10 @@ function ask({ port, path, body }: Attack, host: string): Promise<number | undef
 }
 
 /**
- * Opens a page of another origin in a real browser, which sends these requests as any page may, without asking first, to
- * `localhost` and, as after DNS rebinding, to the page's own name.
+ * Opens a page of another origin in a real browser. The page sends these requests without a preflight, to `localhost` and,
+ * as after DNS rebinding, to its own host name.
  */
-async function strangersPage(attacks: Attack[], orderId: string) {
+async function callFromOtherOrigin(calls: UnauthorizedCall[], orderId: string) {
   const control: string[] = [];
   const server: Server = createServer((req, res) => {
     if (req.method === 'POST') control.push(`${req.method} ${req.headers['content-type']}`);
@@ -243,20 +263,20 @@ async function strangersPage(attacks: Attack[], orderId: string) {
         '--disable-quic',
         '--disable-background-networking',
         '--disable-component-update',
-        `--host-resolver-rules=MAP ${STRANGER} 127.0.0.1`,
+        `--host-resolver-rules=MAP ${OTHER_HOST} 127.0.0.1`,
       ],
     });
     const page = await browser.newPage();
     const answers: Record<string, number[]> = {};
     const named = (url: string) =>
-      attacks.find((attack) => new URL(url).port === String(attack.port) && url.endsWith(attack.path));
+      calls.find((call) => new URL(url).port === String(call.port) && url.endsWith(call.path));
     page.on('response', (response) => {
-      const attack = named(response.url());
-      if (attack) answers[attack.what] = [...(answers[attack.what] ?? []), response.status()];
+      const call = named(response.url());
+      if (call) answers[call.description] = [...(answers[call.description] ?? []), response.status()];
     });
-    await page.goto(`http://${STRANGER}:${port}/`);
-    const sent = attacks.flatMap(({ port: at, path, body }) =>
-      ['localhost', STRANGER].map((host) => ({
+    await page.goto(`http://${OTHER_HOST}:${port}/`);
+    const sent = calls.flatMap(({ port: at, path, body }) =>
+      ['localhost', OTHER_HOST].map((host) => ({
         url: `http://${host}:${at}${path}`,
         body: body?.replaceAll(ORDER, orderId),
       })),
@@ -268,10 +288,10 @@ async function strangersPage(attacks: Attack[], orderId: string) {
           await fetch(url, body === undefined ? how : { ...how, method: 'POST', body }).catch(() => {});
         }
       },
-      [...sent, { url: `http://${STRANGER}:${port}/`, body: 'control' }],
+      [...sent, { url: `http://${OTHER_HOST}:${port}/`, body: 'control' }],
     );
     await waitFor('the browser has seen all answers', () => Object.values(answers).flat().length, {
-      until: (count) => count === 2 * attacks.length,
+      until: (count) => count === 2 * calls.length,
     });
     return { control, answers };
   } finally {
