@@ -14,7 +14,7 @@ const NAMES = ACCESS.map(({ app }) => app);
 const ID = '01940F8E-5b1c-7c3e-9d41-2b8a6e0f4c11';
 const filledIn = (path: string) => path.replaceAll(/:\w+/g, ID);
 
-/** A table in which `caller` calls these addresses of `callee`, and nobody anything else. */
+/** A table with only these calls of `caller` to `callee`. */
 function tableOf(...addresses: string[]): Access[] {
   const calls = addresses.map((address) => ({ service: 'callee', ...parseRouteKey(address) }));
   const nothing = { publishes: [], subscribes: [], apis: [], calls: [] };
@@ -25,7 +25,7 @@ function tableOf(...addresses: string[]): Access[] {
 }
 
 describe('access control', () => {
-  it('When apps call fulfilment, then the spec names them with their verbs and paths', () => {
+  it('When apps call fulfilment, then the spec has them with their methods and paths', () => {
     expect(accessControlOf(ACCESS, 'fulfilment', IDENTITY)).toEqual({
       defaultAction: 'deny',
       trustDomain: 'public',
@@ -51,7 +51,7 @@ describe('access control', () => {
     });
   });
 
-  it('When nobody calls an app, then everybody is denied', () => {
+  it('When no app calls an app, then every call is denied', () => {
     expect(accessControlOf(ACCESS, 'gateway', IDENTITY)).toEqual({
       defaultAction: 'deny',
       trustDomain: 'public',
@@ -75,30 +75,25 @@ describe('access control', () => {
       ['GET /users', 'GET /users/:id', 'POST /users/login', 'GET /users/:user_id/orders/:id'],
       ['/users/login POST', '/users/* GET', '/users/**/orders/**/* GET'],
     ],
-  ])('When an app calls %s, then the names match it as daprd reads them', (_what, addresses, names) => {
+  ])('When an app calls %s, then daprd matches the names of the spec', (_what, addresses, names) => {
     const [policy] = accessControlOf(tableOf(...addresses), 'callee', IDENTITY).policies;
     expect(policy!.operations.map(({ name, httpVerb }) => [name, ...httpVerb].join(' '))).toEqual(names);
   });
 
-  it.each(NAMES)(
-    'When an app calls %s, then it may, and what it does not call it may not',
-    async (callee) => {
-      const spec = accessControlOf(ACCESS, callee, IDENTITY);
-      const addresses = [...new Set([...(await routesServedBy(callee)), 'GET /readyz'])];
-      const allowed = NAMES.filter((caller) => caller !== callee).flatMap((caller) =>
-        addresses
-          .map(parseRouteKey)
-          .filter(({ method, path }) => mayCall(spec, caller, method, filledIn(path)))
-          .map(({ method, path }) => `${caller} ${method} ${path}`),
-      );
-      const called = ACCESS.flatMap(({ app, calls }) =>
-        calls
-          .filter(({ service }) => service === callee)
-          .map(({ method, path }) => `${app} ${method} ${path}`),
-      );
-      expect(allowed.toSorted()).toEqual(called.toSorted());
-    },
-  );
+  it.each(NAMES)('When an app calls %s, then exactly the calls of the table are allowed', async (callee) => {
+    const spec = accessControlOf(ACCESS, callee, IDENTITY);
+    const addresses = [...new Set([...(await routesServedBy(callee)), 'GET /readyz'])];
+    const allowed = NAMES.filter((caller) => caller !== callee).flatMap((caller) =>
+      addresses
+        .map(parseRouteKey)
+        .filter(({ method, path }) => mayCall(spec, caller, method, filledIn(path)))
+        .map(({ method, path }) => `${caller} ${method} ${path}`),
+    );
+    const called = ACCESS.flatMap(({ app, calls }) =>
+      calls.filter(({ service }) => service === callee).map(({ method, path }) => `${app} ${method} ${path}`),
+    );
+    expect(allowed.toSorted()).toEqual(called.toSorted());
+  });
 
   it.each<[what: string, caller: string, verb: string, path: string, expected: boolean]>([
     ['the address is called', 'caller', 'GET', `/orders/${ID}/changes`, true],
@@ -117,7 +112,7 @@ describe('access control', () => {
     },
   );
 
-  // Why the names are not simply the paths.
+  // These show why the names differ from the paths.
   it.each<[name: string, path: string, expected: boolean]>([
     ['/orders', '/orders/1/changes', true],
     ['/orders/*/changes', '/orders/1/changes', false],
@@ -136,7 +131,7 @@ describe('access control', () => {
   });
 });
 
-/** Every API group that daprd 1.18.2 has: pkg/api/http/endpoints/endpointgroup.go and pkg/api/grpc/endpoints.go. */
+/** Every API group of daprd 1.18.2: pkg/api/http/endpoints/endpointgroup.go and pkg/api/grpc/endpoints.go. */
 const GROUPS = [
   'actors',
   'bindings',
@@ -173,7 +168,7 @@ describe('API allow lists', () => {
   };
 
   it.each([...NAMES, 'a stranger'])(
-    'When the list of %s is applied, then its sidecar offers what it uses',
+    'When the list of %s is applied, then its sidecar offers the APIs that it uses',
     (app) => {
       const rules = apiAllowListOf(ACCESS, app);
       const offered = APIS.filter((api) => isOffered(rules, 'http', api));

@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(checkout, { recursive: true, force: true }));
 
-/** A checkout that is up to date, and whose `npm run demo` prints the outcome of `program`. */
+/** An up-to-date checkout whose `npm run demo` prints the output of `program`. */
 function upToDate(program: string): void {
   const programs = ['deploy/local/bootstrap.mjs', 'deploy/local/loopback.mjs'];
   for (const name of ['package.json', 'package-lock.json', 'tsconfig.json', ...programs])
@@ -44,10 +44,10 @@ function put(name: string, text: string, mode = 0o644): void {
   writeFileSync(join(checkout, name), text, { mode });
 }
 
-/** As a user calls it: without what the npm that runs this test has set. */
+/** Runs npm without the variables of the npm that runs this test. */
 async function npmRunDemo(env: Record<string, string> = {}) {
   const { HOME = tmpdir(), PATH = '' } = process.env;
-  // This process may run with the packages of this project in front.
+  // PATH of this process may start with the packages of this project.
   const folders = PATH.split(delimiter).filter((folder) => !folder.includes('node_modules'));
   const { stdout } = await promisify(execFile)('npm', ['run', '--silent', 'demo'], {
     cwd: checkout,
@@ -64,7 +64,7 @@ describe('the Node.js that the packages bring', { timeout: 30_000 }, () => {
     ['has a loader that is not there', '#!/no/such/loader\n'],
     ['is for another machine', '\u007fELF'],
     ['ends with an error', '#!/bin/sh\nexit 127\n'],
-  ])('When it %s, then that of the machine is taken, and a line says so', async (_, program) => {
+  ])('When it %s, then Node.js of the machine is used, and a line says so', async (_, program) => {
     upToDate('process.execPath');
     put(PINNED, program, 0o755);
 
@@ -76,27 +76,27 @@ describe('the Node.js that the packages bring', { timeout: 30_000 }, () => {
     expect((await npmRunDemo()).lines).toHaveLength(1);
   });
 
-  it('When it runs, then it is the one that runs the command', async () => {
+  it('When it works, then it runs the command', async () => {
     upToDate('process.argv0');
     put(PINNED, `#!/usr/bin/env bash\nexec -a pinned ${process.execPath} "$@"\n`, 0o755);
     expect(await npmRunDemo()).toMatchObject({ outcome: 'pinned' });
   });
 
-  it('When it is a link to nothing, then that of the machine is taken', async () => {
+  it('When it is a broken link, then Node.js of the machine is used', async () => {
     upToDate('process.execPath');
     mkdirSync(join(checkout, 'node_modules/.bin'), { recursive: true });
     symlinkSync('../nothing', join(checkout, PINNED));
     expect(await npmRunDemo()).toMatchObject({ outcome: expect.stringMatching(/node$/) });
   });
 
-  it('When npm looks at the lock file, then it is for glibc alone', () => {
+  it('When npm reads the lock file, then the package is for glibc only', () => {
     const { packages } = lock as { packages: Record<string, { libc?: string | string[] }> };
     const pinned = Object.entries(packages).filter(([name]) => name.startsWith('node_modules/node-linux-'));
     expect(pinned).toHaveLength(2);
     for (const [, { libc }] of pinned) expect(libc).toEqual(['glibc']);
   });
 
-  it('When a script starts the bootstrap, then with the Node.js of npm, which runs', () => {
+  it('When a script starts the bootstrap, then it uses the Node.js of npm, and works', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       scripts: Record<string, string>;
     };
@@ -107,40 +107,37 @@ describe('the Node.js that the packages bring', { timeout: 30_000 }, () => {
 });
 
 describe('a proxy in the environment', { timeout: 30_000 }, () => {
-  /** Node.js 24 asks it where NODE_USE_ENV_PROXY is set; an older one never does. */
+  /** A proxy that records its requests. Node.js 24 uses it with NODE_USE_ENV_PROXY. */
   const runsWithProxies = Number(process.versions.node.split('.')[0]) >= 24;
 
-  it.runIf(runsWithProxies)(
-    'When one is set, then a call to this machine does not go through it',
-    async () => {
-      const asked: (string | undefined)[] = [];
-      const proxy = createServer((req, res) => void (asked.push(req.url), res.end('proxy')));
-      const part = createServer((_req, res) => void res.end('part'));
-      for (const server of [proxy, part]) {
-        await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-        onTestFinished(() => void server.close());
-      }
-      const portOf = (server: Server) => (server.address() as AddressInfo).port;
-      const hosts = ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${portOf(part)}`);
-      upToDate(`await Promise.all(${JSON.stringify(hosts)}.flatMap((url) => [
+  it.runIf(runsWithProxies)('When one is set, then calls to this machine do not use it', async () => {
+    const proxyRequests: (string | undefined)[] = [];
+    const proxy = createServer((req, res) => void (proxyRequests.push(req.url), res.end('proxy')));
+    const part = createServer((_req, res) => void res.end('part'));
+    for (const server of [proxy, part]) {
+      await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+      onTestFinished(() => void server.close());
+    }
+    const portOf = (server: Server) => (server.address() as AddressInfo).port;
+    const hosts = ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${portOf(part)}`);
+    upToDate(`await Promise.all(${JSON.stringify(hosts)}.flatMap((url) => [
       fetch(url).then((response) => response.text()),
       import('node:http').then((http) => new Promise((resolve, reject) =>
         http.get(url, (response) => response.setEncoding('utf8').on('data', resolve)).on('error', reject))),
     ]))`);
-      mkdirSync(join(checkout, 'node_modules/.bin'), { recursive: true });
-      symlinkSync(process.execPath, join(checkout, 'node_modules/.bin/node'));
+    mkdirSync(join(checkout, 'node_modules/.bin'), { recursive: true });
+    symlinkSync(process.execPath, join(checkout, 'node_modules/.bin/node'));
 
-      const url = `http://127.0.0.1:${portOf(proxy)}`;
-      const { outcome } = await npmRunDemo({
-        NODE_USE_ENV_PROXY: '1',
-        HTTP_PROXY: url,
-        NO_PROXY: 'shop.example',
-      });
+    const url = `http://127.0.0.1:${portOf(proxy)}`;
+    const { outcome } = await npmRunDemo({
+      NODE_USE_ENV_PROXY: '1',
+      HTTP_PROXY: url,
+      NO_PROXY: 'shop.example',
+    });
 
-      expect(outcome).toEqual(['part', 'part', 'part', 'part']);
-      expect(asked).toEqual([]);
-    },
-  );
+    expect(outcome).toEqual(['part', 'part', 'part', 'part']);
+    expect(proxyRequests).toEqual([]);
+  });
 
   it.each([
     [{}, 'localhost,127.0.0.1,::1,[::1]'],
@@ -148,7 +145,7 @@ describe('a proxy in the environment', { timeout: 30_000 }, () => {
     [{ no_proxy: 'a.example', NO_PROXY: 'b.example' }, 'a.example,b.example,localhost,127.0.0.1,::1,[::1]'],
     [{ no_proxy: '', NO_PROXY: 'localhost' }, 'localhost,127.0.0.1,::1,[::1]'],
     [{ NO_PROXY: '*' }, '*'],
-  ])('When the exceptions are %j, then they stay, and this machine is one', (given, exceptions) => {
+  ])('When the exceptions are %j, then they remain, and this machine is added', (given, exceptions) => {
     const env: Record<string, string | undefined> = given;
     keepLoopbackFromProxies(env);
     expect(env).toEqual({ no_proxy: exceptions, NO_PROXY: exceptions });

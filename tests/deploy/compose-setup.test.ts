@@ -16,7 +16,7 @@ const changed = (name: string, change: (text: string) => string): Files => {
 };
 
 describe('the component files of Compose', () => {
-  it('When they are laid over, then other addresses and another store are all that differs', () => {
+  it('When the overlay is applied, then only addresses and the store differ', () => {
     const made = applyOverlay(committed, STATE);
     expect([...made.keys()].toSorted()).toEqual([...committed.keys()].toSorted());
     const differing = [...made].filter(([name, text]) => text !== committed.get(name)).map(([name]) => name);
@@ -35,7 +35,7 @@ describe('the component files of Compose', () => {
     expect([...made.values()].join('\n')).not.toContain('localhost');
   });
 
-  it('When the store is another one, then for the same apps under the same name', () => {
+  it('When the store is another one, then it is for the same apps under the same name', () => {
     const before = parse(committed.get('state.yaml') ?? '') as { metadata: unknown; scopes: unknown };
     const after = parse(applyOverlay(committed, STATE).get('state.yaml') ?? '') as typeof before & {
       spec: unknown;
@@ -45,7 +45,7 @@ describe('the component files of Compose', () => {
     expect(appsWithState(committed)).toEqual(componentSchema.parse(before).scopes);
   });
 
-  it('When components change, then what Compose has changes as well', () => {
+  it('When components change, then the overlay changes them for Compose, too', () => {
     const more = changed('pubsub.yaml', (text) => text.replace("value: '64'", "value: '65'"));
     expect(applyOverlay(more, STATE).get('pubsub.yaml')).toContain("value: '65'");
     const scoped = changed('state.yaml', (text) => text.replace('[users,', '[returns, users,'));
@@ -58,14 +58,14 @@ describe('the component files of Compose', () => {
     ['configuration.yaml', 'localhost:9411', 'elsewhere:9411'],
     ['email.yaml', 'value: localhost', 'value: elsewhere'],
     ['state.yaml', 'spec:', 'other:'],
-  ])('When %s no longer has %s, then setting up fails', (name, from, to) => {
+  ])('When %s no longer has %s, then the setup fails', (name, from, to) => {
     const files = new Map(changed(name, (text) => text.replaceAll(from, to)));
-    // The broker's address is in two files.
+    // The address of the broker is in two files.
     files.set('broadcast.yaml', (files.get('broadcast.yaml') ?? '').replaceAll(from, to));
     expect(() => applyOverlay(files, STATE)).toThrow(/nowhere|one spec/);
   });
 
-  it('When components have files, then setting up reads all of them', () => {
+  it('When components have files, then the setup reads all of them', () => {
     const all = readdirSync('components', { recursive: true, encoding: 'utf8' });
     const kinds = all.filter((name) => name.includes('.')).map((name) => name.split('.').pop());
     expect(new Set(kinds)).toEqual(new Set(['yaml', 'json', 'md']));
@@ -73,7 +73,7 @@ describe('the component files of Compose', () => {
 });
 
 describe('the secrets of Compose', () => {
-  it('When they are made, then a service and its sidecar share their tokens and nothing else', () => {
+  it('When they are created, then only a service and its sidecar share tokens', () => {
     const { service, sidecar } = newSecrets('orders', true);
     const forService = parseEnv(service);
     const forSidecar = parseEnv(sidecar);
@@ -86,7 +86,7 @@ describe('the secrets of Compose', () => {
     expect(parseEnv(newSecrets('orders', true).service)).not.toEqual(forService);
   });
 
-  it('When they are for users, then its service alone knows the first administrator', () => {
+  it('When they are for users, then only that service has the first administrator', () => {
     const { service, sidecar } = newSecrets('users', true);
     expect(parseEnv(service)).toMatchObject({
       ADMIN_EMAIL: 'admin@sidecart.example',
@@ -96,7 +96,7 @@ describe('the secrets of Compose', () => {
     expect(newSecrets('orders', true).service).not.toContain('ADMIN');
   });
 
-  it('When a database is made, then for the password of its sidecar, and for nobody else', () => {
+  it('When a database is created, then only its sidecar has its password', () => {
     const { sidecar } = newSecrets('orders', true);
     const [, password] = / password=([\w-]+) /.exec(sidecar)!;
     const sql = databaseFor('orders', sidecar);

@@ -9,7 +9,7 @@ import { ACCESS } from '../../services/access.ts';
 
 const FILE = 'deploy/compose/compose.yaml';
 
-/** With the values that variables have by default. */
+/** The file with the default values of variables. */
 const text = readFileSync(FILE, 'utf8').replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1');
 const document: unknown = parse(text, { merge: true, maxAliasCount: -1 });
 
@@ -36,11 +36,11 @@ const dockerfile = readFileSync('deploy/docker/Dockerfile', 'utf8');
 const argOf = (name: string) => new RegExp(`^ARG ${name}=(.+)$`, 'm').exec(dockerfile)?.[1];
 
 describe('compose.yaml', () => {
-  it('When it is read, then it is a Compose file', () => {
+  it('When it is read, then it is a valid Compose file', () => {
     const schema = JSON.parse(readFileSync('tests/deploy/compose-spec/compose-spec.json', 'utf8')) as {
       $schema?: string;
     };
-    // Its address has https, by which Ajv does not know draft 7.
+    // Ajv does not recognise draft 7 by an https address.
     delete schema.$schema;
     const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile(schema);
     validate(document);
@@ -48,7 +48,7 @@ describe('compose.yaml', () => {
     expect(validate({ services: { orders: { imagge: 'x' } } })).toBe(false);
   });
 
-  it('When dapr.yaml has an app, then it has its service, its sidecar and their network here, and no other', () => {
+  it('When dapr.yaml has an app, then compose.yaml has its service, its sidecar and their network, and no others', () => {
     expect(ids.toSorted()).toEqual(ACCESS.map(({ app }) => app).toSorted());
     const others = ['setup', 'postgres', 'redis', 'scheduler', 'zipkin', 'mail'];
     const expected = [...others, ...ids.flatMap((id) => [id, `${id}-dapr`, `${id}-net`])];
@@ -65,7 +65,7 @@ describe('compose.yaml', () => {
   });
 
   it.each(ids)(
-    'When the sidecar of %s starts, then as dapr.yaml has it, and only its service gets in',
+    'When the sidecar of %s starts, then it has the settings of dapr.yaml, and only its service can reach it',
     (id) => {
       const flags = named(`${id}-dapr`).command;
       expect(flags).toEqual([
@@ -91,21 +91,24 @@ describe('compose.yaml', () => {
     },
   );
 
-  it.each(apps)('When $appID starts, then with the environment of dapr.yaml', ({ appID, env: own = {} }) => {
-    const expected = { ...common.env, ...own };
-    const given = named(appID).environment;
-    // In the image, and without a host.
-    const { NODE_ENV, NO_PROXY, no_proxy, ...compared } = expected;
-    expect(dockerfile).toContain(`ENV NODE_ENV=${NODE_ENV}`);
-    expect([NO_PROXY, no_proxy]).not.toContain(undefined);
-    const moved = Object.entries(compared).map(([name, value]) => [
-      name,
-      value.replace('localhost:9411', 'zipkin:9411').replace('localhost:6379', 'redis:6379'),
-    ]);
-    expect(given).toMatchObject(Object.fromEntries(moved) as Record<string, string>);
-  });
+  it.each(apps)(
+    'When $appID starts, then it has the environment of dapr.yaml',
+    ({ appID, env: own = {} }) => {
+      const expected = { ...common.env, ...own };
+      const given = named(appID).environment;
+      // A path in the image has no host part.
+      const { NODE_ENV, NO_PROXY, no_proxy, ...compared } = expected;
+      expect(dockerfile).toContain(`ENV NODE_ENV=${NODE_ENV}`);
+      expect([NO_PROXY, no_proxy]).not.toContain(undefined);
+      const moved = Object.entries(compared).map(([name, value]) => [
+        name,
+        value.replace('localhost:9411', 'zipkin:9411').replace('localhost:6379', 'redis:6379'),
+      ]);
+      expect(given).toMatchObject(Object.fromEntries(moved) as Record<string, string>);
+    },
+  );
 
-  it('When an image is named, then by an exact version, the one that is used elsewhere', () => {
+  it('When an image is used, then it has the exact version that is used elsewhere', () => {
     const images = new Set(Object.values(services).map(({ image }) => image));
     const foreign = [...images].filter((image) => !image.startsWith('sidecart/')).toSorted();
     expect(foreign).toEqual([
@@ -120,7 +123,7 @@ describe('compose.yaml', () => {
     expect(new Set(bases)).toEqual(new Set([argOf('NODE_IMAGE')]));
   });
 
-  it('When ports are published, then these four, to this machine alone', () => {
+  it('When ports are published, then only these four, on the loopback', () => {
     const published = Object.entries(services).flatMap(([name, { ports }]) =>
       ports.map((port) => `${name} ${port}`),
     );
@@ -132,7 +135,7 @@ describe('compose.yaml', () => {
     ]);
   });
 
-  it('When secrets are mounted, then a service and its sidecar have their own, to read', () => {
+  it('When secrets are mounted, then a service and its sidecar have their own, read-only', () => {
     const mounted = Object.entries(services).flatMap(([name, { volumes }]) =>
       volumes.filter((volume) => volume.includes('-secrets:')).map((volume) => `${name} ${volume}`),
     );
@@ -144,14 +147,17 @@ describe('compose.yaml', () => {
     expect(mounted.toSorted()).toEqual(expected.toSorted());
   });
 
-  it.each(Object.entries(services))('When %s runs, then with as few rights as it can', (name, given) => {
-    expect(given).toMatchObject({
-      read_only: true,
-      cap_drop: ['ALL'],
-      security_opt: ['no-new-privileges:true'],
-      restart: 'unless-stopped',
-      mem_limit: expect.stringMatching(/^\d+[mg]$/),
-    });
-    expect('cap_add' in given).toBe(name === 'setup');
-  });
+  it.each(Object.entries(services))(
+    'When %s runs, then it has the fewest possible privileges',
+    (name, given) => {
+      expect(given).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        restart: 'unless-stopped',
+        mem_limit: expect.stringMatching(/^\d+[mg]$/),
+      });
+      expect('cap_add' in given).toBe(name === 'setup');
+    },
+  );
 });

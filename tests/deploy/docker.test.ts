@@ -7,7 +7,7 @@ import { root } from '../../deploy/local/machine/paths.ts';
 const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
 
 describe('the images', () => {
-  it('When npm start has a version of Node.js, then the images have the same', () => {
+  it('When npm start pins a version of Node.js, then the images use the same one', () => {
     const { optionalDependencies } = JSON.parse(textOf('package.json')) as {
       optionalDependencies: Record<string, string>;
     };
@@ -17,7 +17,7 @@ describe('the images', () => {
     expect(versions).toEqual(new Set([version]));
   });
 
-  it('When a stage begins, then its base is a pinned image, or nothing', () => {
+  it('When a stage begins, then its base is a pinned image or empty', () => {
     const bases = [...textOf('deploy/docker/Dockerfile').matchAll(/^FROM (\S+)/gm)].map(([, base]) => base);
     expect(new Set(bases)).toEqual(new Set(['${NODE_IMAGE}', '${DAPRD_IMAGE}', 'scratch']));
     expect(textOf('deploy/docker/Dockerfile')).toContain(

@@ -14,9 +14,9 @@ import {
   type Finding,
 } from '../support/manifests.ts';
 
-/** The manifests as programs for manifests see them: Kustomize, kubeconform with the schemas of the API servers, kube-score. */
+/** Checks the manifests with Kustomize, kubeconform with the schemas of the API servers, and kube-score. */
 
-// Each test runs a program or two.
+// Each test runs one or two programs.
 vi.setConfig({ testTimeout: 60_000 });
 
 const tools = await findOrBuildManifestTools(() => {});
@@ -37,7 +37,7 @@ writeSchemas(
   },
 );
 
-/** What kube-score says and reason the manifests stay as they are. What it no longer says must go from here. */
+/** Accepted findings of kube-score with their reasons. A finding that no longer occurs must be removed. */
 const ACCEPTED: readonly { check: string; in: RegExp; objects: RegExp; because: string }[] = [
   {
     check: 'container-image-tag',
@@ -67,7 +67,7 @@ const ACCEPTED: readonly { check: string; in: RegExp; objects: RegExp; because: 
     check: 'deployment-replicas',
     in: /local|dapr-run/,
     objects: /\/(zipkin|mail-catcher)$/,
-    because: 'they keep what they show in memory',
+    because: 'they store their data in memory',
   },
   ...['statefulset-has-poddisruptionbudget', 'statefulset-has-host-podantiaffinity'].map((check) => ({
     check,
@@ -98,35 +98,37 @@ const ACCEPTED: readonly { check: string; in: RegExp; objects: RegExp; because: 
 const isAccepted = (one: (typeof ACCEPTED)[number], { object, check }: Finding, folder: string) =>
   one.check === check && one.in.test(folder) && one.objects.test(object);
 
-/** What kube-score says of each folder. */
-const scored = new Map([...rendered].map(([folder, text]) => [folder, kubeScoreFindings(tools, text)]));
+/** The findings of kube-score per folder. */
+const findings = new Map([...rendered].map(([folder, text]) => [folder, kubeScoreFindings(tools, text)]));
 
-/** What is not accepted, as sentences. */
-const faultsIn = (folder: string, found: readonly Finding[]) =>
+/** The findings that are not accepted, as sentences. */
+const unacceptedFindings = (folder: string, found: readonly Finding[]) =>
   found
-    .filter((fault) => !ACCEPTED.some((one) => isAccepted(one, fault, folder)))
+    .filter((finding) => !ACCEPTED.some((one) => isAccepted(one, finding, folder)))
     .map(({ object, check, reason }) => `${object} ${check}: ${reason}`);
 
 describe.each([...rendered])('%s', (folder, text) => {
-  it('When kubeconform reads it, then all of it fits the schemas', () => {
+  it('When kubeconform checks it, then it finds no schema errors', () => {
     expect(schemaErrors(tools, schemas, text)).toEqual([]);
   });
 
-  it('When kube-score reads it, then it finds nothing but what is accepted', () => {
-    expect(faultsIn(folder, scored.get(folder)!)).toEqual([]);
+  it('When kube-score checks it, then it finds only accepted findings', () => {
+    expect(unacceptedFindings(folder, findings.get(folder)!)).toEqual([]);
   });
 });
 
-it.each(ACCEPTED)('When $check is accepted, because $because, then kube-score still says it', (one) => {
-  const found = [...scored].flatMap(([folder, all]) => all.filter((fault) => isAccepted(one, fault, folder)));
+it.each(ACCEPTED)('When $check is accepted, because $because, then kube-score still finds it', (one) => {
+  const found = [...findings].flatMap(([folder, all]) =>
+    all.filter((finding) => isAccepted(one, finding, folder)),
+  );
   expect(found).not.toEqual([]);
 });
 
-it('When schemas of Dapr are read, then those of the version that is built here', () => {
+it('When schemas of Dapr are read, then they have the version that is built here', () => {
   expect(sourceOf('github.com/dapr/dapr')).toMatch(new RegExp(`@v${DAPR_RUNTIME_VERSION}$`));
 });
 
-describe('a mistake', () => {
+describe('an error', () => {
   const text = rendered.get('overlays/local')!;
 
   function broken(from: string | RegExp, to: string): string {
@@ -175,12 +177,12 @@ describe('a mistake', () => {
       /already (set|defined)|duplicate/,
     ],
     [
-      'an API version is gone',
+      'an API version was removed',
       'apiVersion: policy/v1\n',
       'apiVersion: policy/v1beta1\n',
       /^PodDisruptionBudget .*could not find schema/,
     ],
-  ])('When %s, then kubeconform names it', (_what, from, to, message) => {
+  ])('When %s, then kubeconform finds it', (_what, from, to, message) => {
     expect(schemaErrors(tools, schemas, broken(from, to))).toEqual([expect.stringMatching(message)]);
   });
 
@@ -211,18 +213,18 @@ describe('a mistake', () => {
       /^Deployment\/\w+ container-security-context-readonlyrootfilesystem/,
     ],
     [
-      'a service selects nobody',
+      'a service selects no pod',
       /(kind: Service\n[^]*?selector:\n\s+app.kubernetes.io\/name: )\w+/,
       '$1nobody',
       /^Service\/\w+ service-targets-pod: .*does not match any pods/,
     ],
-  ])('When %s, then kube-score names it', (_what, from, to, message) => {
-    expect(faultsIn('overlays/local', kubeScoreFindings(tools, broken(from, to)))).toContainEqual(
+  ])('When %s, then kube-score finds it', (_what, from, to, message) => {
+    expect(unacceptedFindings('overlays/local', kubeScoreFindings(tools, broken(from, to)))).toContainEqual(
       expect.stringMatching(message),
     );
   });
 
-  it('When a folder cannot be rendered, then Kustomize says reason', () => {
+  it('When a folder cannot be rendered, then the error has the reason of Kustomize', () => {
     expect(() => render(tools, 'overlays')).toThrow(/kustomization/);
   });
 });

@@ -12,13 +12,13 @@ import { renderAll, type Manifest } from '../support/manifests.ts';
 import { componentDifferences } from '../support/rendered-components.ts';
 import { servicesIn, type Workload } from '../support/workloads.ts';
 
-/** The manifests held against the table of services/access.ts, the component files and dapr.yaml: a change there arrives here. */
+/** Compares the manifests with services/access.ts, the component files and dapr.yaml, so that no change is forgotten. */
 
 const rendered = await renderAll();
 const committed = readComponents();
 const APPS = ACCESS.map(({ app }) => app);
 
-/** All but overlays that bring the services in another way. */
+/** The folders that contain the services. */
 const withServices = rendered.filter(({ manifests }) => servicesIn(manifests).length > 0);
 const { manifests: local } = withServices.find(({ folder }) => folder === 'overlays/local')!;
 
@@ -28,10 +28,10 @@ it('When folders are counted, then the base and the overlays for a cluster have 
   );
 });
 
-describe('the files of access', () => {
+describe('the generated manifests', () => {
   const folder = 'deploy/kubernetes/base/access';
 
-  it('When the table or configuration.yaml has changed, then `npm run generate` has made them anew', () => {
+  it('When the table or configuration.yaml has changed, then `npm run generate` has updated them', () => {
     const files = new Map(
       readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]),
     );
@@ -49,18 +49,18 @@ describe('the files of access', () => {
 });
 
 describe('the components', () => {
-  /** What may differ from a file: where things are, and where secrets come from. */
+  /** The fields that may differ from a file: addresses and secrets. */
   const MAY_DIFFER = [
     /^Component (pubsub|broadcast) (redisHost|redisPassword)$/,
     /^Component (pubsub|broadcast) (failover|sentinelMasterName|enableTLS)$/,
-    // Another store.
+    // These overlays use another store.
     /^Component statestore (type|version|connectionString|busyTimeout|timeout|maxConns)$/,
     /^Component email(-\d)? (auth|host|port|emailFrom)$/,
   ];
   const unexpected = (files: typeof committed, manifests: readonly Manifest[]) =>
     componentDifferences(files, manifests).filter((change) => !MAY_DIFFER.some((one) => one.test(change)));
 
-  it('When kustomization.yaml lists files, then all but those for one machine', () => {
+  it('When kustomization.yaml lists files, then it has all but those for a local run', () => {
     const { resources } = z
       .object({ resources: z.array(z.string()) })
       .parse(parse(readFileSync('components/kustomization.yaml', 'utf8')));
@@ -70,15 +70,18 @@ describe('the components', () => {
     );
   });
 
-  it.each(rendered)('When $folder is rendered, then they are as in the files', ({ manifests }) => {
+  it.each(rendered)('When $folder is rendered, then the components equal the files', ({ manifests }) => {
     expect(unexpected(committed, manifests)).toEqual([]);
   });
 
-  it.each(rendered)('When $folder is rendered, then they grant what the table says', ({ manifests }) => {
-    const kinds = new Set(['Component', 'Subscription', 'Resiliency', 'Configuration']);
-    const resources = manifests.filter(({ kind }) => kinds.has(kind)).map((one) => stringify(one));
-    expect(grantDifferences(new Map([['rendered', resources.join('---\n')]]), ACCESS)).toEqual([]);
-  });
+  it.each(rendered)(
+    'When $folder is rendered, then the components grant exactly the table',
+    ({ manifests }) => {
+      const kinds = new Set(['Component', 'Subscription', 'Resiliency', 'Configuration']);
+      const resources = manifests.filter(({ kind }) => kinds.has(kind)).map((one) => stringify(one));
+      expect(grantDifferences(new Map([['rendered', resources.join('---\n')]]), ACCESS)).toEqual([]);
+    },
+  );
 
   it.each(rendered)('When $folder is rendered, then each has its scopes', ({ manifests }) => {
     const scoped = z.looseObject({ scopes: z.array(z.enum(APPS)).min(1) });
@@ -116,7 +119,7 @@ describe('the components', () => {
     ],
     ['a password', 'email.yaml', 'key: password', 'key: other', ['Component email password']],
   ])(
-    'When %s has changed in a file and does not arrive, then it is found',
+    'When %s has changed in a file but not in the manifests, then the comparison finds it',
     (_what, file, from, to, changes) => {
       const text = committed.get(file)!;
       const changed = text.replace(from, to);
@@ -134,7 +137,7 @@ describe('the configurations', () => {
   const without = (fields: Record<string, unknown>, ...names: string[]) =>
     Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
 
-  /** What is the same for all apps and on one machine. How many traces are kept, and where, is for an overlay to say. */
+  /** The common settings of all apps. Tracing settings belong to overlays. */
   function common(resource: unknown) {
     const { spec } = configuration.parse(resource);
     return {
@@ -145,16 +148,13 @@ describe('the configurations', () => {
 
   const expected = common(parse(committed.get('configuration.yaml')!));
 
-  it.each(rendered)(
-    'When those of $folder are read, then they are as in configuration.yaml',
-    ({ manifests }) => {
-      const all = manifests.filter(({ kind }) => kind === 'Configuration');
-      expect(all.length).toBeGreaterThan(0);
-      for (const one of all) expect(common(one)).toEqual(expected);
-    },
-  );
+  it.each(rendered)('When those of $folder are read, then they equal configuration.yaml', ({ manifests }) => {
+    const all = manifests.filter(({ kind }) => kind === 'Configuration');
+    expect(all.length).toBeGreaterThan(0);
+    for (const one of all) expect(common(one)).toEqual(expected);
+  });
 
-  it('When the file says more, then it is found', () => {
+  it('When the file has more settings, then the comparison finds them', () => {
     const more = committed.get('configuration.yaml')!.replace('enabled: false', 'enabled: true');
     expect(common(parse(more))).not.toEqual(expected);
   });
@@ -164,7 +164,7 @@ describe('the services', () => {
   const template = readTemplate();
 
   it.each(withServices)(
-    'When those of $folder are counted, then they are those of dapr.yaml',
+    'When those of $folder are counted, then they are the apps of dapr.yaml',
     ({ manifests }) => {
       const apps = template.apps.map(({ appID }) => appID).toSorted();
       for (const kind of [
@@ -179,7 +179,7 @@ describe('the services', () => {
           .map(({ name }) => name)
           .toSorted(),
       ).toEqual(apps);
-      // There are others, too.
+      // A pod has other variables, too.
       for (const kind of ['Service', 'NetworkPolicy'])
         expect({ [kind]: named(manifests, kind) }).toEqual({ [kind]: expect.arrayContaining(apps) });
     },
@@ -191,23 +191,26 @@ describe('the services', () => {
       .map(({ metadata }) => metadata.name)
       .toSorted();
 
-  it.each(withServices)('When those of $folder run, then as dapr.yaml says', ({ manifests }) => {
-    expect(servicesIn(manifests).flatMap((service) => sameAs(template, service))).toEqual([]);
-  });
+  it.each(withServices)(
+    'When those of $folder run, then they have the settings of dapr.yaml',
+    ({ manifests }) => {
+      expect(servicesIn(manifests).flatMap((service) => sameAs(template, service))).toEqual([]);
+    },
+  );
 
   it.each<[what: string, change: (template: Template) => void, found: string]>([
     [
-      'how often it is asked',
+      'the interval of its probe',
       ({ common }) => (common.appHealthProbeInterval = 9),
       'app-health-probe-interval',
     ],
     ['how long it may take', ({ common }) => (common.appHealthProbeTimeout = 9), 'app-health-probe-timeout'],
     ['when it is down', ({ common }) => (common.appHealthThreshold = 9), 'app-health-threshold'],
-    ['where it is asked', ({ common }) => (common.appHealthCheckPath = '/x'), 'app-health-check-path'],
+    ['the path of its probe', ({ common }) => (common.appHealthCheckPath = '/x'), 'app-health-check-path'],
     ['how long headers are', ({ common }) => (common.readBufferSize = '4Ki'), 'read-buffer-size'],
     ['its heap', ({ common }) => (common.env['NODE_OPTIONS'] = ''), 'NODE_OPTIONS'],
     [
-      'what it gives back',
+      'the memory that it releases',
       ({ common }) => (common.env['MALLOC_TRIM_THRESHOLD_'] = ''),
       'MALLOC_TRIM_THRESHOLD_',
     ],
@@ -218,7 +221,7 @@ describe('the services', () => {
       'NEW is not there',
     ],
     ['its name', ({ apps }) => (apps.find(({ appID }) => appID === 'orders')!.appID = 'x'), 'app-id'],
-  ])('When dapr.yaml changes %s alone, then it is found', (_what, change, found) => {
+  ])('When only dapr.yaml changes %s, then the comparison finds it', (_what, change, found) => {
     const changed = structuredClone(template);
     change(changed);
     const orders = servicesIn(local).find(({ name }) => name === 'orders')!;
@@ -226,7 +229,7 @@ describe('the services', () => {
   });
 });
 
-/** What differs between dapr.yaml and a pod. */
+/** The differences between dapr.yaml and a pod. */
 function sameAs({ common, apps }: Template, { name, annotations, pod }: Workload): string[] {
   const app = apps.find(({ appID }) => appID === name);
   const env = new Map(

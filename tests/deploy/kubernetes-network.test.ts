@@ -5,7 +5,7 @@ import { renderAll, type Manifest } from '../support/manifests.ts';
 import { connections, type Endpoint } from '../support/network-policies.ts';
 import { servicesIn, workloadsIn } from '../support/workloads.ts';
 
-/** The network policies, from both ends of each connection: what the table and the components need, and nothing else. */
+/** The network policies at both ends of each connection allow exactly what the table and the components need. */
 
 const rendered = (await renderAll()).filter(({ manifests }) => servicesIn(manifests).length > 0);
 const APPS = ACCESS.map(({ app }) => app);
@@ -29,7 +29,7 @@ const others: Endpoint[] = [
   appIn('monitoring', 'prometheus', 'app.kubernetes.io/name'),
   appIn('monitoring', 'zipkin-outside', 'app.kubernetes.io/name'),
   { name: 'edge', namespace: 'edge', labels: {} },
-  // Who should have nothing: a pod elsewhere with the labels of an app, and the world.
+  // Endpoints without access: a pod of another namespace with the labels of an app, and the internet.
   {
     name: 'twin',
     namespace: 'default',
@@ -39,10 +39,10 @@ const others: Endpoint[] = [
   { name: 'stores', labels: {}, network: '10.20.0.0/16' },
 ];
 
-/** A pod that somebody else starts beside the services: it finds names, and nothing more. */
-const STRANGER: Endpoint = { name: 'stranger', labels: {} };
+/** An unknown pod in the namespace, which may only resolve names. */
+const UNKNOWN_POD: Endpoint = { name: 'stranger', labels: {} };
 
-/** What the services need in every overlay. */
+/** The connections that every overlay needs. */
 function base(pods: readonly Endpoint[]) {
   const calls = ACCESS.flatMap(({ app, calls: called }) =>
     called.map(({ service }) => `${app} -> ${service}:50002`),
@@ -53,11 +53,13 @@ function base(pods: readonly Endpoint[]) {
     `${app} -> dapr-scheduler-server:50006`,
   ]);
   const names = pods.flatMap(({ name }) => [`${name} -> dns:53`, `${name} -> dns:53/UDP`]);
-  const scraped = APPS.flatMap((app) => [8079, 8080, 9090].map((port) => `prometheus -> ${app}:${port}`));
-  return { ingress: [...calls, ...scraped], egress: [...calls, ...daprs, ...names] };
+  const metricsIngress = APPS.flatMap((app) =>
+    [8079, 8080, 9090].map((port) => `prometheus -> ${app}:${port}`),
+  );
+  return { ingress: [...calls, ...metricsIngress], egress: [...calls, ...daprs, ...names] };
 }
 
-/** The apps that have a component. */
+/** The apps with a component. */
 function usersOf(manifests: readonly Manifest[], type: string): string[] {
   const resources = manifests
     .filter(({ kind }) => kind === 'Component')
@@ -69,25 +71,25 @@ function usersOf(manifests: readonly Manifest[], type: string): string[] {
   ];
 }
 
-const door = (callers: readonly string[]) =>
+const gatewayIngress = (callers: readonly string[]) =>
   callers.flatMap((caller) => [8080, 50051].map((port) => `${caller} -> gateway:${port}`));
 
-/** What an overlay adds. */
+/** The connections that an overlay adds. */
 const ADDED: Record<
   string,
   (manifests: readonly Manifest[], all: readonly string[]) => { ingress: string[]; egress: string[] }
 > = {
-  base: (_manifests, all) => ({ ingress: door(all), egress: [] }),
+  base: (_manifests, all) => ({ ingress: gatewayIngress(all), egress: [] }),
   'overlays/local': (manifests, all) => {
     const stores = [
       ...usersOf(manifests, 'state.').map((app) => `${app} -> postgres:5432`),
       ...APPS.flatMap((app) => [`${app} -> redis:6379`, `${app} -> zipkin:9411`]),
       ...usersOf(manifests, 'bindings.smtp').map((app) => `${app} -> mail-catcher:1025`),
     ];
-    return { ingress: [...door(all), ...stores], egress: stores };
+    return { ingress: [...gatewayIngress(all), ...stores], egress: stores };
   },
   'overlays/production': (manifests) => ({
-    ingress: door(['edge']),
+    ingress: gatewayIngress(['edge']),
     egress: [
       ...usersOf(manifests, 'state.').map((app) => `${app} -> stores:5432`),
       ...APPS.flatMap((app) => [`${app} -> stores:6379`, `${app} -> stores:26379`]),
@@ -97,15 +99,18 @@ const ADDED: Record<
   }),
 };
 
-/** What is allowed and not needed, and the other way round. */
-function faultsOf(folder: string, manifests: readonly Manifest[]): string[] {
-  const pods = [...workloadsIn(manifests).map(({ name, labels }): Endpoint => ({ name, labels })), STRANGER];
+/** The unneeded connections that are allowed, and the needed ones that are not. */
+function differencesOf(folder: string, manifests: readonly Manifest[]): string[] {
+  const pods = [
+    ...workloadsIn(manifests).map(({ name, labels }): Endpoint => ({ name, labels })),
+    UNKNOWN_POD,
+  ];
   const allowed = connections(manifests, pods, others);
   const common = base(pods);
   const add = ADDED[folder];
-  if (!add) throw new Error(`nobody has said what the services need in ${folder}`);
-  const everyone = [...pods, ...others].map(({ name }) => name);
-  const added = add(manifests, everyone);
+  if (!add) throw new Error(`no expected connections for ${folder}`);
+  const allApps = [...pods, ...others].map(({ name }) => name);
+  const added = add(manifests, allApps);
   return (['ingress', 'egress'] as const).flatMap((direction) => {
     const needed = new Set([...common[direction], ...added[direction]]);
     return [
@@ -120,9 +125,9 @@ function faultsOf(folder: string, manifests: readonly Manifest[]): string[] {
 }
 
 it.each(rendered)(
-  'When policies of $folder are read, then they allow what is needed, from both ends',
+  'When policies of $folder are read, then both ends allow exactly the needed connections',
   ({ folder, manifests }) => {
-    expect(faultsOf(folder, manifests)).toEqual([]);
+    expect(differencesOf(folder, manifests)).toEqual([]);
   },
 );
 
@@ -205,7 +210,7 @@ describe('a wrong policy', () => {
       ],
       ['too much egress: gateway -> postgres:5432'],
     ],
-  ])('When %s, then it is found', (_what, changed, found) => {
-    expect(faultsOf('overlays/local', changed)).toEqual(expect.arrayContaining(found));
+  ])('When %s, then the comparison finds it', (_what, changed, found) => {
+    expect(differencesOf('overlays/local', changed)).toEqual(expect.arrayContaining(found));
   });
 });

@@ -9,9 +9,9 @@ import { podViolations } from '../support/pod-rules.ts';
 import { plainTextSecrets, secretsReferencedIn } from '../support/secrets.ts';
 import { servicesIn, workloadsIn, type Workload } from '../support/workloads.ts';
 
-/** The rules for all pods: the least rights, limits of everything, exact images, time to stop, and no secret in clear text. */
+/** The rules for all pods: least privileges, resource limits, exact images, time to stop, and no plain-text secrets. */
 
-// make-secrets starts a hundred processes.
+// make-secrets starts about a hundred processes.
 vi.setConfig({ testTimeout: 60_000 });
 
 const rendered = await renderAll();
@@ -19,7 +19,7 @@ const overlays = rendered.filter(({ folder }) => folder !== 'base');
 const { manifests: local } = rendered.find(({ folder }) => folder === 'overlays/local')!;
 
 describe('the pods', () => {
-  it.each(overlays)('When those of $folder are read, then they keep all rules', ({ manifests }) => {
+  it.each(overlays)('When those of $folder are read, then they follow all rules', ({ manifests }) => {
     expect(workloadsIn(manifests).flatMap(podViolations)).toEqual([]);
   });
 
@@ -33,7 +33,7 @@ describe('the pods', () => {
     ({ containers }) =>
       Object.assign(containers[0]!.securityContext, context);
 
-  it.each<[what: string, change: Change, offence: string]>([
+  it.each<[what: string, change: Change, violation: string]>([
     ['is privileged', secure({ privileged: true }), 'app is privileged'],
     ['may get privileges', secure({ allowPrivilegeEscalation: true }), 'app may get more privileges'],
     ['writes to its root', secure({ readOnlyRootFilesystem: false }), 'app may write to its root'],
@@ -121,10 +121,10 @@ describe('the pods', () => {
       annotate('block-shutdown-duration', '5s'),
       'the sidecar still accepts calls when its service stops',
     ],
-  ])('When one %s, then it is found', (_what, change, offence) => {
+  ])('When one %s, then the check finds it', (_what, change, violation) => {
     const orders = workloadsIn(local).find(({ name }) => name === 'orders')!;
     change(orders);
-    expect(podViolations(orders)).toContain(`orders: ${offence}`);
+    expect(podViolations(orders)).toContain(`orders: ${violation}`);
   });
 
   it('When an image has a digest, or a registry with a port, then it is exact', () => {
@@ -141,7 +141,7 @@ describe('the pods', () => {
 });
 
 describe('secrets', () => {
-  it.each(rendered)('When $folder is read, then no value of a secret is in it', ({ manifests }) => {
+  it.each(rendered)('When $folder is read, then it has no value of a secret', ({ manifests }) => {
     expect(plainTextSecrets(manifests)).toEqual([]);
   });
 
@@ -167,19 +167,19 @@ describe('secrets', () => {
       { kind: 'Deployment', spec: { env: [{ name: 'REDIS_URL', value: 'redis://:abc@redis:6379' }] } },
       'Deployment x has the value of REDIS_URL',
     ],
-  ])('When there is %s, then it is found', (_what, manifest, found) => {
+  ])('When there is %s, then the check finds it', (_what, manifest, found) => {
     expect(
       plainTextSecrets([{ apiVersion: 'v1', metadata: { name: 'x' }, ...manifest } as Manifest]),
     ).toEqual([found]);
   });
 
-  /** What make-secrets hands to kubectl, as `name:key`. */
-  function secretsMade(): Manifest[] {
+  /** The secrets that make-secrets passes to kubectl, as `name:key`. */
+  function createdSecrets(): Manifest[] {
     const folder = mkdtempSync(join(tmpdir(), 'sidecart-secrets-'));
     try {
       const made = join(folder, 'made.yaml');
       const kubectl = join(folder, 'kubectl');
-      // Knows the namespace, has no secret, and keeps what is created.
+      // This kubectl knows the namespace, has no secrets, and records the created ones.
       writeFileSync(
         kubectl,
         `#!/bin/sh\ncase "$*" in\n"get namespace"*) ;;\n*"get secret"*) exit 1 ;;\n*"create -f -") { cat; echo ---; } >>'${made}' ;;\nesac\n`,
@@ -198,8 +198,8 @@ describe('secrets', () => {
 
   const dataOf = (secret: Manifest) => z.record(z.string(), z.string()).parse(secret['stringData']);
 
-  it('When the local overlay names secrets, then make-secrets makes them', () => {
-    const made = secretsMade().flatMap((one) =>
+  it('When the local overlay references secrets, then make-secrets creates them', () => {
+    const made = createdSecrets().flatMap((one) =>
       Object.keys(dataOf(one)).map((key) => `${one.metadata.name}:${key}`),
     );
     const named = secretsReferencedIn(local);
@@ -207,15 +207,15 @@ describe('secrets', () => {
     expect(made.filter((one) => !named.has(one))).toEqual([]);
   });
 
-  it('When they are made twice, then no value is the same', () => {
+  it('When they are created twice, then no value is the same', () => {
     const values = (secrets: Manifest[]) => secrets.flatMap((one) => Object.values(dataOf(one)));
     const random = (all: string[]) => all.filter((value) => value.length >= 32);
-    const [first, second] = [random(values(secretsMade())), random(values(secretsMade()))];
+    const [first, second] = [random(values(createdSecrets())), random(values(createdSecrets()))];
     expect(first.length).toBeGreaterThan(20);
     expect(first.filter((value) => second.includes(value))).toEqual([]);
   });
 
-  it('When services share a namespace, then each names its own tokens and database alone', () => {
+  it('When services share a namespace, then each references only its own tokens and database', () => {
     for (const { name, annotations, containers } of servicesIn(local)) {
       const own = secretsReferencedIn([{ annotations, containers } as unknown as Manifest]);
       const shared = new Set(['redis:url', 'admin:email', 'admin:password']);

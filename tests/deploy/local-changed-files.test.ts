@@ -17,21 +17,21 @@ describe('a change of code', () => {
     ['services/decisions/0001-closed-ports.md', []],
     ['services/orders/new-and-not-imported.ts', []],
     ['deploy/local/commands/start.ts', []],
-  ])('When it is in %s, then these start anew: %j', (file, expected) => {
+  ])('When it is in %s, then these services restart: %j', (file, expected) => {
     expect(effectsOfChanges('.', [file], SERVICES).restart.toSorted()).toEqual(expected.toSorted());
   });
 
-  it('When a contract changes, then also who imports it', () => {
+  it('When a contract changes, then its importers restart, too', () => {
     const { restart } = effectsOfChanges('.', ['services/orders/contract.ts'], SERVICES);
     expect(restart).toEqual(expect.arrayContaining(['orders', 'gateway', 'payments', 'history']));
   });
 
-  it('When any file of a service is code that runs, then the service starts anew', () => {
+  it('When any code file of a service changes, then the service restarts', () => {
     for (const service of SERVICES)
       expect(effectsOfChanges('.', [`services/${service}/app.ts`], SERVICES).restart).toContain(service);
   });
 
-  it('When it is read only at the start, then that is said, and nothing starts anew', () => {
+  it('When the file is read only at the start, then a message says so, and nothing restarts', () => {
     const components = readdirSync('components').filter((name) => name.endsWith('.yaml'));
     expect(components.length).toBeGreaterThan(3);
     const files = ['dapr.yaml', 'package-lock.json', ...components.map((name) => `components/${name}`)];

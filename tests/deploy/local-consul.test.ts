@@ -13,7 +13,7 @@ let scratch: string;
 beforeEach(() => (scratch = mkdtempSync(join(tmpdir(), 'sidecart-consul-'))));
 afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** The component files of a system with this profile, by name. */
+/** The component files of a profile, by name. */
 function rendered(profile: string | undefined): Record<string, string> {
   const offset = 1_000;
   renderTemplate({ offset, ports: portsAt(offset), dataDir: scratch, profile: findProfile(profile) });
@@ -53,7 +53,7 @@ describe('the profile with Consul', () => {
     (name) => {
       const folder = join(scratch, name);
       const text = rendered('consul')['configuration.yaml'] ?? '';
-      // As daprd does before it parses the file.
+      // daprd replaces variables before it parses the file.
       const env: Record<string, string> = { ...secretsEnv(folder), APP_PORT: '1', DAPR_HTTP_PORT: '2' };
       const expanded = text.replaceAll(/\$\{(\w+)\}/g, (_, variable: string) => env[variable] ?? '');
       const { spec } = parse(expanded) as Configuration;
@@ -64,7 +64,7 @@ describe('the profile with Consul', () => {
   it.each([
     ['as dapr run has them', ['--app-id', 'orders', '--app-port', '8083', '--dapr-http-port', '3583']],
     ['as the tests have them', ['--app-port=8083', '--dapr-http-port=3583', '--app-id=orders']],
-  ])('When a sidecar is started with arguments %s, then its environment has its ports', (_how, args) => {
+  ])('When a sidecar starts with arguments %s, then its environment has its ports', (_how, args) => {
     const bin = join(scratch, '.dapr/bin');
     mkdirSync(bin, { recursive: true });
     const daprd = join(bin, 'daprd');

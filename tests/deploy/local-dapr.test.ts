@@ -21,7 +21,7 @@ import {
   type Releases,
 } from '../support/releases.ts';
 
-// Each reading of processes.ts listens to the end of this process.
+// Every import of processes.ts adds an exit listener.
 process.setMaxListeners(20);
 
 let scratch: string;
@@ -42,7 +42,7 @@ function put(name: string, text: string, mode = 0o644): void {
   chmodSync(join(scratch, name), mode);
 }
 
-/** In the place of Go: it notes how it is called, and makes a program that prints the package. */
+/** Replaces Go: it records its calls, and creates a program that prints the package. */
 const GO = `#!/bin/sh
 echo "$PWD $*" >>"\${0%/*}/../go.log"
 case "$*" in
@@ -61,7 +61,7 @@ function withGo(): void {
   put('source/cmd/daprd/components/state_sqlite.go', '"sqlite"');
 }
 
-/** On a machine that has nothing but what was put there; what is set is read when the module is. */
+/** Imports the module for a machine with only the given programs. The module reads the environment at its import. */
 async function findOrBuild(env: Record<string, string> = {}) {
   mkdirSync(join(scratch, 'bin'), { recursive: true });
   const machine = {
@@ -88,8 +88,8 @@ const withdraw = (...names: ReleasedProgram[]) => {
   for (const name of names) releases.handlers.delete(downloadPathOf(name));
 };
 
-describe('the first start on a machine without Dapr', { timeout: 60_000 }, () => {
-  it('When there is a release, then it is downloaded, once, and nothing is built', async () => {
+describe('the first start without Dapr', { timeout: 60_000 }, () => {
+  it('When there is a release, then it is downloaded once, and nothing is built', async () => {
     withGo();
     const found = await findOrBuild();
     expect(found).toMatchObject({ printed: PUBLISHED, isWhereDaprLooks: true });
@@ -99,7 +99,7 @@ describe('the first start on a machine without Dapr', { timeout: 60_000 }, () =>
     expect(calls()).toBe('');
   });
 
-  it('When there is none, then daprd is built with the components that are used, and stays in use', async () => {
+  it('When there is none, then daprd is built with the used components and cached', async () => {
     withGo();
     withdraw('daprd', 'scheduler', 'dapr');
     const found = await findOrBuild();
@@ -112,7 +112,7 @@ describe('the first start on a machine without Dapr', { timeout: 60_000 }, () =>
     expect(calls()).toBe(before);
   });
 
-  it('When all components are wanted, then a daprd with all is built', async () => {
+  it('When all components are needed, then a daprd with all is built', async () => {
     withGo();
     withdraw('daprd', 'scheduler', 'dapr');
     const { daprd } = await findOrBuild();
@@ -122,21 +122,21 @@ describe('the first start on a machine without Dapr', { timeout: 60_000 }, () =>
     expect(all.isWhereDaprLooks).toBe(true);
   });
 
-  it('When only a part is published, then the rest is built', async () => {
+  it('When only a part is released, then the rest is built', async () => {
     withGo();
     withdraw('dapr');
     const { printed } = await findOrBuild();
     expect(printed).toEqual([...PUBLISHED.slice(0, 2), 'built github.com/dapr/cli']);
   });
 
-  it('When what comes is not what was published, then it ends with an error and nothing is built', async () => {
+  it('When the download has the wrong checksum, then the start fails and nothing is built', async () => {
     withGo();
     releases.handlers.set(downloadPathOf('scheduler'), (_, response) => void response.end('something else'));
     await expect(findOrBuild()).rejects.toThrow(`${downloadPathOf('scheduler')} has the wrong checksum`);
     expect(calls()).not.toContain('build');
   });
 
-  it('When there is neither a release nor Go, then it is said what to do', async () => {
+  it('When there is neither a release nor Go, then the error says what to do', async () => {
     withdraw('daprd');
     await expect(findOrBuild()).rejects.toThrow(
       new RegExp(
@@ -146,8 +146,8 @@ describe('the first start on a machine without Dapr', { timeout: 60_000 }, () =>
   });
 });
 
-describe('the components of a daprd that is built', () => {
-  it('When the component files and profiles are read, then these are all types that they name', () => {
+describe('the components of a built daprd', () => {
+  it('When component files and profiles are read, then these are all their types', () => {
     expect(usedComponents()).toEqual([
       'bindings.smtp',
       'nameresolution.consul',
@@ -161,7 +161,7 @@ describe('the components of a daprd that is built', () => {
     ]);
   });
 
-  it('When daprd is written, then it registers those types and no others', () => {
+  it('When daprd is generated, then it registers exactly those types', () => {
     const file = (name: string, ...types: string[]) =>
       put(`source/cmd/daprd/components/${name}.go`, types.map((type) => `"${type}"`).join());
     file('state_postgres', 'postgres', 'postgresql');

@@ -6,14 +6,14 @@ import { readTemplate } from '../../deploy/local/configuration/template.ts';
 
 const LOGS = '.dapr/logs';
 
-/** A log as `dapr run` begins it. */
+/** The first lines of a `dapr run` log. */
 function log(name: string, text: string): void {
   mkdirSync(LOGS, { recursive: true });
   writeFileSync(join(LOGS, name), text);
   onTestFinished(() => rmSync(join(LOGS, name), { force: true }));
 }
 
-it('When a service or a sidecar of this start ends, then it is named with its last words, and no other one is', () => {
+it('When a service or a sidecar of this start exits, then the message has its name and its last error', () => {
   const [app] = readTemplate().apps;
   if (!app) throw new Error('there are no services');
   const appID = 'made-up-for-a-test';
@@ -23,7 +23,7 @@ it('When a service or a sidecar of this start ends, then it is named with its la
   log(`${appID}_daprd_20260105093000.log`, head(mine) + failed('daprd'));
   const demandAllAlive = watchForExits([{ ...app, appID, daprHTTPPort: mine }]);
 
-  // Of an earlier start, of a system at other ports, and of this one, which runs.
+  // Logs of an earlier start, of a system on other ports, and of a running process.
   log(`${appID}_daprd_20260105094000.log`, head(other) + failed('daprd'));
   log(`${appID}_daprd_20260105095000.log`, head(mine));
   log(`${appID}_app_20260105095000.log`, `== APP - ${appID} == {"msg":"listening"}\n`);

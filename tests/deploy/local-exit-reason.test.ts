@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { findExitStatus, findExitReason } from '../../deploy/local/machine/exit-reason.ts';
 
-/** Logs as `dapr run -f` writes them, shortened. */
+/** Shortened logs of `dapr run -f`. */
 const APP = (...lines: string[]) =>
   lines.map((line) => `\u001b[34m== APP - users == ${line}\u001b[0m`).join('\n');
 const FAILED = '\n❌  The App process exited with error code: exit status 1\n';
 const INFO = '{"level":"info","service":"users","msg":"listening"}';
 
-describe('what a program said before it ended', () => {
+describe('the last words of a program', () => {
   it.each([
     [
       'a wrong variable',
@@ -17,7 +17,7 @@ describe('what a program said before it ended', () => {
       'exit status 1',
     ],
     [
-      'an error that nobody caught',
+      'an uncaught error',
       APP(
         INFO,
         'node:events:486',
@@ -43,7 +43,7 @@ describe('what a program said before it ended', () => {
     ['nothing', `ℹ️  Updating metadata for appPID: 1${FAILED}`, '', 'exit status 1'],
     ['nothing, and ended well', '✅  Exited App successfully\n', '', 'exit status 0'],
     ['only lines of its own, and runs', APP(INFO), INFO, undefined],
-  ])('When it is %s, then these are its words', (_, log, words, end) => {
+  ])('When it is %s, then these are its last words', (_, log, words, end) => {
     expect(findExitReason(log)).toBe(words);
     expect(findExitStatus(log)).toBe(end);
   });

@@ -23,9 +23,9 @@ afterEach(async () => {
   for (const directory of [cache, logs]) rmSync(directory, { recursive: true, force: true });
 });
 
-/** Long enough for a machine that is busy. */
+/** Timeouts for a busy machine. */
 const LIMITS = { connectMs: 10_000, stallMs: 10_000, totalMs: 50_000, maxBytes: 1_000_000 };
-const IMPATIENT = { ...LIMITS, stallMs: 300 };
+const SHORT_TIMEOUTS = { ...LIMITS, stallMs: 300 };
 const ARCHIVE = downloadPathOf('daprd');
 const SUM = `${ARCHIVE}.sha256`;
 
@@ -38,16 +38,16 @@ const download = (limits = LIMITS, url = releases.url) =>
     limits,
   });
 
-const isWhole = () => {
+const isComplete = () => {
   expect(readdirSync(cache)).toEqual(['daprd']);
   expect(spawnSync(join(cache, 'daprd'), { encoding: 'utf8' }).stdout.trim()).toBe(outputOf('daprd'));
 };
 const answer = (path: string, listener: RequestListener) => releases.handlers.set(path, listener);
 
-const SLOW = { ...LIMITS, stallMs: 1_500 };
+const SLOW_TIMEOUTS = { ...LIMITS, stallMs: 1_500 };
 
-/** Each piece comes within the limit for a stall, all of them do not. */
-function slowly(archive: Buffer): RequestListener {
+/** Each chunk arrives within the stall timeout, but not all of them together. */
+function sendSlowly(archive: Buffer): RequestListener {
   return (_, response) => {
     let from = 0;
     const next = setInterval(() => {
@@ -55,26 +55,26 @@ function slowly(archive: Buffer): RequestListener {
       if (from < archive.length) return;
       clearInterval(next);
       response.end();
-    }, SLOW.stallMs / 5);
+    }, SLOW_TIMEOUTS.stallMs / 5);
     response.once('close', () => clearInterval(next));
   };
 }
 
-describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
-  it('When what comes is what was published, then it is there and runs', async () => {
+describe('a downloaded program of Dapr', { timeout: 60_000 }, () => {
+  it('When the checksum is right, then the program is installed and runs', async () => {
     expect(await download()).toBeUndefined();
-    isWhole();
+    isComplete();
   });
 
-  it('When it is slow and keeps coming, then it is waited for', async () => {
-    answer(ARCHIVE, slowly(releases.archives.daprd));
+  it('When it is slow and keeps sending, then the download continues', async () => {
+    answer(ARCHIVE, sendSlowly(releases.archives.daprd));
     const started = performance.now();
-    expect(await download(SLOW)).toBeUndefined();
-    expect(performance.now() - started).toBeGreaterThan(SLOW.stallMs);
-    isWhole();
+    expect(await download(SLOW_TIMEOUTS)).toBeUndefined();
+    expect(performance.now() - started).toBeGreaterThan(SLOW_TIMEOUTS.stallMs);
+    isComplete();
   });
 
-  it('When the server ends the connection after a large file, then it is received whole', async () => {
+  it('When the server closes the connection after a large file, then the file is complete', async () => {
     const large = randomBytes(30_000_000);
     answer(
       SUM,
@@ -83,11 +83,11 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
     answer(ARCHIVE, (_, response) => {
       response.writeHead(200, { connection: 'close', 'content-length': large.length }).end(large);
     });
-    // It is no archive, which is found out only after its checksum was right.
+    // The checksum is right, but the file is not an archive.
     await expect(download({ ...LIMITS, maxBytes: large.length })).rejects.toThrow('tar');
   });
 
-  it('When it is somewhere else, then it is fetched from there, and a server that marks it as compressed does no harm', async () => {
+  it('When it is redirected, then the download follows, even if a server marks it as compressed', async () => {
     const archive = releases.handlers.get(ARCHIVE)!;
     answer('/elsewhere', (incoming, response) => {
       response.setHeader('content-encoding', 'gzip');
@@ -95,15 +95,15 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
     });
     answer(ARCHIVE, (_, response) => void response.writeHead(302, { location: '/elsewhere' }).end());
     expect(await download()).toBeUndefined();
-    isWhole();
+    isComplete();
   });
 
-  it('When the address of the mirror ends with a slash, then it is the same', async () => {
+  it('When the address of the mirror has a trailing slash, then it is the same', async () => {
     expect(await download(LIMITS, `${releases.url}/`)).toBeUndefined();
-    isWhole();
+    isComplete();
   });
 
-  it('When it is not what was published, then that is an error which names it, and nothing is kept', async () => {
+  it('When the checksum is wrong, then the error has the program, and no file remains', async () => {
     answer(ARCHIVE, (_, response) => void response.end('something else'));
     await expect(download()).rejects.toThrow(`${releases.url}${ARCHIVE} has the wrong checksum`);
     expect(readdirSync(cache)).toEqual([]);
@@ -138,31 +138,31 @@ describe('a program of Dapr that is downloaded', { timeout: 60_000 }, () => {
       (_, response) => void response.writeHead(302, { location: ARCHIVE }).end(),
       /Redirect loop/,
     ],
-  ])('When %s, then that is said and nothing is kept', async (_, path, answers, reason) => {
+  ])('When %s, then the error says so and no file remains', async (_, path, answers, reason) => {
     if (answers) answer(path, answers);
     else releases.handlers.delete(path);
-    const said = await download();
-    expect(said).toMatch(reason);
-    expect(said).toContain(`${releases.url}${ARCHIVE}: `);
+    const message = await download();
+    expect(message).toMatch(reason);
+    expect(message).toContain(`${releases.url}${ARCHIVE}: `);
     expect(readdirSync(cache)).toEqual([]);
   });
 
   it.each<[what: string, path: string, answers: RequestListener]>([
     ['the server does not answer', ARCHIVE, () => {}],
     ['it stops coming', ARCHIVE, half],
-  ])('When %s, then it is given up soon and nothing is kept', async (_, path, answers) => {
+  ])('When %s, then the download fails soon and no file remains', async (_, path, answers) => {
     answer(path, answers);
-    expect(await download(IMPATIENT)).toMatch(/no data for 0.3 s/);
+    expect(await download(SHORT_TIMEOUTS)).toMatch(/no data for 0.3 s/);
     expect(readdirSync(cache)).toEqual([]);
   });
 
-  it('When it keeps coming without an end in sight, then the time is limited as well', async () => {
-    answer(ARCHIVE, slowly(releases.archives.daprd));
+  it('When it keeps sending without end, then the total time is limited, too', async () => {
+    answer(ARCHIVE, sendSlowly(releases.archives.daprd));
     expect(await download({ ...LIMITS, totalMs: 300 })).toMatch(/timeout/);
     expect(readdirSync(cache)).toEqual([]);
   });
 
-  it('When nobody listens there, then that is said', async () => {
+  it('When no server listens, then the error says so', async () => {
     expect(await download(LIMITS, 'http://127.0.0.1:9')).toMatch(/ECONNREFUSED/);
     expect(readdirSync(cache)).toEqual([]);
   });
@@ -177,10 +177,10 @@ describe('behind a proxy', { timeout: 60_000 }, () => {
     vi.stubEnv('http_proxy', url);
   }
 
-  it('When one is set, then it is asked', async () => {
+  it('When one is set, then the download uses it', async () => {
     const hosts: string[] = [];
     const proxy = createServer((incoming, response) => {
-      // Without a tunnel: the whole URL.
+      // Without a tunnel, the request has the whole URL.
       const { host, pathname } = new URL(incoming.url ?? '');
       hosts.push(host);
       incoming.url = pathname;
@@ -198,11 +198,11 @@ describe('behind a proxy', { timeout: 60_000 }, () => {
     });
     await useProxy(proxy);
     expect(await download(LIMITS, BEHIND)).toBeUndefined();
-    isWhole();
+    isComplete();
     expect(hosts[0]).toMatch(/^releases\.example(:80)?$/);
   });
 
-  it('When it refuses, then that is said and nothing is kept', async () => {
+  it('When it rejects, then the error says so and no file remains', async () => {
     const proxy = createServer((_, response) => void response.writeHead(403).end());
     proxy.on('connect', (_, socket) => void socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
     await useProxy(proxy);
@@ -210,18 +210,18 @@ describe('behind a proxy', { timeout: 60_000 }, () => {
     expect(readdirSync(cache)).toEqual([]);
   });
 
-  it('When it says nothing, then it is given up', async () => {
+  it('When it does not respond, then the download times out', async () => {
     const proxy = createServer(() => {});
     proxy.on('connect', () => {});
     await useProxy(proxy);
-    expect(await download(IMPATIENT, BEHIND)).toMatch(/no data for 0.3 s/);
+    expect(await download(SHORT_TIMEOUTS, BEHIND)).toMatch(/no data for 0.3 s/);
     expect(readdirSync(cache)).toEqual([]);
   });
 
-  it('When NO_PROXY names the mirror, then the proxy is not asked', async () => {
+  it('When NO_PROXY has the mirror, then the download does not use it', async () => {
     vi.stubEnv('http_proxy', 'http://127.0.0.1:9');
     vi.stubEnv('no_proxy', '127.0.0.1');
     expect(await download()).toBeUndefined();
-    isWhole();
+    isComplete();
   });
 });

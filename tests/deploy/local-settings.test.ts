@@ -6,7 +6,7 @@ import { parsePositiveNumber, parseArguments } from '../../deploy/local/commands
 import { readSettings, settingsSchema } from '../../deploy/local/configuration/settings.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 
-/** Values that each variable of the commands refuses; one that any text may be has none. */
+/** Invalid values of each variable. A variable that accepts any text has none. */
 const BROKEN: Record<string, string[]> = {
   PORT_OFFSET: ['x', '-1', '1.5', '1e3', ' 1000', '22001', '2000'],
   SIDECART_CACHE_DIR: [],
@@ -25,7 +25,7 @@ const BROKEN: Record<string, string[]> = {
 };
 const EXAMPLE = /^ {2}(\w+): .+\. For example: \1=.+$/;
 
-function refusal(read: () => unknown): string {
+function errorFor(read: () => unknown): string {
   try {
     read();
     return '';
@@ -35,25 +35,25 @@ function refusal(read: () => unknown): string {
 }
 const problems = (text: string) => text.split('\n').slice(1);
 
-describe('the settings of npm start and its sisters', () => {
+describe('the settings of npm start and the other commands', () => {
   it('When the variables are listed, then each has broken values here', () => {
     expect(Object.keys(BROKEN).toSorted()).toEqual(Object.keys(settingsSchema.shape).toSorted());
   });
 
   it.each(Object.entries(BROKEN).flatMap(([name, values]) => values.map((value) => [name, value] as const)))(
-    'When %s is %j, then the problem and an example are said',
+    'When %s is %j, then the error has the problem and an example',
     (name, value) => {
       const pair = name.startsWith('ADMIN')
         ? { ADMIN_EMAIL: 'ada@example.com', ADMIN_PASSWORD: 'correct horse' }
         : {};
-      const said = problems(refusal(() => readSettings(undefined, { ...pair, [name]: value }, '/home/ada')));
-      expect(said).toEqual([expect.stringMatching(EXAMPLE)]);
-      expect(said[0]).toContain(`${name}: `);
-      expect(said[0]).not.toContain('secret');
+      const error = problems(errorFor(() => readSettings(undefined, { ...pair, [name]: value }, '/home/ada')));
+      expect(error).toEqual([expect.stringMatching(EXAMPLE)]);
+      expect(error[0]).toContain(`${name}: `);
+      expect(error[0]).not.toContain('secret');
     },
   );
 
-  it('When several are wrong, then all are named at once, those of the services as well, each once', () => {
+  it('When several are wrong, then one error names all of them once, including those of services', () => {
     const env = {
       PORT_OFFSET: 'x',
       ADMIN_EMAIL: 'ada@example.com',
@@ -61,7 +61,7 @@ describe('the settings of npm start and its sisters', () => {
       CORS_ORIGINS: 'https://shop.example/app',
       ORDER_PAYMENT_DEADLINE_MS: '6000',
     };
-    const said = problems(refusal(() => readSettings(readTemplate(), env, '')));
+    const error = problems(errorFor(() => readSettings(readTemplate(), env, '')));
     const names = [
       'HOME',
       'PORT_OFFSET',
@@ -70,24 +70,24 @@ describe('the settings of npm start and its sisters', () => {
       'CORS_ORIGINS',
       'ORDER_WATCHDOG_INTERVAL_MS',
     ];
-    expect(new Set(said.map((line) => /^ {2}(\w+):/.exec(line)?.[1]))).toEqual(new Set(names));
-    expect(said).toHaveLength(names.length);
-    for (const line of said) expect(line).toMatch(EXAMPLE);
+    expect(new Set(error.map((line) => /^ {2}(\w+):/.exec(line)?.[1]))).toEqual(new Set(names));
+    expect(error).toHaveLength(names.length);
+    for (const line of error) expect(line).toMatch(EXAMPLE);
   });
 
-  it('When nothing is set, or everything is empty, then nothing is wrong with it, nor for the services', () => {
+  it('When nothing is set, or everything is empty, then there is no error, also not for the services', () => {
     const empty = Object.fromEntries(Object.keys(BROKEN).map((name) => [name, '']));
     expect(readSettings(readTemplate(), {}, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
     expect(readSettings(readTemplate(), empty, '/home/ada')).toEqual({ LOG_LEVEL: 'info' });
   });
 
-  it('When a service of the template is somebody else’s, then its settings are not ours to judge', () => {
+  it('When a service of the template is from elsewhere, then its settings are not checked', () => {
     const { apps, ...others } = readTemplate();
     const template = { ...others, apps: apps.map((app) => ({ ...app, command: ['python3', 'main.py'] })) };
-    expect(refusal(() => readSettings(template, { CORS_ORIGINS: '*' }, '/home/ada'))).toBe('');
+    expect(errorFor(() => readSettings(template, { CORS_ORIGINS: '*' }, '/home/ada'))).toBe('');
   });
 
-  it('When the API is named with a slash, then it is an origin', () => {
+  it('When the API has a trailing slash, then the result is an origin', () => {
     const { SIDECART_API_URL } = readSettings(
       undefined,
       { SIDECART_API_URL: 'http://LOCALHOST:9080/' },
@@ -101,26 +101,29 @@ describe('the arguments of a command', () => {
   const options = { profile: { type: 'string' }, quick: { type: 'boolean' } } as const;
 
   it.each([[['--quack']], [['quick']], [['--profile']], [['--quick=yes']]])(
-    'When they are %j, then that is an error which names it',
+    'When they are %j, then the error has the argument',
     (args) => {
       const [name = ''] = args[0]?.replaceAll('-', '').split('=') ?? [];
       expect(() => parseArguments(options, args, {})).toThrow(name);
     },
   );
 
-  it('When npm has kept an option for itself, then the error says where to put it', () => {
+  it('When npm has taken an option, then the error says where to put it', () => {
     expect(() => parseArguments(options, [], { npm_config_profile: 'x' })).toThrow('npm start -- --profile');
   });
 
-  it('When they are right, then they are read', () => {
+  it('When they are right, then they are parsed', () => {
     expect(parseArguments(options, ['--profile', 'x', '--quick'], {})).toEqual({ profile: 'x', quick: true });
   });
 
-  it.each(['', '-1', '0', '1e3', 'two', '0x10', ' 1'])('When an amount is %j, then it is none', (text) => {
-    expect(() => parsePositiveNumber('--hours', text)).toThrow('--hours must be a number greater than 0');
-  });
+  it.each(['', '-1', '0', '1e3', 'two', '0x10', ' 1'])(
+    'When an amount is %j, then it is rejected',
+    (text) => {
+      expect(() => parsePositiveNumber('--hours', text)).toThrow('--hours must be a number greater than 0');
+    },
+  );
 
-  it('When an amount has a fraction, then it is taken', () => {
+  it('When an amount has a fraction, then it is accepted', () => {
     expect(parsePositiveNumber('--hours', '0.5')).toBe(0.5);
   });
 });
@@ -142,9 +145,9 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
     ['demo', ['now'], "Unexpected argument 'now'"],
     ['bench', ['--quik'], "Unknown option '--quik'"],
     ['soak', ['--hours', 'eight'], '--hours must be a number greater than 0'],
-    ['faults', ['chaos'], 'unknown mode "chaos"'],
+    ['faults', ['disorder'], 'unknown mode "disorder"'],
     ['faults', ['--minutes', '10m'], '--minutes must be a number greater than 0'],
-  ])('When npm run %s gets %j, then it says why in a line, and ends with 1', (program, args, message) => {
+  ])('When npm run %s gets %j, then it prints one line and exits with 1', (program, args, message) => {
     const folder = ['start', 'demo'].includes(program) ? 'deploy/local' : 'tests';
     const { status, stdout, stderr } = run([`${folder}/commands/${program}.ts`, ...args]);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
@@ -152,7 +155,7 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
   });
 
-  it('When the environment of npm start is broken, then it says so before anything is started', () => {
+  it('When the environment of npm start is broken, then it fails before it starts anything', () => {
     const { status, stdout, stderr } = run(['deploy/local/commands/start.ts'], {
       PORT_OFFSET: '2000',
       TRUSTED_PROXIES: '1',
@@ -177,19 +180,22 @@ describe.runIf(runsTypeScript)('a command', { timeout: 30_000 }, () => {
     [{ SIDECART_CACHE_DIR: './cache', INIT_CWD: '/home/ada' }, '/home/ada/cache'],
     [{ SIDECART_CACHE_DIR: '', XDG_CACHE_HOME: '/var/cache' }, '/var/cache/sidecart'],
     [{ XDG_CACHE_HOME: '', HOME: '/home/ada' }, '/home/ada/.cache/sidecart'],
-  ])('When %j is set, then programs are kept in %s', (env, folder) => {
+  ])('When %j is set, then programs are cached in %s', (env, folder) => {
     expect(cache(env)).toContain(`${folder}\n`);
   });
 
-  it.runIf(process.getuid?.() === 0)('When the user has no home, then npm start says what to set', () => {
-    const { status, stderr } = spawnSync(process.execPath, ['deploy/local/commands/start.ts'], {
-      encoding: 'utf8',
-      env: {},
-      uid: 54_321,
-      gid: 54_321,
-    });
-    expect(status).toBe(1);
-    expect(stderr).toContain('HOME: is missing');
-    expect(stderr).toContain('For example: HOME=/tmp/home');
-  });
+  it.runIf(process.getuid?.() === 0)(
+    'When the user has no home, then npm start says which variable to set',
+    () => {
+      const { status, stderr } = spawnSync(process.execPath, ['deploy/local/commands/start.ts'], {
+        encoding: 'utf8',
+        env: {},
+        uid: 54_321,
+        gid: 54_321,
+      });
+      expect(status).toBe(1);
+      expect(stderr).toContain('HOME: is missing');
+      expect(stderr).toContain('For example: HOME=/tmp/home');
+    },
+  );
 });

@@ -14,7 +14,7 @@ describe('the ports of the gateway', () => {
   beforeEach(() => (dataDir = mkdtempSync(join(tmpdir(), 'sidecart-template-'))));
   afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
-  it('When it has replicas, then each has ports of its own', () => {
+  it('When it has replicas, then each has its own ports', () => {
     const [first, second] = replicasOf(gatewayOf(readTemplate()), 2);
     expect(first?.app.env).toMatchObject({ GRPC_PORT: '50051', OPERATOR_PORT: '8079' });
     expect(second?.app.env).toMatchObject({ GRPC_PORT: '50061', OPERATOR_PORT: '8089' });
@@ -27,7 +27,7 @@ describe('the ports of the gateway', () => {
     expect(gatewayOf(template).env).toEqual({
       GRPC_PORT: String(ports.grpc),
       OPERATOR_PORT: String(8_079 + offset),
-      // At 1,700 it has the very port that operators have without a shift.
+      // With an offset of 1,700 it has the operator port of offset 0.
       RATE_LIMIT_REDIS_URL: `redis://localhost:${6_379 + offset}`,
     });
   });

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
-/** As on macOS: there is no /proc. A process of its own, since the modules of this one have read `node:fs` already. */
-const WITHOUT_PROC = `
+/** Simulates macOS, which has no /proc. It needs a new process, because modules of this one have imported `node:fs`. */
+const HIDE_PROC = `
   import fs from 'node:fs';
   import { syncBuiltinESMExports } from 'node:module';
   for (const name of ['readdirSync', 'readFileSync', 'readlinkSync', 'writeFileSync']) {
@@ -19,9 +19,9 @@ const WITHOUT_PROC = `
   syncBuiltinESMExports();
 `;
 
-/** Runs TypeScript, with `print` for what it has found. */
+/** Runs TypeScript code, which returns its result with `print`. */
 function run(script: string): unknown {
-  const preload = `data:text/javascript,${encodeURIComponent(WITHOUT_PROC)}`;
+  const preload = `data:text/javascript,${encodeURIComponent(HIDE_PROC)}`;
   const prelude = 'const print = (found) => console.log(JSON.stringify(found));';
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
@@ -43,7 +43,7 @@ describe.runIf(runsTypeScript)('without /proc', () => {
     return () => void server.close();
   });
 
-  it('When a port is taken, then it is named without its holder', () => {
+  it('When a port is in use, then the error has the port without the process', () => {
     const found = run(`
       import { findPortHolder, isPortClosing, readCommandLine } from './deploy/local/machine/port-holder.ts';
       import { assertPortFree } from './deploy/local/machine/tcp-ports.ts';
@@ -58,7 +58,7 @@ describe.runIf(runsTypeScript)('without /proc', () => {
     });
   });
 
-  it('When a process is to stand back, then it starts, and a second start beside it is refused', () => {
+  it('When a process has low priority, then it starts, and a second start is rejected', () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-without-proc-'));
     onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
     const found = run(`

@@ -7,8 +7,8 @@ import { ACCESS } from '../../services/access.ts';
 import { installScripts, runProgram } from '../support/programs.ts';
 
 /**
- * The scripts of deploy/pipeline that deploy and go back, with docker, cosign and kubectl replaced by small programs that write
- * down how they were called. What the real kubectl does with them: deploy/pipeline/README.md.
+ * The deployment and rollback scripts of deploy/pipeline. Small programs replace docker, cosign and kubectl, and record their
+ * calls. deploy/pipeline/README.md describes a run with the real kubectl.
  */
 
 const COMMIT = 'c0ffee0000000000000000000000000000000000';
@@ -33,7 +33,7 @@ describe('the images of a commit', () => {
   const env = { REGISTRY: 'registry.example/shop', REPOSITORY: 'shop/sidecart' };
   const docker = `echo "$@" >>"$FOLDER/docker"; echo '"${DIGEST}"'`;
 
-  it('When all are signed, then each is named by its digest', async () => {
+  it('When all are signed, then each is referenced by digest', async () => {
     installScripts(`${folder}/bin`, { docker, cosign: 'echo "$@" >>"$FOLDER/cosign"' });
     const { code, out } = await script('images.sh', [COMMIT], { env });
     const expected = ACCESS.map(({ app }) => `${app} registry.example/shop/${app}@${DIGEST}`);
@@ -48,19 +48,19 @@ describe('the images of a commit', () => {
     expect(orders).toContain(`--certificate-github-workflow-sha ${COMMIT}`);
   });
 
-  it('When one is not signed, then the deployment ends before it begins', async () => {
+  it('When one is not signed, then the deployment fails before it starts', async () => {
     installScripts(`${folder}/bin`, { docker, cosign: 'case "$2" in */payments@*) exit 12 ;; esac' });
     expect(await script('images.sh', [COMMIT], { env })).toMatchObject({ code: 12 });
   });
 
-  it('When one is not there, then so', async () => {
+  it('When one does not exist, then the deployment fails before it starts', async () => {
     installScripts(`${folder}/bin`, { docker: 'exit 1', cosign: '' });
     expect(await script('images.sh', [COMMIT], { env })).toMatchObject({ code: 1, out: '' });
   });
 });
 
 describe('the manifests of a commit', () => {
-  it('When they are rendered, then with its images by digest, and its name on every pod', async () => {
+  it('When they are rendered, then they have its images by digest, and the commit on every pod', async () => {
     cpSync('deploy/pipeline', join(folder, 'pipeline'), { recursive: true });
     mkdirSync(join(folder, 'kubernetes/overlays/production'), { recursive: true });
     installScripts(`${folder}/bin`, { kubectl: 'cat "$2/kustomization.yaml"' });
@@ -79,7 +79,7 @@ describe('the manifests of a commit', () => {
   });
 });
 
-/** A kubectl that keeps one record, lists what is in a file, and writes down what it was told to change. */
+/** A kubectl that stores one record, lists the content of a file, and records changes. */
 const KUBECTL = `
 case "$*" in
   "get "*data.commit*) cat "$FOLDER/recorded-commit" 2>/dev/null || true ;;
@@ -94,14 +94,14 @@ case "$*" in
 esac`;
 const objects = (...names: string[]) => `${names.join('\n')}\n`;
 
-describe('going back', () => {
+describe('rollback', () => {
   beforeEach(() => installScripts(`${folder}/bin`, { kubectl: KUBECTL }));
   const run = (name: string, args: string[], env: Record<string, string> = {}) =>
     script(name, args, { env: { NEVER_READY: '', ...env } });
   const record = async (commit: string, manifests: string) =>
     expect(await run('record.sh', [commit, manifests])).toMatchObject({ code: 0 });
 
-  it('When a deployment was recorded, then all of it is applied, before anything is waited for', async () => {
+  it('When a deployment was recorded, then the rollback applies all of it before it waits', async () => {
     await record(COMMIT, file('good', objects('configmap/a', 'deployment.apps/orders')));
     const failed = objects(
       'configmap/b',
@@ -120,25 +120,25 @@ describe('going back', () => {
     ]);
   });
 
-  it('When nothing was recorded, then nothing is changed', async () => {
+  it('When nothing was recorded, then nothing changes', async () => {
     const { code } = await run('rollback.sh', [file('failed', objects('deployment.apps/orders'))]);
     expect(code).toBe(3);
     expect(() => lines('changes')).toThrow('ENOENT');
   });
 
-  it('When the cluster does not answer, then that is not taken for a first deployment', async () => {
+  it('When the cluster is unavailable, then it does not count as a first deployment', async () => {
     installScripts(`${folder}/bin`, { kubectl: 'exit 1' });
     expect(await run('rollback.sh', [file('failed', '')])).toMatchObject({ code: 1 });
     expect(await run('in-order.sh', [COMMIT])).toMatchObject({ code: 1 });
   });
 
-  it('When what was brought back does not become ready, then the script says so', async () => {
+  it('When the rollback does not become ready, then the script says so', async () => {
     await record(COMMIT, file('good', objects('deployment.apps/orders')));
     const never = { NEVER_READY: 'deployment.apps/orders' };
     expect((await run('rollback.sh', [file('failed', '')], never)).code).not.toBe(0);
   });
 
-  it('When a new deployment works, then what only the one before has is deleted', async () => {
+  it('When a new deployment succeeds, then resources that only the previous one has are deleted', async () => {
     await record(COMMIT, file('before', objects('configmap/a', 'deployment.apps/orders')));
     const manifests = file('now', objects('configmap/b', 'deployment.apps/orders'));
     await record('another', manifests);
@@ -147,7 +147,7 @@ describe('going back', () => {
     expect((await run('recorded.sh', ['commit'])).out).toBe('another');
   });
 
-  it('When a commit is older than the one that runs, then it is refused', async () => {
+  it('When a commit is older than the running one, then it is rejected', async () => {
     const git = async (...args: string[]) => {
       const who = ['-c', 'user.name=test', '-c', 'user.email=test@example.com', '-c', 'commit.gpgsign=false'];
       return (await runProgram('git', [...who, ...args], { cwd: folder })).out.trim();

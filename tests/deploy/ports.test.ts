@@ -28,7 +28,7 @@ import { waitFor } from '../support/wait.ts';
 const { apps } = readTemplate();
 const ALL_OFFSETS = Array.from({ length: LARGEST_OFFSET + 1 }, (_, offset) => offset);
 
-/** The ports of the second replica of every service. */
+/** The ports of the second replicas. */
 const replicated = (offset: number) =>
   apps
     .flatMap((app) => replicasOf(app, 2).slice(1))
@@ -41,7 +41,7 @@ const replicated = (offset: number) =>
     ])
     .map((port) => port + offset);
 
-/** Of the linear list of offsets, those that the rule refuses. */
+/** The rejected offsets. */
 const refused = new Map(
   ALL_OFFSETS.flatMap((offset) => {
     const problem = offsetProblem(offset, apps);
@@ -50,14 +50,14 @@ const refused = new Map(
 );
 
 describe('the ports of a system', () => {
-  it('When fetch is asked for a port of the list, then it refuses before it connects', async () => {
+  it('When fetch gets a blocked port, then it rejects before it connects', async () => {
     for (const port of BLOCKED_BY_FETCH)
       await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toMatchObject({
         cause: { message: 'bad port' },
       });
   });
 
-  it('When any offset is taken, then either it is refused or no HTTP port is one of those and all ports differ', () => {
+  it('When any offset is used, then it is rejected, or no HTTP port is blocked and all ports differ', () => {
     const hasProblem = (offset: number) => {
       const ports = systemPorts(offset, apps);
       const isShared = new Set(ports.map(({ port }) => port)).size < ports.length;
@@ -66,12 +66,12 @@ describe('the ports of a system', () => {
     expect(ALL_OFFSETS.filter((offset) => refused.has(offset) !== hasProblem(offset))).toEqual([]);
   });
 
-  it('When an offset is shifted, then every port is below those that the system gives to outgoing connections', () => {
+  it('When an offset is valid, then every port is below the ephemeral ones', () => {
     const highest = Math.max(...systemPorts(LARGEST_OFFSET, apps).map(({ port }) => port));
     expect(highest).toBeLessThan(32_768);
   });
 
-  it('When an offset is refused, then the next one that works is named', () => {
+  it('When an offset is rejected, then the error has the next valid one', () => {
     expect(refused.size).toBeGreaterThan(100);
     for (const [offset, { next = -1, message }] of refused) {
       expect(ALL_OFFSETS.slice(offset).find((other) => !refused.has(other))).toBe(next);
@@ -79,12 +79,12 @@ describe('the ports of a system', () => {
     }
   });
 
-  it('When nothing is shifted, or by as much as the tests and the documents do, then it works', () => {
+  it('When the offset is 0, or one of the tests and documents, then it is valid', () => {
     const used = [0, 1_000, 5_000, 8_000, 9_000, 14_000, ...Object.values(PORT_OFFSETS)];
     expect(used.filter((offset) => refused.has(offset))).toEqual([]);
   });
 
-  it('When systems of the tests run at the same time, second replicas too, then no port is that of two', () => {
+  it('When systems of the tests run at the same time, with second replicas, then no port is used twice', () => {
     const taken = Object.values(PORT_OFFSETS).flatMap((offset) => {
       const own = systemPorts(offset, apps).map(({ port }) => port);
       const ofReplicas = replicated(offset);
@@ -93,7 +93,7 @@ describe('the ports of a system', () => {
     expect(taken.filter((port, position) => taken.indexOf(port) !== position)).toEqual([]);
   });
 
-  it('When two services have the same port, then both are named, and no offset helps', () => {
+  it('When two services have the same port, then the error has both, and no offset helps', () => {
     const [first, second] = apps;
     if (!first || !second) throw new Error('there are no services');
     const problem = offsetProblem(0, [first, { ...second, appPort: first.daprGRPCPort }]);
@@ -116,14 +116,14 @@ describe('PORT_OFFSET', () => {
     ['22001', 'must be a whole number from 0 to 22000'],
     ['-1', 'must be a whole number from 0 to 22000'],
     ['1e3', 'must be a whole number from 0 to 22000'],
-  ])('When it is %s, then the reason is said, with an offset that works', (value, reason) => {
+  ])('When it is %s, then the error has the reason and a valid offset', (value, reason) => {
     set(value);
     expect(() => readPortOffset()).toThrow(`PORT_OFFSET: `);
     expect(() => readPortOffset()).toThrow(reason);
     expect(() => readPortOffset()).toThrow(/For example: PORT_OFFSET=\d+$/);
   });
 
-  it('When it is set, then it is taken, and where it is not, what the command usually takes', () => {
+  it('When it is set, then it is used; otherwise, the default of the command', () => {
     set('1000');
     expect(readPortOffset(5_000)).toBe(1_000);
     set('');
@@ -131,7 +131,7 @@ describe('PORT_OFFSET', () => {
   });
 });
 
-describe('a port that has to be free', () => {
+describe('a required port', () => {
   const held = async () => {
     const server = createServer((socket) => socket.on('error', () => {}).resume());
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
@@ -139,14 +139,14 @@ describe('a port that has to be free', () => {
     return { server, port: (server.address() as AddressInfo).port };
   };
 
-  it('When it is held for a moment, then that is waited for', async () => {
+  it('When it is in use for a moment, then the check waits', async () => {
     const { server, port } = await held();
     const free = assertPortFree(port, 'a part', 20_000);
     await new Promise((resolve) => void server.close(resolve));
     await expect(free).resolves.toBeUndefined();
   });
 
-  it('When it stays held, then the program that holds it is named', async () => {
+  it('When it stays in use, then the error has the program', async () => {
     const { port } = await held();
     const holder = existsSync('/proc/net/tcp')
       ? `(process ${process.pid}, in ${process.cwd()})`
@@ -155,7 +155,7 @@ describe('a port that has to be free', () => {
     await expect(assertPortFree(port, 'a part', 200)).rejects.toThrow(holder);
   });
 
-  it('When an outgoing connection has it, then it is not free, though nobody listens', async () => {
+  it('When an outgoing connection uses it, then it is not free, even without a listener', async () => {
     const { port: theirs } = await held();
     const socket = connect(theirs, '127.0.0.1');
     await once(socket, 'connect');
@@ -164,7 +164,7 @@ describe('a port that has to be free', () => {
   });
 
   it.runIf(existsSync('/proc/net/tcp'))(
-    'When a connection that is over has it, then that is known, and no program is blamed',
+    'When a closing connection uses it, then the error says so and blames no program',
     async () => {
       const { port: theirs } = await held();
       const socket = connect(theirs, '127.0.0.1');
@@ -172,13 +172,13 @@ describe('a port that has to be free', () => {
       const { localPort = 0 } = socket;
       expect(isPortClosing(localPort)).toBe(false);
       socket.destroy();
-      await waitFor('it is over', () => isPortClosing(localPort));
+      await waitFor('the connection is closed', () => isPortClosing(localPort));
       expect(findPortHolder(localPort)).toBeUndefined();
     },
     30_000,
   );
 
-  it('When a part of the infrastructure needs it, then the part is not started', async () => {
+  it('When a part of the infrastructure needs it, then the part does not start', async () => {
     const logDir = mkdtempSync(join(tmpdir(), 'sidecart-ports-'));
     onTestFinished(() => rmSync(logDir, { recursive: true, force: true }));
     const dapr = { cli: '', daprd: '', scheduler: process.execPath, env: {}, version: '' };

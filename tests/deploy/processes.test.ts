@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 
 describe('a process that is started', () => {
-  it('When it is to stand back, then others get a processor first', async () => {
+  it('When it has low priority, then others get a processor first', async () => {
     running = startProcess('idle', process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
       logDir,
       niceness: 10,
@@ -36,7 +36,7 @@ describe('a process that is started', () => {
       });
   });
 
-  it('When there is no such program, then its log says so', async () => {
+  it('When the program does not exist, then its log says so', async () => {
     running = startProcess('nothing', join(logDir, 'nothing'), [], { logDir });
     await expect(
       waitForProcess('nothing', () => Promise.resolve(false), { process: running }),
@@ -44,7 +44,7 @@ describe('a process that is started', () => {
     expect(readFileSync(running.logFile, 'utf8')).toContain('ENOENT');
   });
 
-  it('When the clock is set back while it is awaited, then the deadline passes all the same', async () => {
+  it('When the clock is set back meanwhile, then the wait still times out', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const isSo = async () => {
       vi.setSystemTime(Date.now() - 60_000);

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-/** `npm run lint:prose`, on a text of ours instead of the files. */
+/** Runs `npm run lint:prose` on a text instead of the files. */
 function lint(text: string) {
   const options = { input: text, encoding: 'utf8', timeout: 60_000 } as const;
   const { status, stderr } = spawnSync('node_modules/.bin/markdownlint-cli2', ['--no-globs', '-'], options);
@@ -56,7 +56,7 @@ describe('the links of the documents', () => {
       .map(([, target = '']) => target)
       .filter((target) => !/^[a-z]+:/.test(target));
 
-  /** As GitHub derives them from headings. */
+  /** The anchors that GitHub derives from headings. */
   const anchorsIn = (file: string) =>
     [...readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
       heading

@@ -18,7 +18,7 @@ const configuration = z.object({
   spec: z.object({ nameResolution: z.object({ configuration: z.object({ connectionString: z.string() }) }) }),
 });
 
-/** The folders that are hard on a URI, on YAML and on daprd's environment variables. */
+/** Folder names with special characters of URIs, YAML and daprd's variables. */
 const FOLDERS = [
   'plain',
   'my #1 shop',
@@ -33,7 +33,7 @@ const FOLDERS = [
   '{appID}',
 ];
 
-/** What daprd makes of a connection string: common/authentication/sqlite in dapr/components-contrib. */
+/** The path that daprd reads from a connection string: common/authentication/sqlite in dapr/components-contrib. */
 function opened(connection: string, appID: string): string {
   const [path = '', ...options] = connection.replaceAll('{appID}', appID).split('?');
   return `${path.startsWith('file:') ? '' : 'file:'}${path}?${['_txlock=immediate', ...options].join('&')}`;
@@ -43,15 +43,15 @@ interface Database {
   exec: (sql: string) => void;
   close: () => void;
 }
-/** Node.js has it since 22.5; the types here are older. */
+/** Node.js has it since 22.5. The installed types are older. */
 const MODULE: string = 'node:sqlite';
 const { DatabaseSync } = (await import(MODULE).catch(() => ({}))) as {
   DatabaseSync?: new (uri: string) => Database;
 };
 
-describe('a system in a folder of its own', () => {
+describe('a system in a folder with a special name', () => {
   it.runIf(DatabaseSync).each(FOLDERS)(
-    'When the folder is called %j, then each service has a file of its own there',
+    'When the folder is %j, then each service has its own database file there',
     (name) => {
       const dataDir = join(scratch, name);
       mkdirSync(join(dataDir, 'state'), { recursive: true });
@@ -77,7 +77,7 @@ describe('a system in a folder of its own', () => {
 
       const files = ['state/orders.db', 'state/users.db', 'names.db'];
       expect(files.filter((file) => existsSync(join(dataDir, file)))).toEqual(files);
-      // daprd takes a dollar sign there for the beginning of a variable.
+      // daprd treats a dollar sign there as the start of a variable.
       expect(names.connectionString).not.toContain('$');
     },
   );

@@ -7,7 +7,7 @@ import { readOutput } from '../../deploy/local/machine/processes.ts';
 import { ACCESS } from '../../services/access.ts';
 import { findOrBuildActionlint } from '../support/actionlint.ts';
 
-/** What services/decisions/0090-pipelines.md promises of .github/workflows, held against the files. */
+/** Compares .github/workflows with services/decisions/0090-pipelines.md. */
 
 const FOLDER = '.github/workflows';
 const SCRIPTS = 'deploy/pipeline';
@@ -44,18 +44,18 @@ describe('the workflows', () => {
     actionlint = await findOrBuildActionlint();
   }, 300_000);
 
-  it('When actionlint reads them, then it has nothing to say', () => {
+  it('When actionlint checks them, then it finds nothing', () => {
     const files = texts.map(({ file }) => `${FOLDER}/${file}`);
     const { status, stdout, stderr } = spawnSync(actionlint, files, { encoding: 'utf8' });
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
-  it('When actionlint reads a broken one, then it says so', () => {
+  it('When actionlint checks a broken one, then it finds the error', () => {
     const input = texts[0]!.text.replace('runs-on:', 'runs-at:');
     expect(spawnSync(actionlint, ['-'], { input, encoding: 'utf8' }).stdout).toContain('runs-at');
   });
 
-  it('When an action is used, then at a commit, with the version beside it', () => {
+  it('When an action is used, then it is pinned to a commit, with its version in a comment', () => {
     const uses = texts.flatMap(({ file, text }) =>
       [...text.matchAll(/uses: (.+)/g)].map(([, used = '']) => ({ name: `${file}: ${used}`, used })),
     );
@@ -72,13 +72,14 @@ describe('the workflows', () => {
     expect([...commits].filter(([, used]) => used.size > 1).map(([action]) => action)).toEqual([]);
   });
 
-  it('When a job runs, then it has permissions of its own and an end', () => {
+  it('When a job runs, then it has explicit permissions and a timeout', () => {
     expect(namesOf(jobs.filter(({ permissions }) => permissions === undefined))).toEqual([]);
-    const endless = ({ uses, 'timeout-minutes': end }: (typeof jobs)[number]) => !uses && end === undefined;
-    expect(namesOf(jobs.filter(endless))).toEqual([]);
+    const withoutTimeout = ({ uses, 'timeout-minutes': end }: (typeof jobs)[number]) =>
+      !uses && end === undefined;
+    expect(namesOf(jobs.filter(withoutTimeout))).toEqual([]);
   });
 
-  it('When a job may write, then only a signature', () => {
+  it('When a job may write, then only signatures', () => {
     const writes = jobs.filter(({ permissions = {} }) => Object.values(permissions).includes('write'));
     expect(namesOf(writes)).toEqual(['images.yml: sign', 'main.yml: images']);
     for (const { permissions } of writes) expect(permissions).toMatchObject({ 'id-token': 'write' });
@@ -86,7 +87,7 @@ describe('the workflows', () => {
       expect(Object.keys(permissions).filter((key) => !['contents', 'id-token'].includes(key))).toEqual([]);
   });
 
-  it('When code of strangers starts a workflow, then without secrets', () => {
+  it('When a workflow runs code of a fork, then it has no secrets', () => {
     const events = workflows.flatMap(({ on }) => Object.keys(on));
     expect(events).not.toContain('pull_request_target');
     expect(events).not.toContain('workflow_run');
@@ -95,16 +96,16 @@ describe('the workflows', () => {
     expect(texts.find(({ file }) => file === 'verify.yml')?.text).not.toContain('secrets.');
   });
 
-  it('When a step runs a shell, then nothing is written into its text', () => {
+  it('When a step runs a shell, then its script has no expressions', () => {
     expect(namesOf(steps.filter(({ run }) => run?.includes('${{')))).toEqual([]);
   });
 
-  it('When two workflows run, then each in a group of its own kind', () => {
+  it('When two workflows run, then they are in different concurrency groups', () => {
     const groups = workflows.map(({ concurrency }) => concurrency.group.split('-')[0]);
     expect(new Set(groups).size).toBe(workflows.length);
   });
 
-  it('When images are built, scanned and deployed, then of every service', () => {
+  it('When images are built, scanned and deployed, then the list has every service', () => {
     const images = workflows.find(({ file }) => file === 'main.yml')?.jobs['images'];
     const services = ACCESS.map(({ app }) => app).toSorted();
     expect(images?.strategy?.matrix['service']?.toSorted()).toEqual(services);
@@ -112,7 +113,7 @@ describe('the workflows', () => {
     expect(deployed?.split(' ').toSorted()).toEqual(services);
   });
 
-  it('When a registry is needed, then the repository names it', () => {
+  it('When a registry is needed, then its name comes from the repository', () => {
     const registry =
       /\b(ghcr|gcr|quay|docker|pkg|mcr|ecr|azurecr)\.(io|dev|com|microsoft)|registry[\w-]*\.[a-z]{2,}/i;
     expect([...texts, ...scripts].filter(({ text }) => registry.test(text)).map(({ file }) => file)).toEqual(
@@ -120,14 +121,14 @@ describe('the workflows', () => {
     );
   });
 
-  it('When a script is run by a workflow, then it is there, and may be run', () => {
+  it('When a workflow runs a script, then the script exists and is executable', () => {
     const run = steps.flatMap(({ run: text = '' }) => [...text.matchAll(/deploy\/pipeline\/[\w-]+\.sh/g)]);
     expect(run.length).toBeGreaterThan(5);
     for (const [path] of run) expect(() => accessSync(path, constants.X_OK)).not.toThrow();
   });
 
   it.runIf(readOutput('shellcheck', '--version'))(
-    'When shellcheck reads the scripts, then it is silent',
+    'When shellcheck checks the scripts, then it finds nothing',
     () => {
       const files = scripts.map(({ file }) => `${SCRIPTS}/${file}`);
       expect(spawnSync('shellcheck', files, { encoding: 'utf8' }).stdout).toBe('');
