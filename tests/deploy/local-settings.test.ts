@@ -46,7 +46,9 @@ describe('the settings of npm start and the other commands', () => {
       const pair = name.startsWith('ADMIN')
         ? { ADMIN_EMAIL: 'ada@example.com', ADMIN_PASSWORD: 'correct horse' }
         : {};
-      const error = problems(errorFor(() => readSettings(undefined, { ...pair, [name]: value }, '/home/ada')));
+      const error = problems(
+        errorFor(() => readSettings(undefined, { ...pair, [name]: value }, '/home/ada')),
+      );
       expect(error).toEqual([expect.stringMatching(EXAMPLE)]);
       expect(error[0]).toContain(`${name}: `);
       expect(error[0]).not.toContain('secret');
