@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoadOptions } from './load.ts';
 import type { ChaosMode } from './message-chaos.ts';
@@ -117,7 +117,8 @@ export function applyMutation({ edits }: Mutation, dist: string): () => void {
   const folder = join(dist, 'services');
   const foundSeams: string[] = [];
   const changes = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.js'))
+    // The compiler leaves the output of sources that were moved.
+    .filter((file) => file.endsWith('.js') && existsSync(join('services', file.replace(/js$/, 'ts'))))
     .map((file) => {
       const path = join(folder, file);
       const before = readFileSync(path, 'utf8');
