@@ -1,5 +1,6 @@
 import { routes } from './gateway/routes.ts';
 import { SERVICES } from './services.ts';
+import { liveVariablesOf } from './shared/api-docs/environment.ts';
 import { parseRouteKey, type Method, type ServiceDescription } from './shared/api-docs/route-table.ts';
 import type { EventComponent } from './shared/schemas/published-events.ts';
 
@@ -32,7 +33,7 @@ export interface Access {
   apis: readonly SidecarApi[];
 }
 
-export type SidecarApi = 'invoke' | 'publish' | ServiceDescription['uses'][number];
+export type SidecarApi = 'invoke' | 'publish' | 'configuration' | ServiceDescription['uses'][number];
 
 /** Where the sidecar of a subscriber publishes what the subscriber could not process. */
 export const DEAD_LETTERS: Topic = { component: 'pubsub', name: 'dead-letters' };
@@ -40,7 +41,7 @@ export const DEAD_LETTERS: Topic = { component: 'pubsub', name: 'dead-letters' }
 export const ACCESS: readonly Access[] = SERVICES.map(accessOf);
 
 function accessOf(description: ServiceDescription): Access {
-  const { name: app, subscribes, uses, keepsDeadLetters } = description;
+  const { name: app, subscribes, uses, config, keepsDeadLetters } = description;
   const calls = callsOf(description);
   const published = [...ownTopics(description), ...(keepsDeadLetters ? brokerTopics() : [])];
   const received = subscribes.flatMap(({ published: { component }, types }) =>
@@ -56,6 +57,7 @@ function accessOf(description: ServiceDescription): Access {
       ...(calls.length > 0 ? (['invoke'] as const) : []),
       ...(published.length > 0 ? (['publish'] as const) : []),
       ...uses,
+      ...(liveVariablesOf(config).length > 0 ? (['configuration'] as const) : []),
     ],
   };
 }

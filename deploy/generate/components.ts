@@ -1,4 +1,4 @@
-import { ACCESS, DEAD_LETTERS, type Access, type Topic } from '../../services/access.ts';
+import { ACCESS, DEAD_LETTERS, type Access, type SidecarApi, type Topic } from '../../services/access.ts';
 import type { EventComponent } from '../../services/shared/schemas/published-events.ts';
 import type { ServiceDescription } from '../../services/shared/api-docs/route-table.ts';
 import { HEADER, list, replace, type Edit } from './edit.ts';
@@ -13,11 +13,8 @@ export function componentEdits(services: readonly ServiceDescription[]): Edit[] 
     ]),
     ['components/pubsub.yaml', (text) => withScopes(text, 'pubsub')],
     ['components/broadcast.yaml', (text) => withScopes(text, 'broadcast')],
-    [
-      'components/state.yaml',
-      (text) =>
-        replace(text, /^scopes: \[.*\]$/m, `scopes: ${list(ACCESS.filter(usesState).map(({ app }) => app))}`),
-    ],
+    ['components/state.yaml', (text) => scopedTo(text, 'state')],
+    ['components/settings.yaml', (text) => scopedTo(text, 'configuration')],
     [
       'components/kustomization.yaml',
       (text) =>
@@ -45,7 +42,11 @@ export function componentEdits(services: readonly ServiceDescription[]): Edit[] 
   ];
 }
 
-const usesState = ({ apis }: Access) => apis.includes('state');
+/** The scopes of a component: the apps that use this API of their sidecars. */
+function scopedTo(text: string, api: SidecarApi): string {
+  const apps = ACCESS.filter(({ apis }) => apis.includes(api)).map(({ app }) => app);
+  return replace(text, /^scopes: \[.*\]$/m, `scopes: ${list(apps)}`);
+}
 
 /** The declarative subscriptions of an app: https://docs.dapr.io/reference/resource-specs/subscription-schema/. */
 function subscriptions({ app, subscribes }: Access): string {

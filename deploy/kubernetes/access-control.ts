@@ -102,6 +102,7 @@ const RULES: Record<SidecarApi, readonly Pick<ApiAllowRule, 'name' | 'version'>[
   state: [{ name: 'state', version: 'v1' }],
   jobs: [{ name: 'jobs', version: 'v1' }],
   bindings: [{ name: 'bindings', version: 'v1' }],
+  configuration: [{ name: 'configuration', version: 'v1' }],
 };
 
 /**

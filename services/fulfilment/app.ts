@@ -8,7 +8,7 @@ import { createShipmentStore } from './store/shipment-store.ts';
 import { createSubscriptions } from './subscriptions.ts';
 
 export interface FulfilmentDeps extends ServiceDeps {
-  delays: Delays;
+  delays: () => Delays;
   now: () => Date;
 }
 

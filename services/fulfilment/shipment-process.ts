@@ -19,7 +19,7 @@ interface ShipmentProcessDeps extends Pick<ServiceDeps, 'log' | 'metrics' | 'sid
   store: ShipmentStore;
   /** The orders whose `order.shipped` this process has received lately. */
   orderShippedReceived: { has: (orderId: string) => boolean };
-  delays: Delays;
+  delays: () => Delays;
   now: () => Date;
 }
 
@@ -41,7 +41,7 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
     registers: [deps.metrics],
   });
   const delayMsOf = ({ status }: Shipment) =>
-    status === 'PREPARING' ? delays.dispatchAfterMs : delays.deliverAfterMs;
+    status === 'PREPARING' ? delays().dispatchAfterMs : delays().deliverAfterMs;
 
   // A time in the future comes from a clock that was ahead. Waiting for it could take as long as that clock was ahead.
   const isDue = (shipment: Shipment) => !isRecent(shipment.updated_at, delayMsOf(shipment), now());

@@ -22,7 +22,7 @@ export interface GatewayDeps extends ServiceDeps {
   /** Monotonic milliseconds, for ages and durations. */
   clock: () => number;
   rateLimitStore: RateLimitStore;
-  limits: Limits;
+  limits: () => Limits;
   /** Origins of web pages that may call the API. Pages of the gateway itself always may. */
   corsOrigins: readonly string[];
   /** Proxies whose `X-Forwarded-For` is trusted, in the syntax of https://expressjs.com/en/guide/behind-proxies.html. */

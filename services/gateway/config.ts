@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { baseConfig } from '../shared/runtime/config.ts';
-import { host, integer, list, origin, port, url } from '../shared/runtime/settings.ts';
+import { host, integer, list, live, origin, port, url } from '../shared/runtime/settings.ts';
 
-const aMinute = (usual: number) => integer({ min: 1, max: 1_000_000_000, example: usual }).default(usual);
+const aMinute = (usual: number) =>
+  live(integer({ min: 1, max: 1_000_000_000, example: usual }).default(usual));
 
 /** The network names of the `proxy-addr` package, which implements `trust proxy` of Express. */
 const NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];

@@ -9,21 +9,20 @@ import { createRateLimitStore } from './limits/rate-limit-store.ts';
 import { createOrderUpdates } from './order-updates/feed.ts';
 import { createOperatorApp } from './http/operator.ts';
 
-const { config, deps: own, onStop } = await prepareService(process, 'gateway', schema);
+const { config, current, deps: own, onStop } = await prepareService(process, 'gateway', schema);
 const { log } = own;
 const rateLimitStore = createRateLimitStore(config.RATE_LIMIT_REDIS_URL, log);
+const limits = () => current().limits;
 const [now, stopping] = [() => new Date(), stopSignal(process)];
-const deps = { ...config, ...own, now, clock: () => performance.now(), rateLimitStore, stopping };
+const deps = { ...config, ...own, now, clock: () => performance.now(), rateLimitStore, limits, stopping };
 const accessControl = createAccessControl(deps);
 const updates = createOrderUpdates(deps.sidecar);
-const limits = { keepAliveTimeoutMs: config.keepAliveTimeoutMs, maxHeaderBytes: MAX_HEADER_BYTES };
 const grpc = createGrpc(deps, accessControl, updates);
-const server = await listen(
-  createApp(deps, accessControl, updates),
-  config.APP_PORT,
-  config.APP_HOST,
-  limits,
-);
+const app = createApp(deps, accessControl, updates);
+const server = await listen(app, config.APP_PORT, config.APP_HOST, {
+  keepAliveTimeoutMs: config.keepAliveTimeoutMs,
+  maxHeaderBytes: MAX_HEADER_BYTES,
+});
 await grpc.listen(config.GRPC_PORT, config.APP_HOST);
 const operator = await listen(createOperatorApp(deps), config.OPERATOR_PORT, config.OPERATOR_HOST);
 log.info({ port: config.APP_PORT, grpc_port: config.GRPC_PORT }, 'listening');

@@ -21,7 +21,7 @@ export interface OrdersDeps extends ServiceDeps {
   watchdogIntervalMs: number;
   paymentDeadlineMs: number;
   /** Left out: no order is shed because others wait. */
-  maxQueueWaitMs?: number;
+  maxQueueWaitMs?: () => number;
   now: () => Date;
 }
 
@@ -30,7 +30,7 @@ export function createApp(deps: OrdersDeps): Express {
   const store = createOrderStore(deps.sidecar.state);
   const finished = createFinishedOrders(deps.sidecar.state);
   const publishEvent = createOrderEventPublisher(deps.sidecar, createChangeFeed(deps));
-  const admission = createAdmissionControl(deps.maxQueueWaitMs ?? Infinity, performance.now());
+  const admission = createAdmissionControl(deps.maxQueueWaitMs ?? (() => Infinity), performance.now());
   const watchdogJob = createOrderWatchdogJob(deps.sidecar);
   const applyTrigger = createApplyTrigger({ ...deps, store, finished, publishEvent, watchdogJob, admission });
   const placeOrder = createPlaceOrder({ ...deps, store, publishEvent, watchdogJob, admission });

@@ -1,5 +1,5 @@
 import { baseConfig } from '../shared/runtime/config.ts';
-import { integer } from '../shared/runtime/settings.ts';
+import { integer, live } from '../shared/runtime/settings.ts';
 import { MAX_CHECK_DELAY_MS } from './domain/check-delay.ts';
 
 export const config = baseConfig
@@ -12,9 +12,9 @@ export const config = baseConfig
     ORDER_PAYMENT_DEADLINE_MS: integer({ min: 100, max: 2_592_000_000, example: 900_000 })
       .default(900_000)
       .describe('An order that is not paid after this time expires.'),
-    ORDER_MAX_QUEUE_WAIT_MS: integer({ min: 100, max: 3_600_000, example: 5_000 })
-      .default(5_000)
-      .describe('New orders are shed while they would wait longer than this until their payment is decided.'),
+    ORDER_MAX_QUEUE_WAIT_MS: live(
+      integer({ min: 100, max: 3_600_000, example: 5_000 }).default(5_000),
+    ).describe('New orders are shed while they would wait longer than this until their payment is decided.'),
   })
   // The watchdog expires an order, and its first check comes after ORDER_WATCHDOG_INTERVAL_MS.
   .refine(

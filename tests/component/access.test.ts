@@ -131,6 +131,7 @@ describe.each(NAMES)('the code of %s', (name) => {
       state: /sidecar\.state\b|\{[^}]*\bstate\b[^}]*\} = sidecar/,
       jobs: /\bsidecar\s*\.(scheduleJob|deleteJob)\(/,
       bindings: /sidecar\.invokeBinding\(/,
+      configuration: /(run|prepare)Service\(/,
     };
     const found = Object.entries(used).filter(([, pattern]) => pattern.test(text));
     expect(found.map(([api]) => api).toSorted()).toEqual(access.apis.toSorted());

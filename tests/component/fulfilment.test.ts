@@ -22,7 +22,7 @@ beforeEach(async () => {
   service = await startService((deps) =>
     createApp({
       ...deps,
-      delays: { dispatchAfterMs: DISPATCH_AFTER, deliverAfterMs: DELIVER_AFTER },
+      delays: () => ({ dispatchAfterMs: DISPATCH_AFTER, deliverAfterMs: DELIVER_AFTER }),
       now: () => new Date(clock),
     }),
   );

@@ -81,7 +81,7 @@ beforeEach(async () => {
   };
   service = await startService((shared) => {
     const accessControl = createAccessControl({ ...shared, ...gatewayOptions() }, verify);
-    const few = { limits: { default: 3, api: 1, auth: 1 } };
+    const few = { limits: () => ({ default: 3, api: 1, auth: 1 }) };
     strict = createAccessControl({ ...shared, ...gatewayOptions(), ...few }, verify);
     const trustedProxies = ['loopback'];
     behindProxy = createAccessControl({ ...shared, ...gatewayOptions(), ...few, trustedProxies }, verify);

@@ -14,7 +14,7 @@ beforeAll(async () => {
   key = await createKey('one');
 });
 
-const limits = { default: 4, api: 3, auth: 2 };
+const limits = () => ({ default: 4, api: 3, auth: 2 });
 let service: ServiceUnderTest;
 let now: Date;
 beforeEach(async () => {

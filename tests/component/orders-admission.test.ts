@@ -20,7 +20,7 @@ function acceptedIn10s(admission: AdmissionControl, orders: number): number[] {
 describe('the rule', () => {
   /** Just before 10 s, the oldest `left` of 400 orders leave the queue, one per 50 ms. */
   function refusalAfter(left: number, event: OrderEventType = 'order.paid', at = 10_000) {
-    const admission = createAdmissionControl(MAX_LAG, 0);
+    const admission = createAdmissionControl(() => MAX_LAG, 0);
     const created = acceptedIn10s(admission, 400).slice(0, left);
     created.forEach((time, position) => {
       const exitedAt = 10_000 - (left - 1 - position) * 50;
@@ -53,7 +53,7 @@ describe('the rule', () => {
   });
 
   it('When one of the last ten orders was fast, then the delay of the others has other causes', () => {
-    const admission = createAdmissionControl(MAX_LAG, 0);
+    const admission = createAdmissionControl(() => MAX_LAG, 0);
     const created = acceptedIn10s(admission, 400);
     for (const time of created.slice(0, 9)) admission.onTransition('order.paid', 10_000 - time, 10_000);
     for (let count = 0; count < 100; count++) admission.onAccepted(9_900);
@@ -62,7 +62,7 @@ describe('the rule', () => {
   });
 
   it('When orders are rejected at once and payments are late, then payments count', () => {
-    const admission = createAdmissionControl(MAX_LAG, 0);
+    const admission = createAdmissionControl(() => MAX_LAG, 0);
     const created = acceptedIn10s(admission, 400);
     for (const time of created.slice(0, 20)) admission.onTransition('order.paid', 10_000 - time, 10_000);
     for (const time of created.slice(380)) admission.onTransition('order.rejected', 10_000 - time, 10_000);
@@ -70,14 +70,14 @@ describe('the rule', () => {
   });
 
   it('When few orders per second come and are paid at once, then a rush of them is accepted', () => {
-    const admission = createAdmissionControl(MAX_LAG, 0);
+    const admission = createAdmissionControl(() => MAX_LAG, 0);
     for (const time of acceptedIn10s(admission, 20)) admission.onTransition('order.paid', 100, time + 100);
     for (let count = 0; count < 1_000; count++) admission.onAccepted(10_000);
     expect(admission.retryAfterSeconds(10_000)).toBeUndefined();
   });
 
   it('When the waiting orders were accepted before the start, then only their lag counts, while it lasts', () => {
-    const admission = createAdmissionControl(MAX_LAG, 30_000);
+    const admission = createAdmissionControl(() => MAX_LAG, 30_000);
     for (let count = 0; count < 10; count++) admission.onTransition('order.paid', 12_500 - count, 32_500);
     expect(admission.retryAfterSeconds(32_500)).toBe(8);
     for (let count = 0; count < 10; count++) admission.onTransition('order.paid', 4_500, 33_500);
@@ -88,7 +88,7 @@ describe('the rule', () => {
     ['ahead', 3_600_000],
     ['behind', -3_600_000],
   ])('When a clock is an hour %s, then ages by that clock are no evidence, and others are', (_, by) => {
-    const admission = createAdmissionControl(MAX_LAG, 0);
+    const admission = createAdmissionControl(() => MAX_LAG, 0);
     const created = acceptedIn10s(admission, 400);
     for (const time of created.slice(0, 20)) admission.onTransition('order.paid', 10_000 - time + by, 10_000);
     expect(admission.retryAfterSeconds(10_000)).toBeUndefined();
@@ -97,13 +97,13 @@ describe('the rule', () => {
   });
 
   it('When it has just started with a clock an hour fast, then it accepts orders', () => {
-    const admission = createAdmissionControl(MAX_LAG, 30_000);
+    const admission = createAdmissionControl(() => MAX_LAG, 30_000);
     for (let count = 0; count < 10; count++) admission.onTransition('order.paid', 3_600_100, 31_000);
     expect(admission.retryAfterSeconds(31_000)).toBeUndefined();
   });
 
   it('When an order is not saved after all, then it does not count as waiting', () => {
-    const admission = createAdmissionControl(MAX_LAG, 0);
+    const admission = createAdmissionControl(() => MAX_LAG, 0);
     for (const time of acceptedIn10s(admission, 10))
       admission.onTransition('order.paid', 11_000 - time, 11_000);
     for (let count = 0; count < 100; count++) admission.onAccepted(10_000);
@@ -122,7 +122,7 @@ function simulate(options: {
 }) {
   const { seconds, perSecond, arrivals, isOpen = () => true } = options;
   const STEP = 10;
-  const admission = createAdmissionControl(MAX_LAG, 0);
+  const admission = createAdmissionControl(() => MAX_LAG, 0);
   const waiting: number[] = [];
   const ticks: { at: number; lag: number | undefined; accepted: number; shed: number }[] = [];
   let [toArrive, toPay] = [0, 0];
@@ -210,7 +210,7 @@ describe('POST /api/orders while orders wait', () => {
         ...deps,
         watchdogIntervalMs: 1_000,
         paymentDeadlineMs: 60_000,
-        maxQueueWaitMs: MAX_LAG,
+        maxQueueWaitMs: () => MAX_LAG,
         now: () => new Date(clock),
       }),
     );

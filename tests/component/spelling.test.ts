@@ -121,7 +121,8 @@ const FIXTURES: World[] = [
   },
   {
     description: fulfilment,
-    build: (deps) => createFulfilment({ ...deps, delays: { dispatchAfterMs: 10, deliverAfterMs: 10 }, now }),
+    build: (deps) =>
+      createFulfilment({ ...deps, delays: () => ({ dispatchAfterMs: 10, deliverAfterMs: 10 }), now }),
     documents: {},
     jobs: [`shipment-${EXAMPLE.order}`],
   },

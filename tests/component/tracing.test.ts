@@ -6,7 +6,10 @@ import { reservoirSampler } from '../../services/shared/telemetry/tracing.ts';
 describe('sampling', () => {
   it('When more traces begin in a second than the limit, then the rest is not sampled until the next second', () => {
     let now = 0;
-    const sampler = reservoirSampler(3, () => now);
+    const sampler = reservoirSampler(
+      () => 3,
+      () => now,
+    );
     const sampled = () =>
       sampler.shouldSample(ROOT_CONTEXT, '', '', SpanKind.SERVER, {}, []).decision ===
       SamplingDecision.RECORD_AND_SAMPLED;

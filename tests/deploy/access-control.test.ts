@@ -156,15 +156,16 @@ const APIS = GROUPS.flatMap((group) =>
 );
 
 describe('API allow lists', () => {
+  const EVERYWHERE = ['v1/configuration'];
   const OFFERED: Record<string, string[]> = {
-    gateway: ['v1/invoke'],
-    users: ['v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
-    inventory: ['v1/publish', 'v1alpha1/publish', 'v1/state'],
-    orders: ['v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
-    payments: ['v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
-    fulfilment: ['v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
-    notifications: ['v1/state', 'v1/bindings'],
-    history: ['v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
+    gateway: [...EVERYWHERE, 'v1/invoke'],
+    users: [...EVERYWHERE, 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
+    inventory: [...EVERYWHERE, 'v1/publish', 'v1alpha1/publish', 'v1/state'],
+    orders: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
+    payments: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
+    fulfilment: [...EVERYWHERE, 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
+    notifications: [...EVERYWHERE, 'v1/state', 'v1/bindings'],
+    history: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
   };
 
   it.each([...NAMES, 'a stranger'])(

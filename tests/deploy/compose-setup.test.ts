@@ -25,6 +25,7 @@ describe('the component files of Compose', () => {
       'configuration.yaml',
       'email.yaml',
       'pubsub.yaml',
+      'settings.yaml',
       'state.yaml',
     ]);
     for (const name of differing.filter((one) => one !== 'state.yaml')) {
@@ -60,8 +61,9 @@ describe('the component files of Compose', () => {
     ['state.yaml', 'spec:', 'other:'],
   ])('When %s no longer has %s, then the setup fails', (name, from, to) => {
     const files = new Map(changed(name, (text) => text.replaceAll(from, to)));
-    // The address of the broker is in two files.
-    files.set('broadcast.yaml', (files.get('broadcast.yaml') ?? '').replaceAll(from, to));
+    // The address of the broker is in several files.
+    for (const other of ['broadcast.yaml', 'settings.yaml'])
+      files.set(other, (files.get(other) ?? '').replaceAll(from, to));
     expect(() => applyOverlay(files, STATE)).toThrow(/nowhere|one spec/);
   });
 

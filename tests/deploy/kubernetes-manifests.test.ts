@@ -51,8 +51,8 @@ describe('the generated manifests', () => {
 describe('the components', () => {
   /** The fields that may differ from a file: addresses and secrets. */
   const MAY_DIFFER = [
-    /^Component (pubsub|broadcast) (redisHost|redisPassword)$/,
-    /^Component (pubsub|broadcast) (failover|sentinelMasterName|enableTLS)$/,
+    /^Component (pubsub|broadcast|settings) (redisHost|redisPassword)$/,
+    /^Component (pubsub|broadcast|settings) (failover|sentinelMasterName|enableTLS)$/,
     // These overlays use another store.
     /^Component statestore (type|version|connectionString|busyTimeout|timeout|maxConns)$/,
     /^Component email(-\d)? (auth|host|port|emailFrom)$/,

@@ -150,6 +150,8 @@ describe('the components of a built daprd', () => {
   it('When component files and profiles are read, then these are all their types', () => {
     expect(usedComponents()).toEqual([
       'bindings.smtp',
+      'configuration.postgresql',
+      'configuration.redis',
       'nameresolution.consul',
       'nameresolution.mdns',
       'nameresolution.sqlite',

@@ -36,7 +36,7 @@ export const APPS: Record<string, (deps: ServiceDeps) => Express> = {
     return paymentsApp({ ...deps, provider, now, timeoutMs: 1_000, maxAttempts: 4 });
   },
   fulfilment: (deps) =>
-    fulfilmentApp({ ...deps, delays: { dispatchAfterMs: 1_000, deliverAfterMs: 1_000 }, now }),
+    fulfilmentApp({ ...deps, delays: () => ({ dispatchAfterMs: 1_000, deliverAfterMs: 1_000 }), now }),
   notifications: (deps) => notificationsApp({ ...deps, bindings: ['email'] }),
   history: (deps) => historyApp({ ...deps, now }),
 };

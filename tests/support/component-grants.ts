@@ -158,6 +158,7 @@ function ownersOf(
       );
     case 'state':
     case 'bindings':
+    case 'configuration':
       return appsWhere(({ apis }) => apis.includes(kind));
     case 'secretstores':
       return components

@@ -20,7 +20,7 @@ export const APP_API_TOKEN = 'the-token-of-the-service-beside-it';
 export type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
 /** Stands for a response without a body and without a content type. */
 export const EMPTY_BODY = Symbol('empty body');
-type Capability = 'publish' | 'broadcast' | 'state' | 'invoke' | 'schedule' | 'send';
+type Capability = 'publish' | 'broadcast' | 'state' | 'invoke' | 'schedule' | 'send' | 'configure';
 
 /** A call to the state store, and its keys. */
 export interface StateCall {
@@ -43,6 +43,8 @@ export interface FakeSidecar {
   maxConcurrentSends: Map<string, number>;
   /** Documents by key. */
   documents: Map<string, { value: unknown; etag: string; ttlSeconds?: number; expiresAt?: number }>;
+  /** The items of the configuration store by key. An empty value counts as none. */
+  configuration: Map<string, string>;
   /** The clock of the store, in milliseconds. A document expires when its time to live has passed. */
   now: () => number;
   /** The response of `/metrics`, in Prometheus' text format. */
@@ -71,6 +73,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     calls: [],
     maxConcurrentSends: new Map(),
     documents,
+    configuration: new Map(),
     now: () => Date.now(),
     metrics: '',
     answer: (appId, answer) => void answers.set(appId, answer),
@@ -215,6 +218,12 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
       res.status(204).end();
     });
   }
+  app.get('/v1.0/configuration/settings', (_req, res) => {
+    if (failIfRequested('configure', res)) return;
+    const items = [...fake.configuration].filter(([, value]) => value !== '');
+    if (items.length === 0) res.status(204).end();
+    else res.json(Object.fromEntries(items.map(([key, value]) => [key, { value, version: '1' }])));
+  });
   app.post('/v1.0/jobs/:name', (req, res) => {
     if (failIfRequested('schedule', res)) return;
     fake.jobs.set(req.params.name, req.body as { dueTime: string });

@@ -8,7 +8,7 @@ export function gatewayOptions(): Omit<GatewayDeps, 'log' | 'sidecar' | 'metrics
     clock: () => performance.now(),
     // Allocating the default of a hundred thousand entries takes half of the start time.
     rateLimitStore: createMemoryStore(1_000),
-    limits: { default: 1_000_000, api: 1_000_000, auth: 1_000_000 },
+    limits: () => ({ default: 1_000_000, api: 1_000_000, auth: 1_000_000 }),
     corsOrigins: [],
     trustedProxies: [],
     stopping: new AbortController().signal,

@@ -9,6 +9,8 @@ export const PORT_OFFSETS = {
   edge: 16_000,
   secrets: 17_000,
   npmStart: 18_000,
+  liveSettings: 18_400,
+  doctor: 19_600,
   daprRun: 20_000,
   restart: 21_000,
 } as const;

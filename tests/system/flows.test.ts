@@ -379,9 +379,12 @@ describe('the sidecars, by the Dapr client', () => {
   };
 
   it.each([
-    ['orders', ['broadcast', 'pubsub', 'statestore']],
-    ['notifications', ['email', 'email-2', 'email-3', 'email-4', 'pubsub', 'secretstore', 'statestore']],
-    ['gateway', ['broadcast']],
+    ['orders', ['broadcast', 'pubsub', 'settings', 'statestore']],
+    [
+      'notifications',
+      ['email', 'email-2', 'email-3', 'email-4', 'pubsub', 'secretstore', 'settings', 'statestore'],
+    ],
+    ['gateway', ['broadcast', 'settings']],
   ])('When %s lists its components, then it has exactly those of its scopes', async (id, components) => {
     const metadata: { components?: { name: string }[] } = await clientOf(id).metadata.get();
     expect((metadata.components ?? []).map(({ name }) => name).toSorted()).toEqual(components);

@@ -2,11 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  executeStopped,
+  findPostgres,
+  SETTINGS_DATABASE,
+} from '../../deploy/local/profiles/nats-postgres/postgres.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import { defineOrderFlowTests } from '../support/order-flows.ts';
 import { registerCustomer, placeOrderWithRetry, placeOrder, waitForStatus } from '../support/shop.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
+import { getApiLimit } from '../support/rate-limits.ts';
+import { waitFor } from '../support/wait.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-profiles-'));
 
@@ -63,5 +70,20 @@ describe('NATS JetStream and PostgreSQL instead of Redis and SQLite', () => {
     const after = await placeOrderWithRetry(customer);
     expect(await waitForStatus(customer, orderId, 'DELIVERED')).toEqual(before);
     await waitForStatus(customer, after.orderId, 'DELIVERED', 40_000);
+  });
+
+  it('When a setting is in the table, then it is effective, and after its deletion the environment is again', async () => {
+    const customer = await registerCustomer(system.urls.api);
+    const limit = () => getApiLimit(system.urls.api, customer);
+    const execute = async (statement: string) => {
+      await system.infrastructure('PostgreSQL').stop('SIGINT');
+      executeStopped(findPostgres(), join(dataDir, 'postgres'), SETTINGS_DATABASE, [statement]);
+      await system.infrastructure('PostgreSQL').start();
+    };
+    await execute("INSERT INTO settings (key, value) VALUES ('gateway/RATE_LIMIT_API', '4321')");
+    await waitFor('the limit changes', limit, { until: (value) => value === 4_321 });
+    await execute("DELETE FROM settings WHERE key = 'gateway/RATE_LIMIT_API'");
+    const usual = Number(NO_RATE_LIMITS.RATE_LIMIT_API);
+    expect(await waitFor('the limit is restored', limit, { until: (value) => value === usual })).toBe(usual);
   });
 });

@@ -45,7 +45,7 @@ export function createAccessControl(
   deps: {
     sidecar: Sidecar;
     log: Logger;
-    limits: Limits;
+    limits: () => Limits;
     rateLimitStore: RateLimitStore;
     now: () => Date;
     clock: () => number;

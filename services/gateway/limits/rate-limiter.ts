@@ -32,13 +32,13 @@ const WINDOW_MS = 60_000;
  * (https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers).
  */
 export function createRateLimits(deps: {
-  limits: Limits;
+  limits: () => Limits;
   rateLimitStore: RateLimitStore;
   now: () => Date;
   clientAddress: ClientAddress;
 }): RateLimits {
   const { limits, rateLimitStore, now, clientAddress } = deps;
-  const windowOf = (name: LimitClass): Window => ({ limit: limits[name], lengthMs: WINDOW_MS });
+  const windowOf = (name: LimitClass): Window => ({ limit: limits()[name], lengthMs: WINDOW_MS });
 
   async function consume(name: LimitClass, key: string) {
     const at = now().getTime();
@@ -54,7 +54,7 @@ export function createRateLimits(deps: {
   const handlerOf = (name: LimitClass) =>
     rateLimit({
       windowMs: WINDOW_MS,
-      limit: limits[name],
+      limit: () => limits()[name],
       identifier: name,
       standardHeaders: 'draft-8',
       legacyHeaders: false,

@@ -59,7 +59,7 @@ const MAX_ACCEPTED = 10_000;
 const MAX_RETRY_AFTER_SECONDS = 10;
 
 /** @param startedAt orders that were accepted before this time are not known */
-export function createAdmissionControl(maxQueueWaitMs: number, startedAt: number): AdmissionControl {
+export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: number): AdmissionControl {
   const queues: Record<Queue, QueueExit[]> = { stock: [], payment: [] };
   const accepted: number[] = [];
   let knownFrom = startedAt;
@@ -71,7 +71,7 @@ export function createAdmissionControl(maxQueueWaitMs: number, startedAt: number
     const newest = exits.filter(isDated).slice(-MIN_SAMPLES);
     const [oldest] = exits;
     const lagMs = Math.min(...newest.map((exit) => exit.at - exit.created));
-    if (!oldest || newest.length < MIN_SAMPLES || lagMs <= maxQueueWaitMs * MIN_LAG_RATIO) return 0;
+    if (!oldest || newest.length < MIN_SAMPLES || lagMs <= maxQueueWaitMs() * MIN_LAG_RATIO) return 0;
     const lastCreated = Math.max(...newest.map(({ created }) => created));
     // Orders from before the start wait, too, and are not counted.
     if (lastCreated < knownFrom) return lagMs;
@@ -98,8 +98,9 @@ export function createAdmissionControl(maxQueueWaitMs: number, startedAt: number
     },
     retryAfterSeconds(at) {
       const wait = Math.max(waitMs(queues.stock, at), waitMs(queues.payment, at));
-      if (wait <= maxQueueWaitMs) return undefined;
-      return Math.min(Math.ceil((wait - maxQueueWaitMs) / 1_000), MAX_RETRY_AFTER_SECONDS);
+      const excess = wait - maxQueueWaitMs();
+      if (excess <= 0) return undefined;
+      return Math.min(Math.ceil(excess / 1_000), MAX_RETRY_AFTER_SECONDS);
     },
   };
 }

@@ -9,6 +9,8 @@ export interface Variable {
   default?: unknown;
   /** A valid value. */
   example?: string;
+  /** The configuration store can change it at run time. */
+  live?: true;
 }
 
 /** Lists the variables of a config schema, for implementations of a service in other languages. */
@@ -22,9 +24,17 @@ export function environmentOf(config: z.ZodType): Variable[] {
       required: !unset.success,
       ...(unset.data === undefined ? {} : { default: unset.data }),
       ...(example === undefined ? {} : { example }),
+      ...(isLive(schema) ? { live: true as const } : {}),
     };
   });
 }
+
+/** The names of the variables that the configuration store can change at run time. */
+export function liveVariablesOf(config: z.ZodType): string[] {
+  return Object.entries(shapeOf(config)).flatMap(([name, schema]) => (isLive(schema) ? [name] : []));
+}
+
+const isLive = (schema: z.ZodType) => schema.meta()?.['live'] === true;
 
 /** The fields of an object schema, below its checks and transformations. */
 function shapeOf(schema: z.core.$ZodType): Record<string, z.ZodType> {

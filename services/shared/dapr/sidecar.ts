@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { z } from 'zod';
 import { parseOpenCircuitBreakers } from './circuit-breakers.ts';
 import { outgoingHeaders } from '../telemetry/request-context.ts';
 import type { CloudEvent } from './cloud-event.ts';
@@ -42,6 +43,8 @@ export interface Sidecar {
   deleteJob: (name: string) => Promise<void>;
   /** Invokes the `create` operation of an output binding. */
   invokeBinding: (binding: string, data: string, metadata: Record<string, string>) => Promise<void>;
+  /** Reads every item of the configuration store, by its key. */
+  readConfiguration: () => Promise<ReadonlyMap<string, string>>;
   /** Whether the components of the sidecar are ready: https://docs.dapr.io/reference/api/health_api/. */
   isReady: () => Promise<boolean>;
   /** The components and apps whose circuit breakers are open; empty if unknown. */
@@ -63,6 +66,12 @@ export const DEDUPLICATION_WINDOW_MS = 5_000;
 const SCHEDULER_TIMEOUT_MS = 1_000;
 /** How long calls of the jobs API fail at once after a timeout. */
 const SCHEDULER_BACKOFF_MS = 1_000;
+
+/** Less than the interval at which services read the configuration store. */
+const CONFIGURATION_TIMEOUT_MS = 2_000;
+
+/** A response of https://docs.dapr.io/reference/api/configuration_api/. */
+const configurationSchema = z.record(z.string(), z.object({ value: z.string() }));
 
 /**
  * A client of the sidecar's HTTP API on this host. Why it is not `@dapr/dapr`:
@@ -181,6 +190,17 @@ export function createSidecar(options: {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ operation: 'create', data, metadata }),
       });
+    },
+    async readConfiguration() {
+      const { status, body } = await requestOrThrow('read the configuration', {
+        method: 'GET',
+        // Without keys, because daprd logs a warning for each key without a value (decisions/0131).
+        path: '/v1.0/configuration/settings',
+        timeoutMs: CONFIGURATION_TIMEOUT_MS,
+      });
+      if (status === 204) return new Map();
+      const items = configurationSchema.parse(JSON.parse(body.toString()));
+      return new Map(Object.entries(items).map(([key, { value }]) => [key, value]));
     },
     async isReady() {
       const response = await request({ method: 'GET', path: '/v1.0/healthz/outbound' }).catch(

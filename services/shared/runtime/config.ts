@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hasCredentials, host, integer, port, setting, token, url } from './settings.ts';
+import { hasCredentials, host, integer, live, port, setting, token, url } from './settings.ts';
 
 /** The environment variables of every service. A service adds its own variables. */
 export const baseConfig = z.object({
@@ -19,9 +19,9 @@ export const baseConfig = z.object({
   APP_API_TOKEN: token.describe(
     'The token that the sidecar sends with every call (https://docs.dapr.io/operations/security/app-api-token/).',
   ),
-  LOG_LEVEL: setting('info', z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']))
-    .default('info')
-    .describe('The least severe level that is logged.'),
+  LOG_LEVEL: live(
+    setting('info', z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])).default('info'),
+  ).describe('The least severe level that is logged.'),
   ZIPKIN_ENDPOINT: url({
     example: 'http://localhost:9411/api/v2/spans',
     schemes: ['http', 'https'],
@@ -30,9 +30,9 @@ export const baseConfig = z.object({
     .optional()
     .describe('The URL for the spans of this service. Without it, only the sidecars export spans.'),
   // services/decisions/0127-traces-per-second.md
-  TRACES_PER_SECOND: integer({ min: 0, max: 1_000_000, example: 10 })
-    .default(10)
-    .describe('The maximum of traces that start in this process per second.'),
+  TRACES_PER_SECOND: live(integer({ min: 0, max: 1_000_000, example: 10 }).default(10)).describe(
+    'The maximum of traces that start in this process per second.',
+  ),
 });
 
 /** Checks the URL, because the exporter does not report Zipkin's error responses. */

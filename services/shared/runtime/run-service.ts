@@ -5,13 +5,17 @@ import { createLogger } from '../telemetry/logger.ts';
 import { closeServer, listen } from '../http/listen.ts';
 import { orExit, stopGracefully } from './shutdown.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
+import { createLiveSettings } from './live-settings.ts';
 import type { ServiceDeps } from './service-app.ts';
 import { createSidecar } from '../dapr/sidecar.ts';
 import { startTracing } from '../telemetry/tracing.ts';
 
 /** A process that is about to be a service. */
 export interface ServiceProcess<Config> {
+  /** The environment at the start. */
   config: Config;
+  /** The settings of this moment: the configuration store may have changed some. */
+  current: () => Config;
   deps: ServiceDeps;
   /** Stops gracefully on SIGTERM and SIGINT: `servers` close at once, then `cleanups` run in their order, then sidecar and tracing end. */
   onStop: (servers: readonly (() => Promise<unknown>)[], ...cleanups: (() => Promise<unknown>)[]) => void;
@@ -30,13 +34,23 @@ export async function prepareService<Config extends BaseConfig>(
 ): Promise<ServiceProcess<Config>> {
   const config = await orExit(process, () => loadConfig(schema, process.env));
   const log = createLogger(service, config.LOG_LEVEL);
-  const stopTracing = startTracing(service, config);
   const sidecar = createSidecar(sidecarOptions(config));
+  const settings = createLiveSettings({
+    service,
+    schema,
+    env: process.env,
+    sidecar,
+    log,
+    onChange: ({ LOG_LEVEL }) => void (log.level = LOG_LEVEL),
+  });
+  const stopTracing = startTracing(service, config, () => settings.current().TRACES_PER_SECOND);
+  settings.start();
   return {
     config,
+    current: settings.current,
     deps: { log, sidecar, metrics: createMetrics(), appApiToken: config.APP_API_TOKEN },
     onStop: (servers, ...cleanups) =>
-      stopGracefully(process, servers, log, stopTracing, ...cleanups, () => sidecar.close()),
+      stopGracefully(process, servers, log, settings.stop, stopTracing, ...cleanups, () => sidecar.close()),
   };
 }
 
@@ -47,10 +61,10 @@ export async function runService<Config extends BaseConfig>(
   process: NodeJS.Process,
   service: string,
   schema: z.ZodType<Config>,
-  build: (deps: ServiceDeps, config: Config) => Express | Promise<Express>,
+  build: (deps: ServiceDeps, config: Config, current: () => Config) => Express | Promise<Express>,
 ): Promise<void> {
-  const { config, deps, onStop } = await prepareService(process, service, schema);
-  const app = await build(deps, config);
+  const { config, current, deps, onStop } = await prepareService(process, service, schema);
+  const app = await build(deps, config, current);
   const server = await listen(app, config.APP_PORT, config.APP_HOST);
   deps.log.info({ port: config.APP_PORT }, 'listening');
   onStop([() => closeServer(server)]);

@@ -27,6 +27,9 @@ function problemOf({ path: [position], message }: z.core.$ZodIssue): string {
   return typeof position === 'number' ? `entry ${position + 1} ${message}` : message;
 }
 
+/** Marks a variable that the configuration store can change at run time (services/decisions/0131-run-time-configuration.md). */
+export const live = <Schema extends z.ZodType>(schema: Schema): Schema => schema.meta({ live: true });
+
 /** An integer from `min` to `max` in decimal digits. */
 export function integer({ min, max, example }: { min: number; max: number; example: number }) {
   const rule = `must be a whole number from ${min} to ${max}, in digits without a unit`;

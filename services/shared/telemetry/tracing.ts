@@ -21,16 +21,19 @@ interface TracingConfig {
  * Installs OpenTelemetry for this process: context across async calls, W3C headers, and the export of spans to
  * `ZIPKIN_ENDPOINT`. The sidecars trace the calls between services. A service adds only spans of its own steps.
  *
- * @param config.TRACES_PER_SECOND the maximum of traces that start in this process per second
+ * @param tracesPerSecond the maximum of traces that start in this process per second
  * @returns a function that exports the remaining spans and stops
  */
-export function startTracing(service: string, config: TracingConfig): () => Promise<void> {
-  const { ZIPKIN_ENDPOINT: url, TRACES_PER_SECOND: perSecond } = config;
+export function startTracing(
+  service: string,
+  { ZIPKIN_ENDPOINT: url, TRACES_PER_SECOND }: TracingConfig,
+  tracesPerSecond: () => number = () => TRACES_PER_SECOND,
+): () => Promise<void> {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   const spanProcessors = url ? [new BatchSpanProcessor(new ZipkinExporter({ url }))] : [];
   const provider = new BasicTracerProvider({
-    sampler: new ParentBasedSampler({ root: reservoirSampler(perSecond, () => performance.now()) }),
+    sampler: new ParentBasedSampler({ root: reservoirSampler(tracesPerSecond, () => performance.now()) }),
     resource: resourceFromAttributes({ 'service.name': service }),
     spanProcessors,
   });
@@ -44,7 +47,7 @@ export function startTracing(service: string, config: TracingConfig): () => Prom
  *
  * @param now monotonic milliseconds
  */
-export function reservoirSampler(perSecond: number, now: () => number): Sampler {
+export function reservoirSampler(perSecond: () => number, now: () => number): Sampler {
   let second = 0;
   let taken = 0;
   return {
@@ -52,10 +55,11 @@ export function reservoirSampler(perSecond: number, now: () => number): Sampler 
       const current = Math.floor(now() / 1000);
       if (current !== second) [second, taken] = [current, 0];
       taken += 1;
-      const decision = taken > perSecond ? SamplingDecision.NOT_RECORD : SamplingDecision.RECORD_AND_SAMPLED;
+      const decision =
+        taken > perSecond() ? SamplingDecision.NOT_RECORD : SamplingDecision.RECORD_AND_SAMPLED;
       return { decision };
     },
-    toString: () => `reservoir of ${perSecond} a second`,
+    toString: () => `reservoir of ${perSecond()} a second`,
   };
 }
 

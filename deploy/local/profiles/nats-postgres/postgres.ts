@@ -33,6 +33,13 @@ export function findPostgres(): PostgresPrograms {
   }
 }
 
+/** The database, user and table of settings.yaml. The component reads all columns, in this order. */
+export const SETTINGS_DATABASE = 'settings';
+const SETTINGS_TABLE = [
+  "CREATE TABLE settings (key text PRIMARY KEY, value text NOT NULL, version text NOT NULL DEFAULT '1', metadata json)",
+  'ALTER TABLE settings OWNER TO settings',
+];
+
 /** PostgreSQL applies the first matching rule. The superuser has no access, every other user has one database. */
 const HOST_ACCESS_RULES = [
   'host all postgres 127.0.0.1/32 reject',
@@ -93,15 +100,32 @@ async function createMissingDatabases(
     await runProgram(...withoutPrivileges(programs.initdb, ['--pgdata', data, ...kind]), { logFile });
     writeFileSync(join(data, 'pg_hba.conf'), HOST_ACCESS_RULES.join('\n'));
   }
-  // In single-user mode, because the superuser cannot connect to the server.
-  const [program, args] = withoutPrivileges(programs.postgres, ['--single', '-D', data, 'postgres']);
-  const statements = missing.map(
-    (name) => `CREATE USER "${name}"\nCREATE DATABASE "${name}" OWNER "${name}"\n`,
+  executeStopped(
+    programs,
+    data,
+    'postgres',
+    missing.flatMap((name) => [`CREATE USER "${name}"`, `CREATE DATABASE "${name}" OWNER "${name}"`]),
   );
-  const { status, stderr } = spawnSync(program, args, { input: statements.join(''), encoding: 'utf8' });
-  if (status !== 0 || stderr.includes('ERROR:'))
-    throw new Error(`PostgreSQL failed to create the databases: ${stderr.trim()}`);
+  if (missing.includes(SETTINGS_DATABASE)) executeStopped(programs, data, SETTINGS_DATABASE, SETTINGS_TABLE);
   writeFileSync(complete, names.join('\n'));
+}
+
+/**
+ * Executes statements while the server is stopped, in single-user mode: the superuser cannot connect to the server.
+ *
+ * @param data the folder of the cluster
+ */
+export function executeStopped(
+  programs: PostgresPrograms,
+  data: string,
+  database: string,
+  statements: readonly string[],
+): void {
+  const [program, args] = withoutPrivileges(programs.postgres, ['--single', '-D', data, database]);
+  const input = statements.map((statement) => `${statement}\n`).join('');
+  const { status, stderr } = spawnSync(program, args, { input, encoding: 'utf8' });
+  if (status !== 0 || stderr.includes('ERROR:'))
+    throw new Error(`PostgreSQL refused a statement: ${stderr.trim()}`);
 }
 
 /** PostgreSQL writes a file while it runs, with the process id and, in the eighth line, its state. */

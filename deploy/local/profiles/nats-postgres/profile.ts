@@ -3,7 +3,7 @@ import { findOrBuild } from '../../programs/go-build.ts';
 import type { Profile } from '../profile.ts';
 import { parseComponent, applyOverlay } from './components.ts';
 import { NATS_PROGRAM, startNats } from './nats.ts';
-import { findPostgres, startPostgres } from './postgres.ts';
+import { findPostgres, SETTINGS_DATABASE, startPostgres } from './postgres.ts';
 import { createStreams } from './streams.ts';
 
 const BROKER = 'NATS JetStream';
@@ -40,7 +40,8 @@ export const natsPostgres: Profile = {
       title: DATABASE_SERVER,
       findRunning: () => Promise.resolve(undefined),
       start: () => {
-        const names = parseComponent(readComponents(), 'state.yaml').scopes;
+        const services = parseComponent(readComponents(), 'state.yaml').scopes;
+        const names = [...services, SETTINGS_DATABASE];
         return startPostgres({ programs: findPostgres(), names, port: ports.postgres, dataDir, logDir });
       },
     },
