@@ -56,20 +56,21 @@ function dropPinnedNodeThatFails() {
   const pinned = join(root, 'node_modules/.bin/node');
   if (!existsSync(pinned) || spawnSync(pinned, ['--version']).status === 0) return;
   rmSync(pinned);
-  console.log(
+  console.error(
     `The pinned Node.js does not run on this machine. Using ${process.version} (${process.execPath}).`,
   );
 }
 
+/** Progress is no output of the command, which scripts may parse. */
 function step(what, program, programArgs, hint) {
-  console.log(`${what} ...`);
+  console.error(`${what} ...`);
   const started = performance.now();
-  const { status } = spawnSync(program, programArgs, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status } = spawnSync(program, programArgs, { stdio: ['ignore', 2, 'inherit'] });
   if (status !== 0) {
     console.error(`${what}: failed, see the output above. ${hint}`);
     process.exit(1);
   }
-  console.log(`${what}: done in ${Math.round((performance.now() - started) / 1000)} s`);
+  console.error(`${what}: done in ${Math.round((performance.now() - started) / 1000)} s`);
 }
 
 function newest(...paths) {

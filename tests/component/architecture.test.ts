@@ -177,6 +177,7 @@ const LOCAL_FOLDERS = [
   'infrastructure',
   'profiles',
   'system',
+  'doctor',
   'commands',
 ];
 

@@ -49,11 +49,11 @@ async function npmRunDemo(env: Record<string, string> = {}) {
   const { HOME = tmpdir(), PATH = '' } = process.env;
   // PATH of this process may start with the packages of this project.
   const folders = PATH.split(delimiter).filter((folder) => !folder.includes('node_modules'));
-  const { stdout } = await promisify(execFile)('npm', ['run', '--silent', 'demo'], {
+  const { stdout, stderr } = await promisify(execFile)('npm', ['run', '--silent', 'demo'], {
     cwd: checkout,
     env: { HOME, PATH: folders.join(delimiter), npm_config_update_notifier: 'false', ...env },
   });
-  const lines = stdout.trim().split('\n');
+  const lines = `${stderr}${stdout}`.trim().split('\n');
   return { lines, outcome: JSON.parse(lines.at(-1) ?? '') as unknown };
 }
 

@@ -18,6 +18,7 @@ const BROKEN: Record<string, string[]> = {
     'https://mirror.example/?a',
   ],
   DAPR_COMPONENTS: ['some', 'ALL'],
+  SIDECART_ACCESS_TOKEN: ['two words', 'line\n'],
   SIDECART_API_URL: ['localhost:8080', 'http://', 'http://localhost:8080/api', 'http://ada:secret@localhost'],
   LOG_LEVEL: ['INFO', 'loud'],
   ADMIN_EMAIL: ['boss'],

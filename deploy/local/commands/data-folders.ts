@@ -1,12 +1,17 @@
+import { join } from 'node:path';
 import { ensureFolder, restrictFileAccess, root } from '../machine/paths.ts';
 import { explainError } from './error-message.ts';
 
-/** Creates the folders of a system. Each offset and each profile has its own. @throws Error that states what to do */
+/** The folder with the data of a system. Each offset and each profile has its own. */
+export function dataFolder(offset: number, profile: string | undefined): string {
+  return join(root, offset === 0 ? '.sidecart' : `.sidecart/offset-${offset}`, profile ?? '');
+}
+
+/** Creates the folders of a system. @throws Error that states what to do */
 export function createDataFolders(offset: number, profile: string | undefined) {
   try {
     restrictFileAccess();
-    const own = offset === 0 ? '.sidecart' : `.sidecart/offset-${offset}`;
-    const dataDir = ensureFolder(root, own, ...(profile ? [profile] : []));
+    const dataDir = ensureFolder(dataFolder(offset, profile));
     ensureFolder(dataDir, 'state');
     return { dataDir, logDir: ensureFolder(dataDir, 'logs') };
   } catch (error) {

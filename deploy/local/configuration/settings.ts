@@ -7,7 +7,7 @@ import {
   problemsOf,
   wrongEnvironment,
 } from '../../../services/shared/runtime/config.ts';
-import { hasCredentials, origin, setting, url } from '../../../services/shared/runtime/settings.ts';
+import { hasCredentials, origin, setting, token, url } from '../../../services/shared/runtime/settings.ts';
 import { adminConfig, bothOrNone } from '../../../services/users/config.ts';
 import { home } from '../machine/paths.ts';
 import { portOffsetSetting } from './port-offset.ts';
@@ -36,6 +36,8 @@ export const settingsSchema = z
     DAPR_COMPONENTS: setting('all', z.enum(['used', 'all'])).optional(),
     /** The address of the system for `npm run demo`. */
     SIDECART_API_URL: setting('http://localhost:8080', origin).optional(),
+    /** The access token of an administrator, for `npm run doctor`. */
+    SIDECART_ACCESS_TOKEN: token.optional(),
     LOG_LEVEL: baseConfig.shape.LOG_LEVEL,
     ...adminConfig,
   })

@@ -7,18 +7,25 @@ const TIME_WAIT = '06';
 
 /** The process at this TCP port: `redis-server *:6379 (process 12, in /srv)`. Undefined if it is unknown, or only the kernel holds the port. */
 export function findPortHolder(port: number): string | undefined {
-  const sockets = socketsAt(port);
-  for (const pid of tryRead(() => readdirSync('/proc'))?.filter((name) => /^\d+$/.test(name)) ?? []) {
-    const open = tryRead(() => readdirSync(`/proc/${pid}/fd`)) ?? [];
-    const isHolder = open.some((fd) =>
-      sockets.has(tryRead(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? ''),
-    );
-    if (!isHolder) continue;
-    const folder = tryRead(() => readlinkSync(`/proc/${pid}/cwd`));
-    const name = readCommandLine(Number(pid))?.slice(0, MAX_COMMAND_CHARACTERS) ?? 'a program';
-    return `${name} (process ${pid}${folder ? `, in ${folder}` : ''})`;
-  }
-  return undefined;
+  const pid = findPortOwners([port]).get(port);
+  if (pid === undefined) return undefined;
+  const folder = tryRead(() => readlinkSync(`/proc/${pid}/cwd`));
+  const name = readCommandLine(pid)?.slice(0, MAX_COMMAND_CHARACTERS) ?? 'a program';
+  return `${name} (process ${pid}${folder ? `, in ${folder}` : ''})`;
+}
+
+/** The ids of the processes at these TCP ports. Reading all processes takes a moment, so it happens once for all ports. */
+export function findPortOwners(ports: readonly number[]): Map<number, number> {
+  const portOf = new Map(
+    ports.flatMap((port) => [...socketsAt(port)].map((socket) => [socket, port] as const)),
+  );
+  const owners = new Map<number, number>();
+  for (const pid of tryRead(() => readdirSync('/proc'))?.filter((name) => /^\d+$/.test(name)) ?? [])
+    for (const fd of tryRead(() => readdirSync(`/proc/${pid}/fd`)) ?? []) {
+      const port = portOf.get(tryRead(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? '');
+      if (port !== undefined && !owners.has(port)) owners.set(port, Number(pid));
+    }
+  return owners;
 }
 
 /**
@@ -29,6 +36,14 @@ export function isPortClosing(port: number): boolean {
   const rows = rowsAt(port);
   return rows.length > 0 && rows.every(([, , , state]) => state === TIME_WAIT);
 }
+
+/** Whether a program listens at this TCP port for other machines. */
+export function isOpenToNetwork(port: number): boolean {
+  return rowsAt(port).some(([, local = '', , state]) => state === LISTEN && !LOOPBACK.test(local));
+}
+
+/** 127.0.0.0/8 and ::1, also as an IPv4 address in IPv6. The kernel writes each group of four bytes backwards. */
+const LOOPBACK = /^([0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F):/;
 
 /** An error message contains the command with its first arguments. */
 const MAX_COMMAND_CHARACTERS = 120;

@@ -16,11 +16,9 @@ export interface Admin {
  * because `users` keeps the account.
  */
 export function findOrCreateAdmin(dataDir: string): Admin {
-  const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = process.env;
-  if (email && password) return { email, password, isGenerated: false };
-  const file = join(ensureFolder(dataDir), 'admin.json');
-  if (existsSync(file))
-    return { ...generatedAdminSchema.parse(JSON.parse(readFileSync(file, 'utf8'))), isGenerated: true };
+  const found = findAdmin(dataDir);
+  if (found) return found;
+  const file = adminFile(ensureFolder(dataDir));
   const admin = { email: 'admin@sidecart.example', password: randomBytes(12).toString('base64url') };
   // A full disk must not leave an incomplete file.
   const part = `${file}.${process.pid}`;
@@ -28,6 +26,17 @@ export function findOrCreateAdmin(dataDir: string): Admin {
   renameSync(part, file);
   return { ...admin, isGenerated: true };
 }
+
+/** The first administrator; undefined if none is named or generated. */
+export function findAdmin(dataDir: string): Admin | undefined {
+  const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = process.env;
+  if (email && password) return { email, password, isGenerated: false };
+  const file = adminFile(dataDir);
+  if (!existsSync(file)) return undefined;
+  return { ...generatedAdminSchema.parse(JSON.parse(readFileSync(file, 'utf8'))), isGenerated: true };
+}
+
+const adminFile = (dataDir: string) => join(dataDir, 'admin.json');
 
 const generatedAdminSchema = z.object({ email: z.string(), password: z.string() });
 
