@@ -4,7 +4,7 @@ import { ProblemError } from '../shared/http/problem.ts';
 import { isRecent } from '../shared/util/time.ts';
 import type { ServiceDeps } from '../shared/runtime/service-app.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
-import { inSpan } from '../shared/telemetry/tracing.ts';
+import { inSpan } from '../shared/telemetry/spans.ts';
 import { shipmentEvents } from './contract.ts';
 import { statusEvent, trackingNumber, type Shipment } from './domain/shipment.ts';
 import { decide, type ShipmentTrigger } from './domain/state-machine.ts';
@@ -88,7 +88,7 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
   return {
     /** @throws ProblemError 409 if the shipment is to be stopped and the parcel has left */
     applyTrigger: async (orderId: string, trigger: ShipmentTrigger, reason?: string): Promise<void> =>
-      inSpan(`shipment: ${trigger}`, { order_id: orderId }, async () => {
+      inSpan('update shipment', { 'shipment.trigger': trigger }, async () => {
         const { shipment, publish, job } = await retryOnConflict(() =>
           decideAndSave(orderId, trigger, reason),
         );

@@ -5,7 +5,7 @@ import type { Logger } from '../shared/telemetry/logger.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { ConflictError } from '../shared/dapr/sidecar-call.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
-import { inSpan } from '../shared/telemetry/tracing.ts';
+import { inSpan } from '../shared/telemetry/spans.ts';
 import type { Rebuild } from './contract.ts';
 import { isOpen } from './domain/open-orders.ts';
 import type { OrderClient } from './order-client.ts';
@@ -68,7 +68,7 @@ export function createHistoryRebuild(deps: {
       const loaded = await load();
       if (loaded?.value.status !== 'running') return end();
       const { stage } = loaded.value;
-      const value = await inSpan(`rebuild: ${stage}`, {}, () =>
+      const value = await inSpan('rebuild read model', { 'rebuild.stage': stage }, () =>
         stage === 'replaying' ? replayPage(loaded.value) : countPage(loaded.value),
       );
       await state.write({ op: 'put', key: KEY, value, etag: loaded.etag });

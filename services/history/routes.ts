@@ -5,7 +5,7 @@ import type { Logger } from '../shared/telemetry/logger.ts';
 import { sendPage } from '../shared/http/pagination.ts';
 import { notFound, ProblemError } from '../shared/http/problem.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
-import { inSpan } from '../shared/telemetry/tracing.ts';
+import { inSpan } from '../shared/telemetry/spans.ts';
 import { id as customerIdSchema, noBody } from '../shared/schemas/types.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
 import {
@@ -98,8 +98,10 @@ export function createRoutes(deps: {
       );
     const { dead_letter_id, type, event_id } = letter;
     await withIdempotency(req, res, { name: 'redrive', request: { dead_letter_id } }, async () => {
-      await inSpan('redrive dead letter', { dead_letter_id, type }, () =>
-        sidecar.publish(event, { again: true }),
+      await inSpan(
+        'redrive dead letter',
+        { 'dead_letter.id': dead_letter_id, 'messaging.destination.name': type },
+        () => sidecar.publish(event, { again: true }),
       );
       log.info(
         { audit: 'redrive', caller_id: admin, dead_letter_id, type, event_id },
@@ -130,7 +132,8 @@ export function createRoutes(deps: {
   });
 
   router.post(`/job/${ERASURE_JOB_PREFIX}:customer_id`, async (req, res) => {
-    await erasure.continueErasure(parsePath(customerIdSchema, req.params.customer_id, 'customer'));
+    const customerId = parsePath(customerIdSchema, req.params.customer_id, 'customer');
+    await inSpan('erase reasons', {}, () => erasure.continueErasure(customerId));
     res.json({});
   });
 

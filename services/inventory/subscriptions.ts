@@ -6,7 +6,7 @@ import { orderEvents, type orderEventData } from '../orders/contract.ts';
 import { createEventPublisher } from '../shared/dapr/event-publisher.ts';
 import { onEvent, createSubscriptionRouter } from '../shared/dapr/subscriptions.ts';
 import { type ServiceDeps } from '../shared/runtime/service-app.ts';
-import { inSpan } from '../shared/telemetry/tracing.ts';
+import { inSpan } from '../shared/telemetry/spans.ts';
 import { inventoryEvents } from './contract.ts';
 import type { OrderCommand, Reservation } from './domain/stock.ts';
 import type { StockStore } from './store/stock-store.ts';
@@ -26,7 +26,7 @@ export function createSubscriptions({ log, sidecar, metrics }: ServiceDeps, stoc
     const { order_id, items: lines } = order;
     addRequestFields({ order_id });
     const at = new Date().toISOString();
-    const { before, after } = await inSpan(`${kind} stock`, { order_id }, () =>
+    const { before, after } = await inSpan(`${kind} stock`, {}, () =>
       stock.applyToOrder({ kind, order_id, lines, at }),
     );
     if (!after) throw new Error('no reservation of this order yet');

@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import { Counter, type Registry } from 'prom-client';
 import { ConflictError } from '../shared/dapr/sidecar-call.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
-import { inSpan } from '../shared/telemetry/tracing.ts';
+import { inSpan } from '../shared/telemetry/spans.ts';
 import { isDeleted, type Addressee } from './domain/recipient.ts';
 import type { RecipientStore } from './store/recipient-store.ts';
 import type { Mail } from './domain/templates.ts';
@@ -90,7 +90,7 @@ export function createEmailSender(deps: {
     if (!recipient) throw new Error(`recipient ${recipientId} is not known yet`);
     if (isDeleted(recipient)) return;
     const { subject, html } = write(recipient);
-    await inSpan('send mail', { kind }, () =>
+    await inSpan('send e-mail', { 'email.kind': kind }, () =>
       sidecar.invokeBinding(binding, html, { emailTo: recipient.email, subject }),
     );
     sent.inc({ kind });

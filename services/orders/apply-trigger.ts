@@ -1,11 +1,11 @@
 import { Counter, type Registry } from 'prom-client';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
-import { inSpan } from '../shared/telemetry/tracing.ts';
+import { inSpan, recordCompensation } from '../shared/telemetry/spans.ts';
 import type { Order } from './contract.ts';
 import type { AdmissionControl } from './domain/admission-control.ts';
 import { append, isFinal, isUnpaid, replay } from './domain/order.ts';
-import { decide, type Trigger } from './domain/state-machine.ts';
+import { decide, EVENT_RULES, type Trigger } from './domain/state-machine.ts';
 import { comesOnce, COMPLETE_STATUSES } from './domain/statuses.ts';
 import type { PublishOrderEvent } from './order-event-publisher.ts';
 import type { OrderWatchdogJob } from './order-watchdog-job.ts';
@@ -81,6 +81,9 @@ export function createApplyTrigger(deps: {
     // guard: publish after saving
     await publishEvent(document, after.version);
     transitions.inc({ event: event.type });
+    // The text of any other trigger may be one that a person wrote.
+    if (EVENT_RULES[event.type].compensates)
+      recordCompensation(trigger.type === 'payment.failed' ? trigger.reason : trigger.type);
 
     // A trigger that overtakes another one appends two events. Each is saved and published by itself.
     if (following.length > 0) return applyOnce(orderId, trigger, precondition);
@@ -125,7 +128,7 @@ export function createApplyTrigger(deps: {
   }
 
   return (orderId, trigger, precondition) =>
-    inSpan(`order: ${trigger.type}`, { 'order.id': orderId }, () =>
+    inSpan('apply trigger', { 'order.trigger': trigger.type }, () =>
       retryOnConflict(() => applyOnce(orderId, trigger, precondition)),
     );
 }

@@ -1,5 +1,6 @@
 import { ProblemError, notFound, unavailable } from '../shared/http/problem.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
+import { inSpan } from '../shared/telemetry/spans.ts';
 import type { ApplyTrigger } from './apply-trigger.ts';
 import type { Order } from './contract.ts';
 
@@ -17,7 +18,10 @@ export type CancelOrder = (
 export function createCancelOrder(deps: { applyTrigger: ApplyTrigger; sidecar: Sidecar }): CancelOrder {
   const { applyTrigger, sidecar } = deps;
 
-  return async (orderId, reason, precondition) => {
+  return (orderId, reason, precondition) =>
+    inSpan('cancel order', {}, () => cancel(orderId, reason, precondition));
+
+  async function cancel(...[orderId, reason, precondition]: Parameters<CancelOrder>): Promise<Order> {
     const result = await applyTrigger(orderId, { type: 'cancel', reason }, precondition);
     if (!result) throw notFound('order');
     if (result.order.status !== 'PAID') return cancelledOr409(result.order);
@@ -25,7 +29,7 @@ export function createCancelOrder(deps: { applyTrigger: ApplyTrigger; sidecar: S
     const stopped = await applyTrigger(orderId, { type: 'shipment.stopped', reason });
     if (!stopped) throw notFound('order');
     return cancelledOr409(stopped.order);
-  };
+  }
 
   /** `fulfilment` decides. It also publishes shipment.stopped, so its answer holds even if `orders` crashes now. */
   async function stopShipment(orderId: string, reason: string): Promise<void> {

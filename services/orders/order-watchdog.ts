@@ -1,5 +1,6 @@
 import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { Router } from 'express';
+import { inSpan } from '../shared/telemetry/spans.ts';
 import { isRecent } from '../shared/util/time.ts';
 
 import { DEDUPLICATION_WINDOW_MS } from '../shared/dapr/sidecar.ts';
@@ -36,7 +37,8 @@ export function createOrderWatchdog(deps: {
   router.post('/job/order-:id', async (req, res) => {
     const orderId = parsePath(id, req.params.id, 'order');
     addRequestFields({ order_id: orderId });
-    await checkOrder(orderId, jobData.parse(req.body).watched_ms);
+    const { watched_ms } = jobData.parse(req.body);
+    await inSpan('check order', {}, () => checkOrder(orderId, watched_ms));
     res.json({});
   });
 

@@ -5,6 +5,7 @@ import { productsSchema, type Product } from '../inventory/contract.ts';
 import { CLOCKS_APART_SECONDS } from '../shared/util/time.ts';
 import { IDEMPOTENCY_TTL_SECONDS, idempotencyKeyReused, nextOperation } from '../shared/http/idempotency.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
+import { inSpan } from '../shared/telemetry/spans.ts';
 import { OverloadedError } from '../shared/http/problem.ts';
 
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
@@ -61,7 +62,9 @@ export function createPlaceOrder(deps: {
     registers: [deps.metrics],
   });
 
-  return async (request) => {
+  return (request) => inSpan('place order', {}, () => placeOrder(request));
+
+  async function placeOrder(request: PlaceOrderRequest): Promise<PlaceOrderResult> {
     const requestHash = hashOf(request);
     const { orderId, document }: KeyUse = request.hasIdempotencyKey
       ? await findExistingOrder(request.orderId)
@@ -70,7 +73,7 @@ export function createPlaceOrder(deps: {
     // First of all: a repeated request gets the original answer, even if prices have changed or the service is overloaded.
     if (document) return replayResult(document, requestHash);
     return admit(() => acceptOrder({ ...request, orderId }, requestHash));
-  };
+  }
 
   async function acceptOrder(request: PlaceOrderRequest, requestHash: string): Promise<PlaceOrderResult> {
     const { orderId, draft } = request;

@@ -4,7 +4,7 @@ import type { Order } from '../orders/contract.ts';
 import { notFound, ProblemError } from '../shared/http/problem.ts';
 import type { ServiceDeps } from '../shared/runtime/service-app.ts';
 import { retryOnConflict, type StateEntry } from '../shared/dapr/state-store.ts';
-import { inSpan } from '../shared/telemetry/tracing.ts';
+import { inSpan, recordCompensation } from '../shared/telemetry/spans.ts';
 import {
   authorized,
   blocked,
@@ -61,9 +61,10 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
 
   async function reverse(before: StateEntry<PaymentDocument>, reason: string): Promise<PaymentDocument> {
     const payment = before.value;
-    const refunded = await inSpan('reverse payment', { order_id: payment.order_id }, () =>
-      provider.refund(payment.order_id),
-    );
+    const refunded = await inSpan('reverse payment', {}, () => {
+      recordCompensation(reason);
+      return provider.refund(payment.order_id);
+    });
     return save(reversed(payment, refunded, reason, at()), before);
   }
 
@@ -77,7 +78,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
     const { order_id, amount, currency } = payment;
     const charge = { order_id, amount, currency, card_token: cardToken };
     try {
-      const decision = await inSpan(`${step} payment`, { order_id }, () => provider[step](charge));
+      const decision = await inSpan(`${step} payment`, {}, () => provider[step](charge));
       if (!decision.approved) return await save(declined(payment, decision.reason, at()), before);
       return await save(step === 'authorize' ? authorized(payment, at()) : captured(payment, at()), before);
     } catch (error) {

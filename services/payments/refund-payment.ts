@@ -2,6 +2,7 @@ import { REFUNDABLE_STATUSES } from '../orders/contract.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import { ProblemError } from '../shared/http/problem.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
+import { inSpan } from '../shared/telemetry/spans.ts';
 import type { PaymentDocument } from './domain/payment.ts';
 import type { OrderClient } from './order-client.ts';
 import type { PaymentEventPublisher } from './payment-event-publisher.ts';
@@ -48,25 +49,27 @@ export function createRefundPayment(deps: {
   }
 
   return {
-    async refund(orderId) {
-      if ((await store.load(orderId))?.value.status === 'CAPTURED') {
-        await assertRefundable(orderId);
-        await sidecar.scheduleJob(`${REFUND_JOB_PREFIX}${orderId}`, JOB);
-      }
-      const payment = await processor.refund(orderId);
-      await publisher
-        .publishRefund(payment)
-        .catch((err: unknown) =>
-          log.warn({ err }, 'publishing payment.refunded failed; the refund job will retry'),
-        );
-      return payment;
-    },
-
-    async continueRefund(orderId) {
-      const order = await orders.load(orderId);
-      if (order && order.refunded === undefined)
-        await publisher.publishRefund(await processor.refund(orderId));
-      else await sidecar.deleteJob(`${REFUND_JOB_PREFIX}${orderId}`);
-    },
+    refund: (orderId) => inSpan('refund payment', {}, () => refund(orderId)),
+    continueRefund: (orderId) => inSpan('refund payment', {}, () => continueRefund(orderId)),
   };
+
+  async function refund(orderId: string): Promise<PaymentDocument> {
+    if ((await store.load(orderId))?.value.status === 'CAPTURED') {
+      await assertRefundable(orderId);
+      await sidecar.scheduleJob(`${REFUND_JOB_PREFIX}${orderId}`, JOB);
+    }
+    const payment = await processor.refund(orderId);
+    await publisher
+      .publishRefund(payment)
+      .catch((err: unknown) =>
+        log.warn({ err }, 'publishing payment.refunded failed; the refund job will retry'),
+      );
+    return payment;
+  }
+
+  async function continueRefund(orderId: string): Promise<void> {
+    const order = await orders.load(orderId);
+    if (order && order.refunded === undefined) await publisher.publishRefund(await processor.refund(orderId));
+    else await sidecar.deleteJob(`${REFUND_JOB_PREFIX}${orderId}`);
+  }
 }

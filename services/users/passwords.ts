@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import { unavailable } from '../shared/http/problem.ts';
-import { inSpan } from '../shared/telemetry/tracing.ts';
+import { inSpan } from '../shared/telemetry/spans.ts';
 
 export interface Passwords {
   hash: (password: string) => Promise<string>;

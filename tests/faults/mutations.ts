@@ -66,7 +66,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         seam: 'handle before acknowledging',
-        replacement: (line) => line.replace('await handle(req.body)', 'handle(req.body).catch(() => {})'),
+        replacement: (line) => line.replace(/await (inProcessSpan\(.*\));/, '$1.catch(() => {});'),
       },
     ],
     replicas: ['notifications'],

@@ -4,6 +4,8 @@ export const PORT_OFFSETS = {
   contracts: 6_000,
   dev: 10_900,
   newService: 9_300,
+  traces: 21_600,
+  collector: 14_500,
   consul: 12_000,
   flows: 15_000,
   edge: 16_000,

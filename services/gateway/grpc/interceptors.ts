@@ -1,5 +1,5 @@
 import { Metadata, ServerInterceptingCall, status, type ServerInterceptor } from '@grpc/grpc-js';
-import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
+import { context, SpanKind, trace, type Span } from '@opentelemetry/api';
 import { Histogram, type Registry } from 'prom-client';
 import {
   captureContext,
@@ -8,6 +8,7 @@ import {
   runInRequest,
 } from '../../shared/telemetry/request-context.ts';
 import type { Logger } from '../../shared/telemetry/logger.ts';
+import { markFailed, tracer } from '../../shared/telemetry/spans.ts';
 import { traceResponse } from '../http/server-span.ts';
 import { metadataValue } from './authenticated-handlers.ts';
 
@@ -40,7 +41,7 @@ export function contextInterceptor(log: Logger): ServerInterceptor {
 
     const ended = end(call, (code) =>
       runInContext(here, () => {
-        if (FAULTS.has(code)) span?.setStatus({ code: SpanStatusCode.ERROR });
+        if (span && FAULTS.has(code)) markFailed(span, status[code]);
         span?.setAttribute('rpc.grpc.status_code', code).end();
         if (isProbe(method)) return;
         const duration_ms = Math.round((performance.now() - started) * 10) / 10;
@@ -136,7 +137,7 @@ function end(call: Call, onEnd: (code: status) => void): (code: status | undefin
 
 function serverSpan(method: string): Span {
   const [service = '', name = ''] = method.split('/');
-  return trace.getTracer('sidecart').startSpan(method, {
+  return tracer().startSpan(method, {
     kind: SpanKind.SERVER,
     attributes: { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': name },
   });

@@ -1,5 +1,6 @@
-import { context, SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
+import { context, SpanKind, trace, type Span } from '@opentelemetry/api';
 import type { RequestHandler } from 'express';
+import { markFailed, tracer } from '../../shared/telemetry/spans.ts';
 
 /** https://w3c.github.io/trace-context/#trace-context-http-response-headers-format */
 export function traceResponse(span: Span): string {
@@ -8,20 +9,25 @@ export function traceResponse(span: Span): string {
 }
 
 /**
- * Opens a span until the response is sent. It is the root of the trace unless the client sent a trace. `traceresponse` contains
- * its ids.
+ * Opens a span until the response is sent (https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server). It is the
+ * root of the trace unless the client sent a trace. `traceresponse` contains its ids.
  */
 export function serverSpan(method: string, path: string): RequestHandler {
   const name = `${method} ${path}`;
   return (req, res, next) => {
-    const span = trace.getTracer('sidecart').startSpan(name, {
+    const span = tracer().startSpan(name, {
       kind: SpanKind.SERVER,
-      attributes: { 'http.request.method': req.method, 'http.route': path, 'url.path': req.path },
+      attributes: {
+        'http.request.method': req.method,
+        'http.route': path,
+        'url.path': req.path,
+        'url.scheme': req.protocol,
+      },
     });
     res.setHeader('traceresponse', traceResponse(span));
     res.once('close', () => {
       span.setAttribute('http.response.status_code', res.statusCode);
-      if (res.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+      if (res.statusCode >= 500) markFailed(span, String(res.statusCode));
       span.end();
     });
     context.with(trace.setSpan(context.active(), span), next);

@@ -7,7 +7,7 @@ import {
   type StateEntry,
   type StateOperation,
 } from '../../shared/dapr/state-store.ts';
-import { inSpan } from '../../shared/telemetry/tracing.ts';
+import { inSpan } from '../../shared/telemetry/spans.ts';
 import type { CustomerTotals } from '../contract.ts';
 import { createOpenOrderStore } from './open-order-store.ts';
 import { isOpen, openKeyOf } from '../domain/open-orders.ts';
@@ -73,7 +73,7 @@ export function createReadModelStore(state: StateStore): ReadModelStore {
     const recorded = batch.filter(({ isReplayed }) => !isReplayed).map(({ order }) => order);
     const incoming = newestOf([...replayed, ...recorded]);
     const replayedIds = new Set(replayed.map(({ order_id }) => order_id));
-    await inSpan('update read model', { 'orders.count': incoming.length }, () =>
+    await inSpan('update read model', { 'batch.orders': incoming.length }, () =>
       retryOnConflict(() => update(incoming, replayedIds)),
     );
     return batch.map(() => undefined);

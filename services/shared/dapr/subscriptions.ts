@@ -1,6 +1,7 @@
 import { Router } from 'express';
 import type { z } from 'zod';
 import { addRequestFields } from '../telemetry/request-context.ts';
+import { inProcessSpan } from '../telemetry/spans.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { eventSchema, type DataSchemas, type TypedEvents } from '../schemas/published-events.ts';
 
@@ -46,7 +47,7 @@ export function createSubscriptionRouter(log: Logger, handlers: Subscription[]):
       addRequestFields({ event_id: String(id), subject: String(subject) });
       try {
         // guard: handle before acknowledging
-        await handle(req.body);
+        await inProcessSpan(type, String(id), () => handle(req.body));
         res.json({ status: 'SUCCESS' });
       } catch (error) {
         const status = error instanceof UnprocessableEvent ? 'DROP' : 'RETRY';

@@ -41,18 +41,28 @@ export function requestIdFrom(given: string | undefined): string {
   return given !== undefined && /^[\w.-]{1,64}$/.test(given) ? given : uuidv7();
 }
 
-/** Adds fields, such as the order's id, to all further log lines of the current request. */
+/**
+ * Adds fields to all further log lines of the current request. `order_id` also becomes `order.id` of the current span and of its
+ * business steps.
+ */
 export function addRequestFields(fields: Record<string, string>): void {
   const known = context.active().getValue(FIELDS) as RequestFields | undefined;
   if (known) Object.assign(known, fields);
+  if (fields['order_id'] !== undefined) trace.getActiveSpan()?.setAttribute('order.id', fields['order_id']);
 }
 
-/** The fields of a log line: the fields of the request and its trace id. */
+/** The attribute `order.id` of the spans of this request, as soon as the request is known to concern one order. */
+export function orderAttributes(): { 'order.id'?: string } {
+  const fields = context.active().getValue(FIELDS) as RequestFields | undefined;
+  return fields?.['order_id'] === undefined ? {} : { 'order.id': fields['order_id'] };
+}
+
+/** The fields of a log line: the fields of the request, and the ids of its trace and span. */
 export function requestFields(): Record<string, string> {
   const active = context.active();
   const fields = active.getValue(FIELDS) as RequestFields | undefined;
-  const traceId = trace.getSpanContext(active)?.traceId;
-  return { ...fields, ...(traceId ? { trace_id: traceId } : {}) };
+  const span = trace.getSpanContext(active);
+  return { ...fields, ...(span ? { trace_id: span.traceId, span_id: span.spanId } : {}) };
 }
 
 /** The id of the current request, for problem documents and outgoing calls. */

@@ -1,8 +1,8 @@
-import { context, propagation, SpanKind, SpanStatusCode, trace, type Attributes } from '@opentelemetry/api';
+import { context, propagation, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { ZipkinExporter } from '@opentelemetry/exporter-zipkin';
-import { resourceFromAttributes } from '@opentelemetry/resources';
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
 import {
   BasicTracerProvider,
   BatchSpanProcessor,
@@ -34,7 +34,7 @@ export function startTracing(
   const spanProcessors = url ? [new BatchSpanProcessor(new ZipkinExporter({ url }))] : [];
   const provider = new BasicTracerProvider({
     sampler: new ParentBasedSampler({ root: reservoirSampler(tracesPerSecond, () => performance.now()) }),
-    resource: resourceFromAttributes({ 'service.name': service }),
+    resource: defaultResource().merge(resourceFromAttributes({ 'service.name': service })),
     spanProcessors,
   });
   trace.setGlobalTracerProvider(provider);
@@ -61,23 +61,4 @@ export function reservoirSampler(perSecond: () => number, now: () => number): Sa
     },
     toString: () => `reservoir of ${perSecond()} a second`,
   };
-}
-
-/** Runs `fn` in a span that is named after the business step, such as `reserve stock`. An error marks the span. */
-export async function inSpan<T>(
-  name: string,
-  attributes: Attributes,
-  fn: () => Promise<T>,
-  kind: SpanKind = SpanKind.INTERNAL,
-): Promise<T> {
-  return trace.getTracer('sidecart').startActiveSpan(name, { attributes, kind }, async (span) => {
-    try {
-      return await fn();
-    } catch (error) {
-      span.setStatus({ code: SpanStatusCode.ERROR });
-      throw error;
-    } finally {
-      span.end();
-    }
-  });
 }
