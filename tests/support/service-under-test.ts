@@ -50,13 +50,15 @@ export async function startService(
   build: (deps: ServiceDeps) => Express,
   { deduplicationWindowMs = 0 }: { deduplicationWindowMs?: number } = {},
 ): Promise<ServiceUnderTest> {
-  if (!tracing) startTracing('test', { ZIPKIN_ENDPOINT: undefined, TRACES_PER_SECOND: 10 });
-  tracing = true;
-  const fake = await startFakeSidecar();
   const logs: Record<string, unknown>[] = [];
   const log = createLogger('test', 'debug', {
     write: (line) => void logs.push(JSON.parse(line) as Record<string, unknown>),
   });
+  if (!tracing) {
+    tracing = true;
+    await startTracing('test', { TRACES_PER_SECOND: 10 }, log);
+  }
+  const fake = await startFakeSidecar();
   const clients: Sidecar[] = [];
   function createReplica(): HttpClient {
     const sidecar = createSidecarClient(fake.port, { metricsPort: fake.port, deduplicationWindowMs });

@@ -11,19 +11,20 @@ import { waitFor } from '../support/wait.ts';
 
 /** The maximum resident memory in megabytes: services/decisions/0112-memory-at-rest.md. */
 const BOUNDS = [
-  { service: 'orders', boundMb: 95 },
-  { service: 'users', boundMb: 95 },
-  { service: 'gateway', boundMb: 125 },
+  { service: 'orders', boundMb: 95, tracesTo: 'ZIPKIN_ENDPOINT' },
+  { service: 'orders', boundMb: 95, tracesTo: 'OTEL_EXPORTER_OTLP_ENDPOINT' },
+  { service: 'users', boundMb: 95, tracesTo: 'ZIPKIN_ENDPOINT' },
+  { service: 'gateway', boundMb: 125, tracesTo: 'ZIPKIN_ENDPOINT' },
 ];
 
 /** The number of probes by a sidecar and a kubelet in the first minute. */
 const CALLS = 60;
 
 it.each(BOUNDS)(
-  'When $service is idle, then it uses at most $boundMb MB',
+  'When $service is idle, with $tracesTo, then it uses at most $boundMb MB',
   // In one start of eight, the C library retains freed memory of a V8 compiler: see the decision record.
   { timeout: 120_000, retry: 2 },
-  async ({ service, boundMb }) => {
+  async ({ service, boundMb, tracesTo }) => {
     const logDir = mkdtempSync(join(tmpdir(), 'sidecart-memory-'));
     onTestFinished(() => rmSync(logDir, { recursive: true, force: true }));
     const sidecar = await startFakeSidecar();
@@ -34,7 +35,7 @@ it.each(BOUNDS)(
       cwd: root,
       env: {
         ...readTemplate().common.env,
-        ZIPKIN_ENDPOINT: `http://127.0.0.1:${sidecar.port}/spans`,
+        [tracesTo]: `http://127.0.0.1:${sidecar.port}${tracesTo === 'ZIPKIN_ENDPOINT' ? '/spans' : ''}`,
         DAPR_API_TOKEN,
         APP_API_TOKEN,
         DAPR_HTTP_PORT: String(sidecar.port),

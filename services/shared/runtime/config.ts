@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { hasCredentials, host, integer, live, port, setting, token, url } from './settings.ts';
+import { SAMPLERS } from '../telemetry/tracing.ts';
+import { hasCredentials, host, integer, live, origin, port, ratio, setting, token, url } from './settings.ts';
 
 /** The environment variables of every service. A service adds its own variables. */
 export const baseConfig = z.object({
@@ -28,12 +29,51 @@ export const baseConfig = z.object({
     problem: zipkinProblem,
   })
     .optional()
-    .describe('The URL for the spans of this service. Without it, only the sidecars export spans.'),
+    .describe(
+      'The URL of Zipkin for the spans of this service. OTEL_EXPORTER_OTLP_ENDPOINT takes precedence. Without both, only the sidecars export spans.',
+    ),
   // services/decisions/0127-traces-per-second.md
   TRACES_PER_SECOND: live(integer({ min: 0, max: 1_000_000, example: 10 }).default(10)).describe(
-    'The maximum of traces that start in this process per second.',
+    'The maximum of traces that start in this process per second, unless OTEL_TRACES_SAMPLER is set.',
   ),
+  // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+  OTEL_SERVICE_NAME: setting(
+    'orders',
+    z
+      .string()
+      .regex(/^[\w.-]{1,64}$/, 'must consist of 1 to 64 letters, digits, dots, hyphens and underscores'),
+  )
+    .optional()
+    .describe('The name of this service in traces. The default is its app id.'),
+  OTEL_TRACES_SAMPLER: live(setting('parentbased_traceidratio', z.enum(SAMPLERS)).optional()).describe(
+    'Which traces are kept of those that start in this process, instead of TRACES_PER_SECOND.',
+  ),
+  OTEL_TRACES_SAMPLER_ARG: live(ratio(0.1).optional()).describe(
+    'The share of traces that parentbased_traceidratio keeps. The default is 1.',
+  ),
+  // https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+  OTEL_EXPORTER_OTLP_ENDPOINT: setting('http://localhost:4318', origin)
+    .optional()
+    .describe('The OpenTelemetry collector for the spans of this service, over OTLP/HTTP.'),
+  OTEL_EXPORTER_OTLP_HEADERS: setting('api-key=4711', z.string().transform(parseHeaders))
+    .optional()
+    .describe('Headers for the collector: pairs with commas, percent-encoded.'),
 });
+
+/** Parses the form of https://www.w3.org/TR/baggage/#header-content without properties. */
+function parseHeaders(text: string, context: z.RefinementCtx): Record<string, string> {
+  try {
+    const pairs = text.split(',').map((pair) => {
+      const [, name, value] = /^\s*([\w-]+)\s*=\s*([\x21-\x7e]*)\s*$/.exec(pair) ?? [];
+      if (name === undefined || value === undefined) throw new Error();
+      return [name, decodeURIComponent(value)] as const;
+    });
+    return Object.fromEntries(pairs);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be pairs like name=value, with commas between them' });
+    return z.NEVER;
+  }
+}
 
 /** Checks the URL, because the exporter does not report Zipkin's error responses. */
 function zipkinProblem(parsed: URL): string | undefined {

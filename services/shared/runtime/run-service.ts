@@ -43,7 +43,7 @@ export async function prepareService<Config extends BaseConfig>(
     log,
     onChange: ({ LOG_LEVEL }) => void (log.level = LOG_LEVEL),
   });
-  const stopTracing = startTracing(service, config, () => settings.current().TRACES_PER_SECOND);
+  const stopTracing = await startTracing(service, config, log, settings.current);
   settings.start();
   return {
     config,

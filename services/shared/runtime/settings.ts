@@ -43,6 +43,16 @@ export function integer({ min, max, example }: { min: number; max: number; examp
   );
 }
 
+/** A share from 0 to 1 in decimal digits, such as `0.1`. */
+export const ratio = (example: number) =>
+  setting(
+    String(example),
+    z
+      .string()
+      .regex(/^(0|1|0?\.\d{1,9}|1\.0+)$/, 'must be a number from 0 to 1, such as 0.1')
+      .transform(Number),
+  );
+
 /** A port to listen on or to connect to. */
 export const port = (example: number) => integer({ min: 1, max: 65_535, example });
 
