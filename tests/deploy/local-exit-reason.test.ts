@@ -40,6 +40,17 @@ describe('the last words of a program', () => {
       'Fatal error from runtime: failed to load "statestore"',
       'exit status 1',
     ],
+    [
+      'a fatal line of daprd in JSON',
+      [
+        'Starting Dapr with id users. HTTP Port: 3581. gRPC Port: 3681',
+        '{"app_id":"users","level":"info","msg":"Enabled features","scope":"dapr.runtime"}',
+        '{"app_id":"users","level":"fatal","msg":"Fatal error from runtime: failed to load \\"statestore\\""}',
+        '❌  The daprd process exited with error code: exit status 1',
+      ].join('\n'),
+      'Fatal error from runtime: failed to load "statestore"',
+      'exit status 1',
+    ],
     ['nothing', `ℹ️  Updating metadata for appPID: 1${FAILED}`, '', 'exit status 1'],
     ['nothing, and ended well', '✅  Exited App successfully\n', '', 'exit status 0'],
     ['only lines of its own, and runs', APP(INFO), INFO, undefined],

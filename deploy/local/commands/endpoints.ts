@@ -1,3 +1,4 @@
+import { collectorEndpoint } from '../configuration/collector.ts';
 import { portsAt } from '../configuration/ports.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { findOrCreateAdmin } from '../system/admin.ts';
@@ -13,7 +14,9 @@ export function printEndpoints(options: {
   const { offset, dataDir, profile, zipkin } = options;
   const ports = portsAt(offset);
   const api = `http://localhost:${8080 + offset}`;
-  const traces = zipkin && 'missing' in zipkin ? zipkin.missing : `http://localhost:${ports.zipkin}`;
+  const zipkinUrl = zipkin && 'missing' in zipkin ? zipkin.missing : `http://localhost:${ports.zipkin}`;
+  const collector = collectorEndpoint();
+  const traces = collector ? `sent to ${collector}` : zipkinUrl;
   const { email, password, isGenerated } = findOrCreateAdmin(dataDir);
   const page = profile?.webPage?.({ ports, dataDir });
   console.log(`

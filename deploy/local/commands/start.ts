@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import { Listr } from 'listr2';
 import { orExit } from '../../../services/shared/runtime/shutdown.ts';
+import { collectorEndpoint } from '../configuration/collector.ts';
 import { portsAt } from '../configuration/ports.ts';
 import { secretsEnv } from '../configuration/secrets.ts';
 import { assertServicePortsFree } from '../configuration/system-ports.ts';
@@ -77,7 +78,7 @@ async function startSystem({ dapr, zipkin }: PreparedPrograms): Promise<void> {
 }
 
 async function startServices(dapr: Dapr): Promise<void> {
-  const usesCommittedFiles = offset === 0 && !profile;
+  const usesCommittedFiles = offset === 0 && !profile && !collectorEndpoint();
   const { template, file } = usesCommittedFiles
     ? { template: readTemplate(), file: '.' }
     : renderTemplate({ offset, ports, dataDir, profile });

@@ -1,5 +1,6 @@
 import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { collectorEndpoint } from '../configuration/collector.ts';
 import { cacheDir, ensureFolder } from '../machine/paths.ts';
 import { readOutput, runProgram, startProcess, waitFor, type RunningProcess } from '../machine/processes.ts';
 import { assertPortFree } from '../machine/tcp-ports.ts';
@@ -11,6 +12,8 @@ const OLDEST_JAVA = 17;
 export async function findOrDownloadZipkin(
   onProgress: (step: string) => void,
 ): Promise<{ jar: string } | { missing: string }> {
+  const collector = collectorEndpoint();
+  if (collector) return { missing: `not started, because traces go to ${collector}` };
   const jar = join(ensureFolder(cacheDir, `zipkin-${ZIPKIN_VERSION}`), 'zipkin.jar');
   const java = /version "(\d+)/.exec(readOutput('java', '-version') ?? '')?.[1];
   if (java === undefined) return { missing: 'not started, because Java is not installed' };

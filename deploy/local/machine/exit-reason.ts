@@ -16,19 +16,24 @@ export function findExitStatus(log: string): string | undefined {
   return found ? (found[1] ?? 'exit status 0') : undefined;
 }
 
-/** Dapr's line with `level=fatal`, else the uncaught error, else the last lines of plain text; '' if the log is empty. */
+/** Dapr's fatal line, else the uncaught error, else the last lines of plain text; '' if the log is empty. */
 export function findExitReason(log: string): string {
   const lines = log
     .replace(COLOURS, '')
     .split('\n')
     .map((line) => line.replace(APP_PREFIX, '').trimEnd())
     .filter((line) => line.trim() && !DAPR_RUN_LINE.test(line) && !EXIT_LINE.test(line));
-  const fatal = lines.findLast((line) => /\blevel=fatal\b/.test(line));
-  if (fatal !== undefined)
-    return /\bmsg="((?:[^"\\]|\\.)*)"/.exec(fatal)?.[1]?.replaceAll('\\"', '"') ?? fatal;
+  const fatal = lines.findLast((line) => /\blevel"?[=:]"?fatal\b/.test(line));
+  if (fatal !== undefined) return messageOf(fatal);
   const uncaught = lines.findLast((line) => /^\w*Error\b.*: |^panic: /.test(line));
   if (uncaught !== undefined) return uncaught;
   const plain = lines.filter((line) => !line.startsWith('{') && !/\blevel=(debug|info|warning)\b/.test(line));
   const shown = plain.length > 0 ? plain : lines.slice(-1);
   return shown.slice(-MAX_LINES).join('\n');
+}
+
+/** The message of a line of daprd, which is JSON, or pairs if daprd was started in another way. */
+function messageOf(line: string): string {
+  const [, quoted] = /\bmsg"?[=:]("(?:[^"\\]|\\.)*")/.exec(line) ?? [];
+  return quoted === undefined ? line : (JSON.parse(quoted) as string);
 }
