@@ -692,9 +692,9 @@ describe('forwarding a request', () => {
 
   it('When it has no trace, then the gateway starts one, returns it and logs it', async () => {
     const response = await service.http.post('/api/users/login').send({});
-    const [, traceId] = response.headers['traceresponse']!.split('-');
+    const [, traceId, spanId] = response.headers['traceresponse']!.split('-');
     expect(String(forwarded()[0]?.headers['traceparent'])).toContain(traceId);
-    expect(service.logs.at(-1)).toMatchObject({ trace_id: traceId });
+    expect(service.logs.at(-1)).toMatchObject({ trace_id: traceId, span_id: spanId });
   });
 
   it.each([

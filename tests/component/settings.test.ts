@@ -26,6 +26,7 @@ const BROKEN: Record<string, string[]> = {
   DAPR_METRICS_PORT: NO_PORTS,
   DAPR_API_TOKEN: NO_TOKENS,
   APP_API_TOKEN: NO_TOKENS,
+  LOG_SAMPLE_RATIO: ['1.1', '-0.1', '10%', '0,1', 'some'],
   LOG_LEVEL: ['INFO', 'loud', '30'],
   ZIPKIN_ENDPOINT: [
     ...NO_URLS,

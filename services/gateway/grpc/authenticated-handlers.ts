@@ -1,6 +1,7 @@
 import type { handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc/grpc-js';
 import { once, type EventEmitter } from 'node:events';
 import type { Caller } from '../../shared/http/caller.ts';
+import { addRequestFields } from '../../shared/telemetry/request-context.ts';
 import type { Logger } from '../../shared/telemetry/logger.ts';
 import { OverloadedError, toProblem } from '../../shared/http/problem.ts';
 import type { Freshness } from '../auth/revoked-sessions.ts';
@@ -52,6 +53,7 @@ export function createAuthenticatedHandlers({
     const peer = call.getPeer().replace(/:\d+$/, '');
     const address = clientAddress(peer, metadataValue(call.metadata, 'x-forwarded-for'));
     const caller = await authenticate(metadataValue(call.metadata, 'authorization'), address, freshness);
+    addRequestFields({ caller_id: caller.id });
     const refusal = await limits.count('api', caller.id);
     if (refusal) throw refusal;
     return caller;

@@ -3,11 +3,12 @@ import { context, SpanKind, trace, type Span } from '@opentelemetry/api';
 import { Histogram, type Registry } from 'prom-client';
 import {
   captureContext,
+  requestFields,
   requestIdFrom,
   runInContext,
   runInRequest,
 } from '../../shared/telemetry/request-context.ts';
-import type { Logger } from '../../shared/telemetry/logger.ts';
+import { isSampled, type Logger } from '../../shared/telemetry/logger.ts';
 import { markFailed, tracer } from '../../shared/telemetry/spans.ts';
 import { traceResponse } from '../http/server-span.ts';
 import { metadataValue } from './authenticated-handlers.ts';
@@ -26,11 +27,18 @@ const FAULTS: ReadonlySet<status> = new Set([
   status.DATA_LOSS,
 ]);
 
+/** As in the lines of HTTP requests. */
+function outcomeOf(code: status): string {
+  if (code === status.OK) return 'ok';
+  if (code === status.CANCELLED) return 'client disconnected';
+  return FAULTS.has(code) ? 'failed' : 'refused';
+}
+
 /**
  * Runs each call in its own context and span, and logs it at its end. An interceptor does not wrap the handler. But grpc-js calls
  * the handler synchronously from one of these events, so each event is forwarded within the context.
  */
-export function contextInterceptor(log: Logger): ServerInterceptor {
+export function contextInterceptor(log: Logger, logSampleRatio: () => number): ServerInterceptor {
   return (definition, call) => {
     const started = performance.now();
     const method = nameOf(definition);
@@ -44,8 +52,10 @@ export function contextInterceptor(log: Logger): ServerInterceptor {
         if (span && FAULTS.has(code)) markFailed(span, status[code]);
         span?.setAttribute('rpc.grpc.status_code', code).end();
         if (isProbe(method)) return;
+        if (code === status.OK && !isSampled(logSampleRatio(), requestFields())) return;
         const duration_ms = Math.round((performance.now() - started) * 10) / 10;
-        log.info({ method, code: status[code], duration_ms }, 'grpc request completed');
+        const outcome = outcomeOf(code);
+        log.info({ method, code: status[code], duration_ms, outcome }, 'grpc request completed');
       }),
     );
 

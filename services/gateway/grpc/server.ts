@@ -17,6 +17,8 @@ import { reflection } from './reflection.ts';
 export interface GrpcDeps extends OrderServiceDeps {
   accessControl: AuthenticatedHandlersDeps['accessControl'];
   log: Logger;
+  /** The share of successful calls that are logged; 1 by default. */
+  logSampleRatio?: (() => number) | undefined;
   /** The registry of `grpc_server_handling_seconds`. */
   metrics: Registry;
   isReady: () => Promise<boolean>;
@@ -48,7 +50,7 @@ const HEALTH_INTERVAL_MS = 5_000;
  * (https://grpc.io/docs/guides/health-checking/) and reflection for everyone. Like the HTTP server, it has no TLS.
  */
 export function createGrpcServer(deps: GrpcDeps): GrpcServer {
-  const { log, metrics, isReady, protoDir } = deps;
+  const { log, logSampleRatio = () => 1, metrics, isReady, protoDir } = deps;
   const { orderService: definition, encode, definitions } = loadProtocol(protoDir);
   const calls = createCallLimiter(() =>
     toGrpcError(unavailable('Too many calls are open. Try again later.'), encode),
@@ -56,7 +58,7 @@ export function createGrpcServer(deps: GrpcDeps): GrpcServer {
   const server = new Server({
     ...OPTIONS,
     // In the order from the connection to the handler.
-    interceptors: [contextInterceptor(log), metricsInterceptor(metrics), calls.interceptor],
+    interceptors: [contextInterceptor(log, logSampleRatio), metricsInterceptor(metrics), calls.interceptor],
   });
   server.addService(definition, createOrderService(createAuthenticatedHandlers({ ...deps, encode }), deps));
   reflection(definitions).addToServer(server);

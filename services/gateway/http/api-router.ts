@@ -5,6 +5,7 @@ import { isOptional } from '../../shared/api-docs/openapi.ts';
 import { forbidden, ProblemError } from '../../shared/http/problem.ts';
 import { JSON_OR_NONE } from '../../shared/runtime/service-app.ts';
 import type { Sidecar } from '../../shared/dapr/sidecar.ts';
+import { addRequestFields } from '../../shared/telemetry/request-context.ts';
 import { parsePath } from '../../shared/http/validation.ts';
 import { bodyOf, proxyTo } from './proxy.ts';
 import type { AccessControl } from '../auth/access-control.ts';
@@ -129,7 +130,9 @@ function authenticateCaller(
   const freshness = method === 'GET' ? 'recent' : 'current';
   return async (req, res, next) => {
     const verify = () => authenticate(req.headers.authorization, addressOf(req, clientAddress), freshness);
-    res.locals['caller'] = await (isCounted ? concurrency.run(verify) : verify());
+    const caller = await (isCounted ? concurrency.run(verify) : verify());
+    res.locals['caller'] = caller;
+    addRequestFields({ caller_id: caller.id });
     next();
   };
 }

@@ -1,5 +1,6 @@
 import { context, SpanKind, trace, type Span } from '@opentelemetry/api';
 import type { RequestHandler } from 'express';
+import { addRequestFields } from '../../shared/telemetry/request-context.ts';
 import { markFailed, tracer } from '../../shared/telemetry/spans.ts';
 
 /** https://w3c.github.io/trace-context/#trace-context-http-response-headers-format */
@@ -24,6 +25,9 @@ export function serverSpan(method: string, path: string): RequestHandler {
         'url.scheme': req.protocol,
       },
     });
+    const { traceId, spanId } = span.spanContext();
+    // The line of the request is logged outside the span.
+    addRequestFields({ trace_id: traceId, span_id: spanId });
     res.setHeader('traceresponse', traceResponse(span));
     res.once('close', () => {
       span.setAttribute('http.response.status_code', res.statusCode);

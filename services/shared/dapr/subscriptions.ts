@@ -44,14 +44,16 @@ export function createSubscriptionRouter(log: Logger, handlers: Subscription[]):
   for (const { type, handle } of handlers) {
     router.post(`/events/${type}`, async (req, res) => {
       const { id, subject } = (req.body ?? {}) as { id?: unknown; subject?: unknown };
-      addRequestFields({ event_id: String(id), subject: String(subject) });
+      addRequestFields({ event_type: type, event_id: String(id), subject: String(subject) });
       try {
         // guard: handle before acknowledging
         await inProcessSpan(type, String(id), () => handle(req.body));
+        addRequestFields({ outcome: 'SUCCESS' });
         res.json({ status: 'SUCCESS' });
       } catch (error) {
         const status = error instanceof UnprocessableEvent ? 'DROP' : 'RETRY';
-        log.warn({ err: error, event_type: type, outcome: status }, OUTCOMES[status]);
+        addRequestFields({ outcome: status });
+        log.warn({ err: error }, OUTCOMES[status]);
         res.json({ status });
       }
     });

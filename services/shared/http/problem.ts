@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
 import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
-import { requestId } from '../telemetry/request-context.ts';
+import { addRequestFields, requestId } from '../telemetry/request-context.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ConflictError, SidecarError } from '../dapr/sidecar-call.ts';
 import { QueueFullError } from '../util/batcher.ts';
@@ -134,6 +134,7 @@ export function sendProblem(res: Response, problem: ProblemError, more: Record<s
 export function errorHandler(log: Logger): ErrorRequestHandler {
   return (error, _req, res, next) => {
     const problem = toProblem(error);
+    addRequestFields({ problem: problem.slug });
     if (problem.status >= 500 && !(problem instanceof OverloadedError))
       log.error({ err: error }, 'request failed');
     if (res.headersSent) return next(error);

@@ -23,6 +23,9 @@ export const baseConfig = z.object({
   LOG_LEVEL: live(
     setting('info', z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])).default('info'),
   ).describe('The least severe level that is logged.'),
+  LOG_SAMPLE_RATIO: live(ratio(0.1).default(1)).describe(
+    'The share of successful requests and events that are logged. Failures are always logged.',
+  ),
   ZIPKIN_ENDPOINT: url({
     example: 'http://localhost:9411/api/v2/spans',
     schemes: ['http', 'https'],

@@ -1,7 +1,7 @@
 import type { Express } from 'express';
 import type { z } from 'zod';
 import { loadConfig, sidecarOptions, type BaseConfig } from './config.ts';
-import { createLogger } from '../telemetry/logger.ts';
+import { createLogger, readableDestination } from '../telemetry/logger.ts';
 import { closeServer, listen } from '../http/listen.ts';
 import { orExit, stopGracefully } from './shutdown.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
@@ -33,7 +33,8 @@ export async function prepareService<Config extends BaseConfig>(
   schema: z.ZodType<Config>,
 ): Promise<ServiceProcess<Config>> {
   const config = await orExit(process, () => loadConfig(schema, process.env));
-  const log = createLogger(service, config.LOG_LEVEL);
+  const terminal = process.stdout.isTTY ? readableDestination(process.stdout) : undefined;
+  const log = createLogger(service, config.LOG_LEVEL, terminal);
   const sidecar = createSidecar(sidecarOptions(config));
   const settings = createLiveSettings({
     service,
@@ -48,7 +49,13 @@ export async function prepareService<Config extends BaseConfig>(
   return {
     config,
     current: settings.current,
-    deps: { log, sidecar, metrics: createMetrics(), appApiToken: config.APP_API_TOKEN },
+    deps: {
+      log,
+      logSampleRatio: () => settings.current().LOG_SAMPLE_RATIO,
+      sidecar,
+      metrics: createMetrics(),
+      appApiToken: config.APP_API_TOKEN,
+    },
     onStop: (servers, ...cleanups) =>
       stopGracefully(process, servers, log, settings.stop, stopTracing, ...cleanups, () => sidecar.close()),
   };

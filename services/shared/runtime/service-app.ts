@@ -1,11 +1,24 @@
-import express, { type Express, type Request, type RequestHandler, type Router } from 'express';
+import express, {
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+  type Router,
+} from 'express';
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Histogram, type Registry } from 'prom-client';
 import type { ServiceDescription } from '../api-docs/route-table.ts';
 import { asyncApi } from '../api-docs/asyncapi.ts';
-import { requestIdFrom, resumeTrace, runInRequest } from '../telemetry/request-context.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import { CALLER_ID } from '../http/caller.ts';
+import {
+  addRequestFields,
+  requestFields,
+  requestIdFrom,
+  resumeTrace,
+  runInRequest,
+} from '../telemetry/request-context.ts';
+import { isSampled, type Logger } from '../telemetry/logger.ts';
 import { cached } from '../util/cached.ts';
 import { openApi } from '../api-docs/openapi.ts';
 import { errorHandler, ProblemError, sendProblem, unavailable, notFoundHandler } from '../http/problem.ts';
@@ -14,6 +27,8 @@ import type { Sidecar } from '../dapr/sidecar.ts';
 /** The dependencies of every service. A service adds its own. */
 export interface ServiceDeps {
   log: Logger;
+  /** The share of successful requests that are logged; 1 by default. */
+  logSampleRatio?: () => number;
   sidecar: Sidecar;
   /** The token that the sidecar sends with every call: https://docs.dapr.io/operations/security/app-api-token/. */
   appApiToken: string;
@@ -46,15 +61,15 @@ export function createService(
   deps: ServiceDeps,
   { description, routers, isPublic, rawRouters = [], isReady }: ServiceParts,
 ): Express {
-  const { log, metrics } = deps;
+  const { log, metrics, logSampleRatio = () => 1 } = deps;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  app.use(requestContext(log, metrics));
+  app.use(requestContext(log, metrics, logSampleRatio));
   if (isPublic) app.get('/healthz', isAlive);
   else app.use(probes(deps, isReady));
   if (description) app.use(documents(description));
-  if (!isPublic) app.use(requireAppApiToken(deps.appApiToken));
+  if (!isPublic) app.use(requireAppApiToken(deps.appApiToken), logCaller);
   for (const router of rawRouters) app.use(router);
   // Subscriptions are declared in components/, where operators can read them.
   app.get('/dapr/subscribe', (_req, res) => void res.json([]));
@@ -113,7 +128,7 @@ export function cachedJson(make: () => unknown): RequestHandler {
 }
 
 /** Runs each request in its own context, and logs and measures it at its end. */
-function requestContext(log: Logger, metrics: Registry): RequestHandler {
+function requestContext(log: Logger, metrics: Registry, logSampleRatio: () => number): RequestHandler {
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'Duration of HTTP requests in seconds',
@@ -132,11 +147,13 @@ function requestContext(log: Logger, metrics: Registry): RequestHandler {
         const route = routeOf(req);
         duration.observe({ method: req.method, route, status: res.statusCode }, seconds);
         if (PROBES.has(route)) return;
+        // A handler of events knows better: it answers RETRY with 200.
+        const { outcome = outcomeOf(res), ...fields } = requestFields();
+        if (SUCCESSES.has(outcome) && !isSampled(logSampleRatio(), fields)) return;
         const path = req.originalUrl.split('?')[0];
         const duration_ms = Math.round(seconds * 10_000) / 10;
-        const outcome = res.writableFinished ? {} : { client_disconnected: true };
         log.info(
-          { method: req.method, path, status: res.statusCode, duration_ms, ...outcome },
+          { method: req.method, route, path, status: res.statusCode, duration_ms, outcome },
           'request completed',
         );
       });
@@ -144,6 +161,24 @@ function requestContext(log: Logger, metrics: Registry): RequestHandler {
     });
   };
 }
+
+const SUCCESSES: ReadonlySet<string> = new Set(['ok', 'SUCCESS']);
+
+function outcomeOf({ statusCode, writableFinished }: Response): string {
+  if (!writableFinished) return 'client disconnected';
+  if (statusCode >= 500) return 'failed';
+  return statusCode >= 400 ? 'refused' : 'ok';
+}
+
+/** Adds to all log lines of the request who calls: the app of the calling sidecar, and the caller that the gateway identified. */
+const logCaller: RequestHandler = (req, _res, next) => {
+  const [callerId, callerApp] = [req.get(CALLER_ID), req.get('dapr-caller-app-id')];
+  addRequestFields({
+    ...(callerId ? { caller_id: callerId } : {}),
+    ...(callerApp ? { caller_app: callerApp } : {}),
+  });
+  next();
+};
 
 /** Continues the trace in which a job was scheduled. `Sidecar.schedule` puts the trace into the job's body. */
 const resumeJobTrace: RequestHandler = (req, _res, next) => {

@@ -1,4 +1,5 @@
 import { pino, type DestinationStream, type Logger } from 'pino';
+import { readableLine } from './readable-log.ts';
 import { requestFields } from './request-context.ts';
 
 export type { Logger } from 'pino';
@@ -7,8 +8,10 @@ export type { Logger } from 'pino';
 const SECRET = ['password', 'token', 'access_token', 'refresh_token', 'card_token', 'authorization'];
 
 /**
- * A JSON logger on standard output. Every line contains `service` and the fields of the current request (`request_id`,
- * `trace_id`, `order_id`, ...). Secrets are replaced by `[redacted]`.
+ * A JSON logger. Every line contains `service` and the fields of the current request (`request_id`, `trace_id`, `span_id`,
+ * `order_id`, ...). Secrets are replaced by `[redacted]`.
+ *
+ * @param destination standard output by default
  */
 export function createLogger(service: string, level: string, destination?: DestinationStream): Logger {
   const options = {
@@ -23,4 +26,20 @@ export function createLogger(service: string, level: string, destination?: Desti
     },
   };
   return destination ? pino(options, destination) : pino(options);
+}
+
+/** A destination that people can read, for a terminal. */
+export const readableDestination = (terminal: { write: (text: string) => unknown }): DestinationStream => ({
+  write: (line) => void terminal.write(readableLine(line)),
+});
+
+/**
+ * Whether the line of a successful request is logged. All services decide the same way about the requests of one trace.
+ *
+ * @param ratio the share of lines that are logged
+ */
+export function isSampled(ratio: number, { trace_id: traceId }: Record<string, string>): boolean {
+  if (ratio >= 1) return true;
+  const position = traceId === undefined ? Math.random() : Number.parseInt(traceId.slice(-8), 16) / 2 ** 32;
+  return position < ratio;
 }

@@ -62,7 +62,8 @@ export function requestFields(): Record<string, string> {
   const active = context.active();
   const fields = active.getValue(FIELDS) as RequestFields | undefined;
   const span = trace.getSpanContext(active);
-  return { ...fields, ...(span ? { trace_id: span.traceId, span_id: span.spanId } : {}) };
+  // A server span, which is in the fields, is not active when its request is logged.
+  return { ...(span ? { trace_id: span.traceId, span_id: span.spanId } : {}), ...fields };
 }
 
 /** The id of the current request, for problem documents and outgoing calls. */
