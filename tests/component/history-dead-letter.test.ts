@@ -83,6 +83,9 @@ describe('displayed data', () => {
     ['an authorization', { headers: { Authorization: SECRET } }],
     ['JSON in a string', JSON.stringify({ card_token: SECRET })],
     ['a whole object under a secret name', { token: { value: SECRET } }],
+    ['an e-mail address by its name', { user: { email: SECRET } }],
+    ['the name of a user', { user: { name: SECRET } }],
+    ['an e-mail address in a text', { reason: `write to ${SECRET}@example.com` }],
   ])('When %s is in the data, then it is hidden', (_, data) => {
     const event = redacted(letter(buildEvent({ data }))).event;
     expect(JSON.stringify(event)).not.toContain(SECRET);

@@ -10,6 +10,8 @@ import { startSystem, type RunningSystem } from '../../deploy/local/system/syste
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { unwrap, createClient } from '../../services/gateway/client/client.ts';
 import { routes } from '../../services/gateway/routes.ts';
+import { ACCESS } from '../../services/access.ts';
+import { callSidecar } from '../support/real-sidecar.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import { login, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
@@ -34,6 +36,15 @@ const SECRETS = {
   'secret where none belongs': marked('stray'),
 };
 const MISPLACED = SECRETS['secret where none belongs'];
+/** Data that is stored and published, but that operators must not see. */
+const PERSONAL = {
+  'e-mail address': `${marked('ada')}@example.com`,
+  'new e-mail address': `${marked('lovelace')}@example.com`,
+  name: marked('Ada'),
+  'reason of a cancellation': marked('reason'),
+  'secret in an event': marked('event'),
+  'address in an event': `${marked('event')}@example.com`,
+};
 
 let system: RunningSystem;
 let customer: Caller;
@@ -64,16 +75,22 @@ afterAll(async () => {
 const everything = (directory: string): string[] =>
   readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) => join(directory, name));
 
+/** The names of the secrets and personal data in what operators see. */
+const visibleIn = (text: string | Buffer): string[] => [
+  ...secretsIn(text),
+  ...Object.entries(PERSONAL).flatMap(([name, value]) => (text.includes(value) ? [name] : [])),
+];
+
 /** The names of the secrets in a text. */
 const secretsIn = (text: string | Buffer, but: readonly string[] = []): string[] =>
   [...secrets].filter(([name, secret]) => !but.includes(name) && text.includes(secret)).map(([name]) => name);
 
 describe('a secret', () => {
   it('When users use their own, then everything works', async () => {
-    const email = `ada-${randomUUID()}@example.com`;
+    const { 'e-mail address': email, 'new e-mail address': newEmail, name } = PERSONAL;
     const anonymous = createClient(system.urls.api);
     const { password } = SECRETS;
-    unwrap(await anonymous('POST /api/users/register', { body: { email, password, name: 'Ada' } }));
+    unwrap(await anonymous('POST /api/users/register', { body: { email, password, name } }));
     const wrong = await anonymous('POST /api/users/login', {
       body: { email, password: SECRETS['wrong password'] },
     });
@@ -82,10 +99,10 @@ describe('a secret', () => {
     keepTokens('first', customer);
     const changed = await customer.call('PUT /api/users/:id', {
       params: { id: customer.userId },
-      body: { password: SECRETS['new password'], current_password: password },
+      body: { email: newEmail, password: SECRETS['new password'], current_password: password },
     });
     expect(changed.status).toBe(200);
-    customer = await login(system.urls.api, email, SECRETS['new password']);
+    customer = await login(system.urls.api, newEmail, SECRETS['new password']);
     keepTokens('second', customer);
 
     const card = SECRETS['card token of an order that is delivered'];
@@ -105,7 +122,8 @@ describe('a secret', () => {
     const cancelled = await placeOrder(customer, { card: late });
     await waitForStatus(customer, cancelled.orderId, 'RESERVED');
     const params = { id: cancelled.orderId };
-    expect((await customer.call('POST /api/orders/:id/cancel', { params })).status).toBe(200);
+    const body = { reason: PERSONAL['reason of a cancellation'] };
+    expect((await customer.call('POST /api/orders/:id/cancel', { params, body })).status).toBe(200);
     await payments.start();
 
     const { order_id: byGrpc } = await createByGrpc(SECRETS['card token of an order by gRPC']);
@@ -137,6 +155,40 @@ describe('a secret', () => {
     }
   });
 
+  it('When events with misplaced secrets are published to every topic, then they are dead letters without secrets', async () => {
+    const subscribed = new Set(ACCESS.flatMap(({ subscribes }) => subscribes.map(({ name }) => name)));
+    const published = ACCESS.flatMap(({ app, publishes }) =>
+      publishes
+        .filter(({ component, name }) => component === 'pubsub' && name !== 'dead-letters')
+        .map(({ name }) => ({ app, topic: name, id: randomUUID() })),
+    );
+    for (const { app, topic, id } of published) {
+      const { status } = await callSidecar(system.app(app), `/v1.0/publish/pubsub/${topic}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/cloudevents+json' },
+        body: JSON.stringify(misplacedEvent(app, topic, id)),
+      });
+      expect(status, `${topic} from ${app}`).toBe(204);
+    }
+    const expected = published.filter(({ topic }) => subscribed.has(topic)).map(({ id }) => id);
+    const list = await waitFor('the dead letters', deadLetters, {
+      until: (text) => expected.every((id) => text.includes(id)),
+    });
+    expect(visibleIn(list)).toEqual([]);
+  });
+
+  it('When metrics are scraped, then it is nowhere', async () => {
+    const pages = readTemplate().apps.flatMap(({ appPort, metricsPort, env = {} }) => [
+      `http://127.0.0.1:${env['OPERATOR_PORT'] === undefined ? appPort + OFFSET : portsAt(OFFSET).operator}/metrics`,
+      `http://127.0.0.1:${metricsPort + OFFSET}/metrics`,
+    ]);
+    for (const page of pages) {
+      const text = await (await fetch(page)).text();
+      expect(text, `at ${page}`).toContain('# TYPE');
+      expect(visibleIn(text), `at ${page}`).toEqual([]);
+    }
+  });
+
   it('When processes are inspected, then each has only the secrets that it needs', () => {
     const apps = readTemplate().apps.map(({ appID }) => appID);
     const tokens = new Map(apps.map((appID) => [appID, Object.values(readTokens(dataDir, appID))]));
@@ -165,7 +217,7 @@ describe('a secret', () => {
         (await fetch(`http://127.0.0.1:${zipkin}/api/v2/traces?limit=10000&lookback=3600000`)).text(),
       { until: (text) => text.includes('POST /api/users/login') },
     );
-    expect(secretsIn(traces)).toEqual([]);
+    expect(visibleIn(traces)).toEqual([]);
     expect(secretsIn(await (await fetch(`${system.urls.mails}/email`)).text())).toEqual([]);
     const redisCli = (...args: string[]) => readOutput('redis-cli', '-p', String(redis), ...args) ?? '';
     const topics = redisCli('--scan')
@@ -185,6 +237,10 @@ describe('a secret', () => {
     expect(files.filter(isOpen).map((path) => relative(dataDir, path))).toEqual([]);
     const databases = files.filter((path) => path.endsWith('.db') && path.startsWith(join(dataDir, 'state')));
     expect(databases).toHaveLength(7);
+    const logs = files.filter((path) => path.startsWith(system.logDir) && path.endsWith('.log'));
+    expect(logs.length).toBeGreaterThan(2 * readTemplate().apps.length);
+    const seen = logs.map((path) => [relative(dataDir, path), visibleIn(readFileSync(path))] as const);
+    expect(Object.fromEntries(seen.filter(([, names]) => names.length > 0))).toEqual({});
     const found = files
       .filter((path) => lstatSync(path).isFile() && path !== join(dataDir, 'admin.json'))
       .map((path) => [relative(dataDir, path), secretsIn(readFileSync(path))] as const)
@@ -203,6 +259,37 @@ const MISPLACED_BODY = {
   authorization: MISPLACED,
   reason: { password: MISPLACED },
 };
+
+/** An event that no handler accepts, because its data has another form. */
+const misplacedEvent = (source: string, type: string, id: string) => ({
+  specversion: '1.0',
+  id,
+  source,
+  type,
+  subject: id,
+  time: new Date().toISOString(),
+  datacontenttype: 'application/json',
+  data: {
+    password: PERSONAL['secret in an event'],
+    order: { payment: { card_token: PERSONAL['secret in an event'] } },
+    user: { email: PERSONAL['address in an event'], name: PERSONAL.name },
+    previous_email: PERSONAL['address in an event'],
+    address: PERSONAL['address in an event'],
+  },
+});
+
+/** All pages of the list, as text. */
+async function deadLetters(): Promise<string> {
+  const pages: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const query: { limit: number; cursor?: string } = { limit: 100, ...(cursor ? { cursor } : {}) };
+    const page = unwrap(await admin.call('GET /api/admin/dead-letters', { query }));
+    pages.push(JSON.stringify(page));
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+  return pages.join('');
+}
 
 const bearerOf = ({ call }: Caller) => `Bearer ${call.tokens()?.access_token}`;
 

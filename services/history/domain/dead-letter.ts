@@ -49,19 +49,26 @@ export function redrivable({ event }: DeadLetter): CloudEvent | undefined {
   return cloudEventSchema.safeParse(event).data as CloudEvent | undefined;
 }
 
-/** The dead letter for the API. Events contain no secrets, but other messages may. */
+/** The dead letter for the API, without secrets and without the addresses and names of users. */
 export function redacted(letter: DeadLetter): DeadLetter {
   return { ...letter, event: redactSecrets(letter.event) };
 }
 
 const SECRET = /password|token|secret|authorization/i;
+const PERSONAL_NAME = /e-?mail|address|^name$/i;
+const EMAIL_ADDRESS = /\S@\S/;
 
 export function redactSecrets(event: unknown): unknown {
   return JSON.parse(JSON.stringify(event, redact)) as unknown;
 }
 
-/** Redacts values whose name suggests a secret, and texts that contain such a name, such as JSON in a string. */
+/**
+ * Redacts values whose name suggests a secret or personal data, and texts that contain the name of a secret or an e-mail address,
+ * such as JSON in a string.
+ */
 function redact(name: string, value: unknown): unknown {
   const text = name === 'data_base64' ? Buffer.from(String(value), 'base64').toString() : value;
-  return SECRET.test(name) || (typeof text === 'string' && SECRET.test(text)) ? '[redacted]' : value;
+  if (SECRET.test(name) || PERSONAL_NAME.test(name)) return '[redacted]';
+  const isHidden = typeof text === 'string' && (SECRET.test(text) || EMAIL_ADDRESS.test(text));
+  return isHidden ? '[redacted]' : value;
 }
