@@ -27,7 +27,6 @@ import { notFound } from '../shared/http/problem.ts';
 import { parsePath } from '../shared/http/validation.ts';
 import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { id } from '../shared/schemas/types.ts';
-import type { Logger } from '../shared/telemetry/logger.ts';
 import { ${name} as description } from './api.ts';
 
 /** The delivered orders of a customer. A list of ids counts an event once, however often it arrives. */
@@ -38,15 +37,15 @@ interface DeliveredOrders {
 const keyOf = (customerId: string) => \`delivered:\${customerId}\`;
 
 export function createApp(deps: ServiceDeps): Express {
-  const { log, sidecar } = deps;
+  const { sidecar } = deps;
   return createService(deps, {
     description,
-    routers: [createSubscriptions(log, sidecar.state), createRoutes(sidecar.state)],
+    routers: [createSubscriptions(deps, sidecar.state), createRoutes(sidecar.state)],
   });
 }
 
-function createSubscriptions(log: Logger, state: StateStore): Router {
-  return createSubscriptionRouter(log, [
+function createSubscriptions(deps: ServiceDeps, state: StateStore): Router {
+  return createSubscriptionRouter(deps, [
     onEvent(orderEvents, 'order.delivered', ({ order }) =>
       retryOnConflict(async () => {
         const key = keyOf(order.customer_id);

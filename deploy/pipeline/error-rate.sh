@@ -6,7 +6,7 @@
 set -euo pipefail
 : "${PROMETHEUS_URL:?}"
 since=$1
-selector=${METRICS_SELECTOR:-job=\"gateway\"}
+selector=${METRICS_SELECTOR:-service=\"gateway\"}
 most=${MAX_ERROR_RATIO:-0.01}
 many=${MANY_ERRORS:-20} # so many end the watch early
 watch_s=${WATCH_SECONDS:-300}
@@ -29,7 +29,7 @@ fi
 end=$(($(date +%s) + watch_s))
 while :; do
   now=$(date +%s)
-  count="http_request_duration_seconds_count{$selector}"
+  count="requests_total{$selector}"
   window="[$((now - since + 1))s]"
   if all=$(ask "sum(increase($count$window)) > 0") &&
     errors=$(ask "sum(increase(${count%\}},status=~\"5..\"}$window)) or vector(0)"); then

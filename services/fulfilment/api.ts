@@ -10,6 +10,7 @@ import {
 import { id } from '../shared/schemas/types.ts';
 import { shipmentEvents, shipmentStoppedSchema, stopShipmentBody } from './contract.ts';
 import { config } from './config.ts';
+import { METRICS } from './metrics.ts';
 
 /** The fulfilment service's routes: none of them is public. */
 export const fulfilmentApi = {
@@ -58,6 +59,7 @@ export const fulfilment = {
   subscribes: [subscribedTo(orderEvents, 'order.paid', 'order.shipped')],
   uses: ['state', 'jobs'],
   config,
+  metrics: METRICS,
   state: {
     'shipment:{order_id}': 'The shipment of an order.',
   },

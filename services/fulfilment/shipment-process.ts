@@ -1,13 +1,14 @@
-import { Counter } from 'prom-client';
 import { createEventPublisher } from '../shared/dapr/event-publisher.ts';
 import { ProblemError } from '../shared/http/problem.ts';
 import { isRecent } from '../shared/util/time.ts';
 import type { ServiceDeps } from '../shared/runtime/service-app.ts';
+import { createCounter } from '../shared/telemetry/metrics.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import { inSpan } from '../shared/telemetry/spans.ts';
 import { shipmentEvents } from './contract.ts';
 import { statusEvent, trackingNumber, type Shipment } from './domain/shipment.ts';
 import { decide, type ShipmentTrigger } from './domain/state-machine.ts';
+import { METRICS } from './metrics.ts';
 import type { ShipmentStore } from './store/shipment-store.ts';
 
 export interface Delays {
@@ -34,12 +35,7 @@ const TICK_SCHEDULE = '@every 3s';
 export function createShipmentProcess(deps: ShipmentProcessDeps) {
   const { store, orderShippedReceived, sidecar, delays, now, log } = deps;
   const events = createEventPublisher(sidecar, shipmentEvents);
-  const transitions = new Counter({
-    name: 'shipment_transitions_total',
-    help: 'Shipments that reached a status',
-    labelNames: ['status'],
-    registers: [deps.metrics],
-  });
+  const transitions = createCounter(deps.metrics, METRICS.transitions);
   const delayMsOf = ({ status }: Shipment) =>
     status === 'PREPARING' ? delays().dispatchAfterMs : delays().deliverAfterMs;
 

@@ -14,19 +14,19 @@ const ECHO_WINDOW_MS = 30_000;
 
 /** The events that `fulfilment` receives. */
 export function createSubscriptions(
-  deps: Pick<ServiceDeps, 'log'> & {
+  deps: Pick<ServiceDeps, 'log' | 'metrics'> & {
     orderShippedReceived: { set: (orderId: string, received: true) => void };
     shipmentProcess: ShipmentProcess;
     now: () => Date;
   },
 ): Router {
-  const { log, orderShippedReceived, shipmentProcess, now } = deps;
+  const { orderShippedReceived, shipmentProcess, now } = deps;
   /** `orders` publishes the dispatch that it received from here. Much later, it may have missed the delivery. */
   function isEcho({ tracking_number, updated_at }: Order): boolean {
     return tracking_number !== undefined && isRecent(updated_at, ECHO_WINDOW_MS, now());
   }
 
-  return createSubscriptionRouter(log, [
+  return createSubscriptionRouter(deps, [
     onEvent(orderEvents, 'order.paid', async ({ order }) => {
       addRequestFields({ order_id: order.order_id });
       await shipmentProcess.applyTrigger(order.order_id, 'order.paid');

@@ -3,6 +3,7 @@ import { orderBroadcasts, orderSchema } from '../orders/contract.ts';
 import { subscribedTo, type ServiceApi, type ServiceDescription } from '../shared/api-docs/route-table.ts';
 import { id } from '../shared/schemas/types.ts';
 import { config } from './config.ts';
+import { METRICS } from './metrics.ts';
 
 const readiness = z.enum(['ok', 'unavailable']);
 
@@ -98,6 +99,7 @@ export const gateway = {
   subscribes: [subscribedTo(orderBroadcasts, 'orders.changed')],
   uses: [],
   config,
+  metrics: METRICS,
   state: {},
   schemas: { Health: healthSchema, Order: orderSchema },
 } satisfies ServiceDescription;

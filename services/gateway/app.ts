@@ -36,12 +36,12 @@ export function createApp(
   accessControl: AccessControl = createAccessControl(deps),
   updates: OrderUpdates = createOrderUpdates(deps.sidecar),
 ): Express {
-  const { log, sidecar, appApiToken, stopping } = deps;
+  const { sidecar, stopping } = deps;
   const { limits } = accessControl;
   return createService(deps, {
     isPublic: true,
     rawRouters: [
-      createUpdateSubscription({ log, updates, appApiToken }),
+      createUpdateSubscription({ ...deps, updates }),
       apiSecurityHeaders(),
       corsPolicy(deps.corsOrigins),
       targetLimit,

@@ -10,7 +10,7 @@ import { createOrderUpdates } from './order-updates/feed.ts';
 import { createOperatorApp } from './http/operator.ts';
 
 const { config, current, deps: own, onStop } = await prepareService(process, 'gateway', schema);
-const { log } = own;
+const { log, metrics } = own;
 const rateLimitStore = createRateLimitStore(config.RATE_LIMIT_REDIS_URL, log);
 const limits = () => current().limits;
 const [now, stopping] = [() => new Date(), stopSignal(process)];
@@ -22,6 +22,7 @@ const app = createApp(deps, accessControl, updates);
 const server = await listen(app, config.APP_PORT, config.APP_HOST, {
   keepAliveTimeoutMs: config.keepAliveTimeoutMs,
   maxHeaderBytes: MAX_HEADER_BYTES,
+  metrics,
 });
 await grpc.listen(config.GRPC_PORT, config.APP_HOST);
 const operator = await listen(createOperatorApp(deps), config.OPERATOR_PORT, config.OPERATOR_HOST);

@@ -21,6 +21,7 @@ import {
   type Rebuild,
 } from './contract.ts';
 import { baseConfig } from '../shared/runtime/config.ts';
+import { METRICS } from './metrics.ts';
 
 const params = z.object({ id: deadLetterId });
 const deadLetter: DeadLetter = {
@@ -117,6 +118,7 @@ export const history = {
   uses: ['state', 'jobs'],
   keepsDeadLetters: true,
   config: baseConfig,
+  metrics: METRICS,
   state: {
     'order:{order_id}': 'An order of the read model.',
     'open:{bucket}': 'The ids of open orders, by the last two digits of the id.',

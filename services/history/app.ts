@@ -3,6 +3,7 @@ import { createIdempotency } from '../shared/http/idempotency.ts';
 import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { history as description } from './api.ts';
 import { createDeadLetterStore } from './store/dead-letter-store.ts';
+import { measureOpenOrders } from './open-order-metrics.ts';
 import { createReasonErasure } from './reason-erasure.ts';
 import { createOrderClient } from './order-client.ts';
 import { createReadModelStore } from './store/read-model-store.ts';
@@ -21,6 +22,7 @@ export interface HistoryDeps extends ServiceDeps {
 
 export function createApp(deps: HistoryDeps): Express {
   const readModel = createReadModelStore(deps.sidecar.state);
+  measureOpenOrders({ ...deps, readModel });
   const deadLetters = createDeadLetterStore(deps.sidecar.state);
   const streams = createOrderClient(deps.sidecar);
   const recountTotals = createRecountTotals(deps.sidecar.state);

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { Counter, type Registry } from 'prom-client';
 import type { Order } from '../orders/contract.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
+import { createCounter, type Metrics } from '../shared/telemetry/metrics.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { ConflictError } from '../shared/dapr/sidecar-call.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import { inSpan } from '../shared/telemetry/spans.ts';
 import type { Rebuild } from './contract.ts';
 import { isOpen } from './domain/open-orders.ts';
+import { METRICS } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
 import type { ReadModelStore } from './store/read-model-store.ts';
 import type { RecountTotals } from './store/recount-totals.ts';
@@ -50,16 +51,12 @@ export function createHistoryRebuild(deps: {
   readModel: ReadModelStore;
   recountTotals: RecountTotals;
   log: Logger;
-  metrics: Registry;
+  metrics: Metrics;
   now: () => Date;
 }): HistoryRebuild {
   const { sidecar, orders: streams, readModel, recountTotals, log, now } = deps;
   const { state } = sidecar;
-  const replayed = new Counter({
-    name: 'history_rebuild_orders_total',
-    help: 'Orders replayed by rebuilds',
-    registers: [deps.metrics],
-  });
+  const replayed = createCounter(deps.metrics, METRICS.replayed);
   const load = () => state.get<RebuildState>(KEY);
 
   async function work(): Promise<void> {
@@ -119,7 +116,7 @@ export function createHistoryRebuild(deps: {
 
   async function replay(orders: readonly Order[]): Promise<void> {
     await Promise.all(orders.map(readModel.replay));
-    replayed.inc(orders.length);
+    replayed.inc({}, orders.length);
   }
 
   return {

@@ -1,67 +1,59 @@
 import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import express, { Router } from 'express';
-import { Counter, type Registry } from 'prom-client';
 import { z } from 'zod';
 import { orderEvents } from '../orders/contract.ts';
 import { onEvent, createSubscriptionRouter, UnprocessableEvent } from '../shared/dapr/subscriptions.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
+import { createCounter, type Metrics } from '../shared/telemetry/metrics.ts';
 import { BODY_LIMIT_BYTES } from '../shared/runtime/service-app.ts';
 import { userEvents } from '../users/contract.ts';
 import type { DeadLetterStore } from './store/dead-letter-store.ts';
 import { deadLetterOf, redactSecrets } from './domain/dead-letter.ts';
+import { METRICS } from './metrics.ts';
 import type { ReasonErasure } from './reason-erasure.ts';
 import type { ReadModelStore } from './store/read-model-store.ts';
 
 /** The handler of all order events. Each event contains the whole order, so they may arrive in any order. */
-export function createOrderSubscriptions({
-  log,
-  readModel,
-}: {
+export function createOrderSubscriptions(deps: {
   log: Logger;
+  metrics: Metrics;
   readModel: ReadModelStore;
 }): Router {
   return createSubscriptionRouter(
-    log,
+    deps,
     orderEvents.types.map((type) =>
       onEvent(orderEvents, type, async ({ order }) => {
         addRequestFields({ order_id: order.order_id });
-        await readModel.record(order);
+        await deps.readModel.record(order);
       }),
     ),
   );
 }
 
 /** Erases texts of the customer when the account is deleted. */
-export function createAccountSubscriptions({
-  log,
-  erasure,
-}: {
+export function createAccountSubscriptions(deps: {
   log: Logger;
+  metrics: Metrics;
   erasure: ReasonErasure;
 }): Router {
-  return createSubscriptionRouter(log, [
-    onEvent(userEvents, 'user.deleted', ({ user_id }) => erasure.begin(user_id)),
+  return createSubscriptionRouter(deps, [
+    onEvent(userEvents, 'user.deleted', ({ user_id }) => deps.erasure.begin(user_id)),
   ]);
 }
 
 /** Saves messages that no handler could process. Only a failure of the state store causes a redelivery. */
 export function createDeadLetterSubscription(deps: {
   log: Logger;
-  metrics: Registry;
+  metrics: Metrics;
   deadLetters: DeadLetterStore;
   now: () => Date;
 }): Router {
   const { log, metrics, deadLetters, now } = deps;
-  const kept = new Counter({
-    name: 'dead_letters_total',
-    help: 'Dead letters stored, by event type',
-    labelNames: ['type'],
-    registers: [metrics],
-  });
+  const kept = createCounter(metrics, METRICS.deadLetters);
   const router = Router();
   router.use('/events/dead-letters', express.json({ type: () => true, limit: RAW_MESSAGE_LIMIT }));
   router.use(
-    createSubscriptionRouter(log, [
+    createSubscriptionRouter(deps, [
       {
         type: 'dead-letters',
         handle: async (body) => {

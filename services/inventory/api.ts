@@ -20,6 +20,7 @@ import {
   type Product,
 } from './contract.ts';
 import { config } from './config.ts';
+import { METRICS } from './metrics.ts';
 
 const params = z.object({ product_id: productId });
 const product: Product = {
@@ -112,6 +113,7 @@ export const inventory = {
   ],
   uses: ['state'],
   config,
+  metrics: METRICS,
   state: {
     'product:{product_id}': 'A product with its price and stock.',
     'reservation:{order_id}': 'The reservation of an order.',

@@ -6,12 +6,14 @@ import { inventory as description } from './api.ts';
 import { seed } from './catalogue.ts';
 import { createRoutes } from './routes.ts';
 import type { NewProduct } from './domain/stock.ts';
+import { measureStock } from './stock-metrics.ts';
 import { createStockStore } from './store/stock-store.ts';
 import { createSubscriptions } from './subscriptions.ts';
 
 /** @param deps.catalogue the products to add at start; existing products stay unchanged */
 export function createApp(deps: ServiceDeps & { catalogue: readonly NewProduct[] }): Express {
   const stock = createStockStore(deps.sidecar.state);
+  measureStock({ ...deps, stock });
   let seeded = false;
   void retryUntilSuccess('seeding the catalogue', deps.log, () => seed(stock, deps.catalogue)).then(
     () => (seeded = true),

@@ -1,26 +1,23 @@
 import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import type { Router } from 'express';
-import { Counter } from 'prom-client';
 import type { z } from 'zod';
 import { orderEvents, type orderEventData } from '../orders/contract.ts';
 import { createEventPublisher } from '../shared/dapr/event-publisher.ts';
 import { onEvent, createSubscriptionRouter } from '../shared/dapr/subscriptions.ts';
 import { type ServiceDeps } from '../shared/runtime/service-app.ts';
+import { createCounter } from '../shared/telemetry/metrics.ts';
 import { inSpan } from '../shared/telemetry/spans.ts';
 import { inventoryEvents } from './contract.ts';
 import type { OrderCommand, Reservation } from './domain/stock.ts';
+import { METRICS } from './metrics.ts';
 import type { StockStore } from './store/stock-store.ts';
 
 type OrderEvent = z.infer<typeof orderEventData>;
 
-export function createSubscriptions({ log, sidecar, metrics }: ServiceDeps, stock: StockStore): Router {
+export function createSubscriptions(deps: ServiceDeps, stock: StockStore): Router {
+  const { log, sidecar, metrics } = deps;
   const { publish } = createEventPublisher(sidecar, inventoryEvents);
-  const reservations = new Counter({
-    name: 'inventory_reservations_total',
-    help: 'Reservations, by outcome',
-    labelNames: ['outcome'],
-    registers: [metrics],
-  });
+  const reservations = createCounter(metrics, METRICS.reservations);
 
   async function apply(kind: OrderCommand['kind'], { order }: OrderEvent): Promise<Reservation> {
     const { order_id, items: lines } = order;
@@ -30,7 +27,7 @@ export function createSubscriptions({ log, sidecar, metrics }: ServiceDeps, stoc
       stock.applyToOrder({ kind, order_id, lines, at }),
     );
     if (!after) throw new Error('no reservation of this order yet');
-    if (after.status !== before?.status) reservations.inc({ outcome: after.status.toLowerCase() });
+    if (after.status !== before?.status) reservations.inc({ status: after.status });
     return after;
   }
 
@@ -64,7 +61,7 @@ export function createSubscriptions({ log, sidecar, metrics }: ServiceDeps, stoc
     await apply('release', event);
   }
 
-  return createSubscriptionRouter(log, [
+  return createSubscriptionRouter(deps, [
     onEvent(orderEvents, 'order.created', reserve),
     onEvent(orderEvents, 'order.paid', sell),
     onEvent(orderEvents, 'order.payment_failed', release),

@@ -15,6 +15,6 @@ export function createApp(deps: NotificationsDeps): Express {
   const sendEmailOnce = createEmailSender({ ...deps, recipients });
   return createService(deps, {
     description,
-    routers: [createSubscriptions({ log: deps.log, recipients, sendEmailOnce })],
+    routers: [createSubscriptions({ ...deps, recipients, sendEmailOnce })],
   });
 }

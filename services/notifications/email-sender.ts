@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
-import { Counter, type Registry } from 'prom-client';
 import { ConflictError } from '../shared/dapr/sidecar-call.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
+import { createCounter, type Metrics } from '../shared/telemetry/metrics.ts';
 import { inSpan } from '../shared/telemetry/spans.ts';
 import { isDeleted, type Addressee } from './domain/recipient.ts';
+import { METRICS, type EmailKind } from './metrics.ts';
 import type { RecipientStore } from './store/recipient-store.ts';
 import type { Mail } from './domain/templates.ts';
 
@@ -15,7 +16,7 @@ import type { Mail } from './domain/templates.ts';
  * @throws Error if the recipient is not known yet; then the broker redelivers the event
  */
 export type SendEmailOnce = (mail: {
-  kind: string;
+  kind: EmailKind;
   /** The id of the order or user. */
   subjectId: string;
   recipientId: string;
@@ -39,16 +40,11 @@ type EmailRequest = Parameters<SendEmailOnce>[0];
 export function createEmailSender(deps: {
   sidecar: Sidecar;
   recipients: RecipientStore;
-  metrics: Registry;
+  metrics: Metrics;
   bindings: readonly string[];
 }): SendEmailOnce {
   const { sidecar, recipients, metrics, bindings } = deps;
-  const sent = new Counter({
-    name: 'emails_sent_total',
-    help: 'E-mails handed to the mail server, by event type',
-    labelNames: ['kind'],
-    registers: [metrics],
-  });
+  const emails = createCounter(metrics, METRICS.emails);
 
   // Dapr's SMTP binding (1.18) shares one field for the addresses of concurrent e-mails, so an e-mail could reach another
   // recipient.
@@ -63,7 +59,7 @@ export function createEmailSender(deps: {
     // The same event may be delivered twice at once.
     const first = inFlight.get(key);
     if (first) return first;
-    const sending = limit(() => withBinding((binding) => sendOnce(binding, key, mail))).finally(() =>
+    const sending = limit(() => withBinding((binding) => sendAndCount(binding, key, mail))).finally(() =>
       inFlight.delete(key),
     );
     inFlight.set(key, sending);
@@ -76,26 +72,38 @@ export function createEmailSender(deps: {
     await send(binding).finally(() => idleBindings.push(binding));
   }
 
+  async function sendAndCount(binding: string, key: string, mail: EmailRequest): Promise<void> {
+    const { kind } = mail;
+    const outcome = await sendOnce(binding, key, mail).catch((error: unknown) => {
+      emails.inc({ kind, outcome: 'failed' });
+      throw error;
+    });
+    emails.inc({ kind, outcome });
+    if (outcome === 'sent') await recordSent(key);
+  }
+
   async function sendOnce(
     binding: string,
     key: string,
     { kind, recipientId, addressee, write }: EmailRequest,
-  ): Promise<void> {
-    if (sentButUnrecorded.has(key)) return recordSent(key);
+  ): Promise<'sent' | 'repeated' | 'suppressed'> {
+    if (sentButUnrecorded.has(key)) {
+      await recordSent(key);
+      return 'repeated';
+    }
     const [sentBefore, recipient] = await Promise.all([
       sidecar.state.get<SentEmail>(key),
       addressee ?? recipients.load(recipientId),
     ]);
-    if (sentBefore) return;
+    if (sentBefore) return 'repeated';
     if (!recipient) throw new Error(`recipient ${recipientId} is not known yet`);
-    if (isDeleted(recipient)) return;
+    if (isDeleted(recipient)) return 'suppressed';
     const { subject, html } = write(recipient);
     await inSpan('send e-mail', { 'email.kind': kind }, () =>
       sidecar.invokeBinding(binding, html, { emailTo: recipient.email, subject }),
     );
-    sent.inc({ kind });
     sentButUnrecorded.set(key, true);
-    await recordSent(key);
+    return 'sent';
   }
 
   async function recordSent(key: string): Promise<void> {

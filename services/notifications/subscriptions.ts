@@ -1,10 +1,10 @@
 import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import type { Router } from 'express';
 import type { z } from 'zod';
-import { orderEvents, type CustomerEventType } from '../orders/contract.ts';
-import { onEvent, createSubscriptionRouter as routesFor } from '../shared/dapr/subscriptions.ts';
+import { CUSTOMER_EVENT_TYPES, orderEvents, type CustomerEventType } from '../orders/contract.ts';
+import { onEvent, createSubscriptionRouter } from '../shared/dapr/subscriptions.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
-
+import type { Metrics } from '../shared/telemetry/metrics.ts';
 import { userEvents, type User } from '../users/contract.ts';
 import type { SendEmailOnce } from './email-sender.ts';
 import type { Addressee } from './domain/recipient.ts';
@@ -26,11 +26,12 @@ const ORDER_MAILS: Readonly<Record<CustomerEventType, templates.OrderTemplate>> 
 
 export function createSubscriptions(deps: {
   log: Logger;
+  metrics: Metrics;
   recipients: RecipientStore;
   sendEmailOnce: SendEmailOnce;
 }): Router {
-  const { log, recipients, sendEmailOnce } = deps;
-  return routesFor(log, [
+  const { recipients, sendEmailOnce } = deps;
+  return createSubscriptionRouter(deps, [
     onEvent(userEvents, 'user.registered', async ({ user, version }) => {
       await recipients.save(addressee(user, version));
       const { user_id } = user;
@@ -48,14 +49,14 @@ export function createSubscriptions(deps: {
     onEvent(userEvents, 'user.deleted', ({ user_id, version }) =>
       recipients.save({ user_id, deleted: true, version }),
     ),
-    ...Object.entries(ORDER_MAILS).map(([kind, template]) =>
-      onEvent(orderEvents, kind as CustomerEventType, async ({ order }) => {
+    ...CUSTOMER_EVENT_TYPES.map((kind) =>
+      onEvent(orderEvents, kind, async ({ order }) => {
         addRequestFields({ order_id: order.order_id });
         await sendEmailOnce({
           kind,
           subjectId: order.order_id,
           recipientId: order.customer_id,
-          write: (recipient) => template(recipient, order),
+          write: (recipient) => ORDER_MAILS[kind](recipient, order),
         });
       }),
     ),
@@ -73,7 +74,7 @@ function aboutChange({
   if (!change.email && !change.password) return [];
   const { user_id } = user;
   const mailTo = (email: string, isPrevious: boolean) => ({
-    kind: isPrevious ? 'user.updated.previous-address' : 'user.updated',
+    kind: isPrevious ? ('user.updated.previous-address' as const) : ('user.updated' as const),
     subjectId: `${user_id}:${version}`,
     recipientId: user_id,
     addressee: { user_id, email, name: user.name, version },

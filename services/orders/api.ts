@@ -30,6 +30,7 @@ import {
   type OrderStatus,
 } from './contract.ts';
 import { config } from './config.ts';
+import { METRICS } from './metrics.ts';
 
 const params = z.object({ id });
 const created_at = '2026-01-05T09:30:00.000Z';
@@ -174,10 +175,7 @@ const ended = (status: OrderStatus, version: number, reason: string) => ({
 
 /** The events that `orders` publishes. */
 const events = describeEvents(orderEvents, {
-  'order.created': {
-    summary: 'An order is accepted',
-    example: { order: example('PENDING', 1) },
-  },
+  'order.created': { summary: 'An order is accepted', example: { order: example('PENDING', 1) } },
   'payment.requested': {
     summary: 'The stock of the order is reserved, and the payment is due',
     example: { order: example('RESERVED', 2) },
@@ -240,6 +238,7 @@ export const orders = {
   ],
   uses: ['state', 'jobs'],
   config,
+  metrics: METRICS,
   state: {
     'order:{order_id}': 'The events of an order.',
     'index:finished': 'The number of finished orders.',

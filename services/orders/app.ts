@@ -1,6 +1,7 @@
 import type { Express } from 'express';
 import { createIdempotency } from '../shared/http/idempotency.ts';
 import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
+import { createGauge } from '../shared/telemetry/metrics.ts';
 import { orders as description } from './api.ts';
 import { createApplyTrigger } from './apply-trigger.ts';
 import { createCancelOrder } from './cancel-order.ts';
@@ -8,6 +9,7 @@ import { createChangeFeed } from './change-feed.ts';
 import { createCustomerClient } from './customer-client.ts';
 import { createAdmissionControl } from './domain/admission-control.ts';
 import { createEraseReason } from './erase-reason.ts';
+import { METRICS } from './metrics.ts';
 import { createOrderEventPublisher } from './order-event-publisher.ts';
 import { createOrderWatchdog } from './order-watchdog.ts';
 import { createOrderWatchdogJob } from './order-watchdog-job.ts';
@@ -31,6 +33,7 @@ export function createApp(deps: OrdersDeps): Express {
   const finished = createFinishedOrders(deps.sidecar.state);
   const publishEvent = createOrderEventPublisher(deps.sidecar, createChangeFeed(deps));
   const admission = createAdmissionControl(deps.maxQueueWaitMs ?? (() => Infinity), performance.now());
+  createGauge(deps.metrics, METRICS.queued, (gauge) => gauge.set({}, admission.queued(performance.now())));
   const watchdogJob = createOrderWatchdogJob(deps.sidecar);
   const applyTrigger = createApplyTrigger({ ...deps, store, finished, publishEvent, watchdogJob, admission });
   const placeOrder = createPlaceOrder({ ...deps, store, publishEvent, watchdogJob, admission });

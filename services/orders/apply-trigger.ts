@@ -1,5 +1,5 @@
-import { Counter, type Registry } from 'prom-client';
 import type { Logger } from '../shared/telemetry/logger.ts';
+import type { Metrics } from '../shared/telemetry/metrics.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import { inSpan, recordCompensation } from '../shared/telemetry/spans.ts';
 import type { Order } from './contract.ts';
@@ -11,6 +11,7 @@ import type { PublishOrderEvent } from './order-event-publisher.ts';
 import type { OrderWatchdogJob } from './order-watchdog-job.ts';
 import type { FinishedOrders } from './store/finished-orders.ts';
 import { lastEventOf, type OrderDocument, type OrderStore } from './store/order-store.ts';
+import { createTransitionRecorder } from './transition-recorder.ts';
 
 export interface TransitionResult {
   order: Order;
@@ -41,16 +42,11 @@ export function createApplyTrigger(deps: {
   admission: Pick<AdmissionControl, 'onTransition'>;
   log: Logger;
   watchdogIntervalMs: number;
-  metrics: Registry;
+  metrics: Metrics;
   now: () => Date;
 }): ApplyTrigger {
   const { store, finished, publishEvent, watchdogJob, admission, log, watchdogIntervalMs, now } = deps;
-  const transitions = new Counter({
-    name: 'order_transitions_total',
-    help: 'Events appended to orders, by type',
-    labelNames: ['event'],
-    registers: [deps.metrics],
-  });
+  const recordTransition = createTransitionRecorder(deps.metrics);
 
   const applyOnce: ApplyTrigger = async (orderId, trigger, precondition) => {
     const loaded = await store.load(orderId);
@@ -77,10 +73,10 @@ export function createApplyTrigger(deps: {
 
     // guard: save before publishing
     await store.save(document, loaded);
+    recordTransition({ events, from: order.status, trigger: trigger.type });
     admission.onTransition(event.type, at.getTime() - Date.parse(order.created_at), performance.now());
     // guard: publish after saving
     await publishEvent(document, after.version);
-    transitions.inc({ event: event.type });
     // The text of any other trigger may be one that a person wrote.
     if (EVENT_RULES[event.type].compensates)
       recordCompensation(trigger.type === 'payment.failed' ? trigger.reason : trigger.type);

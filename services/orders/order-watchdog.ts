@@ -6,9 +6,11 @@ import { isRecent } from '../shared/util/time.ts';
 import { DEDUPLICATION_WINDOW_MS } from '../shared/dapr/sidecar.ts';
 import { id } from '../shared/schemas/types.ts';
 import { parsePath } from '../shared/http/validation.ts';
+import { createCounter, type Metrics } from '../shared/telemetry/metrics.ts';
 import type { ApplyTrigger } from './apply-trigger.ts';
 import { nextCheckDelay } from './domain/check-delay.ts';
 import { isFinal, replay } from './domain/order.ts';
+import { METRICS } from './metrics.ts';
 import type { PublishOrderEvent } from './order-event-publisher.ts';
 import { jobData, type OrderWatchdogJob } from './order-watchdog-job.ts';
 import type { FinishedOrders } from './store/finished-orders.ts';
@@ -27,11 +29,13 @@ export function createOrderWatchdog(deps: {
   publishEvent: PublishOrderEvent;
   watchdogJob: OrderWatchdogJob;
   applyTrigger: ApplyTrigger;
+  metrics: Metrics;
   watchdogIntervalMs: number;
   paymentDeadlineMs: number;
   now: () => Date;
 }): Router {
   const { store, finished, publishEvent, watchdogJob, applyTrigger, now } = deps;
+  const actions = createCounter(deps.metrics, METRICS.watchdog);
   const router = Router();
 
   router.post('/job/order-:id', async (req, res) => {
@@ -46,9 +50,10 @@ export function createOrderWatchdog(deps: {
     const loaded = await store.load(orderId);
     if (!loaded) {
       // The request that scheduled the job has not written the order. It may still be running.
-      if (watchedMs > MAX_REQUEST_DURATION_MS) await watchdogJob.cancel(orderId);
+      const isAbandoned = watchedMs > MAX_REQUEST_DURATION_MS;
+      if (isAbandoned) await watchdogJob.cancel(orderId);
       else await watchdogJob.schedule(orderId, deps.watchdogIntervalMs, watchedMs);
-      return;
+      return actions.inc({ action: isAbandoned ? 'abandoned' : 'postponed' });
     }
     const order = replay(orderId, loaded.value.events);
     // The publisher would drop a repeated event so soon. The job fires again.
@@ -58,13 +63,15 @@ export function createOrderWatchdog(deps: {
       await publishEvent(loaded.value, order.version);
       // A service that rebuilds its data finds the order in this list when nothing publishes it any more.
       await finished.add(orderId);
-      return watchdogJob.cancel(orderId);
+      await watchdogJob.cancel(orderId);
+      return actions.inc({ action: 'finished' });
     }
     if (watchedMs >= deps.paymentDeadlineMs) {
       const result = await applyTrigger(orderId, { type: 'payment-deadline-passed' });
-      if (result?.changed) return;
+      if (result?.changed) return actions.inc({ action: 'expired' });
     }
     await publishEvent(loaded.value, order.version);
+    actions.inc({ action: 'republished' });
     const sinceLastEventMs = now().getTime() - Date.parse(lastEventOf(loaded.value).time);
     const delayMs = nextCheckDelay(order.status, { lastEvent: sinceLastEventMs, watched: watchedMs }, deps);
     await watchdogJob.schedule(orderId, delayMs, watchedMs);

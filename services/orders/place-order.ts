@@ -1,10 +1,10 @@
 import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { createHash } from 'node:crypto';
-import { Counter, type Registry } from 'prom-client';
 import { productsSchema, type Product } from '../inventory/contract.ts';
 import { CLOCKS_APART_SECONDS } from '../shared/util/time.ts';
 import { IDEMPOTENCY_TTL_SECONDS, idempotencyKeyReused, nextOperation } from '../shared/http/idempotency.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
+import { createCounter, type Metrics } from '../shared/telemetry/metrics.ts';
 import { inSpan } from '../shared/telemetry/spans.ts';
 import { OverloadedError } from '../shared/http/problem.ts';
 
@@ -15,6 +15,7 @@ import type { Order, PaymentMethod } from './contract.ts';
 import type { AdmissionControl } from './domain/admission-control.ts';
 import { append, replay, type OrderCreated } from './domain/order.ts';
 import { priceOrder, type OrderDraft } from './domain/pricing.ts';
+import { METRICS } from './metrics.ts';
 import type { PublishOrderEvent } from './order-event-publisher.ts';
 import type { OrderWatchdogJob } from './order-watchdog-job.ts';
 import type { OrderDocument, OrderStore } from './store/order-store.ts';
@@ -51,18 +52,24 @@ export function createPlaceOrder(deps: {
   watchdogJob: Pick<OrderWatchdogJob, 'schedule'>;
   admission: Pick<AdmissionControl, 'onAccepted' | 'onAborted' | 'retryAfterSeconds'>;
   log: Logger;
-  metrics: Registry;
+  metrics: Metrics;
   watchdogIntervalMs: number;
   now: () => Date;
 }): PlaceOrder {
   const { store, sidecar, publishEvent, watchdogJob, admission, log, watchdogIntervalMs, now } = deps;
-  const shed = new Counter({
-    name: 'orders_shed_total',
-    help: 'New orders shed, because accepted orders wait too long',
-    registers: [deps.metrics],
-  });
+  const createdOrders = createCounter(deps.metrics, METRICS.created);
+  const admitted = createCounter(deps.metrics, METRICS.admission);
 
-  return (request) => inSpan('place order', {}, () => placeOrder(request));
+  return async (request) => {
+    try {
+      const result = await inSpan('place order', {}, () => placeOrder(request));
+      if (!result.replayed) createdOrders.inc({ status: 'success' });
+      return result;
+    } catch (error) {
+      createdOrders.inc({ status: 'failed' });
+      throw error;
+    }
+  };
 
   async function placeOrder(request: PlaceOrderRequest): Promise<PlaceOrderResult> {
     const requestHash = hashOf(request);
@@ -120,12 +127,13 @@ export function createPlaceOrder(deps: {
     const at = performance.now();
     const seconds = admission.retryAfterSeconds(at);
     if (seconds !== undefined) {
-      shed.inc();
+      admitted.inc({ result: 'shed' });
       throw new OverloadedError(
         'Too many orders are waiting. Try again after the time in Retry-After.',
         seconds,
       );
     }
+    admitted.inc({ result: 'accepted' });
     admission.onAccepted(at);
     try {
       return await work();

@@ -5,19 +5,23 @@ import { inventoryEvents } from '../inventory/contract.ts';
 import { paymentEvents } from '../payments/contract.ts';
 import { onEvent, createSubscriptionRouter, UnprocessableEvent } from '../shared/dapr/subscriptions.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
-
+import type { Metrics } from '../shared/telemetry/metrics.ts';
 import type { ApplyTrigger } from './apply-trigger.ts';
 import type { Trigger } from './domain/state-machine.ts';
 
 /** The events that `orders` receives. Each is a trigger of the state machine. */
-export function createSubscriptions(deps: { log: Logger; applyTrigger: ApplyTrigger }): Router {
+export function createSubscriptions(deps: {
+  log: Logger;
+  metrics: Metrics;
+  applyTrigger: ApplyTrigger;
+}): Router {
   async function apply(orderId: string, trigger: Trigger): Promise<void> {
     addRequestFields({ order_id: orderId });
     const result = await deps.applyTrigger(orderId, trigger);
     if (!result) throw new UnprocessableEvent(`order ${orderId} does not exist`);
   }
 
-  return createSubscriptionRouter(deps.log, [
+  return createSubscriptionRouter(deps, [
     onEvent(inventoryEvents, 'inventory.reserved', ({ order_id }) =>
       apply(order_id, { type: 'inventory.reserved' }),
     ),

@@ -17,6 +17,7 @@ import {
   type Payment,
 } from './contract.ts';
 import { config } from './config.ts';
+import { METRICS } from './metrics.ts';
 
 const params = z.object({ order_id: id });
 const payment: Payment = {
@@ -93,6 +94,7 @@ export const payments = {
   subscribes: [subscribedTo(orderEvents, 'payment.requested', 'order.cancelled', 'order.expired')],
   uses: ['state', 'jobs'],
   config,
+  metrics: METRICS,
   state: {
     'payment:{order_id}': 'The payment of an order.',
     'ledger:{order_id}': 'The captures and refunds of the simulated provider.',

@@ -1,9 +1,9 @@
-import { Counter } from 'prom-client';
 import { v7 as uuidv7 } from 'uuid';
 import type { Order } from '../orders/contract.ts';
 import { notFound, ProblemError } from '../shared/http/problem.ts';
 import type { ServiceDeps } from '../shared/runtime/service-app.ts';
 import { retryOnConflict, type StateEntry } from '../shared/dapr/state-store.ts';
+import { createCounter, createHistogram } from '../shared/telemetry/metrics.ts';
 import { inSpan, recordCompensation } from '../shared/telemetry/spans.ts';
 import {
   authorized,
@@ -18,6 +18,7 @@ import {
   type PaymentDocument,
 } from './domain/payment.ts';
 import { nextStep } from './domain/state-machine.ts';
+import { METRICS } from './metrics.ts';
 import type { OrderClient } from './order-client.ts';
 import { ProviderError, type TimeLimitedProvider } from './provider.ts';
 import type { PaymentStore } from './store/payment-store.ts';
@@ -39,12 +40,8 @@ export type PaymentProcessor = ReturnType<typeof createPaymentProcessor>;
  */
 export function createPaymentProcessor(deps: PaymentProcessorDeps) {
   const { store, provider, cardOf, now, maxAttempts, log } = deps;
-  const transitions = new Counter({
-    name: 'payment_transitions_total',
-    help: 'Payments that reached a status, by status',
-    labelNames: ['status'],
-    registers: [deps.metrics],
-  });
+  const processed = createCounter(deps.metrics, METRICS.processed);
+  const providerDuration = createHistogram(deps.metrics, METRICS.providerDuration);
   const at = () => now().toISOString();
 
   async function save(
@@ -54,7 +51,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
     if (payment === before?.value) return payment;
     await store.save(payment, before);
     const { status, reason, attempts } = payment;
-    if (status !== before?.value.status) transitions.inc({ status });
+    if (status !== before?.value.status && isOutcome(status)) processed.inc({ status });
     log.info({ payment_id: payment.payment_id, status, reason, attempts }, 'payment status changed');
     return payment;
   }
@@ -77,12 +74,17 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
   ): Promise<PaymentDocument> {
     const { order_id, amount, currency } = payment;
     const charge = { order_id, amount, currency, card_token: cardToken };
+    const startedAt = performance.now();
+    const measure = (outcome: 'approved' | 'declined' | 'unanswered') =>
+      providerDuration.observe({ step, outcome }, (performance.now() - startedAt) / 1000);
     try {
       const decision = await inSpan(`${step} payment`, {}, () => provider[step](charge));
+      measure(decision.approved ? 'approved' : 'declined');
       if (!decision.approved) return await save(declined(payment, decision.reason, at()), before);
       return await save(step === 'authorize' ? authorized(payment, at()) : captured(payment, at()), before);
     } catch (error) {
       if (!(error instanceof ProviderError)) throw error;
+      measure('unanswered');
       const after = await save(withFailedAttempt(payment, error.reason), before);
       if (after.attempts < maxAttempts) throw error;
       return after;
@@ -156,3 +158,7 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
     },
   };
 }
+
+type Outcome = (typeof METRICS.processed.labels.status)[number];
+const OUTCOMES: readonly string[] = METRICS.processed.labels.status;
+const isOutcome = (status: PaymentDocument['status']): status is Outcome => OUTCOMES.includes(status);

@@ -8,10 +8,13 @@ import type { PaymentProcessor } from './payment-processor.ts';
 
 /** The events that `payments` receives. */
 export function createSubscriptions(
-  deps: Pick<ServiceDeps, 'log'> & { processor: PaymentProcessor; publisher: PaymentEventPublisher },
+  deps: Pick<ServiceDeps, 'log' | 'metrics'> & {
+    processor: PaymentProcessor;
+    publisher: PaymentEventPublisher;
+  },
 ): Router {
-  const { log, processor, publisher } = deps;
-  return createSubscriptionRouter(log, [
+  const { processor, publisher } = deps;
+  return createSubscriptionRouter(deps, [
     onEvent(orderEvents, 'payment.requested', async ({ order }) => {
       addRequestFields({ order_id: order.order_id });
       const payment = await processor.charge(order);

@@ -5,7 +5,7 @@ import type { Logger } from '../shared/telemetry/logger.ts';
 import { notFound, ProblemError } from '../shared/http/problem.ts';
 import { retryOnConflict, type StateEntry } from '../shared/dapr/state-store.ts';
 import type { User } from './contract.ts';
-import type { Counters } from './counters.ts';
+import type { Counters } from './metrics.ts';
 import type { LoginThrottle } from './store/login-throttle-store.ts';
 import { assertCurrentPassword, type CheckPassword } from './password-check.ts';
 import type { Passwords } from './passwords.ts';

@@ -22,6 +22,7 @@ import {
   type User,
 } from './contract.ts';
 import { config } from './config.ts';
+import { METRICS } from './metrics.ts';
 
 const params = z.object({ id });
 const EMAIL_TAKEN = { status: 409, description: 'An account with this e-mail address already exists.' };
@@ -173,6 +174,7 @@ export const users = {
   subscribes: [],
   uses: ['state', 'jobs'],
   config,
+  metrics: METRICS,
   state: {
     'user:{user_id}': 'An account, or the rest of an erased one.',
     'email:{sha256 of the address}': 'The id of the account with this address.',

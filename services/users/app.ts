@@ -5,7 +5,7 @@ import { retryUntilSuccess } from '../shared/util/retry.ts';
 import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { createAccounts } from './accounts.ts';
 import { users as description } from './api.ts';
-import { createCounters } from './counters.ts';
+import { createCounters } from './metrics.ts';
 import { createLogIn } from './log-in.ts';
 import { createLoginThrottle } from './store/login-throttle-store.ts';
 import { createPasswordCheck } from './password-check.ts';

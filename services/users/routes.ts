@@ -18,7 +18,7 @@ import {
   registerBody,
   type TokenAnswer,
 } from './contract.ts';
-import type { Counters } from './counters.ts';
+import type { Counters } from './metrics.ts';
 import type { LogIn } from './log-in.ts';
 import type { SessionStore } from './store/session-store.ts';
 import type { Sessions } from './sessions.ts';
@@ -64,7 +64,7 @@ export function createRoutes(deps: {
           { ...details, role: 'customer', network: networkOf(req) },
           hasIdempotencyKey ? operation : undefined,
         );
-        counters.registrations.inc();
+        counters.registrations.inc({});
         const location = `/api/users/${account.user_id}`;
         return { status: 201, headers: { location }, body: toPublicUser(account) };
       },
@@ -75,7 +75,7 @@ export function createRoutes(deps: {
     const { account, era } = await logIn({ ...parseBody(loginBody, req.body), network: networkOf(req) });
     addRequestFields({ user_id: account.user_id });
     const answer = await sessions.begin(account, era);
-    counters.logins.inc();
+    counters.logins.inc({});
     sendTokens(res, answer);
   });
 

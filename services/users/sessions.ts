@@ -5,7 +5,7 @@ import type { Logger } from '../shared/telemetry/logger.ts';
 import { ProblemError } from '../shared/http/problem.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import type { TokenAnswer } from './contract.ts';
-import type { Counters } from './counters.ts';
+import type { Counters } from './metrics.ts';
 import { isGenuine, parseRefreshToken, refreshTokenOf } from './domain/refresh-token.ts';
 import { begun, decide, isOpen, rotated, secondsLeft, type Session } from './domain/session.ts';
 import type { SessionStore } from './store/session-store.ts';
@@ -109,7 +109,7 @@ export function createSessions(deps: {
         // Signed before saving, so that the client can retry with the same token if signing fails.
         const answer = await tokensOf(next, account, era, at);
         await store.replace(loaded, next);
-        counters.refreshes.inc();
+        counters.refreshes.inc({});
         return answer;
       });
     },

@@ -100,13 +100,16 @@ describe('the layout', () => {
     expect(offenders(contracts, isForeign)).toEqual([]);
   });
 
-  it('When an api.ts imports, then it imports only zod, contracts, its config and the shared vocabulary', () => {
+  it('When an api.ts imports, then it imports only zod, contracts, its config and metrics and the shared vocabulary', () => {
     const allowed =
       /^(zod|shared\/(api-docs\/route-table|runtime\/config|schemas\/[a-z-]+)\.ts|[a-z]+\/contract\.ts)$/;
     const apis = own.filter((source) => source.file === 'api.ts');
     expect(apis).toHaveLength(SERVICES.length);
     const isForeign = ({ service, imports }: Source) =>
-      imports.some((target) => !allowed.test(target) && target !== `${service}/config.ts`);
+      imports.some(
+        (target) =>
+          !allowed.test(target) && ![`${service}/config.ts`, `${service}/metrics.ts`].includes(target),
+      );
     expect(offenders(apis, isForeign)).toEqual([]);
   });
 

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { onEvent, createSubscriptionRouter } from '../../services/shared/dapr/subscriptions.ts';
 import { createLogger } from '../../services/shared/telemetry/logger.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import { defineEvents } from '../../services/shared/schemas/published-events.ts';
 import { buildEvent } from '../support/events.ts';
 
@@ -21,7 +22,7 @@ async function deliver(body: unknown): Promise<unknown> {
   const app = express();
   app.use(express.json({ type: () => true, strict: false }));
   app.use(
-    createSubscriptionRouter(createLogger('test', 'silent'), [
+    createSubscriptionRouter({ log: createLogger('test', 'silent'), metrics: createMetrics() }, [
       onEvent(events, 'soup.served', (data) => handle(data)),
     ]),
   );

@@ -126,6 +126,7 @@ describe('shipping', () => {
       'shipment_transitions_total{status="DELIVERED"} 1',
       'shipment_transitions_total{status="DISPATCHED"} 1',
       'shipment_transitions_total{status="PREPARING"} 1',
+      'shipment_transitions_total{status="STOPPED"} 0',
     ]);
   });
 

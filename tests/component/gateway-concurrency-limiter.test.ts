@@ -4,6 +4,7 @@ import {
   type ConcurrencyLimiter,
 } from '../../services/gateway/limits/concurrency-limiter.ts';
 import { OverloadedError } from '../../services/shared/http/problem.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 
 const YOUNG = 64;
 const ALL = 100;
@@ -11,7 +12,7 @@ const ALL = 100;
 let limiter: ConcurrencyLimiter;
 beforeEach(() => {
   vi.useFakeTimers();
-  limiter = createConcurrencyLimiter(1_000);
+  limiter = createConcurrencyLimiter(createMetrics(), 1_000);
 });
 afterEach(() => vi.useRealTimers());
 

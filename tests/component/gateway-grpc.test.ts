@@ -16,7 +16,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { dirname, resolve } from 'node:path';
-import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { VerifyToken } from '../../services/gateway/auth/token-verifier.ts';
 import { createAccessControl, type AccessControl } from '../../services/gateway/auth/access-control.ts';
@@ -26,6 +25,7 @@ import type { Order, OrderChange } from '../../services/orders/contract.ts';
 import type { Caller } from '../../services/shared/http/caller.ts';
 import { notFound, ProblemError } from '../../services/shared/http/problem.ts';
 import { createService } from '../../services/shared/runtime/service-app.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { createSidecarClient, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { waitFor } from '../support/wait.ts';
@@ -120,7 +120,7 @@ async function restartServer(changed: Partial<GrpcDeps>): Promise<void> {
   client.close();
   await server.stop();
   service.logs.length = 0;
-  await serve({ ...changed, metrics: new Registry() });
+  await serve({ ...changed, metrics: createMetrics() });
 }
 
 interface Outcome {
@@ -738,7 +738,7 @@ describe('traces, ids and metrics of a call', () => {
     await ask('GetOrder', { order_id: 'none' });
     const { text } = await service.http.get('/metrics');
     const count = (code: string) =>
-      `grpc_server_handling_seconds_count{method="sidecart.v1.OrderService/GetOrder",code="${code}"} 1`;
+      `requests_total{protocol="grpc",method="GetOrder",route="sidecart.v1.OrderService",status="${code}"} 1`;
     expect(text).toContain(count('OK'));
     expect(text).toContain(count('NOT_FOUND'));
   });

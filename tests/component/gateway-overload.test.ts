@@ -42,7 +42,7 @@ beforeEach(async () => {
       return Promise.reject(new ProblemError(401, 'unauthenticated', 'An access token is required.'));
     };
     // Requests stay recent for longer than a test takes.
-    accessControl = createAccessControl(options, verify, createConcurrencyLimiter(60_000));
+    accessControl = createAccessControl(options, verify, createConcurrencyLimiter(createMetrics(), 60_000));
     return createApp(options, accessControl);
   });
   release = () => {};

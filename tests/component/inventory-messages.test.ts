@@ -241,11 +241,11 @@ describe('order.cancelled after payment', () => {
 });
 
 describe('metrics', () => {
-  it('When messages are redelivered, then each outcome is counted once', async () => {
+  it('When messages are redelivered, then each status is counted once', async () => {
     for (const type of ['order.created', 'order.created', 'order.paid', 'order.paid', 'order.cancelled'])
       await service.deliver(type, about({ 'mug-blue': 2 }));
     const { text } = await service.http.get('/metrics');
-    for (const outcome of ['reserved', 'sold', 'released'])
-      expect(text).toContain(`inventory_reservations_total{outcome="${outcome}"} 1\n`);
+    for (const status of ['RESERVED', 'SOLD', 'RELEASED'])
+      expect(text).toContain(`inventory_reservations_total{status="${status}"} 1\n`);
   });
 });

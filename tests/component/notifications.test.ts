@@ -262,10 +262,10 @@ describe('E-mails about an order', () => {
     expect(mails().length).toBeLessThanOrEqual(2);
   });
 
-  it('When an e-mail was sent, then it is counted by its kind', async () => {
+  it('When an e-mail was sent, then it is counted by its kind and outcome', async () => {
     await deliverOrderEvent('order.paid', buildOrder());
     const { text } = await service.http.get('/metrics');
-    expect(text).toContain('emails_sent_total{kind="order.paid"} 1');
+    expect(text).toContain('emails_total{kind="order.paid",outcome="sent"} 1');
   });
 
   it('When an e-mail was sent, then neither address nor content is saved or logged', async () => {

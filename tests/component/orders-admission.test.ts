@@ -270,7 +270,8 @@ describe('POST /api/orders while orders wait', () => {
     await backlog();
     await Promise.all([post(), post(), post('a-new-key')]);
     const { text } = await service.http.get('/metrics');
-    expect(text).toContain('\norders_shed_total 3\n');
+    expect(text).toContain('\nadmission_control_orders_total{result="shed"} 3\n');
+    expect(text).toContain('\norders_created_total{status="failed"} 3\n');
     expect(service.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 

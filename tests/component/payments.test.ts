@@ -901,6 +901,6 @@ it('When a payment is captured, then the metrics count it', async () => {
   await requestPayment();
 
   expect((await service.http.get('/metrics')).text).toContain(
-    'payment_transitions_total{status="CAPTURED"} 1',
+    'payments_processed_total{status="CAPTURED"} 1',
   );
 });

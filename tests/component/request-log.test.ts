@@ -26,7 +26,7 @@ const start = (logSampleRatio: number) =>
       if (req.params.id === 'hot') throw new Error('too hot');
       res.json({});
     });
-    const subscriptions = createSubscriptionRouter(deps.log, [
+    const subscriptions = createSubscriptionRouter(deps, [
       onEvent(events, 'soup.served', ({ plates }) => {
         if (plates === 0) throw new UnprocessableEvent('no plate');
         return plates < 0 ? Promise.reject(new Error('try again')) : Promise.resolve();

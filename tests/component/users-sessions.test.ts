@@ -87,7 +87,7 @@ const audited = () => service.logs.filter((line) => line['audit'] !== undefined)
 
 async function counted(name: string): Promise<string[]> {
   const { text } = await service.http.get('/metrics');
-  return text.split('\n').filter((line) => line.startsWith(name));
+  return text.split('\n').filter((line) => line.startsWith(name) && !line.endsWith(' 0'));
 }
 
 /** Whether the gateway rejects an access token, by the list. */

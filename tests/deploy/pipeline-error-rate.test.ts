@@ -95,9 +95,7 @@ describe('the error rate after a deployment', { timeout: 20_000 }, () => {
     const env = { PROMETHEUS_TOKEN: 'a-token', METRICS_SELECTOR: 'app="edge"', WATCH_SECONDS: '0' };
     expect(await watch(url, env, since)).toMatchObject({ code: 0 });
     const [all, errors] = queries;
-    expect(all?.query).toMatch(
-      /^sum\(increase\(http_request_duration_seconds_count\{app="edge"\}\[10[1-9]s\]\)\) > 0$/,
-    );
+    expect(all?.query).toMatch(/^sum\(increase\(requests_total\{app="edge"\}\[10[1-9]s\]\)\) > 0$/);
     expect(errors?.query).toContain('{app="edge",status=~"5.."}');
     expect(queries.map(({ authorization }) => authorization)).toEqual(['Bearer a-token', 'Bearer a-token']);
   });

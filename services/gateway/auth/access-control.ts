@@ -1,5 +1,6 @@
 import type { Caller } from '../../shared/http/caller.ts';
 import type { Logger } from '../../shared/telemetry/logger.ts';
+import type { Metrics } from '../../shared/telemetry/metrics.ts';
 import { OverloadedError, ProblemError } from '../../shared/http/problem.ts';
 import type { Sidecar } from '../../shared/dapr/sidecar.ts';
 import { createTokenVerifier, type VerifyToken } from './token-verifier.ts';
@@ -45,6 +46,7 @@ export function createAccessControl(
   deps: {
     sidecar: Sidecar;
     log: Logger;
+    metrics: Metrics;
     limits: () => Limits;
     rateLimitStore: RateLimitStore;
     now: () => Date;
@@ -52,7 +54,7 @@ export function createAccessControl(
     trustedProxies: readonly string[];
   },
   verify: VerifyToken = createTokenVerifier(deps),
-  concurrency: ConcurrencyLimiter = createConcurrencyLimiter(),
+  concurrency: ConcurrencyLimiter = createConcurrencyLimiter(deps.metrics),
 ): AccessControl {
   const clientAddress = clientAddresses(deps.trustedProxies);
   const limits = createRateLimits({ ...deps, clientAddress });

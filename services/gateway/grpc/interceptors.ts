@@ -1,6 +1,5 @@
 import { Metadata, ServerInterceptingCall, status, type ServerInterceptor } from '@grpc/grpc-js';
 import { context, SpanKind, trace, type Span } from '@opentelemetry/api';
-import { Histogram, type Registry } from 'prom-client';
 import {
   captureContext,
   requestFields,
@@ -9,6 +8,8 @@ import {
   runInRequest,
 } from '../../shared/telemetry/request-context.ts';
 import { isSampled, type Logger } from '../../shared/telemetry/logger.ts';
+import { createRequestRecorder } from '../../shared/telemetry/common-metrics.ts';
+import type { Metrics } from '../../shared/telemetry/metrics.ts';
 import { markFailed, tracer } from '../../shared/telemetry/spans.ts';
 import { traceResponse } from '../http/server-span.ts';
 import { metadataValue } from './authenticated-handlers.ts';
@@ -98,18 +99,17 @@ export function contextInterceptor(log: Logger, logSampleRatio: () => number): S
   };
 }
 
-/** Measures the duration of all calls. */
-export function metricsInterceptor(metrics: Registry): ServerInterceptor {
-  const duration = new Histogram({
-    name: 'grpc_server_handling_seconds',
-    help: 'Duration of gRPC calls in seconds',
-    labelNames: ['method', 'code'],
-    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
-    registers: [metrics],
-  });
+/** Counts and measures all calls but health checks and reflection. */
+export function metricsInterceptor(metrics: Metrics): ServerInterceptor {
+  const recordRequest = createRequestRecorder(metrics);
   return (definition, call) => {
-    const stopTimer = duration.startTimer({ method: nameOf(definition) });
-    const ended = end(call, (code) => stopTimer({ code: status[code] }));
+    const [route = '', method = ''] = nameOf(definition).split('/');
+    if (isProbe(route)) return new ServerInterceptingCall(call);
+    const started = performance.now();
+    const ended = end(call, (code) => {
+      const seconds = (performance.now() - started) / 1000;
+      recordRequest({ protocol: 'grpc', method, route, status: status[code] }, seconds);
+    });
     return new ServerInterceptingCall(call, {
       start: (next) => next({ onCancel: () => ended(undefined) }),
       sendStatus(answer, next) {

@@ -1,9 +1,10 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { getChannelzHandlers, Server, ServerCredentials } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { promisify } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Registry } from 'prom-client';
+import { measureConnections } from '../../shared/telemetry/common-metrics.ts';
 import type { Logger } from '../../shared/telemetry/logger.ts';
+import type { Metrics } from '../../shared/telemetry/metrics.ts';
 import { unavailable } from '../../shared/http/problem.ts';
 import { BODY_LIMIT_BYTES } from '../../shared/runtime/service-app.ts';
 import { toGrpcError } from './errors.ts';
@@ -19,8 +20,7 @@ export interface GrpcDeps extends OrderServiceDeps {
   log: Logger;
   /** The share of successful calls that are logged; 1 by default. */
   logSampleRatio?: (() => number) | undefined;
-  /** The registry of `grpc_server_handling_seconds`. */
-  metrics: Registry;
+  metrics: Metrics;
   isReady: () => Promise<boolean>;
   /** The folder of order_service.proto. */
   protoDir: string;
@@ -64,6 +64,7 @@ export function createGrpcServer(deps: GrpcDeps): GrpcServer {
   reflection(definitions).addToServer(server);
   const health = new HealthImplementation();
   health.addToServer(server);
+  measureConnections(metrics, 'grpc', () => connectionsOf(server));
   let isStopping = false;
   let healthTimer: NodeJS.Timeout | undefined;
 
@@ -94,4 +95,20 @@ export function createGrpcServer(deps: GrpcDeps): GrpcServer {
       server.forceShutdown();
     },
   };
+}
+
+/** More connections are not counted. */
+const MAX_COUNTED_CONNECTIONS = 10_000;
+
+/** The open connections, from the server's own records: https://grpc.io/blog/a-short-introduction-to-channelz/. */
+function connectionsOf(server: Server): Promise<number> {
+  const request = { server_id: server.getChannelzRef().id, max_results: MAX_COUNTED_CONNECTIONS };
+  type Handler = (
+    call: { request: object },
+    done: (error: unknown, page?: { socket_ref: unknown[] }) => void,
+  ) => void;
+  const getServerSockets = getChannelzHandlers().GetServerSockets as unknown as Handler;
+  return new Promise((resolve) =>
+    getServerSockets({ request }, (_error, page) => resolve(page?.socket_ref.length ?? 0)),
+  );
 }

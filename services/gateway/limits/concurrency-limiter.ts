@@ -1,4 +1,6 @@
 import { OverloadedError } from '../../shared/http/problem.ts';
+import { createCounter, createGauge, type Metrics } from '../../shared/telemetry/metrics.ts';
+import { METRICS } from '../metrics.ts';
 
 /** The concurrency limiter for HTTP and gRPC. Streams have their own limit. */
 export interface ConcurrencyLimiter {
@@ -18,13 +20,16 @@ const MAX_IN_FLIGHT = 100;
 const MAX_RECENT = 64;
 const RECENT_MS = 1_000;
 
-export function createConcurrencyLimiter(recentMs = RECENT_MS): ConcurrencyLimiter {
+export function createConcurrencyLimiter(metrics: Metrics, recentMs = RECENT_MS): ConcurrencyLimiter {
   let all = 0;
   let recent = 0;
+  const shed = createCounter(metrics, METRICS.shed);
+  createGauge(metrics, METRICS.inProgress, (gauge) => gauge.set({}, all));
 
   function assertCapacity(): void {
-    if (all >= MAX_IN_FLIGHT || recent >= MAX_RECENT)
-      throw new OverloadedError('Too many requests are in progress. Try again later.');
+    if (all < MAX_IN_FLIGHT && recent < MAX_RECENT) return;
+    shed.inc({});
+    throw new OverloadedError('Too many requests are in progress. Try again later.');
   }
 
   return {

@@ -2,6 +2,7 @@ import express, { Router } from 'express';
 import { orderBroadcasts } from '../../orders/contract.ts';
 import { onEvent, createSubscriptionRouter } from '../../shared/dapr/subscriptions.ts';
 import type { Logger } from '../../shared/telemetry/logger.ts';
+import type { Metrics } from '../../shared/telemetry/metrics.ts';
 import { BODY_LIMIT_BYTES, requireAppApiToken } from '../../shared/runtime/service-app.ts';
 import type { OrderUpdates } from './feed.ts';
 
@@ -11,10 +12,11 @@ import type { OrderUpdates } from './feed.ts';
  */
 export function createUpdateSubscription(deps: {
   log: Logger;
+  metrics: Metrics;
   updates: OrderUpdates;
   appApiToken: string;
 }): Router {
-  const { log, updates, appApiToken } = deps;
+  const { updates, appApiToken } = deps;
   const router = Router();
   router.use(
     '/events/orders.changed',
@@ -22,7 +24,7 @@ export function createUpdateSubscription(deps: {
     express.json({ type: () => true, limit: BODY_LIMIT_BYTES }),
   );
   router.use(
-    createSubscriptionRouter(log, [
+    createSubscriptionRouter(deps, [
       onEvent(orderBroadcasts, 'orders.changed', async ({ changed }) => {
         for (const { order_id, version } of changed) updates.notify(order_id, version);
       }),

@@ -17,8 +17,15 @@ const compare = (a: Position, b: Position) =>
   a.lastEvent - b.lastEvent || (a.orderId < b.orderId ? -1 : Number(a.orderId > b.orderId));
 
 /**
- * A page of stuck orders, the longest idle first. Orders whose last event lies equally far in the future are included,
- * because a wrong clock hides how long they are idle.
+ * Whether an open order has been idle for longer than `idleMs`. An order whose last event lies equally far in the future is
+ * included, because a wrong clock hides how long it is idle.
+ */
+export function isStuck(order: Order, idleMs: number, now: Date): boolean {
+  return isOpen(order) && Math.abs(now.getTime() - Date.parse(order.updated_at)) > idleMs;
+}
+
+/**
+ * A page of stuck orders, the longest idle first.
  *
  * @param idleMs a stuck order has been idle for longer than this
  * @throws InvalidCursorError
@@ -31,7 +38,7 @@ export function pageOfStuckOrders(
 ): { items: Order[]; nextCursor: string | null } {
   const after = cursor === undefined ? undefined : decode(cursor);
   const left = orders
-    .filter((order) => isOpen(order) && Math.abs(now.getTime() - Date.parse(order.updated_at)) > idleMs)
+    .filter((order) => isStuck(order, idleMs, now))
     .filter((order) => !after || compare(positionOf(order), after) > 0)
     .toSorted((a, b) => compare(positionOf(a), positionOf(b)));
   const items = left.slice(0, limit);

@@ -33,6 +33,11 @@ export interface StockStore {
     cursor: string | undefined,
     limit: number,
   ) => Promise<{ items: Product[]; nextCursor: string | null }>;
+  /** Like `list`, with the threshold of each product. */
+  listStocked: (
+    cursor: string | undefined,
+    limit: number,
+  ) => Promise<{ items: StockedProduct[]; nextCursor: string | null }>;
   /** @throws Error if the command cannot be applied; other commands of the batch are not affected */
   applyToOrder: (command: OrderCommand) => Promise<ChangeResult<Reservation>>;
   /** @param precondition checks the product before the change; if it throws, nothing changes */
@@ -124,12 +129,14 @@ export function createStockStore(state: StateStore): StockStore {
     return [...writes, ...(await index.append(ids))];
   }
 
-  async function readProducts(ids: readonly string[]): Promise<Product[]> {
+  async function readProducts(ids: readonly string[]): Promise<StockedProduct[]> {
     const found = await state.getMany<StockedProduct>(ids.map(productKey));
-    return ids.flatMap((id) => {
-      const stored = found.get(productKey(id));
-      return stored ? [toProduct(stored.value)] : [];
-    });
+    return ids.flatMap((id) => found.get(productKey(id))?.value ?? []);
+  }
+
+  async function listStocked(cursor: string | undefined, limit: number) {
+    const { ids, nextCursor } = await index.page(cursor, limit);
+    return { items: await readProducts(ids), nextCursor };
   }
 
   async function apply<One>(demanded: PendingCommand): Promise<ChangeResult<One>> {
@@ -140,11 +147,12 @@ export function createStockStore(state: StateStore): StockStore {
 
   return {
     product: async (id) => (await state.get<StockedProduct>(productKey(id)))?.value,
-    products: readProducts,
+    products: async (ids) => (await readProducts(ids)).map(toProduct),
     async list(cursor, limit) {
-      const { ids, nextCursor } = await index.page(cursor, limit);
-      return { items: await readProducts(ids), nextCursor };
+      const { items, nextCursor } = await listStocked(cursor, limit);
+      return { items: items.map(toProduct), nextCursor };
     },
+    listStocked,
     applyToOrder: (command) => apply<Reservation>({ command }),
     applyToProduct: (command, demand) => apply<StockedProduct>({ command, demand }),
   };

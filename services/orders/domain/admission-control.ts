@@ -16,6 +16,8 @@ export interface AdmissionControl {
   onTransition: (event: OrderEventType, ageMs: number, at: number) => void;
   /** Seconds until a new order is accepted again; undefined if it is accepted now. */
   retryAfterSeconds: (at: number) => number | undefined;
+  /** The orders of the last minute that wait to be paid or refused, as far as this replica knows. */
+  queued: (at: number) => number;
 }
 
 type Queue = 'stock' | 'payment';
@@ -55,6 +57,8 @@ const MIN_LAG_RATIO = 1 / 5;
 const MAX_CONCURRENCY = 64;
 const MAX_EXITS = 1_000;
 const MAX_ACCEPTED = 10_000;
+/** Another replica may have received the end of an older order. */
+const QUEUED_WINDOW_MS = 60_000;
 /** The wait beyond this time is not known. The client tries again. */
 const MAX_RETRY_AFTER_SECONDS = 10;
 
@@ -63,6 +67,8 @@ export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: 
   const queues: Record<Queue, QueueExit[]> = { stock: [], payment: [] };
   const accepted: number[] = [];
   let knownFrom = startedAt;
+  /** When the newest order that was paid or refused was created. */
+  let newestDecided = -Infinity;
 
   /** How long an order that is accepted now waits until it leaves the queue. */
   function waitMs(exits: QueueExit[], at: number): number {
@@ -94,6 +100,8 @@ export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: 
       if (!queue) return;
       const created = ageMs >= 0 && ageMs <= MAX_AGE_MS ? at - ageMs : undefined;
       queues[queue].push({ created, at });
+      // Other exits lead to another queue.
+      if (!QUEUE_BEHIND[event]) newestDecided = Math.max(newestDecided, created ?? -Infinity);
       if (queues[queue].length > MAX_EXITS) queues[queue].shift();
     },
     retryAfterSeconds(at) {
@@ -101,6 +109,10 @@ export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: 
       const excess = wait - maxQueueWaitMs();
       if (excess <= 0) return undefined;
       return Math.min(Math.ceil(excess / 1_000), MAX_RETRY_AFTER_SECONDS);
+    },
+    queued(at) {
+      const since = Math.max(newestDecided, at - QUEUED_WINDOW_MS);
+      return accepted.length - 1 - accepted.findLastIndex((time) => time <= since);
     },
   };
 }

@@ -61,6 +61,11 @@ function apply(order: Order, event: OrderEvent): Order {
   };
 }
 
+/** The time at which an order with this stream entered its status. */
+export function statusEnteredAt(events: readonly OrderEvent[]): string {
+  return events.findLast(({ type }) => statusAfter(type) !== undefined)?.time ?? '';
+}
+
 /** The stream without texts that customers wrote. It is the same array if there are none. */
 export function withoutFreeText(events: OrderEvent[]): OrderEvent[] {
   const hasFreeText = (event: OrderEvent) =>

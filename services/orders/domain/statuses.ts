@@ -8,6 +8,7 @@ import {
   type CommandTrigger,
   type OrderStatus,
   type Trigger,
+  type TriggerType,
 } from './state-machine.ts';
 
 /** Whether nothing delivers the trigger again. */
@@ -38,6 +39,13 @@ export const COMPLETE_STATUSES: ReadonlySet<OrderStatus> = new Set(
     status && FINAL_STATUSES.has(status) && !compensates ? [status] : [],
   ),
 );
+
+/** The triggers after which other services undo something. */
+export function compensationTriggers(): TriggerType[] {
+  return (Object.keys(TRANSITIONS) as TriggerType[]).filter(
+    (type) => EVENT_RULES[TRANSITIONS[type].appends].compensates,
+  );
+}
 
 /** The command by which an administrator brings an order into a status. */
 export const ADMIN_TRIGGERS: ReadonlyMap<OrderStatus | undefined, CommandTrigger['type']> = new Map(

@@ -35,7 +35,12 @@ const probe = (name: string, summary: string, unavailable: boolean, mediaType: s
 export const PROBES: Readonly<Record<string, Json>> = {
   '/healthz': probe('getHealthz', 'Whether the process is alive', false, 'application/json'),
   '/readyz': probe('getReadyz', 'Whether the service and its sidecar are ready', true, 'application/json'),
-  '/metrics': probe('getMetrics', 'Metrics in the text format of Prometheus', false, 'text/plain'),
+  '/metrics': probe(
+    'getMetrics',
+    'Metrics in the format of OpenMetrics',
+    false,
+    'application/openmetrics-text',
+  ),
 };
 
 /**

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { DataSchemas, PublishedEvents, TypedEvents } from '../schemas/published-events.ts';
+import type { MetricDeclarations } from '../telemetry/metrics.ts';
 
 /** The routes of a service. The routes of the gateway, the OpenAPI documents and the typed client are derived from this table. */
 export type ServiceApi = Readonly<Record<RouteKey, Operation>>;
@@ -112,6 +113,8 @@ export interface ServiceDescription {
   keepsDeadLetters?: true;
   /** The environment variables. Each has a `describe` text, and an example by `setting` of `runtime/settings.ts`. */
   config: z.ZodType;
+  /** The metrics of the service besides those of every service. */
+  metrics?: MetricDeclarations;
   /** What the service keeps, by the form of the keys in its state store: `order:{order_id}`. Stored responses are left out. */
   state: Readonly<Record<string, string>>;
   /** The timeout of resiliency-gateway.yaml for calls from the gateway: `short` is 3 s. The default is `usual`, 5 s. */

@@ -1,9 +1,12 @@
 import { Router } from 'express';
 import type { z } from 'zod';
 import { addRequestFields } from '../telemetry/request-context.ts';
+import { COMMON_METRICS } from '../telemetry/common-metrics.ts';
 import { inProcessSpan } from '../telemetry/spans.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { createCounter, type Metrics } from '../telemetry/metrics.ts';
 import { eventSchema, type DataSchemas, type TypedEvents } from '../schemas/published-events.ts';
+import { ConflictError, SidecarError } from './sidecar-call.ts';
 
 /** A handler throws this for an event that no retry can process. The event becomes a dead letter at once. */
 export class UnprocessableEvent extends Error {}
@@ -39,9 +42,14 @@ const OUTCOMES = { DROP: 'event rejected', RETRY: 'event failed; the sidecar wil
  * (it becomes a dead letter), and RETRY for every other error
  * (https://docs.dapr.io/reference/api/pubsub_api/#expected-http-response).
  */
-export function createSubscriptionRouter(log: Logger, handlers: Subscription[]): Router {
+export function createSubscriptionRouter(
+  { log, metrics }: { log: Logger; metrics: Metrics },
+  handlers: Subscription[],
+): Router {
+  const redeliveries = createCounter(metrics, COMMON_METRICS.redeliveries);
   const router = Router();
   for (const { type, handle } of handlers) {
+    for (const cause of COMMON_METRICS.redeliveries.labels.cause) redeliveries.inc({ event: type, cause }, 0);
     router.post(`/events/${type}`, async (req, res) => {
       const { id, subject } = (req.body ?? {}) as { id?: unknown; subject?: unknown };
       addRequestFields({ event_type: type, event_id: String(id), subject: String(subject) });
@@ -53,10 +61,17 @@ export function createSubscriptionRouter(log: Logger, handlers: Subscription[]):
       } catch (error) {
         const status = error instanceof UnprocessableEvent ? 'DROP' : 'RETRY';
         addRequestFields({ outcome: status });
+        if (status === 'RETRY') redeliveries.inc({ event: type, cause: causeOf(error) });
         log.warn({ err: error }, OUTCOMES[status]);
         res.json({ status });
       }
     });
   }
   return router;
+}
+
+/** Why a handler failed: other writers, the sidecar or a component behind it, or the service and what it calls. */
+function causeOf(error: unknown): 'conflict' | 'sidecar' | 'other' {
+  if (error instanceof ConflictError) return 'conflict';
+  return error instanceof SidecarError ? 'sidecar' : 'other';
 }

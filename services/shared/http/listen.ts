@@ -2,6 +2,8 @@ import type { RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer as createNetServer, type AddressInfo, type Server as NetServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { measureConnections } from '../telemetry/common-metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { createHttpServer, type HttpOptions } from './server.ts';
 
 /** Connections that wait to be accepted: more than Node's default of 511 (services/decisions/0128-admission-control.md). */
@@ -19,13 +21,14 @@ const extraListeners = new WeakMap<Server, NetServer[]>();
 /**
  * Starts a server, and resolves when it accepts connections. It first releases the memory that loading has left.
  *
+ * @param options.metrics gets the number of open connections
  * @throws Error EADDRINUSE if another program uses the port
  */
 export async function listen(
   app: RequestListener,
   port: number,
   host: string,
-  options: HttpOptions = {},
+  { metrics, ...options }: HttpOptions & { metrics?: Metrics } = {},
 ): Promise<Server> {
   collectGarbage();
   const server = createHttpServer(app, options);
@@ -43,6 +46,7 @@ export async function listen(
   // Node.js before 22.12 ignores `reusePort`, so the additional listeners fail.
   await Promise.all(more.map((one) => bind(one, taken, host, true).catch(() => {})));
   extraListeners.set(server, more);
+  if (metrics) measureConnections(metrics, 'http', () => connectionsOf(server));
   return server;
 }
 

@@ -72,7 +72,8 @@ export async function runService<Config extends BaseConfig>(
 ): Promise<void> {
   const { config, current, deps, onStop } = await prepareService(process, service, schema);
   const app = await build(deps, config, current);
-  const server = await listen(app, config.APP_PORT, config.APP_HOST);
+  const { metrics } = deps;
+  const server = await listen(app, config.APP_PORT, config.APP_HOST, { metrics });
   deps.log.info({ port: config.APP_PORT }, 'listening');
   onStop([() => closeServer(server)]);
 }

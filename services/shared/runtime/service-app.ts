@@ -7,10 +7,11 @@ import express, {
 } from 'express';
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { Histogram, type Registry } from 'prom-client';
 import type { ServiceDescription } from '../api-docs/route-table.ts';
 import { asyncApi } from '../api-docs/asyncapi.ts';
 import { CALLER_ID } from '../http/caller.ts';
+import { createRequestRecorder } from '../telemetry/common-metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import {
   addRequestFields,
   requestFields,
@@ -32,8 +33,7 @@ export interface ServiceDeps {
   sidecar: Sidecar;
   /** The token that the sidecar sends with every call: https://docs.dapr.io/operations/security/app-api-token/. */
   appApiToken: string;
-  /** The registry of this service's metrics, for `GET /metrics`. */
-  metrics: Registry;
+  metrics: Metrics;
 }
 
 export interface ServiceParts {
@@ -128,14 +128,8 @@ export function cachedJson(make: () => unknown): RequestHandler {
 }
 
 /** Runs each request in its own context, and logs and measures it at its end. */
-function requestContext(log: Logger, metrics: Registry, logSampleRatio: () => number): RequestHandler {
-  const duration = new Histogram({
-    name: 'http_request_duration_seconds',
-    help: 'Duration of HTTP requests in seconds',
-    labelNames: ['method', 'route', 'status'],
-    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
-    registers: [metrics],
-  });
+function requestContext(log: Logger, metrics: Metrics, logSampleRatio: () => number): RequestHandler {
+  const recordRequest = createRequestRecorder(metrics);
   return (req, res, next) => {
     const started = performance.now();
     const requestId = requestIdFrom(req.get('x-request-id'));
@@ -145,17 +139,15 @@ function requestContext(log: Logger, metrics: Registry, logSampleRatio: () => nu
       res.once('close', () => {
         const seconds = (performance.now() - started) / 1000;
         const route = routeOf(req);
-        duration.observe({ method: req.method, route, status: res.statusCode }, seconds);
         if (PROBES.has(route)) return;
+        const { method } = req;
+        recordRequest({ protocol: 'http', method, route, status: String(res.statusCode) }, seconds);
         // A handler of events knows better: it answers RETRY with 200.
         const { outcome = outcomeOf(res), ...fields } = requestFields();
         if (SUCCESSES.has(outcome) && !isSampled(logSampleRatio(), fields)) return;
         const path = req.originalUrl.split('?')[0];
         const duration_ms = Math.round(seconds * 10_000) / 10;
-        log.info(
-          { method: req.method, route, path, status: res.statusCode, duration_ms, outcome },
-          'request completed',
-        );
+        log.info({ method, route, path, status: res.statusCode, duration_ms, outcome }, 'request completed');
       });
       next();
     });

@@ -66,6 +66,12 @@ export function requestFields(): Record<string, string> {
   return { ...(span ? { trace_id: span.traceId, span_id: span.spanId } : {}), ...fields };
 }
 
+/** The labels of an exemplar: the current trace if it is sampled. Other traces cannot be looked up. */
+export function exemplarLabels(): { trace_id: string } | undefined {
+  const span = trace.getSpanContext(context.active());
+  return span && span.traceFlags & TraceFlags.SAMPLED ? { trace_id: span.traceId } : undefined;
+}
+
 /** The id of the current request, for problem documents and outgoing calls. */
 export function requestId(): string | undefined {
   return (context.active().getValue(FIELDS) as RequestFields | undefined)?.request_id;

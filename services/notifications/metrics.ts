@@ -1,0 +1,21 @@
+import { CUSTOMER_EVENT_TYPES } from '../orders/contract.ts';
+import type { MetricDeclarations } from '../shared/telemetry/metrics.ts';
+
+/** The kinds of e-mails. */
+export const EMAIL_KINDS = [
+  ...CUSTOMER_EVENT_TYPES,
+  'user.registered',
+  'user.updated',
+  'user.updated.previous-address',
+] as const;
+export type EmailKind = (typeof EMAIL_KINDS)[number];
+
+/** The metrics of `notifications`. */
+export const METRICS = {
+  emails: {
+    type: 'counter',
+    name: 'emails_total',
+    help: 'E-mails by kind and outcome: sent, failed (the event is redelivered), repeated (sent before), suppressed (account deleted)',
+    labels: { kind: EMAIL_KINDS, outcome: ['sent', 'failed', 'repeated', 'suppressed'] },
+  },
+} as const satisfies MetricDeclarations;

@@ -1,0 +1,76 @@
+import {
+  createCounter,
+  createGauge,
+  createHistogram,
+  type MetricDeclarations,
+  type Metrics,
+} from './metrics.ts';
+
+/** The metrics that every service has. Probes and `/metrics` are not counted as requests. */
+export const COMMON_METRICS = {
+  requests: {
+    type: 'counter',
+    name: 'requests_total',
+    help: 'Requests, by protocol (http, grpc), method, route and status',
+    labels: {
+      protocol: 'http or grpc',
+      method: 'methods of HTTP, or of the gRPC service',
+      route: 'patterns of routes, or the gRPC service',
+      status: 'status codes of HTTP or gRPC',
+    },
+  },
+  requestDuration: {
+    type: 'histogram',
+    name: 'request_duration_seconds',
+    help: 'Duration of requests, by the labels of requests_total',
+    labels: {
+      protocol: 'http or grpc',
+      method: 'methods of HTTP, or of the gRPC service',
+      route: 'patterns of routes, or the gRPC service',
+      status: 'status codes of HTTP or gRPC',
+    },
+    // 0.3 and 2 are the bounds of the objectives.
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 0.5, 1, 2, 5, 10],
+  },
+  activeConnections: {
+    type: 'gauge',
+    name: 'active_connections',
+    help: 'Open connections to this process, by protocol',
+    labels: { protocol: 'http or grpc' },
+  },
+  redeliveries: {
+    type: 'counter',
+    name: 'event_redeliveries_total',
+    help: 'Events that the sidecar will redeliver because their handler failed, by cause',
+    labels: { event: 'event types that the service receives', cause: ['conflict', 'sidecar', 'other'] },
+  },
+} as const satisfies MetricDeclarations;
+
+/** The labels of a request. */
+export interface RequestLabels {
+  protocol: 'http' | 'grpc';
+  method: string;
+  route: string;
+  status: string;
+}
+
+/** Creates the function that counts and measures each request at its end. */
+export function createRequestRecorder(metrics: Metrics): (labels: RequestLabels, seconds: number) => void {
+  const requests = createCounter(metrics, COMMON_METRICS.requests);
+  const duration = createHistogram(metrics, COMMON_METRICS.requestDuration);
+  return (labels, seconds) => {
+    requests.inc({ ...labels });
+    duration.observe({ ...labels }, seconds);
+  };
+}
+
+/** Measures the open connections of a server at each scrape. */
+export function measureConnections(
+  metrics: Metrics,
+  protocol: RequestLabels['protocol'],
+  count: () => Promise<number>,
+): void {
+  createGauge(metrics, COMMON_METRICS.activeConnections, async (gauge) =>
+    gauge.set({ protocol }, await count()),
+  );
+}
