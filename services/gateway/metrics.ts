@@ -5,7 +5,7 @@ export const METRICS = {
   inProgress: {
     type: 'gauge',
     name: 'requests_in_progress',
-    help: 'Requests that count at the concurrency limiter, which admits 100. Streams do not count',
+    help: 'Requests at the concurrency limiter, without streams',
     labels: {},
   },
   shed: {

@@ -1,6 +1,6 @@
 import type { MetricDeclarations } from '../shared/telemetry/metrics.ts';
 
-/** The most products that `current_stock` has. A catalogue has no bound, and each product is a time series. */
+/** The most products that `current_stock` has, by the stock above their threshold. Each product is a time series. */
 export const MAX_MEASURED_PRODUCTS = 20;
 
 /** The metrics of `inventory`. All replicas have the same stock: take the minimum. */
@@ -8,19 +8,20 @@ export const METRICS = {
   reservations: {
     type: 'counter',
     name: 'inventory_reservations_total',
-    help: 'Reservations that reached a status. They have no product, because a reservation has several',
+    help: 'Reservations that reached a status',
+    // No product: a reservation has several, and a catalogue has no bound.
     labels: { status: ['RESERVED', 'REJECTED', 'SOLD', 'RELEASED'] },
   },
   currentStock: {
     type: 'gauge',
     name: 'current_stock',
-    help: 'Available stock of the twenty products with the least stock above their threshold',
+    help: 'Available stock of the products that run out first',
     labels: { product: 'twenty products' },
   },
   lowStockThreshold: {
     type: 'gauge',
     name: 'low_stock_threshold',
-    help: 'Stock at which a product of current_stock is low',
+    help: 'Stock at which such a product is low',
     labels: { product: 'twenty products' },
   },
 } as const satisfies MetricDeclarations;

@@ -15,7 +15,8 @@ export const METRICS = {
   emails: {
     type: 'counter',
     name: 'emails_total',
-    help: 'E-mails by kind and outcome: sent, failed (the event is redelivered), repeated (sent before), suppressed (account deleted)',
+    help: 'E-mails',
+    // failed: the event is redelivered. repeated: it was sent before. suppressed: the account is deleted.
     labels: { kind: EMAIL_KINDS, outcome: ['sent', 'failed', 'repeated', 'suppressed'] },
   },
 } as const satisfies MetricDeclarations;

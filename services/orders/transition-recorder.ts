@@ -22,7 +22,7 @@ export function createTransitionRecorder(metrics: Metrics): (transition: SavedTr
 
   return ({ events, from, trigger }) => {
     const [created, last] = [events[0], events.at(-1)];
-    if (!created || !last) return;
+    if (!created || !last || last.type === 'order.created') return;
     transitions.inc({ event: last.type });
     if (EVENT_RULES[last.type].compensates) compensations.inc({ reason: trigger });
     const to = statusAfter(last.type);

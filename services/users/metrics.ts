@@ -18,7 +18,8 @@ export const METRICS = {
   sessionsEnded: {
     type: 'counter',
     name: 'users_sessions_ended_total',
-    help: 'Sessions ended, by reason. The reasons password and deleted count once per user',
+    help: 'Sessions ended',
+    // password and deleted count once per user.
     labels: { reason: ['logout', 'reuse', 'password', 'deleted'] },
   },
 } as const satisfies MetricDeclarations;

@@ -9,11 +9,14 @@ import { userEvents } from '../../users/contract.ts';
 import type { DeadLetter } from '../contract.ts';
 
 /** All event types of the system. Each has a topic of the same name. */
-const EVENT_TYPES: ReadonlySet<string> = new Set(
+export const EVENT_TYPES: ReadonlySet<string> = new Set(
   [orderEvents, inventoryEvents, paymentEvents, shipmentEvents, userEvents].flatMap(
     ({ types }): readonly string[] => types,
   ),
 );
+
+/** The type of a message that is no event of the system. */
+export const UNKNOWN_TYPE = 'unknown';
 
 /** The fields of any message. The sidecar adds `topic`. */
 const envelopeSchema = z.object({
@@ -29,7 +32,7 @@ export function deadLetterOf(event: unknown, receivedAt: Date): DeadLetter {
   const content = success ? [envelope.id, envelope.type, envelope.data ?? event] : [event];
   return {
     dead_letter_id: createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32),
-    type: (success && [envelope.type, envelope.topic].find((name) => EVENT_TYPES.has(name))) || 'unknown',
+    type: (success && [envelope.type, envelope.topic].find((name) => EVENT_TYPES.has(name))) || UNKNOWN_TYPE,
     event_id: success ? envelope.id : '',
     received_at: receivedAt.toISOString(),
     redriven: 0,

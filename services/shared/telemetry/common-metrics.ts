@@ -11,7 +11,7 @@ export const COMMON_METRICS = {
   requests: {
     type: 'counter',
     name: 'requests_total',
-    help: 'Requests, by protocol (http, grpc), method, route and status',
+    help: 'Requests at their end',
     labels: {
       protocol: 'http or grpc',
       method: 'methods of HTTP, or of the gRPC service',
@@ -22,7 +22,7 @@ export const COMMON_METRICS = {
   requestDuration: {
     type: 'histogram',
     name: 'request_duration_seconds',
-    help: 'Duration of requests, by the labels of requests_total',
+    help: 'Duration of requests',
     labels: {
       protocol: 'http or grpc',
       method: 'methods of HTTP, or of the gRPC service',
@@ -35,13 +35,13 @@ export const COMMON_METRICS = {
   activeConnections: {
     type: 'gauge',
     name: 'active_connections',
-    help: 'Open connections to this process, by protocol',
+    help: 'Open connections',
     labels: { protocol: 'http or grpc' },
   },
   redeliveries: {
     type: 'counter',
     name: 'event_redeliveries_total',
-    help: 'Events that the sidecar will redeliver because their handler failed, by cause',
+    help: 'Failed deliveries that the sidecar repeats',
     labels: { event: 'event types that the service receives', cause: ['conflict', 'sidecar', 'other'] },
   },
 } as const satisfies MetricDeclarations;
