@@ -7,6 +7,7 @@ import { componentEdits } from './components.ts';
 import { containerEdits } from './containers.ts';
 import { documentEdits } from './documents.ts';
 import type { Edit } from './edit.ts';
+import { observabilityEdits } from './observability.ts';
 
 /**
  * All that follows from the list of services and their `api.ts`: the text of each file, by its path below `root`. A file that
@@ -17,6 +18,7 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
     ...componentEdits(SERVICES),
     ...containerEdits(SERVICES),
     ...documentEdits(root, SERVICES),
+    ...observabilityEdits(SERVICES),
     ...[...accessFiles()].map(([name, text]): Edit => [`deploy/kubernetes/base/access/${name}`, () => text]),
   ];
   return new Map(await Promise.all(edits.map(([file, edit]) => generated(root, file, edit))));
@@ -30,6 +32,6 @@ export async function formatted(path: string, text: string): Promise<string> {
 async function generated(root: string, file: string, edit: Edit[1]): Promise<[string, string]> {
   const path = join(root, file);
   const text = edit(existsSync(path) ? readFileSync(path, 'utf8') : '');
-  const isFormatted = /\.(ya?ml|md)$/.test(file) && !file.startsWith('deploy/kubernetes/base/access/');
+  const isFormatted = /\.(ya?ml|md|json)$/.test(file) && !file.startsWith('deploy/kubernetes/base/access/');
   return [file, isFormatted ? await formatted(path, text) : text];
 }

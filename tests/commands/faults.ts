@@ -16,7 +16,7 @@ import { runTests } from './run-vitest.ts';
  */
 const { isShort, mode, minutes, thinkTimeMs, profile, options } = await orExit(process, asked);
 const { seed = randomSeed(), only, keep = false } = options;
-await preparePrograms(tmpdir(), undefined, profile);
+await preparePrograms(tmpdir(), undefined, { profile });
 if (isShort) runTests(['faults']);
 else
   await runInterruptibly(async (signal) => {

@@ -22,7 +22,7 @@ const { hours, seed, profile } = await orExit(process, () => {
   };
 });
 const RUN_MINUTES = 20;
-await preparePrograms(tmpdir(), undefined, profile);
+await preparePrograms(tmpdir(), undefined, { profile });
 const endsAt = performance.now() + hours * 3_600_000;
 await runInterruptibly(async (signal) => {
   let isGood = true;

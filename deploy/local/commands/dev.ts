@@ -18,7 +18,7 @@ import { lockDataFolder } from './start-lock.ts';
  * it. Sidecars and infrastructure keep running. `dapr run` cannot do that, so this command starts each process itself.
  */
 
-const { profile, offset, dataDir, logDir } = await orExit(process, resolveRequestedSystem);
+const { profile, observability, offset, dataDir, logDir } = await orExit(process, resolveRequestedSystem);
 
 let system: RunningSystem | undefined;
 let isStopping = false;
@@ -27,16 +27,17 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 try {
   lockDataFolder(dataDir);
   await assertServicePortsFree(offset);
-  const { zipkin } = await preparePrograms(logDir, undefined, profile);
+  const { zipkin } = await preparePrograms(logDir, undefined, { profile, observability });
   console.log('Starting services and sidecars ...');
   system = await startSystem({
     dataDir,
     portOffset: offset,
     reusesInfrastructure: true,
+    observability,
     ...(profile ? { profile: profile.name } : {}),
   });
   if (isStopping) await system.stop();
-  printEndpoints({ offset, dataDir, profile, zipkin });
+  printEndpoints({ offset, dataDir, profile, observability, zipkin });
   followChanges(system);
 } catch (error) {
   if (!isStopping) console.error(`\n${explainError(error)}`);

@@ -9,9 +9,10 @@ export function printEndpoints(options: {
   offset: number;
   dataDir: string;
   profile: Profile | undefined;
+  observability: boolean;
   zipkin: PreparedPrograms['zipkin'];
 }): void {
-  const { offset, dataDir, profile, zipkin } = options;
+  const { offset, dataDir, profile, observability, zipkin } = options;
   const ports = portsAt(offset);
   const api = `http://localhost:${8080 + offset}`;
   const zipkinUrl = zipkin && 'missing' in zipkin ? zipkin.missing : `http://localhost:${ports.zipkin}`;
@@ -19,12 +20,16 @@ export function printEndpoints(options: {
   const traces = collector ? `sent to ${collector}` : zipkinUrl;
   const { email, password, isGenerated } = findOrCreateAdmin(dataDir);
   const page = profile?.webPage?.({ ports, dataDir });
+  const pages = [
+    ...(observability ? [{ title: 'Metrics', address: `http://localhost:${ports.prometheus}` }] : []),
+    ...(page ? [page] : []),
+  ];
   console.log(`
   API      ${api}
   Docs     ${api}/docs
   gRPC     localhost:${ports.grpc}
   Traces   ${traces}
-  E-mails  http://localhost:${ports.mailWeb}${page ? `\n  ${page.title.padEnd(8)} ${page.address}` : ''}
+  E-mails  http://localhost:${ports.mailWeb}${pages.map(({ title, address }) => `\n  ${title.padEnd(8)} ${address}`).join('')}
   Admin    ${email}  ${isGenerated ? password : '(password: see ADMIN_PASSWORD)'}
 
   Try the demo: npm run demo        Stop: Ctrl-C

@@ -6,8 +6,11 @@ import { createDataFolders } from './data-folders.ts';
 
 /** The system that the arguments and settings of `npm start` and `npm run dev` describe. @throws Error that names the wrong value */
 export function resolveRequestedSystem() {
-  const { profile: name } = parseArguments({ profile: { type: 'string' } });
+  const { profile: name, observability = false } = parseArguments({
+    profile: { type: 'string' },
+    observability: { type: 'boolean' },
+  });
   const profile = findProfile(name);
   const offset = readSettings(readTemplate()).PORT_OFFSET ?? 0;
-  return { profile, offset, ...createDataFolders(offset, profile?.name) };
+  return { profile, observability, offset, ...createDataFolders(offset, profile?.name) };
 }

@@ -17,6 +17,7 @@ import { adminEnv, findOrCreateAdmin } from '../system/admin.ts';
 import { isSystemReady } from '../system/app-processes.ts';
 import { infrastructureFor } from '../system/infrastructure.ts';
 import { preparePrograms, type PreparedPrograms } from '../system/prepare.ts';
+import { localScrapeTargets } from '../system/scrape-targets.ts';
 import { renderTemplate } from '../system/render-template.ts';
 import { watchForExits } from './early-exits.ts';
 import { printEndpoints } from './endpoints.ts';
@@ -26,7 +27,7 @@ import { lockDataFolder } from './start-lock.ts';
 
 /** `npm start`: starts the infrastructure and the real `dapr run -f .`, and stops both on Ctrl-C. */
 
-const { profile, offset, dataDir, logDir } = await orExit(process, resolveRequestedSystem);
+const { profile, observability, offset, dataDir, logDir } = await orExit(process, resolveRequestedSystem);
 const ports = portsAt(offset);
 const api = `http://localhost:${8080 + offset}`;
 
@@ -44,9 +45,9 @@ try {
     scheduler: await isGrpc(ports.scheduler),
     zipkin: await isZipkin(ports.zipkin),
   };
-  const programs = await preparePrograms(logDir, found, profile);
+  const programs = await preparePrograms(logDir, found, { profile, observability });
   await startSystem(programs);
-  if (!stopping) printEndpoints({ offset, dataDir, profile, zipkin: programs.zipkin });
+  if (!stopping) printEndpoints({ offset, dataDir, profile, observability, zipkin: programs.zipkin });
 } catch (error) {
   if (!stopping) console.error(`\n${explainError(error)}`);
   await stop(1);
@@ -54,7 +55,9 @@ try {
 
 async function startSystem({ dapr, zipkin }: PreparedPrograms): Promise<void> {
   const zipkinJar = zipkin && 'jar' in zipkin ? zipkin.jar : undefined;
-  const infrastructure = infrastructureFor({ dapr, ports, dataDir, logDir, zipkinJar, profile });
+  const scrapeTargets = observability ? localScrapeTargets(offset) : undefined;
+  const options = { dapr, ports, dataDir, logDir, zipkinJar, profile, scrapeTargets };
+  const infrastructure = infrastructureFor(options);
   const task = (service: InfrastructureService) => ({
     title: service.title,
     task: async (_: unknown, shown: { title: string }) => {

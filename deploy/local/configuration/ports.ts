@@ -12,6 +12,7 @@ export interface Ports {
   schedulerEtcdClient: number;
   schedulerEtcdPeer: number;
   zipkin: number;
+  prometheus: number;
   smtp: number;
   mailWeb: number;
   /** The gateway's gRPC API. */
@@ -37,6 +38,8 @@ export function portsAt(offset: number): Ports {
     schedulerEtcdClient: 4_003 + offset,
     schedulerEtcdPeer: 4_004 + offset,
     zipkin: 9411 + offset,
+    // Debian's package starts a Prometheus of its own on 9090.
+    prometheus: 9099 + offset,
     smtp: 1025 + offset,
     mailWeb: 8025 + offset,
     grpc,

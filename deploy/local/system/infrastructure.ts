@@ -1,6 +1,8 @@
+import type { ScrapeTarget } from '../../observability/prometheus.ts';
 import type { Ports } from '../configuration/ports.ts';
 import type { InfrastructureService } from '../infrastructure/infrastructure-service.ts';
 import { startMailCatcher } from '../infrastructure/mail-catcher.ts';
+import { startPrometheus } from '../infrastructure/prometheus.ts';
 import { isRedis, startRedis } from '../infrastructure/redis.ts';
 import { isGrpc, startScheduler } from '../infrastructure/scheduler.ts';
 import { isZipkin, startZipkin } from '../infrastructure/zipkin.ts';
@@ -19,8 +21,10 @@ export function infrastructureFor(options: {
   address?: string | undefined;
   /** Replaces or adds infrastructure. */
   profile?: Profile | undefined;
+  /** What Prometheus scrapes. Without it, there is no Prometheus. */
+  scrapeTargets?: readonly ScrapeTarget[] | undefined;
 }): InfrastructureService[] {
-  const { dapr, ports, dataDir, logDir, zipkinJar, address, profile } = options;
+  const { dapr, ports, dataDir, logDir, zipkinJar, address, profile, scrapeTargets } = options;
   // Scheduler and Zipkin listen at one address only.
   const listenAddress = address === undefined ? '127.0.0.1' : '0.0.0.0';
   const reuse = async (name: string, port: number, isRunning: (port: number) => Promise<boolean>) =>
@@ -46,14 +50,20 @@ export function infrastructureFor(options: {
       canStartLater: true,
     },
   ];
-  if (!zipkinJar) return services;
-  return [
-    ...services,
-    {
+  if (zipkinJar)
+    services.push({
       title: 'Zipkin',
       findRunning: () => reuse('Zipkin', ports.zipkin, isZipkin),
       start: () => startZipkin({ jar: zipkinJar, port: ports.zipkin, logDir, listenAddress }),
       canStartLater: true,
-    },
-  ];
+    });
+  if (scrapeTargets)
+    services.push({
+      title: 'Prometheus',
+      // Another one has other targets.
+      findRunning: async () => undefined,
+      start: () => startPrometheus({ port: ports.prometheus, targets: scrapeTargets, dataDir, logDir }),
+      canStartLater: true,
+    });
+  return services;
 }

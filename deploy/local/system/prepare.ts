@@ -1,4 +1,5 @@
 import { Listr } from 'listr2';
+import { findOrInstallPrometheus } from '../infrastructure/prometheus.ts';
 import { findOrInstallRedis } from '../infrastructure/redis.ts';
 import { findOrDownloadZipkin } from '../infrastructure/zipkin.ts';
 import type { Profile } from '../profiles/profile.ts';
@@ -21,7 +22,7 @@ export interface PreparedPrograms {
 export async function preparePrograms(
   logDir: string,
   running: RunningInfrastructure = { redis: false, scheduler: false, zipkin: false },
-  profile?: Profile,
+  { profile, observability }: { profile?: Profile | undefined; observability?: boolean } = {},
 ): Promise<PreparedPrograms> {
   const step = <T>(
     title: string,
@@ -59,9 +60,20 @@ export async function preparePrograms(
     () => 'found',
   );
   const zipkin = step('Zipkin', findOrDownloadZipkin, (found) => ('jar' in found ? 'found' : found.missing));
+  const prometheus = step(
+    'Prometheus',
+    (onProgress) => findOrInstallPrometheus(logDir, onProgress),
+    () => 'found',
+  );
   const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'found')) ?? [];
   const needsRedis = !profile?.broker && !running.redis;
-  const steps = [dapr, ...(needsRedis ? [redis] : []), ...programs, ...(running.zipkin ? [] : [zipkin])];
+  const steps = [
+    dapr,
+    ...(needsRedis ? [redis] : []),
+    ...programs,
+    ...(running.zipkin ? [] : [zipkin]),
+    ...(observability ? [prometheus] : []),
+  ];
   const context = await new Listr<Record<string, unknown>>(steps, {
     concurrent: true,
     registerSignalListeners: false,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { portsAt } from '../configuration/ports.ts';
+import { findOrInstallPrometheus } from '../infrastructure/prometheus.ts';
 import { findOrInstallRedis } from '../infrastructure/redis.ts';
 import { findOrDownloadZipkin } from '../infrastructure/zipkin.ts';
 import { ensureFolder, restrictFileAccess, root } from '../machine/paths.ts';
@@ -17,18 +18,19 @@ import {
 } from './app-processes.ts';
 import { infrastructureFor } from './infrastructure.ts';
 import { createManagedProcess, type ManagedProcess } from './managed-process.ts';
+import { localScrapeTargets } from './scrape-targets.ts';
 import { renderTemplate } from './render-template.ts';
 
 /** A complete system: services, sidecars, broker, scheduler, Zipkin and mail catcher. */
 export interface RunningSystem {
-  urls: { api: string; grpc: string; zipkin: string; mails: string };
+  urls: { api: string; grpc: string; zipkin: string; mails: string; prometheus: string };
   admin: Admin;
   logDir: string;
   /** The names of all replicas of all services, for `app`. */
   names: string[];
   /** By app id, or by `<app id>-2` and so on for further replicas. @throws Error if the name is unknown */
   app: (name: string) => RunningApp;
-  /** By title: `Redis`, `Dapr scheduler`, `Mail catcher`, `Zipkin`. @throws Error if the title is unknown */
+  /** By title: `Redis`, `Dapr scheduler`, `Mail catcher`, `Zipkin`, `Prometheus`. @throws Error if the title is unknown */
   infrastructure: (title: string) => ManagedProcess;
   stop: () => Promise<void>;
 }
@@ -50,6 +52,8 @@ export interface SystemOptions {
   network?: { address: string; hosts: Record<string, RemoteHost> };
   /** Whether a running Redis, scheduler, Zipkin or mail catcher at these ports is used, as in `npm start`. */
   reusesInfrastructure?: boolean;
+  /** Whether a Prometheus scrapes the system. */
+  observability?: boolean;
   /** The name of a profile. It supports no remote hosts. */
   profile?: string;
 }
@@ -72,6 +76,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   const ignoreProgress = () => {};
   const profile = findProfile(options.profile);
   if (!profile?.broker) await findOrInstallRedis(logDir, ignoreProgress);
+  if (options.observability) await findOrInstallPrometheus(logDir, ignoreProgress);
   const dapr = await findOrBuildDapr(ignoreProgress, true);
   const zipkin = await findOrDownloadZipkin(ignoreProgress);
   const { template } = renderTemplate({ offset, ports, dataDir, profile });
@@ -90,7 +95,17 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   try {
     const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
     const address = options.network?.address;
-    for (const service of infrastructureFor({ dapr, ports, dataDir, logDir, zipkinJar, address, profile }))
+    const scrapeTargets = options.observability ? localScrapeTargets(offset, options.replicas) : undefined;
+    for (const service of infrastructureFor({
+      dapr,
+      ports,
+      dataDir,
+      logDir,
+      zipkinJar,
+      address,
+      profile,
+      scrapeTargets,
+    }))
       infrastructure.set(
         service.title,
         createManagedProcess(async (onStarted) => {
@@ -138,6 +153,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       grpc: `127.0.0.1:${ports.grpc}`,
       zipkin: `http://127.0.0.1:${ports.zipkin}`,
       mails: `http://127.0.0.1:${ports.mailWeb}`,
+      prometheus: `http://127.0.0.1:${ports.prometheus}`,
     },
     admin,
     logDir,
