@@ -100,7 +100,7 @@ function rootSampler(current: () => SamplingConfig): Sampler {
         return new TraceIdRatioBasedSampler(OTEL_TRACES_SAMPLER_ARG);
     }
   }
-  return { shouldSample: (...trace) => sampler().shouldSample(...trace), toString: () => 'configured' };
+  return { shouldSample: (...span) => sampler().shouldSample(...span), toString: () => 'configured' };
 }
 
 /**
