@@ -5,7 +5,7 @@ export const PORT_OFFSETS = {
   dev: 10_900,
   newService: 9_300,
   traces: 21_600,
-  collector: 14_500,
+  collector: 12_400,
   consul: 12_000,
   flows: 15_000,
   edge: 16_000,
