@@ -147,11 +147,11 @@ describe.each([
 /** The port that cannot be closed: services/decisions/0001-closed-ports.md. */
 const openPort = ({ ports }: StartedSystem) => ports.schedulerHealth;
 
-/** Ports of parts that only profiles have. */
-const PROFILE_PORTS = new Set(['nats', 'postgres', 'consul', 'consulServer', 'consulGossip']);
+/** Ports of parts that only profiles and options have. */
+const OPTIONAL_PORTS = new Set(['nats', 'postgres', 'consul', 'consulServer', 'consulGossip', 'prometheus']);
 
 function knownPorts({ ports, template }: StartedSystem): Set<number> {
-  const parts = Object.entries(ports).filter(([name]) => !PROFILE_PORTS.has(name));
+  const parts = Object.entries(ports).filter(([name]) => !OPTIONAL_PORTS.has(name));
   return new Set([
     ...parts.map(([, port]) => port),
     ...template.apps.flatMap((app) => [
