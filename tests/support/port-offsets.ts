@@ -14,6 +14,6 @@ export const PORT_OFFSETS = {
   liveSettings: 18_400,
   doctor: 19_600,
   daprRun: 20_000,
-  observability: 18_800,
+  observability: 8_500,
   restart: 21_000,
 } as const;
