@@ -1,6 +1,6 @@
 import type { User } from '../contract.ts';
 
-/** The end of all sessions of earlier epochs. */
+/** The end of all sessions with an earlier token version. */
 export interface SessionsEnded {
   token_version: number;
   at: string;
@@ -20,11 +20,11 @@ export interface Account extends User {
   password_hash: string;
   /** The operation that created the account, if the request had an Idempotency-Key. */
   operation?: string | undefined;
-  /** The time of this version. */
   notice?: Notice;
   /** The last end of all sessions; absent if there was none. */
   sessions_ended?: SessionsEnded;
   version: number;
+  /** The time of this version. */
   changed_at: string;
 }
 

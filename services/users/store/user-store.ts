@@ -83,12 +83,11 @@ export function createUserStore(state: StateStore): UserStore {
       );
     },
 
-    async replace({ value: { user_id, email: old, operation = user_id }, etag }, next) {
+    async replace({ value: { email: old, operation }, etag }, next) {
       const email = isErased(next) ? undefined : next.email;
       const writes: StateOperation[] = [{ op: 'put', key: userKey(next.user_id), value: next, etag }];
       if (email !== old) writes.push(...(await releaseEmail(old)));
-      // Accounts of earlier versions use the id of the operation.
-      if (isErased(next)) writes.push(...(await forgetAnswer(operation)));
+      if (isErased(next) && operation !== undefined) writes.push(...(await forgetAnswer(operation)));
       if (email !== undefined && email !== old) writes.push(claimEmail(email, next.user_id));
       await state.write(...writes);
     },
