@@ -7,7 +7,6 @@ import type { Logger } from '../shared/telemetry/logger.ts';
 import { createCounter, type Metrics } from '../shared/telemetry/metrics.ts';
 import { inSpan } from '../shared/telemetry/spans.ts';
 import { OverloadedError } from '../shared/http/problem.ts';
-
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { ConflictError } from '../shared/dapr/sidecar-call.ts';
 import { parseResponse } from '../shared/http/validation.ts';

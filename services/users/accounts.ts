@@ -30,7 +30,7 @@ export interface Accounts {
    *
    * @param by.session the session of the user who changes the own account
    * @param by.owner whether the owner makes the change; then a new address or password needs the current password
-   * @param by.demand throws if the account is not as the caller expects
+   * @param by.precondition throws if the account is not as the caller expects
    * @throws ProblemError 404; 409 if the new address has an account; 401 for a new password if `by.session` has ended; 422, 403
    *   and 429 as `assertCurrentPassword` does
    */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import { loadConfig } from '../../services/shared/runtime/config.ts';
 import { createLiveSettings, type LiveSettings } from '../../services/shared/runtime/live-settings.ts';
 import { integer, live } from '../../services/shared/runtime/settings.ts';
 import { createLogger } from '../../services/shared/telemetry/logger.ts';
@@ -32,6 +33,7 @@ const settingsWith = (env: Record<string, string>) =>
     service: 'shop',
     schema,
     env,
+    config: loadConfig(schema, env),
     sidecar,
     log,
     onChange: (config) => void changes.push(config),
@@ -126,6 +128,7 @@ describe('the reads of the store', () => {
       service: 'shop',
       schema,
       env: {},
+      config: loadConfig(schema, {}),
       sidecar: {
         readConfiguration() {
           reads += 1;

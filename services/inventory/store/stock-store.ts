@@ -28,7 +28,7 @@ export interface StockStore {
   product: (id: string) => Promise<StockedProduct | undefined>;
   /** The products in the order of `ids`. Unknown ids are omitted. */
   products: (ids: readonly string[]) => Promise<Product[]>;
-  /** A page of products, newest first. @throws ProblemError 400 for a cursor that does not belong to this list */
+  /** A page of products, newest first. @throws InvalidCursorError */
   list: (
     cursor: string | undefined,
     limit: number,
@@ -55,7 +55,7 @@ const restockKey = (operation: string) => `restock:${operation}`;
 
 interface PendingCommand {
   command: Command;
-  demand?: ((before: StockedProduct | undefined) => void) | undefined;
+  precondition?: ((before: StockedProduct | undefined) => void) | undefined;
 }
 
 type Document = StockedProduct | Reservation | Restock;
@@ -77,11 +77,11 @@ export function createStockStore(state: StateStore): StockStore {
     const changed = new Map<string, unknown>();
 
     /** Applies the commands in order, each to the result of the previous ones. */
-    function applyNext({ command, demand }: PendingCommand): Outcome {
+    function applyNext({ command, precondition }: PendingCommand): Outcome {
       const documentOf = () =>
         isOrderCommand(command) ? reservations.get(command.order_id) : products.get(command.product_id);
       const before = documentOf();
-      if (demand && !isOrderCommand(command)) demand(products.get(command.product_id));
+      if (precondition && !isOrderCommand(command)) precondition(products.get(command.product_id));
       if (command.kind === 'restock' && command.operation !== undefined)
         assertSameRestock(command, restocks.get(command.operation));
       const changes = applyCommand({ products, reservations, restocks }, command);
@@ -139,8 +139,8 @@ export function createStockStore(state: StateStore): StockStore {
     return { items: await readProducts(ids), nextCursor };
   }
 
-  async function apply<One>(demanded: PendingCommand): Promise<ChangeResult<One>> {
-    const outcome = await commit(demanded);
+  async function apply<One>(pending: PendingCommand): Promise<ChangeResult<One>> {
+    const outcome = await commit(pending);
     if ('error' in outcome) throw outcome.error;
     return outcome as ChangeResult<One>;
   }
@@ -154,7 +154,7 @@ export function createStockStore(state: StateStore): StockStore {
     },
     listStocked,
     applyToOrder: (command) => apply<Reservation>({ command }),
-    applyToProduct: (command, demand) => apply<StockedProduct>({ command, demand }),
+    applyToProduct: (command, precondition) => apply<StockedProduct>({ command, precondition }),
   };
 }
 

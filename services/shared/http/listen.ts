@@ -74,7 +74,7 @@ function bind(server: NetServer, port: number, host: string, reusePort: boolean)
   });
 }
 
-/** The interval, at which a closing server closes idle connections. */
+/** The interval at which a closing server closes idle connections. */
 const IDLE_SWEEP_MS = 50;
 
 /** How long a closing server waits for callers to close their connections. */

@@ -25,13 +25,14 @@ const FAILURES_BEFORE_WARNING = 3;
  * Live settings, by keys such as `gateway/RATE_LIMIT_API`: https://docs.dapr.io/developing-applications/building-blocks/configuration/.
  * Why it polls: services/decisions/0131-run-time-configuration.md.
  *
+ * @param options.config the settings of `env`
  * @param options.onChange receives each new configuration
- * @throws Error as `loadConfig`
  */
 export function createLiveSettings<Config>(options: {
   service: string;
   schema: z.ZodType<Config>;
   env: Record<string, string | undefined>;
+  config: Config;
   sidecar: Pick<Sidecar, 'readConfiguration'>;
   log: Logger;
   onChange?: (config: Config) => void;
@@ -40,7 +41,7 @@ export function createLiveSettings<Config>(options: {
   const live = new Set(liveVariablesOf(schema));
   const accepted = new Map<string, string>();
   const rejected = new Map<string, string>();
-  let config = loadConfig(schema, env);
+  let { config } = options;
   let failures = 0;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;

@@ -40,6 +40,7 @@ export async function prepareService<Config extends BaseConfig>(
     service,
     schema,
     env: process.env,
+    config,
     sidecar,
     log,
     onChange: ({ LOG_LEVEL }) => void (log.level = LOG_LEVEL),

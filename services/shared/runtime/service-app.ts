@@ -172,7 +172,7 @@ const logCaller: RequestHandler = (req, _res, next) => {
   next();
 };
 
-/** Continues the trace in which a job was scheduled. `Sidecar.schedule` puts the trace into the job's body. */
+/** Continues the trace in which a job was scheduled. `Sidecar.scheduleJob` puts the trace into the job's body. */
 const resumeJobTrace: RequestHandler = (req, _res, next) => {
   const { traceparent } = (req.body ?? {}) as { traceparent?: unknown };
   if (typeof traceparent === 'string') resumeTrace({ traceparent }, next);

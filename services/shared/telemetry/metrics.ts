@@ -55,7 +55,7 @@ export interface HistogramOf<Labels> {
 /** The metrics of a process, for `GET /metrics`. */
 export type Metrics = Registry<OpenMetricsContentType>;
 
-/** The interval, at which the event loop lag is measured. The default of 10 ms keeps an idle service busy. */
+/** The interval at which the event loop lag is measured. The default of 10 ms keeps an idle service busy. */
 const LAG_INTERVAL_MS = 100;
 
 /**
