@@ -1,18 +1,7 @@
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isSystemReady } from '../../deploy/local/system/app-processes.ts';
-import { root } from '../../deploy/local/machine/paths.ts';
 import { findPortHolder } from '../../deploy/local/machine/port-holder.ts';
 import {
   startProcess,
@@ -20,6 +9,7 @@ import {
   type RunningProcess,
 } from '../../deploy/local/machine/processes.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
+import { copyCheckout } from '../support/checkout.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import { sidecarPorts } from '../support/started-system.ts';
 import { waitFor } from '../support/wait.ts';
@@ -30,7 +20,7 @@ const api = `http://localhost:${8080 + OFFSET}`;
 const sidecars = sidecarPorts(OFFSET);
 
 /** A copy, because the test changes its code. */
-const checkout = realpathSync(mkdtempSync(join(tmpdir(), 'sidecart-dev-')));
+let checkout: string;
 let dev: RunningProcess;
 
 function npm(script: string): RunningProcess {
@@ -43,19 +33,7 @@ function npm(script: string): RunningProcess {
 const output = ({ logFile }: RunningProcess) => readFileSync(logFile, 'utf8');
 
 beforeAll(async () => {
-  const names = [
-    'services',
-    'components',
-    'deploy',
-    'tests',
-    'dist',
-    'dapr.yaml',
-    'package.json',
-    'package-lock.json',
-  ];
-  for (const name of [...names, 'tsconfig.json'])
-    cpSync(join(root, name), join(checkout, name), { recursive: true, preserveTimestamps: true });
-  symlinkSync(realpathSync(join(root, 'node_modules')), join(checkout, 'node_modules'));
+  checkout = copyCheckout('dev');
   dev = npm('dev');
   await waitForProcess('npm run dev', () => Promise.resolve(output(dev).includes('Watching services')), {
     timeoutMs: 170_000,

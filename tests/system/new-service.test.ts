@@ -1,15 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { root } from '../../deploy/local/machine/paths.ts';
 import {
   startProcess,
   waitFor as waitForProcess,
   type RunningProcess,
 } from '../../deploy/local/machine/processes.ts';
 import { createClient } from '../../services/gateway/client/client.ts';
+import { copyCheckout } from '../support/checkout.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import { registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
 import { waitFor } from '../support/wait.ts';
@@ -18,21 +16,13 @@ const OFFSET = PORT_OFFSETS.newService;
 const api = `http://localhost:${8080 + OFFSET}`;
 
 /** A copy, because the command changes it. */
-const checkout = realpathSync(mkdtempSync(join(tmpdir(), 'sidecart-new-service-')));
+let checkout: string;
 
 function run(command: string, ...args: string[]): string {
   return execFileSync(command, args, { cwd: checkout, encoding: 'utf8' });
 }
 
-beforeAll(() => {
-  const tracked = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
-  for (const file of tracked.split('\0').filter(Boolean))
-    cpSync(join(root, file), join(checkout, file), { preserveTimestamps: true });
-  symlinkSync(realpathSync(join(root, 'node_modules')), join(checkout, 'node_modules'));
-});
+beforeAll(() => void (checkout = copyCheckout('new-service')));
 afterAll(() => rmSync(checkout, { recursive: true, force: true }));
 
 describe('npm run new-service', () => {
