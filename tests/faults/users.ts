@@ -58,6 +58,12 @@ export async function registerUsers(
   }
 }
 
+/**
+ * The pause before a retry without a `retry-after`. A gateway that stops closes the idle connections of all clients at the same
+ * moment, so a retry at once may meet another closed connection.
+ */
+const RETRY_PAUSE_MS = 500;
+
 /** A client that uses the gateways in turn, and retries once at the next one after a failure. */
 function createRetryingClient(clients: readonly Client[]): Client {
   let nextIndex = 0;
@@ -66,7 +72,8 @@ function createRetryingClient(clients: readonly Client[]): Client {
     async <A extends CallAddress>(address: A, ...args: CallArguments<A>) => {
       const response = await next()(address, ...args).catch(() => undefined);
       if (response && response.status < 500 && response.status !== 429) return response;
-      await delay(1000 * Number(response?.headers['retry-after'] ?? 0));
+      const retryAfter = response?.headers['retry-after'];
+      await delay(retryAfter === undefined ? RETRY_PAUSE_MS : 1000 * Number(retryAfter));
       return next()(address, ...args);
     },
     // All other methods use the first gateway.
