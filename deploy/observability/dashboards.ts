@@ -1,12 +1,18 @@
 import { errorRatio, IS_FAILED, NO_STREAMS, OBJECTIVES, WINDOWS } from './objectives.ts';
 import type { DashboardDescription, Panel } from './panels.ts';
 import { JOBS } from './prometheus.ts';
+import { FAILED_STATE_WRITES, STATE_WRITES } from './rules.ts';
 
 const rate = (series: string) => `rate(${series}[$__rate_interval])`;
 const sumOfRate = (series: string, ...by: string[]) =>
   `sum${by.length > 0 ? ` by (${by.join(', ')})` : ''} (${rate(series)})`;
 const quantile = (share: number, histogram: string, ...by: string[]) =>
   `histogram_quantile(${share}, ${sumOfRate(histogram, ...by, 'le')})`;
+/** The share of some events of all, by service. Without such events it is zero. */
+const shareOf = (some: string, all: string) => {
+  const total = sumOfRate(all, 'service');
+  return `(${sumOfRate(some, 'service')} or 0 * ${total}) / ${total}`;
+};
 /** The median and a high percentile of a histogram. */
 const percentiles = (histogram: string) => ({
   'half within': quantile(0.5, histogram),
@@ -79,7 +85,7 @@ const overview: DashboardDescription = {
         title: 'Share of failed requests',
         unit: 'ratio',
         queries: {
-          '{{service}}': `(${sumOfRate(`requests_total{${IS_FAILED}}`, 'service')} or 0 * ${sumOfRate('requests_total', 'service')}) / ${sumOfRate('requests_total', 'service')}`,
+          '{{service}}': shareOf(`requests_total{${IS_FAILED}}`, 'requests_total'),
         },
       },
       {
@@ -419,6 +425,12 @@ const sidecars: DashboardDescription = {
         queries: {
           '{{service}}': `${sumOfRate('dapr_component_state_count{success="false"}', 'service')} or 0 * ${sumOfRate('dapr_component_state_count', 'service')}`,
         },
+      },
+      {
+        title: 'Share of writes that fail',
+        unit: 'ratio',
+        description: 'Conflicts of writers included.',
+        queries: { '{{service}}': shareOf(FAILED_STATE_WRITES, STATE_WRITES) },
       },
       {
         title: 'Duration of 95 % of operations on state',

@@ -179,6 +179,12 @@ function otherAlerts(services: readonly string[]): Alert[] {
       summary:
         'The sidecar of {{ $labels.service }} calls {{ $labels.target }} no more, because calls failed.',
     }),
+    alert('StateWritesFail', STATE_WRITES_FAIL, {
+      severity: 'page',
+      for: '30s',
+      summary:
+        '{{ $value | humanizePercentage }} of what {{ $labels.service }} writes to its state store fails.',
+    }),
     alert('EmailsFail', 'sum(rate(emails_total{outcome="failed"}[5m])) > 0', {
       severity: 'ticket',
       for: '10m',
@@ -219,6 +225,12 @@ function otherAlerts(services: readonly string[]): Alert[] {
     }),
   ];
 }
+
+/** The series of a sidecar about what its service writes. */
+export const STATE_WRITES = 'dapr_component_state_count{operation=~"set|delete|transaction"}';
+export const FAILED_STATE_WRITES = STATE_WRITES.replace('}', ',success="false"}');
+/** A sidecar counts conflicts as failures, too. But each conflict has a winner, and the loser's next attempt succeeds. */
+const STATE_WRITES_FAIL = `sum by (service) (rate(${FAILED_STATE_WRITES}[1m])) / sum by (service) (rate(${STATE_WRITES}[1m])) > 0.5`;
 
 /** 80 % of the memory limit in deploy/kubernetes/base/services/every-service.yaml. */
 const MEMORY_BYTES = 0.8 * 320 * 1024 * 1024;

@@ -44,6 +44,8 @@ const READ = 'service="gateway",protocol="http",method="GET",route="/api/orders/
 const CREATED = (status: number | string) => `requests_total{${ORDER},status="${status}"}`;
 const DECIDED = (part: string) => `order_decision_duration_seconds_${part}`;
 const SERVED = (part: string, more = '') => `request_duration_seconds_${part}{${READ},status="200"${more}}`;
+const WRITES = (operation: string, success: boolean) =>
+  `dapr_component_state_count{service="orders",operation="${operation}",success="${success}"}`;
 const AT = 'service="orders",instance="a"';
 const IN_JOB = `job="services",${AT}`;
 const where = { service: 'orders', instance: 'a' };
@@ -207,6 +209,21 @@ const CASES: Record<string, Case> = {
     quiet: {
       'dapr_resiliency_cb_state{service="orders",target="app_inventory",status="open"}': always(0),
       'dapr_resiliency_cb_state{service="orders",target="app_inventory",status="closed"}': always(1),
+    },
+  },
+  StateWritesFail: {
+    fires: {
+      [WRITES('set', false)]: perMinute(20),
+      [WRITES('transaction', false)]: perMinute(20),
+      // Reads of a full disk succeed.
+      [WRITES('get', true)]: perMinute(500),
+    },
+    labels: [{ service: 'orders' }],
+    // Two of three attempts succeed if two writers collide. Reads of a document may fail alone.
+    quiet: {
+      [WRITES('transaction', false)]: perMinute(20),
+      [WRITES('transaction', true)]: perMinute(40),
+      [WRITES('get', false)]: perMinute(500),
     },
   },
   EmailsFail: {
