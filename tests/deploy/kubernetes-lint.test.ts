@@ -65,8 +65,8 @@ const ACCEPTED: readonly { check: string; in: RegExp; objects: RegExp; because: 
   },
   {
     check: 'deployment-replicas',
-    in: /local|dapr-run/,
-    objects: /\/(zipkin|mail-catcher)$/,
+    in: /local|dapr-run|observability/,
+    objects: /\/(zipkin|mail-catcher|prometheus)$/,
     because: 'they store their data in memory',
   },
   ...['statefulset-has-poddisruptionbudget', 'statefulset-has-host-podantiaffinity'].map((check) => ({

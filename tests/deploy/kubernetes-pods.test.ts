@@ -15,12 +15,15 @@ import { servicesIn, workloadsIn, type Workload } from '../support/workloads.ts'
 vi.setConfig({ testTimeout: 60_000 });
 
 const rendered = await renderAll();
+/** Prometheus finds pods by the API of Kubernetes. */
+const ACCEPTED = new Set(['prometheus: has a token of its service account']);
 const overlays = rendered.filter(({ folder }) => folder !== 'base');
 const { manifests: local } = rendered.find(({ folder }) => folder === 'overlays/local')!;
 
 describe('the pods', () => {
   it.each(overlays)('When those of $folder are read, then they follow all rules', ({ manifests }) => {
-    expect(workloadsIn(manifests).flatMap(podViolations)).toEqual([]);
+    const violations = workloadsIn(manifests).flatMap(podViolations);
+    expect(violations.filter((one) => !ACCEPTED.has(one))).toEqual([]);
   });
 
   type Change = (one: Workload) => void;

@@ -12,8 +12,8 @@ import { FILE_NAME } from './manifest-schemas.ts';
 export const OVERLAYS = readdirSync(join(root, 'deploy/kubernetes/overlays')).map(
   (name) => `overlays/${name}`,
 );
-/** The folders of deploy/kubernetes that Kustomize can render. */
-export const FOLDERS = ['base', ...OVERLAYS];
+/** The folders that Kustomize can render, from deploy/kubernetes. */
+export const FOLDERS = ['base', ...OVERLAYS, '../observability'];
 
 export const manifest = z.looseObject({
   apiVersion: z.string(),
@@ -25,7 +25,7 @@ export type Manifest = z.infer<typeof manifest>;
 export const parseManifests = (text: string): Manifest[] =>
   parseAllDocuments(text).map((document) => manifest.parse(document.toJS()));
 
-/** Renders a folder of deploy/kubernetes. @throws Error with the message of Kustomize */
+/** Renders one of `FOLDERS`. @throws Error with the message of Kustomize */
 export function render({ kustomize: [program, ...args] }: ManifestTools, folder: string): string {
   const { status, stdout, stderr } = runTool(program, [...args, join('deploy/kubernetes', folder)]);
   if (status !== 0) throw new Error(`${folder}: ${stderr}`);
