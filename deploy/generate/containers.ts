@@ -100,7 +100,7 @@ const daprApp = (name: string, position: number) => `  - appID: ${name}
 const composeServices = (name: string) => `  ${name}-net: *network
   ${name}-dapr:
     <<: *sidecar
-    environment: { <<: [*no-proxy, *otlp], APP_ID: ${name} }
+    environment: { <<: [*no-proxy, *traces], APP_ID: ${name} }
     network_mode: service:${name}-net
     volumes: [components:/sidecart/components:ro, names:/sidecart/.sidecart, ${name}-secrets:/run/sidecart:ro]
     depends_on: { <<: *before-sidecars, ${name}-net: { condition: service_started } }

@@ -22,7 +22,6 @@ describe('the component files of Compose', () => {
     const differing = [...made].filter(([name, text]) => text !== committed.get(name)).map(([name]) => name);
     expect(differing.toSorted()).toEqual([
       'broadcast.yaml',
-      'configuration.yaml',
       'email.yaml',
       'pubsub.yaml',
       'settings.yaml',
@@ -56,7 +55,6 @@ describe('the component files of Compose', () => {
 
   it.each([
     ['pubsub.yaml', 'localhost:6379', 'elsewhere:6379'],
-    ['configuration.yaml', 'localhost:9411', 'elsewhere:9411'],
     ['email.yaml', 'value: localhost', 'value: elsewhere'],
     ['state.yaml', 'spec:', 'other:'],
   ])('When %s no longer has %s, then the setup fails', (name, from, to) => {

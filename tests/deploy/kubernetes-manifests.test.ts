@@ -8,13 +8,13 @@ import { readComponents } from '../../deploy/local/configuration/component-files
 import { readTemplate, type Template } from '../../deploy/local/configuration/template.ts';
 import { ACCESS } from '../../services/access.ts';
 import { grantDifferences } from '../support/component-grants.ts';
-import { renderAll, type Manifest } from '../support/manifests.ts';
+import { renderAll, SHOP_FOLDERS, type Manifest } from '../support/manifests.ts';
 import { componentDifferences } from '../support/rendered-components.ts';
 import { servicesIn, type Workload } from '../support/workloads.ts';
 
 /** Compares the manifests with services/access.ts, the component files and dapr.yaml, so that no change is forgotten. */
 
-const rendered = await renderAll();
+const rendered = await renderAll(SHOP_FOLDERS);
 const committed = readComponents();
 const APPS = ACCESS.map(({ app }) => app);
 

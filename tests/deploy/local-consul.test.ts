@@ -1,12 +1,11 @@
-import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { portsAt } from '../../deploy/local/configuration/ports.ts';
 import { findProfile } from '../../deploy/local/profiles/index.ts';
-import { DAPRD_SCRIPT, secretFile, secretsEnv } from '../../deploy/local/configuration/secrets.ts';
+import { secretFile, secretsEnv } from '../../deploy/local/configuration/secrets.ts';
 import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 
 let scratch: string;
@@ -60,20 +59,4 @@ describe('the profile with Consul', () => {
       expect(spec.nameResolution.configuration.client.tokenFile).toBe(secretFile(folder, 'consul'));
     },
   );
-
-  it.each([
-    ['as dapr run has them', ['--app-id', 'orders', '--app-port', '8083', '--dapr-http-port', '3583']],
-    ['as the tests have them', ['--app-port=8083', '--dapr-http-port=3583', '--app-id=orders']],
-  ])('When a sidecar starts with arguments %s, then its environment has its ports', (_how, args) => {
-    const bin = join(scratch, '.dapr/bin');
-    mkdirSync(bin, { recursive: true });
-    const daprd = join(bin, 'daprd');
-    writeFileSync(daprd, '#!/bin/sh\necho "$APP_ID $APP_PORT $DAPR_HTTP_PORT"\n');
-    chmodSync(daprd, 0o755);
-    const { stdout } = spawnSync(DAPRD_SCRIPT, [...args, '--metrics-port', '3883'], {
-      encoding: 'utf8',
-      env: { PATH: process.env['PATH'], DAPR_RUNTIME_PATH: scratch, ...secretsEnv(scratch) },
-    });
-    expect(stdout).toBe('orders 8083 3583\n');
-  });
 });

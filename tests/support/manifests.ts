@@ -12,8 +12,10 @@ import { FILE_NAME } from './manifest-schemas.ts';
 export const OVERLAYS = readdirSync(join(root, 'deploy/kubernetes/overlays')).map(
   (name) => `overlays/${name}`,
 );
-/** The folders that Kustomize can render, from deploy/kubernetes. */
-export const FOLDERS = ['base', ...OVERLAYS, '../observability'];
+/** The folders of deploy/kubernetes that Kustomize can render. */
+export const SHOP_FOLDERS = ['base', ...OVERLAYS];
+/** All folders that it can render, from deploy/kubernetes. */
+export const FOLDERS = [...SHOP_FOLDERS, '../observability'];
 
 export const manifest = z.looseObject({
   apiVersion: z.string(),
@@ -38,10 +40,10 @@ export interface Rendered {
   manifests: Manifest[];
 }
 
-/** Renders all folders. */
-export async function renderAll(): Promise<Rendered[]> {
+/** Renders these folders. */
+export async function renderAll(folders: readonly string[] = FOLDERS): Promise<Rendered[]> {
   const tools = await findOrBuildManifestTools(() => {});
-  return FOLDERS.map((folder) => {
+  return folders.map((folder) => {
     const text = render(tools, folder);
     return { folder, text, manifests: parseManifests(text) };
   });

@@ -4,7 +4,6 @@ export type Files = ReadonlyMap<string, string>;
 /** What components/ have for one machine, and what stands for it on the network of Compose. */
 const ADDRESSES: readonly (readonly [from: string, to: string])[] = [
   ['value: localhost:6379\n', 'value: redis:6379\n'],
-  ['http://localhost:9411/', 'http://zipkin:9411/'],
   ['- name: host\n      value: localhost\n', '- name: host\n      value: mail\n'],
 ];
 

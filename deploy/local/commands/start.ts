@@ -1,7 +1,6 @@
 import { relative } from 'node:path';
 import { Listr } from 'listr2';
 import { orExit } from '../../../services/shared/runtime/shutdown.ts';
-import { collectorEndpoint } from '../configuration/collector.ts';
 import { portsAt } from '../configuration/ports.ts';
 import { secretsEnv } from '../configuration/secrets.ts';
 import { assertServicePortsFree } from '../configuration/system-ports.ts';
@@ -81,7 +80,7 @@ async function startSystem({ dapr, zipkin }: PreparedPrograms): Promise<void> {
 }
 
 async function startServices(dapr: Dapr): Promise<void> {
-  const usesCommittedFiles = offset === 0 && !profile && !collectorEndpoint();
+  const usesCommittedFiles = offset === 0 && !profile;
   const { template, file } = usesCommittedFiles
     ? { template: readTemplate(), file: '.' }
     : renderTemplate({ offset, ports, dataDir, profile });
@@ -94,6 +93,8 @@ async function startServices(dapr: Dapr): Promise<void> {
       ...adminEnv(findOrCreateAdmin(dataDir)),
       ...secretsEnv(dataDir),
       ...dapr.env,
+      // For the sidecars.
+      ZIPKIN_ENDPOINT: `http://localhost:${ports.zipkin}/api/v2/spans`,
     },
   });
   onStarted(run);

@@ -2,7 +2,6 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { stringify } from 'yaml';
-import { collectorEndpoint, withoutZipkin } from '../configuration/collector.ts';
 import { readComponents, type Files } from '../configuration/component-files.ts';
 import type { Ports } from '../configuration/ports.ts';
 import { readTemplate, type Template } from '../configuration/template.ts';
@@ -35,8 +34,7 @@ export function renderTemplate(options: {
   ]);
   const rewriteEnv = (env: Record<string, string>) =>
     Object.fromEntries(Object.entries(env).map(([name, value]) => [name, rewrite(value)]));
-  const committedFiles = readComponents();
-  const components = collectorEndpoint() ? withoutZipkin(committedFiles) : committedFiles;
+  const components = readComponents();
   writeResources(rendered, profile?.applyOverlay(components) ?? components, rewrite);
   const committed = readTemplate();
   const template: Template = {
