@@ -47,6 +47,17 @@ describe('the rule', () => {
     expect(refusalAfter(left, event)).toBe(seconds);
   });
 
+  it('When the maximum wait changes, then the next order is decided by the new one', () => {
+    let maxWaitMs = 60_000;
+    const admission = createAdmissionControl(() => maxWaitMs, 0);
+    acceptedIn10s(admission, 400)
+      .slice(0, 200)
+      .forEach((time, position) => admission.onTransition('order.paid', 50 * position - time, 50 * position));
+    expect(admission.retryAfterSeconds(10_000)).toBeUndefined();
+    maxWaitMs = MAX_LAG;
+    expect(admission.retryAfterSeconds(10_000)).toBeGreaterThan(0);
+  });
+
   it('When the evidence is old, then no order is shed', () => {
     expect(refusalAfter(100, 'order.paid', 19_400)).toBeGreaterThan(0);
     expect(refusalAfter(100, 'order.paid', 20_000)).toBeUndefined();

@@ -8,8 +8,9 @@ import { reservoirSampler } from '../../services/shared/telemetry/tracing.ts';
 describe('sampling', () => {
   it('When more traces begin in a second than the limit, then the rest is not sampled until the next second', () => {
     let now = 0;
+    let limit = 3;
     const sampler = reservoirSampler(
-      () => 3,
+      () => limit,
       () => now,
     );
     const sampled = () =>
@@ -18,6 +19,8 @@ describe('sampling', () => {
     expect([1, 2, 3, 4, 5].map(sampled)).toEqual([true, true, true, false, false]);
     now = 1_000;
     expect(sampled()).toBe(true);
+    limit = 0;
+    expect(sampled()).toBe(false);
   });
 });
 

@@ -113,6 +113,28 @@ describe('settings in the configuration store', () => {
     await waitFor('requests are logged', logsRequests, { timeoutMs });
   });
 
+  it('When the number of traces per second is zero, then no replica begins a trace', async () => {
+    const sampled = () =>
+      Promise.all(
+        GATEWAYS.map(async (name) => {
+          const { headers } = await fetch(`http://127.0.0.1:${system.app(name).appPort}/api/inventory`);
+          return Number(headers.get('traceresponse')?.split('-').at(-1));
+        }),
+      );
+    await waitUntilEffective('both keep traces', sampled, all(1));
+    await store.set('gateway/TRACES_PER_SECOND', '0');
+    expect(await waitUntilEffective('both keep none', sampled, all(0))).toHaveLength(2);
+    await store.del('gateway/TRACES_PER_SECOND');
+    await waitUntilEffective('both keep traces again', sampled, all(1));
+  });
+
+  it('When the maximum wait of new orders is set, then orders has it', async () => {
+    await store.set('orders/ORDER_MAX_QUEUE_WAIT_MS', '200');
+    const changes = () => [countLines('orders', 'setting changed')];
+    expect(await waitUntilEffective('orders has it', changes, all(1))).toEqual([1]);
+    await store.del('orders/ORDER_MAX_QUEUE_WAIT_MS');
+  });
+
   it('When the delays of the warehouse are set, then orders are delivered at once', async () => {
     await store.set('fulfilment/SIMULATED_DISPATCH_DELAY_MS', '100');
     await store.set('fulfilment/SIMULATED_DELIVERY_DELAY_MS', '100');
