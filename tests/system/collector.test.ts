@@ -75,12 +75,28 @@ describe('a collector', () => {
     expect((await waitForStatus(customer, orderId, 'DELIVERED')).version).toBe(5);
   });
 
-  it('When it stays away, then each service reports it in one line', async () => {
-    const reports = () =>
-      readFileSync(join(system.logDir, 'orders.log'), 'utf8')
-        .split('\n')
-        .filter((line) => line.includes('exporting spans failed'));
-    await waitFor('a report', () => reports().length > 0, { timeoutMs: 30_000 });
-    expect(reports()).toHaveLength(1);
-  });
+  it(
+    'When it stays unavailable, then a service reports it once per minute',
+    { timeout: 150_000 },
+    async () => {
+      const reports = () =>
+        readFileSync(join(system.logDir, 'orders.log'), 'utf8')
+          .split('\n')
+          .filter((line) => line.includes('exporting spans failed'))
+          .map((line) => JSON.parse(line) as { time: string; suppressed: number });
+      const customer = await registerCustomer(system.urls.api);
+      const [first] = await waitFor('a report', reports, {
+        until: ({ length }) => length > 0,
+        timeoutMs: 30_000,
+      });
+      await placeOrder(customer);
+      const almostNext = Date.parse(first!.time) + 55_000;
+      await waitFor('55 seconds have passed', () => Date.now() > almostNext, { timeoutMs: 60_000 });
+      expect(reports()).toHaveLength(1);
+      await waitFor('five more seconds have passed', () => Date.now() > almostNext + 5_000);
+      await placeOrder(customer);
+      const [, second] = await waitFor('the next report', reports, { until: ({ length }) => length === 2 });
+      expect(second?.suppressed).toBeGreaterThan(0);
+    },
+  );
 });
