@@ -15,7 +15,11 @@ import { ACCESS } from '../../services/access.ts';
 
 /** Findings about faults that are hard to cause in a real system (tests/system/doctor.test.ts). One server is service, sidecar and API. */
 
-type Responses = Record<string, { status?: number; headers?: Record<string, string>; body: unknown }>;
+/** `isCut`: the connection ends without a response. */
+type Responses = Record<
+  string,
+  { status?: number; headers?: Record<string, string>; body?: unknown; isCut?: true }
+>;
 
 let server: Server;
 let dataDir: string;
@@ -42,6 +46,7 @@ beforeEach(async () => {
   };
   server = createServer((req, res) => {
     const response = responses[(req.url ?? '').split('?')[0] ?? ''];
+    if (response?.isCut) return void req.socket.destroy();
     res.writeHead(response?.status ?? (response ? 200 : 404), {
       'content-type': 'application/json',
       ...response?.headers,
@@ -129,6 +134,14 @@ describe('the sidecars', () => {
     expect(await problems()).toEqual([
       'sidecars: The sidecar of orders is not healthy: {"message":"dapr is not ready"}',
     ]);
+  });
+
+  it.each<[what: string, response: Responses[string], message: RegExp]>([
+    ['gives no answer', { isCut: true }, /does not respond on port \d+\.$/],
+    ['rejects the token', { status: 401 }, /does not accept the token of this system\.$/],
+  ])('When a healthy sidecar %s, then that is the problem', async (_what, response, message) => {
+    responses['/v1.0/metadata'] = response;
+    expect(await problems()).toEqual([expect.stringMatching(message)]);
   });
 
   it('When a component is missing, then it is named', async () => {

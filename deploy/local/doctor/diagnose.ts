@@ -28,7 +28,7 @@ export async function diagnose(system: CheckedSystem): Promise<Diagnosis> {
     // Last, because they block this process, and the others have short timeouts.
     ...checkMemory(system),
     ...checkDisk(system),
-    skipped('certificates', 'There is no mTLS on one machine. On Kubernetes: `dapr mtls expiry`.'),
+    skipped('certificates', 'There are none: one machine has no mTLS. On Kubernetes: `dapr mtls expiry`.'),
   ];
   const hasProblem = findings.some(({ status }) => status === 'problem');
   return { status: hasProblem ? 'problem' : 'ok', findings };

@@ -79,7 +79,7 @@ function problemOf(
       message: `${whose} does not run: nothing listens on port ${daprHttpPort}.`,
       advice: `${logOf(name)} ${RESTART}`,
     };
-  if (health === 'silent')
+  if (health === 'silent' || metadata === 'silent')
     return {
       message: `${whose} does not respond on port ${daprHttpPort}.`,
       advice: `${logOf(name)} ${RESTART}`,
