@@ -51,7 +51,7 @@ function uses(services: readonly string[]): { by: string; expr: string }[] {
     ),
   );
   const alerts = alertsOf(services).map(({ alert, expr }) => ({
-    by: `[${alert}](#${alert.toLowerCase()})`,
+    by: `[${alert}](runbooks.md#${alert.toLowerCase()})`,
     expr,
   }));
   return [...alerts, ...recorded, ...panels];

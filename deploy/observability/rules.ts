@@ -30,7 +30,7 @@ interface RecordingRule {
 }
 
 /** The sections of this file, by the names of the alerts. It is a path of this repository. */
-const RUNBOOKS = 'deploy/observability/README.md';
+const RUNBOOKS = 'deploy/observability/runbooks.md';
 
 function alert(
   name: string,

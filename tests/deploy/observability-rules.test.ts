@@ -315,13 +315,24 @@ describe('the alerts', () => {
     expect(Object.keys(CASES).toSorted()).toEqual(alerts.map(({ alert }) => alert).toSorted());
   });
 
-  it('have a summary, a severity, and a section in the README', () => {
-    const readme = readFileSync(join(root, 'deploy/observability/README.md'), 'utf8');
-    const [, runbooks = ''] = readme.split('\n## Runbooks\n');
-    const sections = [...runbooks.matchAll(/^### (\w+)$/gm)].map(([, name = '']) => name);
-    expect(sections.toSorted()).toEqual(alerts.map(({ alert }) => alert).toSorted());
-    for (const { alert, annotations } of alerts)
-      expect(annotations.runbook_url).toBe(`deploy/observability/README.md#${alert.toLowerCase()}`);
+  it('have a summary, a severity, and a complete section in the runbooks', () => {
+    const runbooks = readFileSync(join(root, 'deploy/observability/runbooks.md'), 'utf8');
+    const sections = new Map(
+      [...runbooks.matchAll(/^## (\w+)\n(.*?)(?=^## |(?![^]))/gms)].map(([, name = '', text = '']) => [
+        name,
+        text,
+      ]),
+    );
+    expect([...sections.keys()].toSorted()).toEqual(alerts.map(({ alert }) => alert).toSorted());
+    for (const { alert, annotations } of alerts) {
+      expect(annotations.runbook_url).toBe(`deploy/observability/runbooks.md#${alert.toLowerCase()}`);
+      const parts = [...(sections.get(alert) ?? '').matchAll(/^- \*\*([^*]+)\.\*\*/gm)];
+      const named = parts.flatMap(([, names = '']) => names.toLowerCase().split(', '));
+      expect([alert, named.filter((name) => name !== 'caused')]).toEqual([
+        alert,
+        ['meaning', 'panel', 'trace', 'log', 'do'],
+      ]);
+    }
   });
 });
 
