@@ -33,7 +33,7 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
   const { portOffset: offset } = options;
   const dataDir = ensureFolder(options.dataDir, 'bare');
   ensureFolder(dataDir, 'state');
-  const dapr = await findOrBuildDapr(() => {}, true);
+  const dapr = await findOrBuildDapr(() => {}, ['scheduler']);
   const running = startProcess('dapr-run', dapr.cli, ['run', '-f', writeTemplate(dataDir, offset)], {
     logDir: ensureFolder(dataDir, 'logs'),
     cwd: dataDir,

@@ -57,6 +57,7 @@ export function renderTemplate(options: {
       daprGRPCPort: app.daprGRPCPort + offset,
       daprInternalGRPCPort: app.daprInternalGRPCPort + offset,
       metricsPort: app.metricsPort + offset,
+      ...(app.placementHostAddress ? { placementHostAddress: `localhost:${ports.placement}` } : {}),
       ...(app.env ? { env: rewriteEnv(app.env) } : {}),
     })),
   };

@@ -18,6 +18,7 @@ import {
 } from './app-processes.ts';
 import { infrastructureFor } from './infrastructure.ts';
 import { createManagedProcess, type ManagedProcess } from './managed-process.ts';
+import { controlPlane } from './prepare.ts';
 import { localScrapeTargets } from './scrape-targets.ts';
 import { renderTemplate } from './render-template.ts';
 
@@ -30,7 +31,7 @@ export interface RunningSystem {
   names: string[];
   /** By app id, or by `<app id>-2` and so on for further replicas. @throws Error if the name is unknown */
   app: (name: string) => RunningApp;
-  /** By title: `Redis`, `Dapr scheduler`, `Mail catcher`, `Zipkin`, `Prometheus`. @throws Error if the title is unknown */
+  /** By title: `Redis`, `Dapr scheduler`, `Dapr placement`, `Mail catcher`, `Zipkin`, `Prometheus`. @throws Error if the title is unknown */
   infrastructure: (title: string) => ManagedProcess;
   stop: () => Promise<void>;
 }
@@ -77,7 +78,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   const profile = findProfile(options.profile);
   if (!profile?.broker) await findOrInstallRedis(logDir, ignoreProgress);
   if (options.observability) await findOrInstallPrometheus(logDir, ignoreProgress);
-  const dapr = await findOrBuildDapr(ignoreProgress, true);
+  const dapr = await findOrBuildDapr(ignoreProgress, controlPlane());
   const zipkin = await findOrDownloadZipkin(ignoreProgress);
   const { template } = renderTemplate({ offset, ports, dataDir, profile });
   const admin = findOrCreateAdmin(dataDir);
