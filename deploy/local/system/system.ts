@@ -55,6 +55,8 @@ export interface SystemOptions {
   reusesInfrastructure?: boolean;
   /** Whether a Prometheus scrapes the system. */
   observability?: boolean;
+  /** Whether services and sidecars trace nothing, and there is no Zipkin. */
+  untraced?: boolean;
   /** The name of a profile. It supports no remote hosts. */
   profile?: string;
 }
@@ -80,7 +82,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   if (options.observability) await findOrInstallPrometheus(logDir, ignoreProgress);
   const dapr = await findOrBuildDapr(ignoreProgress, controlPlane());
   const zipkin = await findOrDownloadZipkin(ignoreProgress);
-  const { template } = renderTemplate({ offset, ports, dataDir, profile });
+  const { template } = renderTemplate({ offset, ports, dataDir, profile, untraced: options.untraced });
   const admin = findOrCreateAdmin(dataDir);
   const api = `http://127.0.0.1:${8080 + offset}`;
 
@@ -94,7 +96,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   };
 
   try {
-    const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
+    const zipkinJar = 'jar' in zipkin && !options.untraced ? zipkin.jar : undefined;
     const address = options.network?.address;
     const scrapeTargets = options.observability ? localScrapeTargets(offset, options.replicas) : undefined;
     for (const service of infrastructureFor({
@@ -128,6 +130,8 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
           dataDir,
           logDir,
           env: {
+            // An empty variable counts as unset.
+            ...(options.untraced ? { ZIPKIN_ENDPOINT: '', OTEL_EXPORTER_OTLP_ENDPOINT: '' } : {}),
             ...(app.appID === 'users' ? adminEnv(admin) : {}),
             ...options.env?.[app.appID],
             ...options.env?.[name],
