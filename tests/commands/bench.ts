@@ -5,11 +5,21 @@ import { readSettings } from '../../deploy/local/configuration/settings.ts';
 import { preparePrograms } from '../../deploy/local/system/prepare.ts';
 import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { bench } from '../load/bench.ts';
+import { benchObservability } from '../load/observability.ts';
 
-/** `npm run bench`: measures a separate system on its own ports. `-- --quick` gives a short run. */
-const { quick, portOffset } = await orExit(process, () => ({
-  quick: parseArguments({ quick: { type: 'boolean' } }).quick ?? false,
+/** `npm run bench`: measures a separate system on its own ports. tests/load/README.md describes the options. */
+const { options, portOffset } = await orExit(process, () => ({
+  options: parseArguments({
+    quick: { type: 'boolean' },
+    profile: { type: 'boolean' },
+    observability: { type: 'boolean' },
+  }),
   portOffset: readSettings().PORT_OFFSET ?? 5_000,
 }));
-await preparePrograms(tmpdir());
-await runInterruptibly((signal) => bench({ quick, portOffset, signal }));
+const { quick = false, profile = false, observability = false } = options;
+await preparePrograms(tmpdir(), undefined, { observability });
+await runInterruptibly((signal) =>
+  observability
+    ? benchObservability({ quick, portOffset, signal })
+    : bench({ quick, profile, portOffset, signal }),
+);

@@ -74,16 +74,22 @@ async function findOrBuild(env: Record<string, string> = {}) {
   for (const [name, value] of Object.entries({ ...machine, ...env })) vi.stubEnv(name, value);
   vi.resetModules();
   const { findOrBuildDapr } = await import('../../deploy/local/programs/dapr.ts');
-  const { cli, daprd, scheduler, env: forDapr } = await findOrBuildDapr(() => {}, true);
+  const {
+    cli,
+    daprd,
+    scheduler,
+    placement,
+    env: forDapr,
+  } = await findOrBuildDapr(() => {}, ['scheduler', 'placement']);
   const printed = (program: string) => spawnSync(program, { encoding: 'utf8' }).stdout.trim();
   return {
-    printed: [daprd, scheduler, cli].map(printed),
+    printed: [daprd, scheduler, placement, cli].map(printed),
     daprd,
     isWhereDaprLooks: daprd === join(forDapr['DAPR_RUNTIME_PATH'] ?? '', '.dapr/bin/daprd'),
   };
 }
 
-const PUBLISHED = (['daprd', 'scheduler', 'dapr'] as const).map(outputOf);
+const PUBLISHED = (['daprd', 'scheduler', 'placement', 'dapr'] as const).map(outputOf);
 const withdraw = (...names: ReleasedProgram[]) => {
   for (const name of names) releases.handlers.delete(downloadPathOf(name));
 };
@@ -101,10 +107,15 @@ describe('the first start without Dapr', { timeout: 60_000 }, () => {
 
   it('When there is none, then daprd is built with the used components and cached', async () => {
     withGo();
-    withdraw('daprd', 'scheduler', 'dapr');
+    withdraw('daprd', 'scheduler', 'placement', 'dapr');
     const found = await findOrBuild();
     expect(found).toMatchObject({
-      printed: ['built .', 'built github.com/dapr/dapr/cmd/scheduler', 'built github.com/dapr/cli'],
+      printed: [
+        'built .',
+        'built github.com/dapr/dapr/cmd/scheduler',
+        'built github.com/dapr/dapr/cmd/placement',
+        'built github.com/dapr/cli',
+      ],
       isWhereDaprLooks: true,
     });
     const before = calls();
@@ -114,7 +125,7 @@ describe('the first start without Dapr', { timeout: 60_000 }, () => {
 
   it('When all components are needed, then a daprd with all is built', async () => {
     withGo();
-    withdraw('daprd', 'scheduler', 'dapr');
+    withdraw('daprd', 'scheduler', 'placement', 'dapr');
     const { daprd } = await findOrBuild();
     const all = await findOrBuild({ DAPR_COMPONENTS: 'all' });
     expect(all.printed[0]).toBe('built github.com/dapr/dapr/cmd/daprd');
@@ -126,7 +137,7 @@ describe('the first start without Dapr', { timeout: 60_000 }, () => {
     withGo();
     withdraw('dapr');
     const { printed } = await findOrBuild();
-    expect(printed).toEqual([...PUBLISHED.slice(0, 2), 'built github.com/dapr/cli']);
+    expect(printed).toEqual([...PUBLISHED.slice(0, 3), 'built github.com/dapr/cli']);
   });
 
   it('When the download has the wrong checksum, then the start fails and nothing is built', async () => {

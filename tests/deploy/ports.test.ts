@@ -18,6 +18,7 @@ import { systemPorts } from '../../deploy/local/configuration/system-ports.ts';
 import { replicasOf } from '../../deploy/local/system/app-processes.ts';
 import { findPortHolder, isPortClosing } from '../../deploy/local/machine/port-holder.ts';
 import { startPostgres } from '../../deploy/local/profiles/nats-postgres/postgres.ts';
+import { startPlacement } from '../../deploy/local/infrastructure/placement.ts';
 import { startRedis } from '../../deploy/local/infrastructure/redis.ts';
 import { startScheduler } from '../../deploy/local/infrastructure/scheduler.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
@@ -181,12 +182,15 @@ describe('a required port', () => {
   it('When a part of the infrastructure needs it, then the part does not start', async () => {
     const logDir = mkdtempSync(join(tmpdir(), 'sidecart-ports-'));
     onTestFinished(() => rmSync(logDir, { recursive: true, force: true }));
-    const dapr = { cli: '', daprd: '', scheduler: process.execPath, env: {}, version: '' };
+    const program = process.execPath;
+    const dapr = { cli: '', daprd: '', scheduler: program, placement: program, env: {}, version: '' };
     const usual = portsAt(13_100);
     const { port } = await held();
     const common = { logDir, dataDir: logDir, listenAddress: '127.0.0.1' };
     const scheduler = (own: Partial<Ports>) =>
       startScheduler({ ...common, dapr, ports: { ...usual, ...own } });
+    const placement = (own: Partial<Ports>) =>
+      startPlacement({ ...common, dapr, ports: { ...usual, ...own } });
     const attempts = [
       startRedis({ ...common, port }),
       startZipkin({ ...common, jar: '', port }),
@@ -199,6 +203,10 @@ describe('a required port', () => {
       scheduler({ schedulerMetrics: port }),
       scheduler({ schedulerEtcdClient: port }),
       scheduler({ schedulerEtcdPeer: port }),
+      placement({ placement: port }),
+      placement({ placementHealth: port }),
+      placement({ placementMetrics: port }),
+      placement({ placementRaft: port }),
     ];
     for (const attempt of await Promise.allSettled(attempts))
       expect(attempt).toMatchObject({

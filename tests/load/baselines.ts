@@ -1,51 +1,69 @@
-import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
+import { z } from 'zod';
 import { findOrBuildDapr } from '../../deploy/local/programs/dapr.ts';
 import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
+import { startPlacement } from '../../deploy/local/infrastructure/placement.ts';
+import { isGrpc } from '../../deploy/local/infrastructure/scheduler.ts';
 import { portsAt } from '../../deploy/local/configuration/ports.ts';
 import { startProcess, waitFor } from '../../deploy/local/machine/processes.ts';
-import { secretsEnv, readTokens } from '../../deploy/local/configuration/secrets.ts';
+import { secretsEnv } from '../../deploy/local/configuration/secrets.ts';
 import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 import { closedLoop, median, createBareClient, type Load, type Pace } from './closed-loop.ts';
+import { totalCpuMs } from './cost.ts';
+import { cpuMsBetween, usage } from './processes.ts';
 
 /** Baselines: the performance of Express and the sidecars alone. The figures of the system are ratios to these. */
 export interface Baselines {
   /** A request through Express, its sidecar, another sidecar and Express. */
-  chain: (pace: Pace) => Promise<Load>;
-  /** Messages published through a sidecar. */
-  publish: (pace: Pace) => Promise<Load>;
+  chain: (pace: Pace) => Promise<ChainLoad>;
+  /** Requests that look up a price in another service, store a document and publish an event. */
+  lookUpStorePublish: (pace: Pace) => Promise<Load>;
+  /** Workflows of five empty activities, run to their ends. */
+  workflow: (pace: Pace) => Promise<Load>;
   /** The median milliseconds from publishing a message to its delivery, one message at a time. */
   publishAndReceive: (times: number) => Promise<number>;
-  /** Two documents in one state transaction on SQLite through a sidecar. */
-  transaction: (pace: Pace) => Promise<Load>;
   stop: () => Promise<void>;
 }
 
-const FRONT_ID = 'bare-front';
+export interface ChainLoad extends Load {
+  /** The processor time of both apps and both sidecars, per request. */
+  cpuMs: number;
+}
+
+/** The offsets of the ports of each app. */
 const FRONT_PORT_OFFSET = 10;
 const BACK_PORT_OFFSET = 11;
+const WORKFLOW_PORT_OFFSET = 12;
 
 /** Starts the bare apps beside a running system, with the same configuration, broker and Zipkin. */
 export async function startBaselines(options: { dataDir: string; portOffset: number }): Promise<Baselines> {
   const { portOffset: offset } = options;
   const dataDir = ensureFolder(options.dataDir, 'bare');
   ensureFolder(dataDir, 'state');
-  const dapr = await findOrBuildDapr(() => {}, true);
+  const dapr = await findOrBuildDapr(() => {}, ['placement']);
+  const ports = portsAt(offset);
+  const logDir = ensureFolder(dataDir, 'logs');
+  // A system without workflows has none.
+  const placement = (await isGrpc(ports.placement))
+    ? undefined
+    : await startPlacement({ dapr, ports, logDir, listenAddress: '127.0.0.1' });
   const running = startProcess('dapr-run', dapr.cli, ['run', '-f', writeTemplate(dataDir, offset)], {
-    logDir: ensureFolder(dataDir, 'logs'),
+    logDir,
     cwd: dataDir,
     env: { ...dapr.env, ...secretsEnv(dataDir) },
   });
   const front = createBareClient(`http://127.0.0.1:${8080 + FRONT_PORT_OFFSET + offset}`);
+  const workflows = createBareClient(`http://127.0.0.1:${8080 + WORKFLOW_PORT_OFFSET + offset}`);
   const stop = async () => {
-    await front.close();
+    await Promise.all([front.close(), workflows.close()]);
     await running.stop('SIGINT', 20_000);
+    await placement?.stop();
   };
   const responds = () =>
-    front.get('/chain').then(
+    Promise.all([front.get('/chain'), workflows.post('/workflow', {})]).then(
       () => true,
       () => false,
     );
@@ -58,16 +76,18 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
     throw error;
   }
 
-  const sidecar = createBareClient(`http://127.0.0.1:${3580 + FRONT_PORT_OFFSET + offset}`, {
-    'dapr-api-token': readTokens(dataDir, FRONT_ID).DAPR_API_TOKEN,
-  });
-  const documents = Array.from({ length: 1000 }, () => `document:${randomUUID()}`);
   return {
-    chain: (pace) => closedLoop(pace, async () => void (await front.get('/chain'))),
-    publish: (pace) =>
-      closedLoop(pace, async (number) => {
-        await sidecar.post('/v1.0/publish/pubsub/bare.no-subscriber', { number });
+    async chain(pace) {
+      const before = usage();
+      const load = await closedLoop(pace, async () => void (await front.get('/chain')));
+      const cpuMs = totalCpuMs(cpuMsBetween(before, usage()), (name) => name.startsWith('bare-'));
+      return { ...load, cpuMs: cpuMs / load.count };
+    },
+    lookUpStorePublish: (pace) =>
+      closedLoop(pace, async (count) => {
+        await front.post('/look-up-store-publish', { product_id: `bench-${count % 1000}`, quantity: 1 });
       }),
+    workflow: (pace) => closedLoop(pace, async () => void (await workflows.post('/workflow', {}))),
     async publishAndReceive(times) {
       const durationsMs: number[] = [];
       for (let count = 0; count < times; count++) {
@@ -76,38 +96,31 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
       }
       return median(durationsMs);
     },
-    transaction: (pace) =>
-      closedLoop(pace, async (number) => {
-        const operations = [0, 1].map((index) => ({
-          operation: 'upsert',
-          request: { key: documents[(number * 2 + index) % documents.length], value: { number, index } },
-        }));
-        await sidecar.post('/v1.0/state/statestore/transaction', { operations });
-      }),
-    async stop() {
-      await sidecar.close();
-      await stop();
-    },
+    stop,
   };
 }
 
 /** The template of the bare apps: the settings of dapr.yaml, and the components without scopes. */
 function writeTemplate(dataDir: string, offset: number): string {
-  const { template } = renderTemplate({ offset, ports: portsAt(offset), dataDir });
+  const ports = portsAt(offset);
+  // Under load, the system samples few requests.
+  const { template } = renderTemplate({ offset, ports, dataDir, untraced: true });
   const rendered = join(dataDir, 'rendered/components');
   const components = join(dataDir, 'components');
   rmSync(components, { recursive: true, force: true });
   mkdirSync(components);
   for (const name of ['pubsub.yaml', 'state.yaml', 'resiliency.yaml'])
-    writeFileSync(join(components, name), withoutScopes(readFileSync(join(rendered, name), 'utf8')));
+    writeFileSync(join(components, name), openToBaselines(readFileSync(join(rendered, name), 'utf8')));
 
-  const app = (appID: string, portIndex: number) => ({
+  const app = (appID: string, program: string, portIndex: number) => ({
     appID,
     appDirPath: dataDir,
     command: [
       join(root, 'deploy/local/with-secrets'),
       process.execPath,
-      join(root, 'dist/tests/load/bare-app.js'),
+      join(root, `dist/tests/load/${program}.js`),
+      // Names the process in the report.
+      appID,
     ],
     appPort: 8080 + portIndex + offset,
     daprHTTPPort: 3580 + portIndex + offset,
@@ -122,17 +135,31 @@ function writeTemplate(dataDir: string, offset: number): string {
     stringify({
       ...template,
       common,
-      apps: [app(FRONT_ID, FRONT_PORT_OFFSET), app('bare-back', BACK_PORT_OFFSET)],
+      apps: [
+        app('bare-front', 'bare-app', FRONT_PORT_OFFSET),
+        app('bare-back', 'bare-app', BACK_PORT_OFFSET),
+        {
+          ...app('bare-workflow', 'workflow-app', WORKFLOW_PORT_OFFSET),
+          placementHostAddress: `localhost:${ports.placement}`,
+        },
+      ],
     }),
   );
   return file;
 }
 
-function withoutScopes(component: string): string {
-  const { scopes: _, ...rest } = parse(component) as {
-    scopes?: unknown;
-    spec: { metadata?: { name: string }[] };
-  };
-  const metadata = rest.spec.metadata?.filter(({ name }) => !name.endsWith('Scopes'));
-  return stringify(metadata ? { ...rest, spec: { ...rest.spec, metadata } } : rest);
+/** A component or policy without scopes. A state store also keeps the workflows. */
+function openToBaselines(resource: string): string {
+  const { scopes: _, ...rest } = resourceSchema.parse(parse(resource));
+  const metadata = rest.spec.metadata?.filter(({ name }) => !name.endsWith('Scopes')) ?? [];
+  if (rest.spec.type?.startsWith('state.')) metadata.push({ name: 'actorStateStore', value: 'true' });
+  return stringify(metadata.length > 0 ? { ...rest, spec: { ...rest.spec, metadata } } : rest);
 }
+
+const resourceSchema = z.looseObject({
+  scopes: z.array(z.string()).optional(),
+  spec: z.looseObject({
+    type: z.string().optional(),
+    metadata: z.array(z.looseObject({ name: z.string() })).optional(),
+  }),
+});

@@ -3,45 +3,56 @@ import { join } from 'node:path';
 import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { describeMachine } from '../support/machine.ts';
-import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { startBaselines, type Baselines } from './baselines.ts';
+import { createBenchmarkShop, environmentOf, type BenchmarkShop } from './benchmark-shop.ts';
+import { createCostMeter } from './cost.ts';
+import { costTable, describeLimit } from './cost-report.ts';
 import { figuresOf } from './figures.ts';
-import { measure, type Measurements } from './measures.ts';
+import { measure } from './measures.ts';
 import { usage } from './processes.ts';
-import { table } from './report.ts';
-import { createCatalogue, createBenchmarkShop, type BenchmarkShop } from './benchmark-shop.ts';
+import { profiledBy } from './profiles.ts';
+import { figureTable } from './report.ts';
 
 export interface BenchOptions {
-  /** A shorter run with fewer stored orders, for use during development. */
+  /** A shorter run without event streams and a million orders, for use during development. */
   quick: boolean;
+  /** Whether CPU profiles of the services are kept. */
+  profile: boolean;
   portOffset: number;
   /** Aborting it stops everything. */
   signal: AbortSignal;
 }
 
 /** Measures a system against the baselines, prints the figures and stops everything. */
-export async function bench({ quick, portOffset, signal }: BenchOptions): Promise<void> {
+export async function bench({ quick, profile, portOffset, signal }: BenchOptions): Promise<void> {
   const results = ensureFolder(root, '.sidecart/bench');
+  const name = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const dataDir = mkdtempSync(join(results, 'data-'));
   let system: RunningSystem | undefined;
   let shop: BenchmarkShop | undefined;
   let baselines: Baselines | undefined;
   try {
     console.log(`Starting a system at port ${8080 + portOffset} and the baselines ...`);
-    const seedFile = join(dataDir, 'catalogue.json');
-    writeFileSync(seedFile, JSON.stringify(createCatalogue()));
-    const env = { gateway: NO_RATE_LIMITS, inventory: { SEED_FILE: seedFile } };
+    const profiles = profile ? ensureFolder(results, `${name}-profiles`) : undefined;
+    const env = environmentOf(dataDir, profiles ? profiledBy(profiles) : {});
     system = await startSystem({ dataDir, portOffset, env });
     signal.throwIfAborted();
-    shop = await createBenchmarkShop(system);
+    shop = await createBenchmarkShop(system, createCostMeter(portOffset));
     baselines = await startBaselines({ dataDir, portOffset });
-    const measurements = await measure({ system, shop, baselines, quick, signal });
+    const measurements = await measure({ system, dataDir, shop, baselines, quick, signal });
     const figures = figuresOf(measurements, usage());
-    const file = join(results, `${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`);
+    const file = join(results, `${name}.json`);
     writeFileSync(file, JSON.stringify({ quick, figures, measurements }, undefined, 2));
-    console.log(
-      `\n${describeMachine()}${quick ? ', quick' : ''}\n\n${table(figures)}\n\n${cpuTable(measurements)}\n\n${file}`,
-    );
+    const { cost, machine } = measurements;
+    const parts = [
+      `\n${describeMachine()}${quick ? ', quick' : ''}`,
+      figureTable(figures),
+      costTable(cost),
+      describeLimit(machine),
+      file,
+      ...(profiles ? [`CPU profiles: ${profiles}`] : []),
+    ];
+    console.log(parts.join('\n\n'));
   } finally {
     console.log('Stopping ...');
     await baselines?.stop();
@@ -49,14 +60,4 @@ export async function bench({ quick, portOffset, signal }: BenchOptions): Promis
     await system?.stop();
     rmSync(dataDir, { recursive: true, force: true });
   }
-}
-
-/** A table of the processor time of an order, by process. */
-function cpuTable({ cpuMsPerOrder }: Measurements): string {
-  const processes = Object.entries(cpuMsPerOrder)
-    .filter(([, ms]) => ms >= 0.05)
-    .toSorted(([, a], [, b]) => b - a);
-  const total = processes.reduce((sum, [, ms]) => sum + ms, 0);
-  const lines = processes.map(([name, ms]) => `  ${name.padEnd(24)} ${ms.toFixed(2).padStart(6)}`);
-  return [`Processor time per order, from request to delivery: ${total.toFixed(1)} ms`, ...lines].join('\n');
 }

@@ -1,9 +1,12 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { register } from '../support/shop.ts';
 import { waitFor } from '../support/wait.ts';
 import { CLIENTS, closedLoop, median, type Load, type Pace } from './closed-loop.ts';
-import { cpuMsBetween, usage } from './processes.ts';
+import type { CostMeter, MachineLoad, OrderCost } from './cost.ts';
 
 /** The result of a run of orders. */
 export interface OrdersRun {
@@ -11,8 +14,10 @@ export interface OrdersRun {
   posts: Load;
   /** Orders per second, from the first request until fulfilment has the last order. */
   completedPerSecond: number;
-  /** The processor time per order and process, from the first request until the last delivery. */
-  cpuMsPerOrder: Record<string, number>;
+  /** The load of the machine in that time. */
+  machine: MachineLoad;
+  /** From the first request until the last delivery. */
+  cost: OrderCost;
 }
 
 /** The customers of the benchmark, one per client. */
@@ -31,8 +36,8 @@ export const HOT_PRODUCT = 'bench-hot';
 /** A thousand products in turn. */
 export const spreadProduct = (count: number) => `bench-${count % 1000}`;
 
-/** @param system a system with the products of `createCatalogue` */
-export async function createBenchmarkShop(system: RunningSystem): Promise<BenchmarkShop> {
+/** @param system a system with the environment of `environmentOf` */
+export async function createBenchmarkShop(system: RunningSystem, meter: CostMeter): Promise<BenchmarkShop> {
   const gateway = createClient(system.urls.api, undefined, { connections: CLIENTS });
   const { email, password } = system.admin;
   const admin = await gateway.logIn({ email, password });
@@ -80,16 +85,15 @@ export async function createBenchmarkShop(system: RunningSystem): Promise<Benchm
 
     async placeOrders(pace, product) {
       const before = [await handedOverCount(), await deliveredCount()] as const;
-      const usageBefore = usage();
+      const measuring = await meter.start();
       const started = performance.now();
       const posts = await closedLoop(pace, async (count) => void (await placeOne(count, product(count))));
       await waitForCount('fulfilment has all orders', handedOverCount, before[0] + posts.count, pace.signal);
       const seconds = (performance.now() - started) / 1000;
+      const machine = measuring.load();
       await waitForCount('all orders are delivered', deliveredCount, before[1] + posts.count, pace.signal);
-      const cpuMsPerOrder = Object.fromEntries(
-        [...cpuMsBetween(usageBefore, usage())].map(([name, ms]) => [name, ms / posts.count]),
-      );
-      return { posts, completedPerSecond: posts.count / seconds, cpuMsPerOrder };
+      const cost = await measuring.perOrder(posts.count);
+      return { posts, completedPerSecond: posts.count / seconds, machine, cost };
     },
 
     async singleOrders(times, signal) {
@@ -128,7 +132,7 @@ async function readCounter(port: number, counter: string): Promise<number> {
 }
 
 /** The products of the shop, with more stock than any run can sell. */
-export function createCatalogue() {
+function createCatalogue() {
   return [HOT_PRODUCT, ...Array.from({ length: 1000 }, (_, number) => spreadProduct(number))].map(
     (product_id) => ({
       product_id,
@@ -138,4 +142,23 @@ export function createCatalogue() {
       on_hand: 1_000_000,
     }),
   );
+}
+
+/**
+ * The environment of a system for the benchmark, by app id: the products, and no rate limits.
+ *
+ * @param dataDir gets the file of the products
+ * @param others further variables
+ */
+export function environmentOf(
+  dataDir: string,
+  others: Readonly<Record<string, Record<string, string>>>,
+): Record<string, Record<string, string>> {
+  const seedFile = join(dataDir, 'catalogue.json');
+  writeFileSync(seedFile, JSON.stringify(createCatalogue()));
+  return {
+    ...others,
+    gateway: { ...others['gateway'], ...NO_RATE_LIMITS },
+    inventory: { ...others['inventory'], SEED_FILE: seedFile },
+  };
 }

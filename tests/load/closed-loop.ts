@@ -1,7 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'undici';
 
-/** The number of clients. Each sends its next request after the response to the last one. */
+/** The usual number of clients. Each sends its next request after the response to the last one. */
 export const CLIENTS = 16;
+
+/** Without a pause, rejected clients would keep the machine busy. */
+const PAUSE_AFTER_FAILURE_MS = 200;
 
 /** The result of a closed loop. */
 export interface Load {
@@ -13,10 +17,12 @@ export interface Load {
   medianMs: number;
 }
 
-/** The duration of a measurement, and what aborts it. */
+/** The duration and the clients of a measurement, and what aborts it. */
 export interface Pace {
   /** The duration of one measurement. */
   seconds: number;
+  /** By default `CLIENTS`. */
+  clients?: number;
   signal: AbortSignal;
   /** Gets the error of every failed request. Throwing ends the loop. */
   onFailure: (error: unknown) => void;
@@ -38,14 +44,18 @@ export async function closedLoop(pace: Pace, request: (count: number) => Promise
         times.push(performance.now() - before);
       } catch (error) {
         pace.onFailure(error);
+        await delay(PAUSE_AFTER_FAILURE_MS);
       }
     }
   }
 
-  await Promise.all(Array.from({ length: CLIENTS }, client));
+  await Promise.all(Array.from({ length: pace.clients ?? CLIENTS }, client));
   const seconds = (performance.now() - started) / 1000;
   return { count: times.length, seconds, perSecond: times.length / seconds, medianMs: median(times) };
 }
+
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
@@ -64,7 +74,7 @@ export interface BareClient {
 
 /** Creates a minimal client, because it shares the machine with the measured system. It throws if a status is not 2xx. */
 export function createBareClient(origin: string, defaultHeaders: Record<string, string> = {}): BareClient {
-  const pool = new Pool(origin, { connections: CLIENTS });
+  const pool = new Pool(origin, { connections: 2 * CLIENTS });
 
   async function request(method: 'GET' | 'POST', path: string, body?: unknown): Promise<string> {
     const { statusCode, body: responseBody } = await pool.request({

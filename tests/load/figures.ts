@@ -1,105 +1,121 @@
-import { mean, type Measurements, type Round } from './measures.ts';
+import { mean } from './closed-loop.ts';
+import { isOfSystem, totalCalls, totalCpuMs } from './cost.ts';
+import type { Measure, Measurements } from './measures.ts';
 import type { Usage } from './processes.ts';
-import {
-  createMinimumRatio,
-  createMaximumRatio,
-  createMaximum,
-  createFigure,
-  createUnchanged,
-  type Figure,
-} from './report.ts';
+import { createFigure, createRatio, type Bounds, type Figure } from './report.ts';
 
-/** The maximum resident memory of a service at the end. */
-const MAX_SERVICE_MEMORY_MB = 110;
-const MAX_STREAMS_MEMORY_MB = 60;
+/** The bounds of the ratios and of the figures. */
+const BOUNDS = {
+  completed: { must: 0.08, target: 0.12 },
+  completedByWorkflow: { must: 1.5, target: 3 },
+  accepted: { must: 0.4, target: 0.7 },
+  cpu: { must: 18, target: 12, isMaximum: true },
+  reads: { must: 0.65, target: 0.85 },
+  single: { must: 18, target: 12, isMaximum: true },
+  oneProduct: { must: 1, target: 1 },
+  millionOrders: { must: 0.9, target: 0.95 },
+  sidecarCalls: { must: 16, isMaximum: true },
+  serviceCalls: { must: 11, isMaximum: true },
+  schedulerCalls: { must: 0, isMaximum: true },
+  streams: { must: 0.9 },
+  streamsMemory: { must: 60, isMaximum: true },
+  failures: { must: 0, isMaximum: true },
+  serviceMemory: { must: 120, target: 95, isMaximum: true },
+  gatewayMemory: { must: 150, target: 120, isMaximum: true },
+  sidecarMemory: { must: 130, target: 110, isMaximum: true },
+} satisfies Record<string, Bounds>;
 
-/** The measurements with their targets. */
+/** The measurements with their bounds. */
 export function figuresOf(measurements: Measurements, processes: readonly Usage[]): Figure[] {
-  const { empty, stored } = measurements;
-  const chain = mean(empty.flatMap((round) => round.chain));
-  const publishAndReceiveMs = mean(measurements.publishAndReceiveMs);
-  const withStoredOrders = `with ${measurements.storedOrders.toLocaleString('en')} orders stored`;
-  const meanOfRounds = (rounds: Round[], figure: 'reads' | 'posts' | 'completed') =>
-    mean(rounds.map((round) => round[figure]));
-  /** Adjusts the second rounds to the speed of the machine in the first, by the bare chains of both. */
-  const adjusted = (figure: 'reads' | 'posts' | 'completed') =>
-    (meanOfRounds(stored, figure) * chain) / mean(stored.flatMap((round) => round.chain));
+  const { samples, chainCpuMs, cost, failures } = measurements;
+  const isMeasured = (measure: Measure) => samples[measure] !== undefined;
+  const value = (measure: Measure) => mean(samples[measure] ?? []);
+  const rate = (measure: Measure, reference: Measure, bounds: Bounds) =>
+    createRatio(`${measure} : ${reference}`, value(measure), {
+      unit: '/s',
+      reference: value(reference),
+      bounds,
+    });
+  const baseline = (measure: Measure) => createFigure(`baseline: ${measure}`, value(measure), '/s');
+  const orderCpuMs = totalCpuMs(cost.cpuMs, isOfSystem);
+  const chains = samples.chain ?? [];
 
   return [
-    createFigure('bare chain', chain, '/s'),
+    baseline('chain'),
     {
-      label: 'bare chain, slowest and fastest',
-      value: `${Math.round(Math.min(...measurements.chains))} - ${Math.round(Math.max(...measurements.chains))} /s`,
+      label: 'baseline: chain, slowest and fastest',
+      value: `${Math.round(Math.min(...chains))} - ${Math.round(Math.max(...chains))} /s`,
     },
-    createFigure('bare publish', measurements.publish, '/s'),
-    createFigure('bare publish and receive, one at a time', publishAndReceiveMs, 'ms'),
-    createFigure('bare transaction of two documents', measurements.transaction, '/s'),
-    createMinimumRatio('GET /api/orders/:id', meanOfRounds(empty, 'reads'), '/s', chain, 0.7, 'chain'),
-    createMinimumRatio('POST /api/orders', meanOfRounds(empty, 'posts'), '/s', chain, 0.25, 'chain'),
-    createMinimumRatio('completed orders', meanOfRounds(empty, 'completed'), '/s', chain, 0.1, 'chain'),
-    createMaximumRatio(
-      'one order at a time until paid',
-      mean(measurements.singleMs),
-      'ms',
-      publishAndReceiveMs,
-      12,
-      'publish and receive',
+    createFigure('baseline: chain, processor time', mean(chainCpuMs), 'ms'),
+    baseline('workflow of five empty activities'),
+    baseline('look up, store and publish'),
+    createFigure('baseline: publish and receive', value('publish and receive, ms'), 'ms'),
+    rate('completed orders', 'chain', BOUNDS.completed),
+    rate('completed orders', 'workflow of five empty activities', BOUNDS.completedByWorkflow),
+    rate('orders accepted in a burst', 'look up, store and publish', BOUNDS.accepted),
+    createRatio('processor time per order : per chain request', orderCpuMs, {
+      unit: 'ms',
+      reference: mean(chainCpuMs),
+      bounds: BOUNDS.cpu,
+    }),
+    rate('GET /api/orders/:id', 'chain', BOUNDS.reads),
+    createRatio('one order at a time until paid : publish and receive', value('one order at a time, ms'), {
+      unit: 'ms',
+      reference: value('publish and receive, ms'),
+      bounds: BOUNDS.single,
+    }),
+    rate('completed orders, one product', 'completed orders', BOUNDS.oneProduct),
+    ...(isMeasured('storing a million orders')
+      ? [withMillionOrders('completed orders'), withMillionOrders('GET /api/orders/:id')]
+      : []),
+    createFigure('calls into sidecars, per order', totalCalls(cost, 'sidecarCalls'), '', BOUNDS.sidecarCalls),
+    createFigure('calls into services, per order', totalCalls(cost, 'requests'), '', BOUNDS.serviceCalls),
+    // Jobs of a service may change at any time, but not because of an order.
+    createFigure(
+      'calls into the scheduler, per order',
+      Number(cost.schedulerCalls.toFixed(1)),
+      '',
+      BOUNDS.schedulerCalls,
     ),
-    createMinimumRatio(
-      'completed orders, one product',
-      mean(measurements.hot),
-      '/s',
-      meanOfRounds(empty, 'completed'),
-      0.8,
-      '1,000 products',
-    ),
-    createMaximum(
-      'memory of 1,000 event streams',
-      measurements.streams.memoryMb,
-      'MB',
-      MAX_STREAMS_MEMORY_MB,
-    ),
-    createMinimumRatio(
-      'completed orders, 1,000 event streams',
-      mean(measurements.streams.open),
-      '/s',
-      mean(measurements.streams.closed),
-      0.9,
-      'without streams',
-    ),
-    createUnchanged(
-      `GET /api/orders/:id, ${withStoredOrders}`,
-      adjusted('reads'),
-      '/s',
-      meanOfRounds(empty, 'reads'),
-    ),
-    createUnchanged(
-      `POST /api/orders, ${withStoredOrders}`,
-      adjusted('posts'),
-      '/s',
-      meanOfRounds(empty, 'posts'),
-    ),
-    createUnchanged(
-      `completed orders, ${withStoredOrders}`,
-      adjusted('completed'),
-      '/s',
-      meanOfRounds(empty, 'completed'),
-    ),
-    createMaximum('failed requests', measurements.failures, '', 0),
+    ...(isMeasured('memory of 1,000 streams, MB') ? streams() : []),
+    createFigure('failed requests', failures, '', BOUNDS.failures),
     ...memory(processes),
   ];
+
+  /** The ratio of a measure with a million orders to the one before, each as a share of the chain of its time. */
+  function withMillionOrders(measure: 'completed orders' | 'GET /api/orders/:id'): Figure {
+    const speed = value('chain, a million orders') / value('chain');
+    return createRatio(`${measure}, a million orders : before`, value(`${measure}, a million orders`), {
+      unit: '/s',
+      reference: value(measure) * speed,
+      bounds: BOUNDS.millionOrders,
+    });
+  }
+
+  function streams(): Figure[] {
+    const largest = Math.max(...(samples['memory of 1,000 streams, MB'] ?? []));
+    return [
+      rate('completed orders, 1,000 streams', 'completed orders', BOUNDS.streams),
+      createFigure('memory of 1,000 streams', largest, 'MB', BOUNDS.streamsMemory),
+    ];
+  }
 }
 
+/** The resident memory at the end: of the largest service, of the gateway and of the largest sidecar. */
 function memory(processes: readonly Usage[]): Figure[] {
-  const isSidecar = ({ name }: Usage) => name.endsWith('-sidecar') && !name.startsWith('bare');
-  const sidecars = processes.filter(isSidecar);
+  const sidecars = processes.filter(({ name }) => name.endsWith('-sidecar') && isOfSystem(name));
   const services = processes.filter(({ name }) =>
     sidecars.some((sidecar) => sidecar.name === `${name}-sidecar`),
   );
+  const gateway = services.filter(({ name }) => name === 'gateway');
+  const others = services.filter(({ name }) => name !== 'gateway');
+  const largest = (candidates: readonly Usage[], bounds: Bounds) => {
+    const [found] = candidates.toSorted((a, b) => b.memoryMb - a.memoryMb);
+    return found ? [createFigure(`memory of ${found.name}`, found.memoryMb, 'MB', bounds)] : [];
+  };
   return [
-    ...services.map(({ name, memoryMb }) =>
-      createMaximum(`memory of ${name}`, memoryMb, 'MB', MAX_SERVICE_MEMORY_MB),
-    ),
-    ...sidecars.map(({ name, memoryMb }) => createFigure(`memory of ${name}`, memoryMb, 'MB')),
+    ...largest(others, BOUNDS.serviceMemory),
+    ...largest(gateway, BOUNDS.gatewayMemory),
+    ...largest(sidecars, BOUNDS.sidecarMemory),
   ];
 }

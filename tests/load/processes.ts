@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { readTextOrEmpty } from '../../deploy/local/machine/paths.ts';
 
 /** The resource usage of a process. */
 export interface Usage {
   name: string;
+  pid: number;
   /** The processor time so far. */
   cpuMs: number;
   /** The resident memory. */
@@ -13,7 +15,8 @@ export interface Usage {
 const MS_PER_TICK = 10;
 
 /**
- * The usage of this process and its descendants: `orders` is the service, `orders-sidecar` its daprd. Empty without /proc.
+ * The usage of this process and its descendants: `orders` is the service, `orders-sidecar` its daprd, and the apps of the
+ * baselines begin with `bare-`. Empty without /proc.
  */
 export function usage(): Usage[] {
   const ids = readProcesses();
@@ -24,14 +27,24 @@ export function usage(): Usage[] {
   return ids.filter(({ pid }) => ownPids.has(pid));
 }
 
-/** The processor time of each process between two snapshots. */
-export function cpuMsBetween(before: Usage[], after: Usage[]): Map<string, number> {
-  const cpuMsBefore = new Map(before.map(({ name, cpuMs }) => [name, cpuMs]));
-  return new Map(after.map(({ name, cpuMs }) => [name, cpuMs - (cpuMsBefore.get(name) ?? 0)]));
+/** The processor time between two snapshots, by name of the process. */
+export function cpuMsBetween(before: readonly Usage[], after: readonly Usage[]): Record<string, number> {
+  const cpuMsBefore = new Map(before.map(({ pid, cpuMs }) => [pid, cpuMs]));
+  const byName: Record<string, number> = {};
+  for (const { name, pid, cpuMs } of after)
+    byName[name] = (byName[name] ?? 0) + cpuMs - (cpuMsBefore.get(pid) ?? 0);
+  return byName;
+}
+
+/** The processor time of the whole machine since its start, in milliseconds of all cores. Zeros without /proc. */
+export function machineTime(): { busyMs: number; totalMs: number } {
+  const [, user = 0, nice = 0, system = 0, idle = 0, waiting = 0, irq = 0, softIrq = 0, stolen = 0] =
+    readTextOrEmpty('/proc/stat').split('\n', 1)[0]?.split(/\s+/).map(Number) ?? [];
+  const busyMs = (user + nice + system + irq + softIrq + stolen) * MS_PER_TICK;
+  return { busyMs, totalMs: busyMs + (idle + waiting) * MS_PER_TICK };
 }
 
 interface Process extends Usage {
-  pid: number;
   parent: number;
 }
 
@@ -71,6 +84,8 @@ function nameOf(pid: number, command: string, parent: number): string {
   if (service) return service;
   const sidecar = /daprd .*--app-id[= ]([a-z-]+)/.exec(command)?.[1];
   if (sidecar) return `${sidecar}-sidecar`;
-  const part = /redis-server|scheduler|zipkin|maildev|bare-app|dapr run/.exec(command)?.[0];
+  const baseline = /tests\/load\/.*-app\.js (bare-[a-z]+)/.exec(command)?.[1];
+  if (baseline) return baseline;
+  const part = /redis-server|scheduler|placement|zipkin|prometheus|maildev|dapr run/.exec(command)?.[0];
   return part ?? `${parent}/${pid}`;
 }

@@ -2,83 +2,72 @@
 export interface Figure {
   label: string;
   value: string;
-  /** The ratio to the reference, if there is one. */
+  /** The ratio to a baseline, if the bounds are ratios. */
   ratio?: number;
-  target?: string;
-  met?: boolean;
+  bounds?: Bounds;
+  result?: 'target met' | 'must met' | 'MISSED';
 }
 
-/** A figure without a target. */
-export function createFigure(label: string, value: number, unit: string): Figure {
-  return { label, value: format(value, unit) };
+/** What a figure has to reach. Without `isMaximum`, they are minima. */
+export interface Bounds {
+  must: number;
+  target?: number;
+  isMaximum?: boolean;
 }
 
-/** A figure whose ratio to a reference should be at least `target`. */
-export function createMinimumRatio(
+/** A figure in its own unit. */
+export function createFigure(label: string, value: number, unit: string, bounds?: Bounds): Figure {
+  return { label, value: format(value, unit), ...(bounds ? judge(value, bounds) : {}) };
+}
+
+/** A figure whose bounds are ratios to another value in the same unit. */
+export function createRatio(
   label: string,
   value: number,
-  unit: string,
-  reference: number,
-  target: number,
-  name: string,
+  { unit, reference, bounds }: { unit: string; reference: number; bounds: Bounds },
 ): Figure {
   const ratio = value / reference;
-  return {
-    label,
-    value: format(value, unit),
-    ratio,
-    target: `>= ${percent(target)} of ${name}`,
-    met: ratio >= target,
-  };
+  return { label, value: format(value, unit), ratio, ...judge(ratio, bounds) };
 }
 
-/** A figure whose ratio to a reference should be at most `target`. */
-export function createMaximumRatio(
-  label: string,
-  value: number,
-  unit: string,
-  reference: number,
-  target: number,
-  name: string,
-): Figure {
-  const ratio = value / reference;
-  return { label, value: format(value, unit), ratio, target: `<= ${target} x ${name}`, met: ratio <= target };
-}
-
-/** A figure that should differ by at most a tenth from the one before. */
-export function createUnchanged(label: string, value: number, unit: string, before: number): Figure {
-  const ratio = value / before;
-  const met = Math.abs(ratio - 1) <= 0.1;
-  return { label, value: format(value, unit), ratio, target: '+-10 % of before', met };
-}
-
-/** A figure with an absolute maximum. */
-export function createMaximum(label: string, value: number, unit: string, target: number): Figure {
-  return { label, value: format(value, unit), target: `<= ${target} ${unit}`.trim(), met: value <= target };
+function judge(value: number, bounds: Bounds): Pick<Figure, 'bounds' | 'result'> {
+  const { must, target, isMaximum } = bounds;
+  const reaches = (bound: number) => (isMaximum ? value <= bound : value >= bound);
+  if (target !== undefined && reaches(target)) return { bounds, result: 'target met' };
+  return { bounds, result: reaches(must) ? 'must met' : 'MISSED' };
 }
 
 /** The figures as a Markdown table. */
-export function table(figures: readonly Figure[]): string {
-  const rows = [
-    ['figure', 'measured', 'ratio', 'target', ''],
-    ...figures.map(({ label, value, ratio, target, met }) => [
+export function figureTable(figures: readonly Figure[]): string {
+  const rows = figures.map(({ label, value, ratio, bounds, result }) => {
+    const bound = (limit: number | undefined) =>
+      limit === undefined
+        ? ''
+        : `${bounds?.isMaximum ? '<=' : '>='} ${ratio === undefined ? limit : formatRatio(limit)}`;
+    return [
       label,
       value,
-      ratio === undefined ? '' : ratio < 3 ? percent(ratio) : `${ratio.toFixed(1)} x`,
-      target ?? '',
-      met === undefined ? '' : met ? 'met' : 'MISSED',
-    ]),
-  ];
-  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (cells: string[]) =>
-    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
+      ratio === undefined ? '' : formatRatio(ratio),
+      bound(bounds?.must),
+      bound(bounds?.target),
+      result ?? '',
+    ];
+  });
+  return markdownTable([['figure', 'measured', 'ratio', 'must', 'target', ''], ...rows]);
+}
+
+/** A Markdown table. The first row is its head. */
+export function markdownTable(rows: readonly (readonly string[])[]): string {
   const [head = [], ...body] = rows;
+  const widths = head.map((_, column) => Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
   return [line(head), line(widths.map((width) => '-'.repeat(width))), ...body.map(line)].join('\n');
 }
 
-function percent(ratio: number): string {
-  return `${Math.round(ratio * 100)} %`;
-}
+export const percent = (share: number): string => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+
+const formatRatio = (ratio: number) => (ratio < 1 ? percent(ratio) : `${Number(ratio.toPrecision(3))} x`);
 
 function format(value: number, unit: string): string {
   const digits = Number.isInteger(value) || value >= 100 ? 0 : 1;

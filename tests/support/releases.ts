@@ -23,6 +23,7 @@ const ARCHITECTURE = { x64: 'amd64', arm64: 'arm64', arm: 'arm' }[process.arch a
 const DOWNLOAD_PATHS = {
   daprd: `/dapr/releases/download/v${DAPR_RUNTIME_VERSION}/daprd`,
   scheduler: `/dapr/releases/download/v${DAPR_RUNTIME_VERSION}/scheduler`,
+  placement: `/dapr/releases/download/v${DAPR_RUNTIME_VERSION}/placement`,
   dapr: `/cli/releases/download/v${DAPR_CLI_VERSION}/dapr`,
 };
 export type ReleasedProgram = keyof typeof DOWNLOAD_PATHS;
@@ -36,7 +37,12 @@ export const outputOf = (name: ReleasedProgram): string => `this is ${name}`;
 /** Serves an archive and its checksum for each program. */
 export async function serveReleases(): Promise<Releases> {
   const handlers = new Map<string, RequestListener>();
-  const archives = { daprd: archiveOf('daprd'), scheduler: archiveOf('scheduler'), dapr: archiveOf('dapr') };
+  const archives = {
+    daprd: archiveOf('daprd'),
+    scheduler: archiveOf('scheduler'),
+    placement: archiveOf('placement'),
+    dapr: archiveOf('dapr'),
+  };
   for (const [name, archive] of Object.entries(archives) as [ReleasedProgram, Buffer][]) {
     const sum = createHash('sha256').update(archive).digest('hex');
     handlers.set(downloadPathOf(name), (_, response) => void response.end(archive));

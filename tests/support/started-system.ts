@@ -8,6 +8,7 @@ import { portsAt, type Ports } from '../../deploy/local/configuration/ports.ts';
 import { startProcess, waitFor, type RunningProcess } from '../../deploy/local/machine/processes.ts';
 import { secretsEnv } from '../../deploy/local/configuration/secrets.ts';
 import { readTemplate, type Template } from '../../deploy/local/configuration/template.ts';
+import { controlPlane } from '../../deploy/local/system/prepare.ts';
 import { renderTemplate } from '../../deploy/local/system/render-template.ts';
 import { findOrDownloadZipkin } from '../../deploy/local/infrastructure/zipkin.ts';
 
@@ -59,7 +60,7 @@ export async function startWithDaprRun(offset: number, scratch: string): Promise
   ensureFolder(dataDir, 'state');
   const ports = portsAt(offset);
   const onProgress = () => {};
-  const dapr = await findOrBuildDapr(onProgress, true);
+  const dapr = await findOrBuildDapr(onProgress, controlPlane());
   const zipkin = await findOrDownloadZipkin(onProgress);
   const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
   const roots: RunningProcess[] = [];

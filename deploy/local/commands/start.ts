@@ -42,6 +42,7 @@ try {
   const found = {
     redis: await isRedis(ports.redis),
     scheduler: await isGrpc(ports.scheduler),
+    placement: await isGrpc(ports.placement),
     zipkin: await isZipkin(ports.zipkin),
   };
   const programs = await preparePrograms(logDir, found, { profile, observability });

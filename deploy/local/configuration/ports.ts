@@ -11,6 +11,10 @@ export interface Ports {
   schedulerMetrics: number;
   schedulerEtcdClient: number;
   schedulerEtcdPeer: number;
+  placement: number;
+  placementHealth: number;
+  placementMetrics: number;
+  placementRaft: number;
   zipkin: number;
   prometheus: number;
   smtp: number;
@@ -22,8 +26,9 @@ export interface Ports {
 }
 
 export function portsAt(offset: number): Ports {
-  // Shifted, these two would exceed the range of ports, so a shifted system uses others.
+  // Shifted, these would exceed the range of ports, so a shifted system uses others.
   const scheduler = offset === 0 ? 50_006 : 4_000 + offset;
+  const placement = offset === 0 ? 50_005 : 4_006 + offset;
   const grpc = offset === 0 ? 50_051 : 4_005 + offset;
   return {
     redis: 6379 + offset,
@@ -37,6 +42,10 @@ export function portsAt(offset: number): Ports {
     schedulerMetrics: 4_002 + offset,
     schedulerEtcdClient: 4_003 + offset,
     schedulerEtcdPeer: 4_004 + offset,
+    placement,
+    placementHealth: 4_007 + offset,
+    placementMetrics: 4_008 + offset,
+    placementRaft: 4_009 + offset,
     zipkin: 9411 + offset,
     // Debian's package starts a Prometheus of its own on 9090.
     prometheus: 9099 + offset,

@@ -12,6 +12,8 @@ const NON_HTTP_PORTS: readonly (keyof Ports)[] = [
   'scheduler',
   'schedulerEtcdClient',
   'schedulerEtcdPeer',
+  'placement',
+  'placementRaft',
   'smtp',
   'grpc',
 ];

@@ -12,6 +12,8 @@ const appSchema = z.looseObject({
   daprInternalGRPCPort: z.int(),
   metricsPort: z.int(),
   command: z.array(z.string()).min(1),
+  /** Only an app with workflows has one. */
+  placementHostAddress: z.string().optional(),
   env: z.record(z.string(), z.string()).optional(),
 });
 export type App = z.infer<typeof appSchema>;
@@ -35,6 +37,9 @@ const templateSchema = z.looseObject({
   apps: z.array(appSchema),
 });
 export type Template = z.infer<typeof templateSchema>;
+
+/** Whether an app has workflows, which need Dapr's placement service. */
+export const usesPlacement = (): boolean => readTemplate().apps.some((app) => app.placementHostAddress);
 
 /** The committed dapr.yaml. */
 export function readTemplate(): Template {

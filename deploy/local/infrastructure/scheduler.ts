@@ -60,7 +60,8 @@ export async function startScheduler(options: {
   return running;
 }
 
-async function isHealthy(port: number): Promise<boolean> {
+/** Whether a program of Dapr's control plane is ready. */
+export async function isHealthy(port: number): Promise<boolean> {
   const response = await fetch(`http://127.0.0.1:${port}/healthz`, {
     signal: AbortSignal.timeout(2_000),
   }).catch(() => undefined);

@@ -44,9 +44,10 @@ export async function buildDapr(options: {
         ? buildWithComponents({ program, types, logFile })
         : buildWithGo({ ...runtime, program, source: `${DAPR_MODULE}/cmd/daprd` }),
     );
-    await buildIfWanted('scheduler', (program) =>
-      buildWithGo({ ...runtime, program, source: `${DAPR_MODULE}/cmd/scheduler` }),
-    );
+    for (const name of ['scheduler', 'placement'] as const)
+      await buildIfWanted(name, (program) =>
+        buildWithGo({ ...runtime, program, source: `${DAPR_MODULE}/cmd/${name}` }),
+      );
   };
   const buildCli = () =>
     buildIfWanted('dapr', (program) =>

@@ -27,6 +27,7 @@ const STALL_CHECKS = 5;
 const PUBLISHED_IN = {
   daprd: ['dapr', DAPR_RUNTIME_VERSION],
   scheduler: ['dapr', DAPR_RUNTIME_VERSION],
+  placement: ['dapr', DAPR_RUNTIME_VERSION],
   dapr: ['cli', DAPR_CLI_VERSION],
 } as const;
 export type DaprProgram = keyof typeof PUBLISHED_IN;

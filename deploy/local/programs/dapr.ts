@@ -12,10 +12,14 @@ export interface Dapr {
   cli: string;
   daprd: string;
   scheduler: string;
+  placement: string;
   /** For `dapr run`, which looks for daprd in `$DAPR_RUNTIME_PATH/.dapr/bin`; empty if daprd is in its default folder. */
   env: Readonly<Record<string, string>>;
   version: string;
 }
+
+/** The programs of Dapr's control plane that a local system needs. */
+export type ControlPlaneProgram = 'scheduler' | 'placement';
 
 const OLDEST_VERSION = [1, 16];
 
@@ -32,7 +36,14 @@ function findInstalledDapr(): Dapr | undefined {
   if (!cli || !existsSync(daprd)) return undefined;
   const version = readVersion(daprd);
   if (isOlder(version) || isOlder(readVersion(cli))) return undefined;
-  return { cli, daprd, scheduler: join(bin, 'scheduler'), env: {}, version };
+  return {
+    cli,
+    daprd,
+    scheduler: join(bin, 'scheduler'),
+    placement: join(bin, 'placement'),
+    env: {},
+    version,
+  };
 }
 
 /** The first version that the program prints; '' if it prints none. */
@@ -67,24 +78,27 @@ function folderOf(name: DaprProgram): string {
  * The installed Dapr, else the downloaded release, else one that is built with Go. Downloads and builds stay in the cache.
  *
  * @param onProgress receives each long step, with its log file
- * @param needsScheduler whether the caller starts a scheduler
+ * @param controlPlane the parts of the control plane that the caller starts
  */
 export async function findOrBuildDapr(
   onProgress: (step: string) => void,
-  needsScheduler: boolean,
+  controlPlane: readonly ControlPlaneProgram[],
 ): Promise<Dapr> {
   const installed = findInstalledDapr();
-  if (installed && (!needsScheduler || existsSync(installed.scheduler))) return installed;
-  // `dapr init` runs its scheduler in a container, which a separate system cannot use. So the cache has a scheduler.
-  const wanted: DaprProgram[] = installed ? ['scheduler'] : ['daprd', 'scheduler', 'dapr'];
+  // `dapr init` runs these in containers, which a separate system cannot use. So the cache has them.
+  const notInstalled = controlPlane.filter((name) => !installed || !existsSync(installed[name]));
+  if (installed && notInstalled.length === 0) return installed;
+  const wanted: DaprProgram[] = installed ? notInstalled : ['daprd', ...notInstalled, 'dapr'];
   const missing = wanted.filter((name) => !existsSync(programPath(folderOf(name), name)));
   if (missing.length > 0) await downloadOrBuild(missing, onProgress);
   const program = (name: DaprProgram) => programPath(folderOf(name), name);
-  if (installed) return { ...installed, scheduler: program('scheduler') };
+  if (installed)
+    return { ...installed, ...Object.fromEntries(notInstalled.map((name) => [name, program(name)])) };
   return {
     cli: program('dapr'),
     daprd: program('daprd'),
     scheduler: program('scheduler'),
+    placement: program('placement'),
     env: { DAPR_RUNTIME_PATH: folderOf('daprd') },
     version: DAPR_RUNTIME_VERSION,
   };

@@ -81,6 +81,7 @@ export function createAppProcesses(options: AppOptions): RunningApp {
     APP_ID: app.appID,
     APP_PORT: String(app.appPort),
     DAPR_HTTP_PORT: String(app.daprHTTPPort),
+    DAPR_GRPC_PORT: String(app.daprGRPCPort),
     DAPR_METRICS_PORT: String(app.metricsPort),
     ...(host ? { APP_HOST: '0.0.0.0', OPERATOR_HOST: '0.0.0.0' } : {}),
   };
@@ -150,7 +151,7 @@ function daprdArgs({ app, template: { common }, portForSidecar }: AppOptions): s
     'metrics-port': app.metricsPort,
     config: common.configFilePath,
     'scheduler-host-address': common.schedulerHostAddress,
-    'placement-host-address': '',
+    'placement-host-address': app.placementHostAddress ?? '',
     'read-buffer-size': common.readBufferSize,
     'app-health-check-path': common.appHealthCheckPath,
     'app-health-probe-interval': common.appHealthProbeInterval,

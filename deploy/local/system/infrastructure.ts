@@ -1,7 +1,9 @@
 import type { ScrapeTarget } from '../../observability/prometheus.ts';
 import type { Ports } from '../configuration/ports.ts';
+import { usesPlacement } from '../configuration/template.ts';
 import type { InfrastructureService } from '../infrastructure/infrastructure-service.ts';
 import { startMailCatcher } from '../infrastructure/mail-catcher.ts';
+import { startPlacement } from '../infrastructure/placement.ts';
 import { startPrometheus } from '../infrastructure/prometheus.ts';
 import { isRedis, startRedis } from '../infrastructure/redis.ts';
 import { isGrpc, startScheduler } from '../infrastructure/scheduler.ts';
@@ -25,7 +27,7 @@ export function infrastructureFor(options: {
   scrapeTargets?: readonly ScrapeTarget[] | undefined;
 }): InfrastructureService[] {
   const { dapr, ports, dataDir, logDir, zipkinJar, address, profile, scrapeTargets } = options;
-  // Scheduler and Zipkin listen at one address only.
+  // Scheduler, placement and Zipkin listen at one address only.
   const listenAddress = address === undefined ? '127.0.0.1' : '0.0.0.0';
   const reuse = async (name: string, port: number, isRunning: (port: number) => Promise<boolean>) =>
     (await isRunning(port)) ? `using the ${name} on port ${port}` : undefined;
@@ -33,6 +35,11 @@ export function infrastructureFor(options: {
     title: 'Redis',
     findRunning: () => reuse('Redis', ports.redis, isRedis),
     start: () => startRedis({ port: ports.redis, dataDir, logDir, address }),
+  };
+  const placement: InfrastructureService = {
+    title: 'Dapr placement',
+    findRunning: () => reuse('placement service', ports.placement, isGrpc),
+    start: () => startPlacement({ dapr, ports, logDir, listenAddress }),
   };
   const services: InfrastructureService[] = [
     ...(profile?.broker ? [] : [redis]),
@@ -42,6 +49,7 @@ export function infrastructureFor(options: {
       findRunning: () => reuse('scheduler', ports.scheduler, isGrpc),
       start: () => startScheduler({ dapr, ports, dataDir, logDir, listenAddress }),
     },
+    ...(usesPlacement() ? [placement] : []),
     {
       title: 'Mail catcher',
       findRunning: async () =>

@@ -1,14 +1,16 @@
 import { Listr } from 'listr2';
+import { usesPlacement } from '../configuration/template.ts';
 import { findOrInstallPrometheus } from '../infrastructure/prometheus.ts';
 import { findOrInstallRedis } from '../infrastructure/redis.ts';
 import { findOrDownloadZipkin } from '../infrastructure/zipkin.ts';
 import type { Profile } from '../profiles/profile.ts';
-import { findOrBuildDapr, type Dapr } from '../programs/dapr.ts';
+import { findOrBuildDapr, type ControlPlaneProgram, type Dapr } from '../programs/dapr.ts';
 
 /** Whether each service already runs, so that its program is not needed. */
 export interface RunningInfrastructure {
   redis: boolean;
   scheduler: boolean;
+  placement: boolean;
   zipkin: boolean;
 }
 
@@ -18,10 +20,18 @@ export interface PreparedPrograms {
   zipkin: Awaited<ReturnType<typeof findOrDownloadZipkin>> | undefined;
 }
 
+/** The programs of Dapr's control plane that a system starts, unless they run. */
+export function controlPlane(
+  running: Pick<RunningInfrastructure, 'scheduler' | 'placement'> = { scheduler: false, placement: false },
+): ControlPlaneProgram[] {
+  const needed = usesPlacement() ? (['scheduler', 'placement'] as const) : (['scheduler'] as const);
+  return needed.filter((name) => !running[name]);
+}
+
 /** Finds, installs or builds the programs of a system, and shows the progress. */
 export async function preparePrograms(
   logDir: string,
-  running: RunningInfrastructure = { redis: false, scheduler: false, zipkin: false },
+  running: RunningInfrastructure = { redis: false, scheduler: false, placement: false, zipkin: false },
   { profile, observability }: { profile?: Profile | undefined; observability?: boolean } = {},
 ): Promise<PreparedPrograms> {
   const step = <T>(
@@ -51,7 +61,7 @@ export async function preparePrograms(
   });
   const dapr = step(
     'Dapr',
-    (onProgress) => findOrBuildDapr(onProgress, !running.scheduler),
+    (onProgress) => findOrBuildDapr(onProgress, controlPlane(running)),
     ({ version, daprd }) => `${version} (${daprd})`,
   );
   const redis = step(

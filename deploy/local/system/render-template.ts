@@ -19,8 +19,10 @@ export function renderTemplate(options: {
   ports: Ports;
   dataDir: string;
   profile?: Profile | undefined;
+  /** Whether the sidecars trace nothing. */
+  untraced?: boolean | undefined;
 }): { template: Template; file: string } {
-  const { offset, ports, dataDir, profile } = options;
+  const { offset, ports, dataDir, profile, untraced = false } = options;
   const rendered = join(dataDir, 'rendered');
   const { rewrite, assertAllReplaced } = createRewriter([
     // First, because a shifted port may equal this number.
@@ -30,6 +32,7 @@ export function renderTemplate(options: {
     ["'1025'", `'${ports.smtp}'`],
     ['localhost:9411', `localhost:${ports.zipkin}`],
     ['50051', String(ports.grpc)],
+    ...(untraced ? [["samplingRate: '1'", "samplingRate: '0'"] as const] : []),
     ['file:.sidecart/', `${sqliteUri(dataDir)}/`],
   ]);
   const rewriteEnv = (env: Record<string, string>) =>
@@ -55,6 +58,7 @@ export function renderTemplate(options: {
       daprGRPCPort: app.daprGRPCPort + offset,
       daprInternalGRPCPort: app.daprInternalGRPCPort + offset,
       metricsPort: app.metricsPort + offset,
+      ...(app.placementHostAddress ? { placementHostAddress: `localhost:${ports.placement}` } : {}),
       ...(app.env ? { env: rewriteEnv(app.env) } : {}),
     })),
   };

@@ -18,6 +18,7 @@ import {
 } from './app-processes.ts';
 import { infrastructureFor } from './infrastructure.ts';
 import { createManagedProcess, type ManagedProcess } from './managed-process.ts';
+import { controlPlane } from './prepare.ts';
 import { localScrapeTargets } from './scrape-targets.ts';
 import { renderTemplate } from './render-template.ts';
 
@@ -30,7 +31,7 @@ export interface RunningSystem {
   names: string[];
   /** By app id, or by `<app id>-2` and so on for further replicas. @throws Error if the name is unknown */
   app: (name: string) => RunningApp;
-  /** By title: `Redis`, `Dapr scheduler`, `Mail catcher`, `Zipkin`, `Prometheus`. @throws Error if the title is unknown */
+  /** By title: `Redis`, `Dapr scheduler`, `Dapr placement`, `Mail catcher`, `Zipkin`, `Prometheus`. @throws Error if the title is unknown */
   infrastructure: (title: string) => ManagedProcess;
   stop: () => Promise<void>;
 }
@@ -54,6 +55,8 @@ export interface SystemOptions {
   reusesInfrastructure?: boolean;
   /** Whether a Prometheus scrapes the system. */
   observability?: boolean;
+  /** Whether services and sidecars trace nothing, and there is no Zipkin. */
+  untraced?: boolean;
   /** The name of a profile. It supports no remote hosts. */
   profile?: string;
 }
@@ -77,9 +80,9 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   const profile = findProfile(options.profile);
   if (!profile?.broker) await findOrInstallRedis(logDir, ignoreProgress);
   if (options.observability) await findOrInstallPrometheus(logDir, ignoreProgress);
-  const dapr = await findOrBuildDapr(ignoreProgress, true);
+  const dapr = await findOrBuildDapr(ignoreProgress, controlPlane());
   const zipkin = await findOrDownloadZipkin(ignoreProgress);
-  const { template } = renderTemplate({ offset, ports, dataDir, profile });
+  const { template } = renderTemplate({ offset, ports, dataDir, profile, untraced: options.untraced });
   const admin = findOrCreateAdmin(dataDir);
   const api = `http://127.0.0.1:${8080 + offset}`;
 
@@ -93,7 +96,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   };
 
   try {
-    const zipkinJar = 'jar' in zipkin ? zipkin.jar : undefined;
+    const zipkinJar = 'jar' in zipkin && !options.untraced ? zipkin.jar : undefined;
     const address = options.network?.address;
     const scrapeTargets = options.observability ? localScrapeTargets(offset, options.replicas) : undefined;
     for (const service of infrastructureFor({
@@ -127,6 +130,8 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
           dataDir,
           logDir,
           env: {
+            // An empty variable counts as unset.
+            ...(options.untraced ? { ZIPKIN_ENDPOINT: '', OTEL_EXPORTER_OTLP_ENDPOINT: '' } : {}),
             ...(app.appID === 'users' ? adminEnv(admin) : {}),
             ...options.env?.[app.appID],
             ...options.env?.[name],
