@@ -40,7 +40,15 @@ export const spreadProduct = (count: number) => `bench-${count % 1000}`;
 export async function createBenchmarkShop(system: RunningSystem, meter: CostMeter): Promise<BenchmarkShop> {
   const gateway = createClient(system.urls.api, undefined, { connections: CLIENTS });
   const { email, password } = system.admin;
-  const admin = await gateway.logIn({ email, password });
+  const logIn = () => gateway.logIn({ email, password });
+  // `users` creates this account after its start.
+  const isAccepted = () =>
+    logIn().then(
+      () => true,
+      () => false,
+    );
+  await waitFor('the administrator can log in', isAccepted);
+  const admin = await logIn();
   const customers: Client[] = [];
   while (customers.length < CLIENTS) customers.push(await gateway.logIn(await register(gateway)));
   const orderIds: string[] = [];
