@@ -12,7 +12,7 @@ export interface NotificationsDeps extends ServiceDeps {
 
 export function createApp(deps: NotificationsDeps): Express {
   const recipients = createRecipientStore(deps.sidecar.state);
-  const sendEmailOnce = createEmailSender({ ...deps, recipients });
+  const sendEmailOnce = createEmailSender(deps);
   return createService(deps, {
     description,
     routers: [createSubscriptions({ ...deps, recipients, sendEmailOnce })],

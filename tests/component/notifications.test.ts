@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/notifications/app.ts';
+import { createEmailSender, type SendEmailOnce } from '../../services/notifications/email-sender.ts';
 import type { Order } from '../../services/orders/contract.ts';
+import type { Sidecar } from '../../services/shared/dapr/sidecar.ts';
+import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
+import { runInRequest } from '../../services/shared/telemetry/request-context.ts';
 import { buildEvent } from '../support/events.ts';
-import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { createSidecarClient, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ADA = { user_id: randomUUID(), email: 'ada@example.com', name: 'Ada', role: 'customer' };
 
@@ -300,6 +304,115 @@ describe('Many e-mails at once', () => {
   it('When the same event is delivered twice at once, then one e-mail is sent', async () => {
     await Promise.all([registered(), registered()]);
     expect(mails()).toHaveLength(1);
+  });
+});
+
+describe('The calls of the sidecar', () => {
+  const BINDINGS = ['email', 'email-2', 'email-3', 'email-4'];
+  const stateCalls: string[] = [];
+  let sidecar: Sidecar;
+  let sendEmailOnce: SendEmailOnce;
+  const eve = { user_id: randomUUID(), email: 'eve@example.com' };
+
+  beforeEach(async () => {
+    await registered();
+    await registered(eve);
+    service.sidecar.calls.length = 0;
+    sidecar = createSidecarClient(service.sidecar.port);
+    sendEmailOnce = createEmailSender({ sidecar, metrics: createMetrics(), bindings: BINDINGS });
+    stateCalls.length = 0;
+    service.sidecar.onStateCall(({ op, keys }) => void stateCalls.push(`${op} ${keys.length}`));
+  });
+  afterEach(() => sidecar.close());
+
+  const send = (recipientId: string, subjectId: string = randomUUID()) =>
+    sendEmailOnce({
+      kind: 'order.paid',
+      subjectId,
+      recipientId,
+      write: ({ name }) => ({ subject: 'Hello', html: name }),
+    });
+  const outcomes = async (sending: Promise<void>[]) =>
+    (await Promise.allSettled(sending)).map(({ status }) => status);
+
+  it('When an e-mail comes alone, then it takes three calls', async () => {
+    await send(ADA.user_id);
+    expect(stateCalls).toEqual(['read 2', 'write 1']);
+    expect(mails()).toHaveLength(1);
+  });
+
+  it('When two e-mails come together, then they take four calls, two of them of the bindings', async () => {
+    await Promise.all([send(ADA.user_id), send(eve.user_id)]);
+    expect(stateCalls).toEqual(['read 4', 'write 2']);
+    expect(new Set(mails().map(({ to }) => to))).toEqual(new Set([ADA.email, eve.email]));
+  });
+
+  it('When more come together than there are bindings, then each binding sends one at a time', async () => {
+    await Promise.all(Array.from({ length: 10 }, () => send(ADA.user_id)));
+    expect(stateCalls).toEqual(['read 5', 'write 4', 'read 5', 'write 4', 'read 3', 'write 2']);
+    expect(mails()).toHaveLength(10);
+    expect([...service.sidecar.maxConcurrentSends.values()]).toEqual(BINDINGS.map(() => 1));
+  });
+
+  it('When two of different traces come together, then each is sent in its own trace', async () => {
+    const traces = ['0af7651916cd43dd8448eb211c80319c', '1bf7651916cd43dd8448eb211c80319c'];
+    await Promise.all(
+      traces.map((trace) =>
+        runInRequest({ traceparent: `00-${trace}-b7ad6b7169203331-01` }, { request_id: trace }, () =>
+          send(ADA.user_id),
+        ),
+      ),
+    );
+    const sent = service.sidecar.calls.map(({ headers }) => String(headers['traceparent']).split('-')[1]);
+    expect(new Set(sent)).toEqual(new Set(traces));
+  });
+
+  it('When one of several has an unknown or deleted recipient, then the others are sent', async () => {
+    await deleted(2);
+    const sending = [send(randomUUID()), send(ADA.user_id), send(eve.user_id)];
+    expect(await outcomes(sending)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
+    expect(mails().map(({ to }) => to)).toEqual([eve.email]);
+  });
+
+  it('When the mail server refuses one of several, then only this one fails', async () => {
+    service.sidecar.fail('send');
+    const sent = (await outcomes([send(ADA.user_id), send(eve.user_id)])).filter(
+      (one) => one === 'fulfilled',
+    );
+    expect([sent.length, mails().length]).toEqual([1, 1]);
+  });
+
+  it('When the records of sent e-mails cannot be saved, then the e-mails fail and are not sent again', async () => {
+    let refusals = 1;
+    service.sidecar.onStateCall(({ op }) => {
+      if (op === 'write' && refusals-- > 0) throw new Error('away');
+    });
+    const orders = [randomUUID(), randomUUID()];
+    const sendAll = () => outcomes(orders.map((order) => send(ADA.user_id, order)));
+    expect(await sendAll()).toEqual(['rejected', 'rejected']);
+    expect(await sendAll()).toEqual(['fulfilled', 'fulfilled']);
+    expect(mails()).toHaveLength(2);
+  });
+
+  it('When a bulk read answers without documents, then a sent e-mail is not sent again', async () => {
+    const order = randomUUID();
+    await send(ADA.user_id, order);
+    const kept = new Map(service.sidecar.documents);
+    // As daprd does when its connection to PostgreSQL breaks.
+    service.sidecar.onStateCall(({ op, keys }) => {
+      if (op === 'read' && keys.length > 1) service.sidecar.documents.clear();
+      else for (const [key, document] of kept) service.sidecar.documents.set(key, document);
+    });
+    await send(ADA.user_id, order);
+    expect(mails()).toHaveLength(1);
+  });
+
+  it('When too many e-mails wait, then those fail that would wait too long', async () => {
+    service.sidecar.onStateCall(() => new Promise((resolve) => void setTimeout(resolve, 3_000)));
+    const sending = Array.from({ length: 12 }, () => send(ADA.user_id));
+    const sent = (await outcomes(sending)).filter((one) => one === 'fulfilled').length;
+    expect(sent).toBeLessThan(12);
+    expect(mails()).toHaveLength(sent);
   });
 });
 

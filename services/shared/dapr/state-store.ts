@@ -26,8 +26,15 @@ export type StateOperation =
  */
 export interface StateStore {
   get: <T>(key: string) => Promise<StateEntry<T> | undefined>;
-  /** Loads several documents, not as a snapshot. The map omits documents that do not exist. */
-  getMany: <T>(keys: readonly string[]) => Promise<Map<string, StateEntry<T>>>;
+  /**
+   * Loads several documents, not as a snapshot. The map omits documents that do not exist.
+   *
+   * @param options.oneExists saves a call per missing document, if the caller expects that at least one of them exists
+   */
+  getMany: <T>(
+    keys: readonly string[],
+    options?: { oneExists?: boolean },
+  ) => Promise<Map<string, StateEntry<T>>>;
   /** Saves all documents or none. @throws ConflictError if a document does not have the expected version */
   write: (...writes: StateOperation[]) => Promise<void>;
 }
@@ -82,10 +89,14 @@ export function createStateStore(request: (call: SidecarRequest) => Promise<Side
 
   /**
    * Loads several documents. Documents that the bulk read omits are loaded one by one, because daprd 1.18 answers a bulk read
-   * without documents if its connection to PostgreSQL breaks.
+   * without documents if its connection to PostgreSQL breaks. With `oneExists`, a found document proves that it did not break.
    */
-  async function readMany(keys: readonly string[]): Promise<Map<string, StateEntry<unknown>>> {
+  async function readMany(
+    keys: readonly string[],
+    { oneExists = false } = {},
+  ): Promise<Map<string, StateEntry<unknown>>> {
     const found = await readBulk(keys);
+    if (oneExists && found.size > 0) return found;
     await Promise.all(
       keys.map(async (key) => {
         const alone = found.has(key) ? undefined : await readOne(key);
@@ -125,8 +136,8 @@ export function createStateStore(request: (call: SidecarRequest) => Promise<Side
 
   return {
     get: async <T>(key: string) => (await read(key)) as StateEntry<T> | undefined,
-    getMany: async <T>(keys: readonly string[]) =>
-      (keys.length === 0 ? new Map() : await readMany(keys)) as Map<string, StateEntry<T>>,
+    getMany: async <T>(keys: readonly string[], options?: { oneExists?: boolean }) =>
+      (keys.length === 0 ? new Map() : await readMany(keys, options)) as Map<string, StateEntry<T>>,
     async write(...writes) {
       const outcome = await commit(writes);
       if (outcome) throw outcome.conflict;
