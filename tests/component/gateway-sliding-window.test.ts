@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryStore } from '../../services/gateway/limits/rate-limit-store.ts';
+import { createRateLimitStore } from '../../services/gateway/limits/rate-limit-store.ts';
 import {
   estimate,
   allowsOneMore,
@@ -38,7 +38,7 @@ describe('a sliding window', () => {
   });
 
   it.each([1, 2, 10, 1_000])('When the limit is %d, then the stated delay is long enough', async (limit) => {
-    const store = createMemoryStore();
+    const store = createRateLimitStore();
     const one = { limit, lengthMs: 60_000 };
     let time = at(17);
     for (let round = 0; round < 5; round++) {
@@ -52,7 +52,7 @@ describe('a sliding window', () => {
   });
 
   it('When a caller retries constantly for ten minutes, then no minute exceeds the limit', async () => {
-    const store = createMemoryStore();
+    const store = createRateLimitStore();
     const allowed: number[] = [];
     for (let time = at(0); time < at(600); time += 250)
       if ((await store.consume('a', time, window)).allowed) allowed.push(time);

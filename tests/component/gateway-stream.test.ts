@@ -5,7 +5,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createApp, type GatewayDeps } from '../../services/gateway/app.ts';
-import { createMemoryStore, type RateLimitStore } from '../../services/gateway/limits/rate-limit-store.ts';
+import { createRateLimitStore, type RateLimitStore } from '../../services/gateway/limits/rate-limit-store.ts';
 import { createAccessControl, type AccessControl } from '../../services/gateway/auth/access-control.ts';
 import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import type { Order } from '../../services/orders/contract.ts';
@@ -47,7 +47,7 @@ beforeEach(async () => {
   items = [];
   let app: Express | undefined;
   service = await startService((deps) => {
-    const memory = createMemoryStore();
+    const memory = createRateLimitStore();
     const rateLimitStore: RateLimitStore = {
       ...memory,
       async consume(...args) {

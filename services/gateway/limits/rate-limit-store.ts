@@ -1,7 +1,6 @@
-import { createClient, defineScript } from '@redis/client';
 import { LRUCache } from 'lru-cache';
-import type { Logger } from '../../shared/telemetry/logger.ts';
-import { allowsOneMore, weightOfPrevious, type Counts, type Window } from './sliding-window.ts';
+import type { Report, SharedCounters } from './shared-counters.ts';
+import { allowsOneMore, type Counts, type Window } from './sliding-window.ts';
 
 /** The result for one request. The counts include the request if it is allowed. */
 export interface Usage extends Counts {
@@ -14,113 +13,116 @@ export interface RateLimitStore {
   close: () => Promise<void>;
 }
 
-/** The maximum of remembered callers. The least recent callers are dropped. */
-const MAX_TRACKED_CALLERS = 100_000;
+/** The requests of one caller in one window, as this replica knows them. */
+interface Counter {
+  key: string;
+  number: number;
+  lengthMs: number;
+  /** The requests of all replicas at the last report. */
+  known: number;
+  /** Requests that this replica allowed and has not reported. */
+  unreported: number;
+  /** Requests in reports without an answer. */
+  reporting: number;
+}
 
-/** Counts in the memory of this process. @param max the maximum of remembered callers; their memory is allocated at once */
-export function createMemoryStore(max = MAX_TRACKED_CALLERS): RateLimitStore {
-  const callers = new LRUCache<string, Counts & { number: number }>({ max });
+/** The maximum of counters, two per caller. The least recent ones are dropped. */
+const MAX_COUNTERS = 200_000;
+
+/**
+ * The share of the limit that a replica may allow before it reports. Each replica can exceed the limit by this share. A limit
+ * below 20 is exact, because its share is less than one request (services/decisions/0126-rate-limits.md).
+ */
+const UNREPORTED_SHARE = 1 / 20;
+/** The interval of the reports. */
+const REPORT_INTERVAL_MS = 100;
+/** Reports of one interval. Further ones follow in the next. */
+const MAX_REPORTS = 500;
+
+/**
+ * Counts in the memory of this process, and reports to the counters that the replicas share. A request waits for them only if
+ * too many requests of its caller are not reported. While they are unavailable, this replica counts alone.
+ *
+ * @param max the maximum of counters; their memory is allocated at once
+ */
+export function createRateLimitStore(shared?: SharedCounters, max = MAX_COUNTERS): RateLimitStore {
+  const counters = new LRUCache<string, Counter>({ max });
+  const due = new Set<Counter>();
+  let timer: NodeJS.Timeout | undefined;
+
+  function counterOf(key: string, number: number, lengthMs: number): Counter {
+    const name = nameOf(key, number);
+    let counter = counters.get(name);
+    if (!counter) {
+      counter = { key, number, lengthMs, known: 0, unreported: 0, reporting: 0 };
+      counters.set(name, counter);
+    }
+    return counter;
+  }
+
+  /** The requests before this one, and whether one more is allowed. */
+  function usageOf(counter: Counter, now: number, window: Window): Usage {
+    const previous = totalOf(counters.get(nameOf(counter.key, counter.number - 1)));
+    const counts = { current: totalOf(counter), previous };
+    return { ...counts, allowed: allowsOneMore(counts, now, window) };
+  }
+
+  /** Hands the unreported requests of a counter to `send`, and takes over what it learns. */
+  async function report<Reply extends Counts>(
+    counter: Counter,
+    send: (report: Report) => Promise<Reply | undefined>,
+  ): Promise<Reply | undefined> {
+    const { key, number, lengthMs, unreported: hits } = counter;
+    counter.unreported = 0;
+    counter.reporting += hits;
+    const reply = await send({ key, number, hits });
+    counter.reporting -= hits;
+    if (reply) {
+      counter.known = Math.max(counter.known, reply.current);
+      const previous = counterOf(key, number - 1, lengthMs);
+      previous.known = Math.max(previous.known, reply.previous);
+    } else counter.unreported += hits;
+    return reply;
+  }
+
+  function scheduleReports(to: SharedCounters): void {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      for (const counter of [...due].slice(0, MAX_REPORTS)) {
+        due.delete(counter);
+        void report(counter, (one) => to.add(one, counter.lengthMs));
+      }
+      if (due.size > 0) scheduleReports(to);
+    }, REPORT_INTERVAL_MS).unref();
+  }
+
   return {
     async consume(key, now, window) {
       const number = Math.floor(now / window.lengthMs);
-      const last = callers.get(key);
-      const counts: Counts =
-        last?.number === number
-          ? last
-          : { current: 0, previous: last?.number === number - 1 ? last.current : 0 };
-      const allowed = allowsOneMore(counts, now, window);
-      const { previous } = counts;
-      const current = counts.current + (allowed ? 1 : 0);
-      callers.set(key, { number, current, previous });
-      return { current, previous, allowed };
+      const counter = counterOf(key, number, window.lengthMs);
+      const isExact = counter.unreported + counter.reporting + 1 > window.limit * UNREPORTED_SHARE;
+      // Other replicas only add to the count. So a request that is too many here is too many everywhere.
+      if (shared && isExact && usageOf(counter, now, window).allowed) {
+        const reply = await report(counter, (one) => shared.take(one, now, window));
+        if (reply) return reply;
+      }
+      const usage = usageOf(counter, now, window);
+      if (!usage.allowed) return usage;
+      counter.unreported += 1;
+      if (shared) {
+        due.add(counter);
+        scheduleReports(shared);
+      }
+      return { ...usage, current: usage.current + 1 };
     },
-    close: async () => {},
+    async close() {
+      clearTimeout(timer);
+      await shared?.close();
+    },
   };
 }
 
-/** Checks and counts in one step, so that the replicas together never exceed the limit. */
-const HIT = defineScript({
-  NUMBER_OF_KEYS: 2,
-  SCRIPT: `
-    local current = tonumber(redis.call('GET', KEYS[1]) or '0')
-    local previous = tonumber(redis.call('GET', KEYS[2]) or '0')
-    if current + previous * tonumber(ARGV[1]) + 1 > tonumber(ARGV[2]) then return { current, previous, 0 } end
-    current = redis.call('INCR', KEYS[1])
-    redis.call('PEXPIRE', KEYS[1], ARGV[3])
-    return { current, previous, 1 }`,
-  parseCommand(parser, current: string, previous: string, ...numbers: number[]) {
-    parser.pushKey(current);
-    parser.pushKey(previous);
-    parser.push(...numbers.map(String));
-  },
-  transformReply: (reply: unknown) => reply as { [key in 0 | 1 | 2]: number },
-});
+const nameOf = (key: string, number: number) => `${key}:${number}`;
 
-/** Redis' timeout and the pause after it: counting must never delay a request (services/decisions/0126-rate-limits.md). */
-const REDIS_TIMEOUT_MS = 50;
-const REDIS_BACKOFF_MS = 1_000;
-
-/** Counts in a Redis that replicas share. While Redis is unavailable, it counts in memory. */
-export function createRedisStore(url: string, log: Logger): RateLimitStore {
-  const memory = createMemoryStore();
-  const client = createClient({
-    url,
-    scripts: { hit: HIT },
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: 1_000,
-    socket: { connectTimeout: 1_000, reconnectStrategy: (tries) => Math.min(100 * tries, 2_000) },
-  });
-  let redisBackoffUntil = 0;
-
-  function fail(err: unknown): void {
-    if (performance.now() > redisBackoffUntil)
-      log.warn({ err }, 'rate limiter fell back to local counters: Redis unavailable');
-    redisBackoffUntil = performance.now() + REDIS_BACKOFF_MS;
-  }
-  client.on('error', fail);
-  void client.connect().catch(fail);
-
-  async function shared(key: string, now: number, window: Window): Promise<Usage | undefined> {
-    if (!client.isReady || performance.now() < redisBackoffUntil) return undefined;
-    const number = Math.floor(now / window.lengthMs);
-    const keyOf = (one: number) => `sidecart:hits:{${key}}:${one}`;
-    const asked = client.hit(
-      keyOf(number),
-      keyOf(number - 1),
-      weightOfPrevious(now, window),
-      window.limit,
-      2 * window.lengthMs,
-    );
-    try {
-      const reply = await withTimeout(REDIS_TIMEOUT_MS, asked);
-      return { current: reply[0], previous: reply[1], allowed: reply[2] === 1 };
-    } catch (error) {
-      fail(error);
-      return undefined;
-    }
-  }
-
-  return {
-    // After a timeout, Redis may have counted the request as well, which is on the safe side.
-    consume: async (key, now, window) => (await shared(key, now, window)) ?? memory.consume(key, now, window),
-    close: async () => client.destroy(),
-  };
-}
-
-/** AbortSignal.timeout costs each request more (services/decisions/0130-libraries-and-own-code.md). */
-async function withTimeout<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([promise, tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** @param url the URL of the shared Redis, if any */
-export function createRateLimitStore(url: string | undefined, log: Logger): RateLimitStore {
-  return url === undefined ? createMemoryStore() : createRedisStore(url, log);
-}
+const totalOf = (counter: Counter | undefined) =>
+  counter ? counter.known + counter.unreported + counter.reporting : 0;
