@@ -3,7 +3,8 @@ import { ProblemError } from '../shared/http/problem.ts';
 import { isRecent } from '../shared/util/time.ts';
 import type { ServiceDeps } from '../shared/runtime/service-app.ts';
 import { createCounter } from '../shared/telemetry/metrics.ts';
-import { retryOnConflict } from '../shared/dapr/state-store.ts';
+import { ConflictError } from '../shared/dapr/sidecar-call.ts';
+import { retryOnConflict, type StateEntry } from '../shared/dapr/state-store.ts';
 import { inSpan } from '../shared/telemetry/spans.ts';
 import { shipmentEvents } from './contract.ts';
 import { statusEvent, trackingNumber, type Shipment } from './domain/shipment.ts';
@@ -42,8 +43,23 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
   // A time in the future comes from a clock that was ahead. Waiting for it could take as long as that clock was ahead.
   const isDue = (shipment: Shipment) => !isRecent(shipment.updated_at, delayMsOf(shipment), now());
 
-  async function decideAndSave(orderId: string, trigger: ShipmentTrigger, reason: string | undefined) {
-    const before = await store.load(orderId);
+  /** Most paid orders have no shipment yet. Creating it needs no read, because the write is refused if there is one. */
+  async function createOrChange(orderId: string, trigger: ShipmentTrigger, reason: string | undefined) {
+    if (trigger === 'order.paid')
+      try {
+        return await decideAndSave(orderId, trigger, reason, undefined);
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+      }
+    return retryOnConflict(async () => decideAndSave(orderId, trigger, reason, await store.load(orderId)));
+  }
+
+  async function decideAndSave(
+    orderId: string,
+    trigger: ShipmentTrigger,
+    reason: string | undefined,
+    before: StateEntry<Shipment> | undefined,
+  ) {
     const decision = decide(before?.value.status, trigger, before !== undefined && isDue(before.value));
     if (!decision)
       throw new ProblemError(
@@ -85,9 +101,7 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
     /** @throws ProblemError 409 if the shipment is to be stopped and the parcel has left */
     applyTrigger: async (orderId: string, trigger: ShipmentTrigger, reason?: string): Promise<void> =>
       inSpan('update shipment', { 'shipment.trigger': trigger }, async () => {
-        const { shipment, publish, job } = await retryOnConflict(() =>
-          decideAndSave(orderId, trigger, reason),
-        );
+        const { shipment, publish, job } = await createOrChange(orderId, trigger, reason);
         if (publish && shipment) await publishStatus(shipment);
         const name = `${JOB_PREFIX}${orderId}`;
         if (job === 'schedule' && shipment)

@@ -49,12 +49,15 @@ export function createApplyTrigger(deps: {
   const recordTransition = createTransitionRecorder(deps.metrics);
 
   const applyOnce: ApplyTrigger = async (orderId, trigger, precondition) => {
-    const loaded = await store.load(orderId);
+    const recalled = precondition ? undefined : store.recall(orderId);
+    let loaded = recalled ?? (await store.load(orderId));
+    // Only a save proves that the recalled version was not outdated.
+    if (recalled && decideOn(recalled.value, trigger).append.length === 0) loaded = await store.load(orderId);
     if (!loaded) return undefined;
     const order = replay(orderId, loaded.value.events);
     precondition?.(order);
 
-    const decision = decide(order, lastEventOf(loaded.value).type, trigger);
+    const decision = decideOn(loaded.value, trigger);
     const [event, ...following] = decision.append;
     if (!event) {
       if (decision.republishLast) await publishEvent(loaded.value, order.version);
@@ -128,6 +131,9 @@ export function createApplyTrigger(deps: {
       retryOnConflict(() => applyOnce(orderId, trigger, precondition)),
     );
 }
+
+const decideOn = (document: OrderDocument, trigger: Trigger) =>
+  decide(replay(document.order_id, document.events), lastEventOf(document).type, trigger);
 
 function withoutCard(document: OrderDocument): OrderDocument {
   const { payment: _, ...rest } = document;

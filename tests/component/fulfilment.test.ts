@@ -69,6 +69,22 @@ describe('shipping', () => {
     expect([await paid(), status(), types()]).toEqual(['SUCCESS', 'PREPARING', []]);
   });
 
+  it('When an order is paid, then its shipment is created without a read', async () => {
+    const calls: string[] = [];
+    service.sidecar.onStateCall(({ op }) => void calls.push(op));
+    await paid();
+    expect(calls).toEqual(['write']);
+  });
+
+  it('When an order is paid again in any status, then the stored shipment decides', async () => {
+    for (const advance of [paid, tick, tick]) {
+      await advance();
+      const before = status();
+      expect([await paid(), status()]).toEqual(['SUCCESS', before]);
+    }
+    expect(types().at(-1)).toBe('shipment.delivered');
+  });
+
   it('When an order is paid, then its job is scheduled, and repeats until it is deleted', async () => {
     await paid();
 

@@ -133,6 +133,46 @@ describe('group commit', () => {
   });
 });
 
+describe('products that were read before', () => {
+  const restockMug = { kind: 'restock', product_id: 'mug', quantity: 1 } as const;
+
+  it('When the price was read, then the reservation needs no read', async () => {
+    await seed(createStockStore(sidecar.state), [buildEntry('mug')]);
+    const calls: string[] = [];
+    fake.onStateCall(({ op, keys }) => void calls.push(`${op} ${keys.join(' ')}`));
+    const stock = createStockStore(sidecar.state);
+    await stock.products(['mug']);
+    expect(await statusOf(stock.applyToOrder(mugOf('o1')))).toBe('RESERVED');
+    expect(calls).toEqual(['read product:mug', 'write product:mug reservation:o1']);
+  });
+
+  it('When the known stock is too low, then the stored stock decides', async () => {
+    const [ours, theirs] = [createStockStore(sidecar.state), createStockStore(sidecar.state)];
+    await seed(theirs, [buildEntry('mug', 0)]);
+    await ours.products(['mug']);
+    await theirs.applyToProduct(restockMug);
+    expect(await statusOf(ours.applyToOrder(mugOf('o1')))).toBe('RESERVED');
+  });
+
+  it('When another replica took the last piece, then the order is rejected', async () => {
+    const [ours, theirs] = [createStockStore(sidecar.state), createStockStore(sidecar.state)];
+    await seed(theirs, [buildEntry('mug', 1)]);
+    await ours.products(['mug']);
+    await theirs.applyToOrder(mugOf('theirs'));
+    expect(await statusOf(ours.applyToOrder(mugOf('ours')))).toBe('REJECTED');
+    expect(stored('mug')).toMatchObject({ on_hand: 1, reserved: 1 });
+  });
+
+  it('When an order is reserved again, then the first reservation stays', async () => {
+    const stock = createStockStore(sidecar.state);
+    await seed(stock, [buildEntry('mug')]);
+    await stock.applyToOrder(mugOf('o1'));
+    await stock.products(['mug']);
+    expect(await statusOf(stock.applyToOrder(mugOf('o1')))).toBe('RESERVED');
+    expect(stored('mug').reserved).toBe(1);
+  });
+});
+
 describe('seed', () => {
   const catalogue = Array.from({ length: 150 }, (_, n) => buildEntry(`p${n}`));
   const ids = catalogue.map(({ product_id }) => product_id);

@@ -1,6 +1,7 @@
 import { createBatcher } from '../../shared/util/batcher.ts';
 import { IDEMPOTENCY_TTL_SECONDS, idempotencyKeyReused } from '../../shared/http/idempotency.ts';
 import { createPagedIndex } from '../../shared/dapr/paged-index.ts';
+import { createRecallingStore } from '../../shared/dapr/recall.ts';
 import {
   retryOnConflict,
   type StateStore,
@@ -60,17 +61,47 @@ interface PendingCommand {
 
 type Document = StockedProduct | Reservation | Restock;
 
-export function createStockStore(state: StateStore): StockStore {
+export function createStockStore(stored: StateStore): StockStore {
+  const state = createRecallingStore(stored);
   const index = createPagedIndex(state, 'products');
-  // Every change of stock passes here: one read and one transaction per batch of commands.
-  const commit = createBatcher<PendingCommand, Outcome>((batch) => retryOnConflict(() => commitOnce(batch)));
+  // Every change of stock passes here: at most one read and one transaction per batch of commands.
+  const commit = createBatcher<PendingCommand, Outcome>((batch) => {
+    let attempts = 0;
+    return retryOnConflict(() => commitOnce(batch, attempts++ === 0));
+  });
 
-  async function commitOnce(batch: PendingCommand[]): Promise<Outcome[]> {
-    const read = await state.getMany<Document>([...new Set(batch.flatMap(({ command }) => keysOf(command)))]);
+  /** @param mayAssume whether to decide on what this process knows, instead of reading all documents */
+  async function commitOnce(batch: PendingCommand[], mayAssume: boolean): Promise<Outcome[]> {
+    const keys = [...new Set(batch.flatMap(({ command }) => keysOf(command)))];
+    // A new order has no reservation.
+    const absent = new Set(mayAssume ? batch.flatMap(({ command }) => newReservationOf(command)) : []);
+    const needed = keys.filter((key) => !absent.has(key));
+    const recalled = mayAssume ? recall(needed) : undefined;
+    const known = recalled ?? (await state.getMany<Document>(needed));
+    const { changed, outcomes } = decideAll(batch, known);
+    // Only a save proves that an assumption was right.
+    const assumed = recalled ? keys : [...absent];
+    if (assumed.some((key) => !changed.has(key))) return commitOnce(batch, false);
+    await state.write(...(await writesOf(changed, known)));
+    return outcomes;
+  }
+
+  /** The versions that this process read last; undefined if it does not know one. */
+  function recall(keys: readonly string[]): Map<string, StateEntry<Document>> | undefined {
+    const known = new Map<string, StateEntry<Document>>();
+    for (const key of keys) {
+      const entry = state.recall<Document>(key);
+      if (!entry) return undefined;
+      known.set(key, entry);
+    }
+    return known;
+  }
+
+  function decideAll(batch: PendingCommand[], known: ReadonlyMap<string, StateEntry<Document>>) {
     const products = new Map<string, StockedProduct>();
     const reservations = new Map<string, Reservation>();
     const restocks = new Map<string, Restock>();
-    for (const { value } of read.values())
+    for (const { value } of known.values())
       if ('order_id' in value) reservations.set(value.order_id, value);
       else if ('operation' in value) restocks.set(value.operation, value);
       else products.set(value.product_id, value);
@@ -107,8 +138,7 @@ export function createStockStore(state: StateStore): StockStore {
         return { error };
       }
     });
-    await state.write(...(await writesOf(changed, read)));
-    return outcomes;
+    return { changed, outcomes };
   }
 
   async function writesOf(
@@ -168,6 +198,9 @@ function assertSameRestock(
 
 const isOrderCommand = (command: Command): command is OrderCommand => 'order_id' in command;
 const isProductKey = (key: string) => key.startsWith(productKey(''));
+
+const newReservationOf = (command: Command) =>
+  command.kind === 'reserve' ? [reservationKey(command.order_id)] : [];
 
 function keysOf(command: Command): string[] {
   if (!isOrderCommand(command))

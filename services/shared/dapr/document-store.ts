@@ -1,8 +1,11 @@
+import { createRecallingStore } from './recall.ts';
 import type { StateStore, StateEntry } from './state-store.ts';
 
 /** Documents of one kind, each with a key of its own. */
 export interface DocumentStore<Document> {
   load: (id: string) => Promise<StateEntry<Document> | undefined>;
+  /** The version that this process loaded last, which may be outdated. See `RecallingStore`. */
+  recall: (id: string) => StateEntry<Document> | undefined;
   /**
    * Saves a new document, or the next version of the one that was loaded.
    *
@@ -18,10 +21,12 @@ export function createDocumentStore<Document>(
   kind: string,
   idOf: (document: Document) => string,
 ): DocumentStore<Document> {
+  const recalling = createRecallingStore(state);
   const keyOf = (id: string) => `${kind}:${id}`;
   return {
-    load: (id) => state.get<Document>(keyOf(id)),
+    load: (id) => recalling.get<Document>(keyOf(id)),
+    recall: (id) => recalling.recall<Document>(keyOf(id)),
     save: (document, before) =>
-      state.write({ op: 'put', key: keyOf(idOf(document)), value: document, etag: before?.etag }),
+      recalling.write({ op: 'put', key: keyOf(idOf(document)), value: document, etag: before?.etag }),
   };
 }
