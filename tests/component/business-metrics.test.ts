@@ -238,7 +238,8 @@ describe('the gateway', () => {
     const { concurrency } = createAccessControl({ ...options, log: undefined!, sidecar: undefined! });
     let release = () => {};
     const waiting = new Promise<void>((resolve) => (release = resolve));
-    const running = Array.from({ length: 64 }, () => concurrency.run(() => waiting));
+    // Sixty-four are in progress, and as many wait.
+    const running = Array.from({ length: 128 }, () => concurrency.run(() => waiting));
     await expect(concurrency.run(() => waiting)).rejects.toThrow(OverloadedError);
     const server = await listen((_req, res) => void res.end(), 0, '127.0.0.1', { metrics });
     const client = connect((server.address() as { port: number }).port, '127.0.0.1');

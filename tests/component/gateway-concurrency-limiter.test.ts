@@ -12,7 +12,7 @@ const ALL = 100;
 let limiter: ConcurrencyLimiter;
 beforeEach(() => {
   vi.useFakeTimers();
-  limiter = createConcurrencyLimiter(createMetrics(), 1_000);
+  limiter = createConcurrencyLimiter(createMetrics(), { recentMs: 1_000, maxWaiting: 0 });
 });
 afterEach(() => vi.useRealTimers());
 
@@ -66,5 +66,60 @@ describe('requests in progress', () => {
     begin(YOUNG - 1);
     await expect(limiter.run(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(limiter.assertCapacity).not.toThrow();
+  });
+});
+
+describe('requests that wait', () => {
+  beforeEach(() => {
+    limiter = createConcurrencyLimiter(createMetrics(), { recentMs: 60_000, maxWaiting: 2 });
+  });
+
+  /** Starts a request whose end the test decides. */
+  function beginOne() {
+    let end = () => {};
+    const done = limiter.run(() => new Promise<void>((resolve) => (end = resolve)));
+    return { end: () => end(), done };
+  }
+
+  it('When one ends, then the request that has waited longest starts', async () => {
+    begin(YOUNG - 1);
+    const last = beginOne();
+    const started: string[] = [];
+    const runs = ['first', 'second'].map((name) => limiter.run(async () => void started.push(name)));
+    expect(started).toEqual([]);
+    last.end();
+    await Promise.all([last.done, ...runs]);
+    expect(started).toEqual(['first', 'second']);
+  });
+
+  it('When too many wait, then the next one is shed at once', async () => {
+    begin(YOUNG);
+    const waiting = [beginOne(), beginOne()];
+    expect(limiter.assertCapacity).toThrow(OverloadedError);
+    await expect(limiter.run(() => Promise.resolve())).rejects.toThrow(OverloadedError);
+    vi.advanceTimersByTime(1_000);
+    for (const { status } of await Promise.allSettled(waiting.map(({ done }) => done)))
+      expect(status).toBe('rejected');
+  });
+
+  it('When one has waited for a second, then it is shed, and never starts', async () => {
+    begin(YOUNG - 1);
+    const last = beginOne();
+    let isStarted = false;
+    const late = limiter.run(async () => void (isStarted = true));
+    vi.advanceTimersByTime(1_000);
+    await expect(late).rejects.toThrow(OverloadedError);
+    last.end();
+    await last.done;
+    expect(isStarted).toBe(false);
+    expect(limiter.assertCapacity).not.toThrow();
+  });
+
+  it('When requests that run get older, then waiting ones start', async () => {
+    limiter = createConcurrencyLimiter(createMetrics(), { recentMs: 500, maxWaiting: 2 });
+    begin(YOUNG);
+    const waiting = limiter.run(() => Promise.resolve('started'));
+    vi.advanceTimersByTime(500);
+    expect(await waiting).toBe('started');
   });
 });

@@ -41,8 +41,9 @@ beforeEach(async () => {
       if (authorization === 'Bearer ada') return Promise.resolve(ADA);
       return Promise.reject(new ProblemError(401, 'unauthenticated', 'An access token is required.'));
     };
-    // Requests stay recent for longer than a test takes.
-    accessControl = createAccessControl(options, verify, createConcurrencyLimiter(createMetrics(), 60_000));
+    // Requests stay recent for longer than a test takes, and none waits for its start.
+    const limiter = createConcurrencyLimiter(createMetrics(), { recentMs: 60_000, maxWaiting: 0 });
+    accessControl = createAccessControl(options, verify, limiter);
     return createApp(options, accessControl);
   });
   release = () => {};

@@ -16,6 +16,7 @@ import {
   waitForStatus,
   type Caller,
 } from '../support/shop.ts';
+import { placeBurst } from '../support/burst.ts';
 import { mailsTo } from '../support/mails.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
@@ -401,5 +402,19 @@ describe('the sidecars, by the Dapr client', () => {
     const theirs = await clientOf('payments').state.get('statestore', `order:${orderId}`);
     expect(mine).toMatchObject({ order_id: orderId });
     expect(theirs).toBeFalsy();
+  });
+});
+
+describe('a rush of orders', () => {
+  it('When a hundred clients place 300 orders, then each gets an answer, and every accepted one is delivered', async () => {
+    const params = { product_id: 'mug-blue' };
+    await admin.call('POST /api/inventory/:product_id/restock', { params, body: { quantity: 300 } });
+    const { accepted, shed } = await placeBurst(system, {
+      clients: 100,
+      orders: 300,
+      product: () => 'mug-blue',
+    });
+    expect(accepted + shed).toBe(300);
+    expect(accepted).toBeGreaterThan(0);
   });
 });

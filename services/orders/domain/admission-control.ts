@@ -51,6 +51,8 @@ const EVIDENCE_WINDOW_MS = 10_000;
 const MAX_AGE_MS = 10 * 60_000;
 /** A backlog delays this many orders in a row. A slow provider does not. */
 const MIN_SAMPLES = 10;
+/** The rate is measured for this time at least, because orders leave in batches. */
+const MIN_RATE_WINDOW_MS = 1_000;
 /** Even the quickest of them takes this share of `maxQueueWaitMs` if there is a backlog. */
 const MIN_LAG_RATIO = 1 / 5;
 /** A service works on this many orders at once. They do not wait for each other. */
@@ -74,16 +76,21 @@ export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: 
   function waitMs(exits: QueueExit[], at: number): number {
     const recent = exits.findIndex((exit) => exit.at > at - EVIDENCE_WINDOW_MS);
     exits.splice(0, recent < 0 ? exits.length : recent);
-    const newest = exits.filter(isDated).slice(-MIN_SAMPLES);
-    const [oldest] = exits;
-    const lagMs = Math.min(...newest.map((exit) => exit.at - exit.created));
-    if (!oldest || newest.length < MIN_SAMPLES || lagMs <= maxQueueWaitMs() * MIN_LAG_RATIO) return 0;
-    const lastCreated = Math.max(...newest.map(({ created }) => created));
+    const minLagMs = maxQueueWaitMs() * MIN_LAG_RATIO;
+    // The rate counts from the begin of the backlog. Before that, few orders left because few came.
+    const backlog = exits.slice(
+      exits.findLastIndex((exit) => isDated(exit) && exit.at - exit.created <= minLagMs) + 1,
+    );
+    const late = backlog.filter(isDated);
+    const [oldest] = backlog;
+    if (!oldest || late.length < MIN_SAMPLES || at - oldest.at < MIN_RATE_WINDOW_MS) return 0;
+    const lastCreated = Math.max(...late.map(({ created }) => created));
     // Orders from before the start wait, too, and are not counted.
-    if (lastCreated < knownFrom) return lagMs;
+    if (lastCreated < knownFrom)
+      return Math.min(...late.slice(-MIN_SAMPLES).map((exit) => exit.at - exit.created));
     const waiting = accepted.length - 1 - accepted.findLastIndex((time) => time <= lastCreated);
     if (waiting <= MAX_CONCURRENCY) return 0;
-    return (waiting * Math.max(1_000, at - oldest.at)) / exits.length;
+    return (waiting * (at - oldest.at)) / backlog.length;
   }
 
   return {
