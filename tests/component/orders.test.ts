@@ -80,6 +80,17 @@ describe('the card of an order', () => {
     expect(JSON.stringify([service.sidecar.published, service.logs])).not.toContain(SECRET);
   });
 
+  it('When payments has read the card, then its decision is applied without a read', async () => {
+    const order_id = await withCard();
+    await reserve(order_id);
+    await cardOf(order_id);
+    const calls: string[] = [];
+    service.sidecar.onStateCall(({ op }) => void calls.push(op));
+    await service.deliver('payment.processed', { order_id, payment_id: randomUUID() });
+    expect(calls).toEqual(['write']);
+    expect(await statusOf(order_id)).toBe('PAID');
+  });
+
   it.each(['history', 'gateway', 'payments, history', ''])('When "%s" calls, then 403', async (caller) => {
     const response = await cardOf(await withCard(), caller);
     expect([response.status, slugOf(response)]).toEqual([403, 'forbidden']);
