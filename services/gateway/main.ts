@@ -5,17 +5,13 @@ import { createApp, createGrpc } from './app.ts';
 import { config as schema } from './config.ts';
 import { MAX_HEADER_BYTES } from './http/api-router.ts';
 import { createAccessControl } from './auth/access-control.ts';
-import { createRateLimitStore } from './limits/rate-limit-store.ts';
-import { createRedisCounters } from './limits/shared-counters.ts';
+import { createRedisStore } from './limits/rate-limit-store.ts';
 import { createOrderUpdates } from './order-updates/feed.ts';
 import { createOperatorApp } from './http/operator.ts';
 
 const { config, current, deps: own, onStop } = await prepareService(process, 'gateway', schema);
 const { log, metrics } = own;
-const redisUrl = config.RATE_LIMIT_REDIS_URL;
-const rateLimitStore = createRateLimitStore(
-  redisUrl === undefined ? undefined : createRedisCounters(redisUrl, log),
-);
+const rateLimitStore = createRedisStore(config.RATE_LIMIT_REDIS_URL, log);
 const limits = () => current().limits;
 const [now, stopping] = [() => new Date(), stopSignal(process)];
 const deps = { ...config, ...own, now, clock: () => performance.now(), rateLimitStore, limits, stopping };

@@ -3,8 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/gateway/app.ts';
-import { createRateLimitStore } from '../../services/gateway/limits/rate-limit-store.ts';
-import { createRedisCounters } from '../../services/gateway/limits/shared-counters.ts';
+import { createRedisStore } from '../../services/gateway/limits/rate-limit-store.ts';
 import { createLogger } from '../../services/shared/telemetry/logger.ts';
 import { stubUsersService, createKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
@@ -144,7 +143,7 @@ describe('counting with an unavailable Redis', () => {
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     if (!listener) await new Promise((resolve) => void server.close(resolve));
-    const store = createRateLimitStore(createRedisCounters(`redis://127.0.0.1:${port}`, log));
+    const store = createRedisStore(`redis://127.0.0.1:${port}`, log);
     const started = performance.now();
     const allowed: boolean[] = [];
     for (let count = 0; count < 3; count++) allowed.push((await store.consume('a', 1_000, window)).allowed);

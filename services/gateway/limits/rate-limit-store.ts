@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import type { Report, SharedCounters } from './shared-counters.ts';
+import type { Logger } from '../../shared/telemetry/logger.ts';
+import { createRedisCounters, type Report, type SharedCounters } from './shared-counters.ts';
 import { allowsOneMore, type Counts, type Window } from './sliding-window.ts';
 
 /** The result for one request. The counts include the request if it is allowed. */
@@ -126,3 +127,7 @@ const nameOf = (key: string, number: number) => `${key}:${number}`;
 
 const totalOf = (counter: Counter | undefined) =>
   counter ? counter.known + counter.unreported + counter.reporting : 0;
+
+/** @param url the URL of the Redis that the replicas share; if undefined, each replica counts alone */
+export const createRedisStore = (url: string | undefined, log: Logger): RateLimitStore =>
+  createRateLimitStore(url === undefined ? undefined : createRedisCounters(url, log));
