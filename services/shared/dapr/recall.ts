@@ -36,18 +36,18 @@ export function createRecallingStore(state: StateStore): RecallingStore {
       if (entry) remember(key, entry);
       return entry;
     },
-    async getMany<T>(keys: readonly string[]) {
-      const entries = await state.getMany<T>(keys);
+    async getMany<T>(...asked: Parameters<StateStore['getMany']>) {
+      const entries = await state.getMany<T>(...asked);
       for (const [key, entry] of entries) remember(key, entry);
       return entries;
     },
     async write(...writes) {
-      const recalled = writes.filter(({ key, etag }) => etag && remembered.get(key)?.etag === etag);
+      const known = writes.filter(({ key }) => remembered.has(key));
       forget(writes);
       try {
         await state.write(...writes);
       } catch (error) {
-        if (error instanceof ConflictError) for (const { key } of recalled) contended.set(key, true);
+        if (error instanceof ConflictError) for (const { key } of known) contended.set(key, true);
         throw error;
       } finally {
         // A read may have ended meanwhile.
