@@ -66,7 +66,6 @@ const MAX_RETRY_AFTER_SECONDS = 10;
 
 /** @param startedAt orders that were accepted before this time are not known */
 export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: number): AdmissionControl {
-  /** The exits of the backlog of each queue, oldest first. Without a backlog, there are none. */
   const queues: Record<Queue, QueueExit[]> = { stock: [], payment: [] };
   const accepted: number[] = [];
   let knownFrom = startedAt;
@@ -77,15 +76,20 @@ export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: 
   function waitMs(exits: QueueExit[], at: number): number {
     const recent = exits.findIndex((exit) => exit.at > at - EVIDENCE_WINDOW_MS);
     exits.splice(0, recent < 0 ? exits.length : recent);
-    const newest = exits.filter(isDated).slice(-MIN_SAMPLES);
-    const [oldest] = exits;
+    const minLagMs = maxQueueWaitMs() * MIN_LAG_RATIO;
+    // The backlog begins after the last quick exit. Before that, few orders left because few came.
+    const backlog = exits.slice(
+      exits.findLastIndex((exit) => isDated(exit) && exit.at - exit.created <= minLagMs) + 1,
+    );
+    const newest = backlog.filter(isDated).slice(-MIN_SAMPLES);
+    const [oldest] = backlog;
     if (!oldest || newest.length < MIN_SAMPLES || at - oldest.at < MIN_RATE_WINDOW_MS) return 0;
     const lastCreated = Math.max(...newest.map(({ created }) => created));
     // Orders from before the start wait, too, and are not counted.
     if (lastCreated < knownFrom) return Math.min(...newest.map((exit) => exit.at - exit.created));
     const waiting = accepted.length - 1 - accepted.findLastIndex((time) => time <= lastCreated);
     if (waiting <= MAX_CONCURRENCY) return 0;
-    return (waiting * (at - oldest.at)) / exits.length;
+    return (waiting * (at - oldest.at)) / backlog.length;
   }
 
   return {
@@ -101,10 +105,7 @@ export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: 
       const queue = EXIT_EVENTS.get(event);
       if (!queue) return;
       const created = ageMs >= 0 && ageMs <= MAX_AGE_MS ? at - ageMs : undefined;
-      // A quick exit ends the backlog, and begins a new measurement of its rate: before it, few left because few came.
-      const isQuick = created !== undefined && ageMs <= maxQueueWaitMs() * MIN_LAG_RATIO;
-      if (isQuick) queues[queue].length = 0;
-      else queues[queue].push({ created, at });
+      queues[queue].push({ created, at });
       // Other exits lead to another queue.
       if (!QUEUE_BEHIND[event]) newestDecided = Math.max(newestDecided, created ?? -Infinity);
       if (queues[queue].length > MAX_EXITS) queues[queue].shift();
