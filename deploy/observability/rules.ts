@@ -181,7 +181,7 @@ function otherAlerts(services: readonly string[]): Alert[] {
     }),
     alert('StateWritesFail', STATE_WRITES_FAIL, {
       severity: 'page',
-      for: '30s',
+      for: '15s',
       summary:
         '{{ $value | humanizePercentage }} of what {{ $labels.service }} writes to its state store fails.',
     }),
@@ -229,8 +229,11 @@ function otherAlerts(services: readonly string[]): Alert[] {
 /** The series of a sidecar about what its service writes. */
 export const STATE_WRITES = 'dapr_component_state_count{operation=~"set|delete|transaction"}';
 export const FAILED_STATE_WRITES = STATE_WRITES.replace('}', ',success="false"}');
-/** A sidecar counts conflicts as failures, too. But each conflict has a winner, and the loser's next attempt succeeds. */
-const STATE_WRITES_FAIL = `sum by (service) (rate(${FAILED_STATE_WRITES}[1m])) / sum by (service) (rate(${STATE_WRITES}[1m])) > 0.5`;
+/**
+ * A sidecar counts conflicts as failures, too, but each conflict has a winner. With one product and three replicas of `inventory`,
+ * 47 % of the writes failed.
+ */
+const STATE_WRITES_FAIL = `sum by (service) (rate(${FAILED_STATE_WRITES}[1m])) / sum by (service) (rate(${STATE_WRITES}[1m])) > 0.9`;
 
 /** 80 % of the memory limit in deploy/kubernetes/base/services/every-service.yaml. */
 const MEMORY_BYTES = 0.8 * 320 * 1024 * 1024;

@@ -44,9 +44,10 @@ describe('a sidecar', () => {
   it.each([
     ['nothing', {}, usual, undefined],
     ['another Zipkin', { ZIPKIN_ENDPOINT: 'http://z:9411/' }, 'http://z:9411/', undefined],
+    ['an empty address', { ZIPKIN_ENDPOINT: '' }, '', undefined],
     ['a collector', collector, '', 'http://localhost:4318'],
     ['both', { ...collector, ZIPKIN_ENDPOINT: 'http://z:9411/' }, '', 'http://localhost:4318'],
-  ])('When it is given %s, then it reports to one of them', (_what, env, zipkin, endpoint) => {
+  ])('When it is given %s, then it reports to one of them at most', (_what, env, zipkin, endpoint) => {
     const { ZIPKIN_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT } = environmentOf(PORTS, env);
     expect([ZIPKIN_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT]).toEqual([zipkin, endpoint]);
   });

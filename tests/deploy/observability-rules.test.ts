@@ -219,10 +219,10 @@ const CASES: Record<string, Case> = {
       [WRITES('get', true)]: perMinute(500),
     },
     labels: [{ service: 'orders' }],
-    // Two of three attempts succeed if two writers collide. Reads of a document may fail alone.
+    // Of five writers that collide, four fail. Reads may fail alone.
     quiet: {
-      [WRITES('transaction', false)]: perMinute(20),
-      [WRITES('transaction', true)]: perMinute(40),
+      [WRITES('transaction', false)]: perMinute(80),
+      [WRITES('transaction', true)]: perMinute(20),
       [WRITES('get', false)]: perMinute(500),
     },
   },

@@ -39,7 +39,7 @@ export async function bench({ quick, profile, portOffset, signal }: BenchOptions
     signal.throwIfAborted();
     shop = await createBenchmarkShop(system, createCostMeter(portOffset));
     baselines = await startBaselines({ dataDir, portOffset });
-    const measurements = await measure({ system, dataDir, shop, baselines, quick, signal });
+    const measurements = await measure({ system, dataDir, portOffset, shop, baselines, quick, signal });
     const figures = figuresOf(measurements, usage());
     const file = join(results, `${name}.json`);
     writeFileSync(file, JSON.stringify({ quick, figures, measurements }, undefined, 2));

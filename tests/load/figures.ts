@@ -17,6 +17,7 @@ const BOUNDS = {
   sidecarCalls: { must: 16, isMaximum: true },
   serviceCalls: { must: 11, isMaximum: true },
   schedulerCalls: { must: 0, isMaximum: true },
+  scrape: { must: 50, isMaximum: true },
   streams: { must: 0.9 },
   streamsMemory: { must: 60, isMaximum: true },
   failures: { must: 0, isMaximum: true },
@@ -66,7 +67,7 @@ export function figuresOf(measurements: Measurements, processes: readonly Usage[
     }),
     rate('completed orders, one product', 'completed orders', BOUNDS.oneProduct),
     ...(isMeasured('storing a million orders')
-      ? [withMillionOrders('completed orders'), withMillionOrders('GET /api/orders/:id')]
+      ? [withMillionOrders('completed orders'), withMillionOrders('GET /api/orders/:id'), scrape()]
       : []),
     createFigure('calls into sidecars, per order', totalCalls(cost, 'sidecarCalls'), '', BOUNDS.sidecarCalls),
     createFigure('calls into services, per order', totalCalls(cost, 'requests'), '', BOUNDS.serviceCalls),
@@ -90,6 +91,11 @@ export function figuresOf(measurements: Measurements, processes: readonly Usage[
       reference: value(measure) * speed,
       bounds: BOUNDS.millionOrders,
     });
+  }
+
+  function scrape(): Figure {
+    const measured = value('slowest scrape, a million orders, ms');
+    return createFigure('slowest scrape, a million orders', measured, 'ms', BOUNDS.scrape);
   }
 
   function streams(): Figure[] {

@@ -5,6 +5,7 @@ import { meanCost, type MachineLoad, type OrderCost } from './cost.ts';
 import { HOT_PRODUCT, spreadProduct, type BenchmarkShop, type OrdersRun } from './benchmark-shop.ts';
 import { openStreams } from './open-streams.ts';
 import { usage } from './processes.ts';
+import { slowestScrapeMs } from './scrapes.ts';
 import { createSteps, perSecond } from './steps.ts';
 import { storeOrders } from './stored-orders.ts';
 
@@ -25,6 +26,7 @@ export type Measure =
   | 'chain, a million orders'
   | 'GET /api/orders/:id, a million orders'
   | 'completed orders, a million orders'
+  | 'slowest scrape, a million orders, ms'
   | `warm-up: ${string}`;
 
 export interface Measurements {
@@ -51,13 +53,14 @@ const STREAM_COUNT = 1_000;
 export async function measure(options: {
   system: RunningSystem;
   dataDir: string;
+  portOffset: number;
   shop: BenchmarkShop;
   baselines: Baselines;
   /** Without event streams and a million orders. */
   quick: boolean;
   signal: AbortSignal;
 }): Promise<Measurements> {
-  const { system, dataDir, shop, baselines, quick, signal } = options;
+  const { system, dataDir, portOffset, shop, baselines, quick, signal } = options;
   const { warmUpSeconds, seconds, rounds, singles } = quick ? QUICK_RUN : FULL_RUN;
   const { run, samples, onFailure, failures } = createSteps<Measure>(signal);
   const pace: Pace = { seconds, signal, onFailure };
@@ -142,6 +145,7 @@ export async function measure(options: {
       () => storeOrders(dataDir, STORED_ORDERS, signal),
       (stored) => stored.length,
     );
+    await run('slowest scrape, a million orders, ms', () => slowestScrapeMs(portOffset), milliseconds);
     await reads('warm-up: reads', ids);
     for (let count = 0; count < rounds; count++) {
       await chain('chain, a million orders');
