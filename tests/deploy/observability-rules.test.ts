@@ -327,7 +327,7 @@ describe('the alerts', () => {
     for (const { alert, annotations } of alerts) {
       expect(annotations.runbook_url).toBe(`deploy/observability/runbooks.md#${alert.toLowerCase()}`);
       const parts = [...(sections.get(alert) ?? '').matchAll(/^- \*\*([^*]+)\.\*\*/gm)];
-      const named = parts.flatMap(([, names = '']) => names.toLowerCase().split(', '));
+      const named = parts.flatMap(([, title = '']) => title.toLowerCase().split(', '));
       expect([alert, named.filter((name) => name !== 'caused')]).toEqual([
         alert,
         ['meaning', 'panel', 'trace', 'log', 'do'],
