@@ -1,5 +1,5 @@
 import { createRecallingStore } from './recall.ts';
-import type { StateStore, StateEntry } from './state-store.ts';
+import type { StateEntry, StateOperation, StateStore } from './state-store.ts';
 
 /** Documents of one kind, each with a key of its own. */
 export interface DocumentStore<Document> {
@@ -10,9 +10,14 @@ export interface DocumentStore<Document> {
    * Saves a new document, or the next version of the one that was loaded.
    *
    * @param before the loaded document; undefined if the document must not exist
+   * @param others writes that belong to the same transaction
    * @throws ConflictError if the stored document is not `before`
    */
-  save: (document: Document, before: StateEntry<Document> | undefined) => Promise<void>;
+  save: (
+    document: Document,
+    before: StateEntry<Document> | undefined,
+    ...others: StateOperation[]
+  ) => Promise<void>;
 }
 
 /** @param kind the first part of each key, which is `<kind>:<id>` */
@@ -26,7 +31,10 @@ export function createDocumentStore<Document>(
   return {
     load: (id) => recalling.get<Document>(keyOf(id)),
     recall: (id) => recalling.recall<Document>(keyOf(id)),
-    save: (document, before) =>
-      recalling.write({ op: 'put', key: keyOf(idOf(document)), value: document, etag: before?.etag }),
+    save: (document, before, ...others) =>
+      recalling.write(
+        { op: 'put', key: keyOf(idOf(document)), value: document, etag: before?.etag },
+        ...others,
+      ),
   };
 }

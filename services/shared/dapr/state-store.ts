@@ -1,24 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createBatcher } from '../util/batcher.ts';
 import { ConflictError, sidecarError, type SidecarRequest, type SidecarResponse } from './sidecar-call.ts';
+import {
+  isConflict,
+  isGuarded,
+  JSON_HEADERS,
+  STORE,
+  toRequest,
+  toTransaction,
+  type GuardedWrite,
+  type StateOperation,
+} from './state-operations.ts';
+
+export type { StateOperation } from './state-operations.ts';
 
 /** A document and the ETag of the loaded version. */
 export interface StateEntry<T> {
   value: T;
   etag: string;
 }
-
-/** A write. With `etag`, the document must have that version. Without `etag`, the document must not exist. */
-export type StateOperation =
-  | {
-      op: 'put';
-      key: string;
-      value: unknown;
-      etag?: string | undefined;
-      /** The document expires after this time: https://docs.dapr.io/developing-applications/building-blocks/state-management/state-store-ttl/. */
-      ttlSeconds?: number | undefined;
-    }
-  | { op: 'delete'; key: string; etag: string };
 
 /**
  * This service's state: JSON documents by key, every write guarded by its ETag
@@ -35,12 +35,13 @@ export interface StateStore {
     keys: readonly string[],
     options?: { oneExists?: boolean },
   ) => Promise<Map<string, StateEntry<T>>>;
-  /** Saves all documents or none. @throws ConflictError if a document does not have the expected version */
+  /**
+   * Saves all documents or none.
+   *
+   * @throws ConflictError if a document does not have the expected version, or an amended one changes all the time
+   */
   write: (...writes: StateOperation[]) => Promise<void>;
 }
-
-const JSON_HEADERS = { 'content-type': 'application/json' };
-const STORE = '/v1.0/state/statestore';
 
 /** Dapr's state API. Concurrent reads share a call, and so do concurrent writes (services/decisions/0129-batched-calls.md). */
 export function createStateStore(request: (call: SidecarRequest) => Promise<SidecarResponse>): StateStore {
@@ -51,33 +52,83 @@ export function createStateStore(request: (call: SidecarRequest) => Promise<Side
     return keys.map((one) => found.get(one));
   });
 
-  const commit = createBatcher(writeGroups);
+  const commit = createBatcher((groups: StateOperation[][]) => writeGroups(groups));
 
   /** Saves groups of writes, each of which may fail alone. After a conflict, a read finds the losers, and the others are saved. */
-  async function writeGroups(groups: StateOperation[][]): Promise<Outcome[]> {
-    const writes = groups.flat();
-    const keys = [...new Set(writes.map(({ key }) => key))];
-    // Two writes to one document must not be in one transaction, because one of them has lost.
-    const keysAreDistinct = keys.length === writes.length;
+  async function writeGroups(groups: StateOperation[][], tries = MAX_AMEND_TRIES): Promise<Outcome[]> {
+    const { transaction, refusals } = await amend(groups);
+    if (refusals.some((refusal) => refusal)) return withoutThese(groups, refusals, tries);
+    const guarded = groups.map((group) => group.filter(isGuarded));
+    const keys = guarded.flat().map(({ key }) => key);
+    const isAmended = groups.some((group) => !group.every(isGuarded));
+    // Two guarded writes to one document must not be in one transaction, because one of them has lost.
+    const keysAreDistinct = new Set(keys).size === keys.length;
     const conflict =
-      keysAreDistinct || groups.length === 1 ? await catchConflict(writeAll(writes)) : CONFLICT;
+      keysAreDistinct || groups.length === 1 ? await catchConflict(writeAll(transaction)) : CONFLICT;
     if (!conflict) return groups.map(() => undefined);
-    if (groups.length === 1) return [conflict];
+    if (groups.length === 1 && !isAmended) return [conflict];
 
     // If this read misses a document, its writer gets a conflict, and loads the document again.
-    const now = await readBulk(keys);
+    const now = keys.length > 0 ? await readBulk([...new Set(keys)]) : new Map<string, StateEntry<unknown>>();
     const claimedKeys = new Set<string>();
-    const conflicts = groups.map((group) => {
+    const losses = guarded.map((group): Outcome => {
       const lost = group.some(({ key, etag }) => claimedKeys.has(key) || now.get(key)?.etag !== etag);
       if (!lost) for (const { key } of group) claimedKeys.add(key);
-      return lost;
+      return lost ? CONFLICT : undefined;
     });
-    // Without a loser, the store had another reason to refuse. Then each group is saved alone.
-    const parts = conflicts.includes(true)
-      ? [groups.filter((_, position) => !conflicts[position])]
-      : groups.map((group) => [group]);
-    const outcomes = (await Promise.all(parts.map(writeGroups))).flat();
-    return conflicts.map((lost) => (lost ? CONFLICT : outcomes.shift()));
+    if (losses.some((loss) => loss)) return withoutThese(groups, losses, tries);
+    if (isAmended) {
+      // Another writer changed the amended document first.
+      if (tries <= 1) return groups.map(() => conflict);
+      await delay(Math.random() * 10 * (MAX_AMEND_TRIES + 1 - tries));
+      return writeGroups(groups, tries - 1);
+    }
+    // The store had another reason to refuse. Then each group is saved alone.
+    return (await Promise.all(groups.map(async (group) => writeGroups([group])))).flat();
+  }
+
+  /** Saves the groups that have no outcome yet. */
+  async function withoutThese(
+    groups: StateOperation[][],
+    outcomes: readonly Outcome[],
+    tries: number,
+  ): Promise<Outcome[]> {
+    const rest = groups.filter((_, position) => !outcomes[position]);
+    const saved = rest.length > 0 ? await writeGroups(rest, tries) : [];
+    return outcomes.map((outcome) => outcome ?? saved.shift());
+  }
+
+  /** Applies the amendments to the stored versions, or to the version that a write of the same transaction puts. */
+  async function amend(
+    groups: readonly StateOperation[][],
+  ): Promise<{ transaction: GuardedWrite[]; refusals: Outcome[] }> {
+    const writes = groups.flat().filter(isGuarded);
+    const amendedKeys = new Set(groups.flat().flatMap(({ op, key }) => (op === 'amend' ? [key] : [])));
+    const versions = new Map<string, Extract<GuardedWrite, { op: 'put' }>>();
+    await Promise.all(
+      Array.from(amendedKeys, async (key) => {
+        const put = writes.find((write) => write.op === 'put' && write.key === key);
+        if (put?.op === 'put') return versions.set(key, put);
+        const stored = await read(key);
+        return versions.set(key, { op: 'put', key, value: stored?.value, etag: stored?.etag });
+      }),
+    );
+    const refusals = groups.map((group): Outcome => {
+      try {
+        for (const write of group) {
+          const version = write.op === 'amend' ? versions.get(write.key) : undefined;
+          if (write.op === 'amend' && version)
+            versions.set(write.key, { ...version, value: write.change(version.value) });
+        }
+        return undefined;
+      } catch (error) {
+        return { error };
+      }
+    });
+    return {
+      transaction: [...writes.filter(({ key }) => !amendedKeys.has(key)), ...versions.values()],
+      refusals,
+    };
   }
 
   async function readOne(key: string): Promise<StateEntry<unknown> | undefined> {
@@ -125,7 +176,7 @@ export function createStateStore(request: (call: SidecarRequest) => Promise<Side
     );
   }
 
-  async function writeAll(writes: readonly StateOperation[]): Promise<void> {
+  async function writeAll(writes: readonly GuardedWrite[]): Promise<void> {
     const [first] = writes;
     if (!first) return;
     const response = await request(writes.length === 1 ? toRequest(first) : toTransaction(writes));
@@ -140,21 +191,24 @@ export function createStateStore(request: (call: SidecarRequest) => Promise<Side
       (keys.length === 0 ? new Map() : await readMany(keys, options)) as Map<string, StateEntry<T>>,
     async write(...writes) {
       const outcome = await commit(writes);
-      if (outcome) throw outcome.conflict;
+      if (outcome) throw outcome.error;
     },
   };
 }
 
-/** The result of a write: undefined for success, or the conflict. */
-type Outcome = { conflict: ConflictError } | undefined;
+/** The result of a write: undefined for success, or the error. */
+type Outcome = { error: unknown } | undefined;
 
-const CONFLICT = { conflict: new ConflictError('another writer saved the document first') };
+const CONFLICT = { error: new ConflictError('another writer saved the document first') };
+
+/** How often an amendment is applied to the next version, if others change the document at the same time. */
+const MAX_AMEND_TRIES = 10;
 
 async function catchConflict(writing: Promise<void>): Promise<Outcome> {
   return writing.then(
     () => undefined,
     (error: unknown) => {
-      if (error instanceof ConflictError) return { conflict: error };
+      if (error instanceof ConflictError) return { error };
       throw error;
     },
   );
@@ -165,52 +219,6 @@ interface BulkRow {
   data?: unknown;
   etag?: string;
   error?: string;
-}
-
-function toRequest(write: StateOperation): SidecarRequest {
-  if (write.op === 'put')
-    return { method: 'POST', path: STORE, headers: JSON_HEADERS, body: JSON.stringify([toOperation(write)]) };
-  return {
-    method: 'DELETE',
-    path: `${STORE}/${encodeURIComponent(write.key)}?concurrency=first-write`,
-    headers: { 'if-match': write.etag },
-  };
-}
-
-function toTransaction(writes: readonly StateOperation[]): SidecarRequest {
-  const operations = writes.map((write) => ({
-    operation: write.op === 'put' ? 'upsert' : 'delete',
-    request: toOperation(write),
-  }));
-  return {
-    method: 'POST',
-    path: `${STORE}/transaction`,
-    headers: JSON_HEADERS,
-    body: JSON.stringify({ operations }),
-  };
-}
-
-function toOperation(write: StateOperation): Record<string, unknown> {
-  return {
-    key: write.key,
-    ...(write.op === 'put' ? { value: write.value } : {}),
-    ...(write.op === 'put' && write.ttlSeconds
-      ? { metadata: { ttlInSeconds: String(write.ttlSeconds) } }
-      : {}),
-    // guard: send the ETag of a write
-    ...(write.etag ? { etag: write.etag } : {}),
-    // guard: first write wins
-    options: { concurrency: 'first-write' },
-  };
-}
-
-/**
- * Whether a response reports a conflict. A single write answers 409. A transaction answers 500, and so does PostgreSQL for an
- * existing document; then only the text shows the conflict.
- */
-function isConflict(response: SidecarResponse): boolean {
-  const lost = /etag|no item was updated/i;
-  return response.status === 409 || (response.status === 500 && lost.test(response.body.toString()));
 }
 
 /**
