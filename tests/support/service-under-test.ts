@@ -1,4 +1,5 @@
 import type { Express } from 'express';
+import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { startTracing } from '../../services/shared/telemetry/tracing.ts';
 import type { CloudEvent } from '../../services/shared/dapr/cloud-event.ts';
@@ -6,6 +7,7 @@ import { createLogger } from '../../services/shared/telemetry/logger.ts';
 import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 import type { ServiceDeps } from '../../services/shared/runtime/service-app.ts';
 import { createSidecar, type Sidecar } from '../../services/shared/dapr/sidecar.ts';
+import type { Shard } from '../../services/shared/dapr/work-list.ts';
 import { buildEvent } from './events.ts';
 import { APP_API_TOKEN, DAPR_API_TOKEN, startFakeSidecar, type FakeSidecar } from './fake-sidecar.ts';
 
@@ -22,6 +24,12 @@ export interface ServiceUnderTest {
   deliver: (type: string, data: unknown, more?: Partial<CloudEvent>) => Promise<string>;
   /** Triggers a job as a sidecar would. Returns the HTTP status. */
   triggerJob: (job: string) => Promise<number>;
+  /** Lets the service sweep its work list, as its job would. Returns the HTTP status. */
+  sweep: () => Promise<number>;
+  /** The ids in the work list of the service, in their order. */
+  workList: () => string[];
+  /** Puts an entry into the work list that is due at the next sweep. */
+  addDue: (id: string) => void;
   /** The events of one type that the service has published so far. */
   publishedEvents: (type: string) => { id: string; data: Record<string, unknown> }[];
   stop: () => Promise<void>;
@@ -66,6 +74,8 @@ export async function startService(
     return createHttpClient(build({ log, sidecar, appApiToken: APP_API_TOKEN, metrics: createMetrics() }));
   }
   const http = createReplica();
+  const shards = () =>
+    [...fake.documents].flatMap(([key, { value }]) => (key.startsWith('worklist:') ? [value as Shard] : []));
   return {
     sidecar: fake,
     http,
@@ -80,6 +90,14 @@ export async function startService(
       return (response.body as { status: string }).status;
     },
     triggerJob: async (job) => (await http.post(`/job/${job}`).send({})).status,
+    sweep: async () => (await http.post('/job/sweep').send({})).status,
+    workList: () => shards().flatMap(Object.keys).toSorted(),
+    addDue(id) {
+      const key = `worklist:${shards().length % 16}`;
+      const before = fake.documents.get(key)?.value as Shard | undefined;
+      const entry = { added: 0, due_ms: 0 };
+      fake.documents.set(key, { value: { ...before, [id]: entry }, etag: randomUUID() });
+    },
     publishedEvents: (type) =>
       fake.published
         .filter((event) => event.type === type)

@@ -44,6 +44,18 @@ export const COMMON_METRICS = {
     help: 'Failed deliveries that the sidecar repeats',
     labels: { event: 'event types that the service receives', cause: ['conflict', 'sidecar', 'other'] },
   },
+  workListEntries: {
+    type: 'gauge',
+    name: 'work_list_entries',
+    help: 'Entries of a work list, which has room for 32,000',
+    labels: {},
+  },
+  workListLate: {
+    type: 'gauge',
+    name: 'work_list_late_seconds',
+    help: 'Longest time that an entry has been due',
+    labels: {},
+  },
 } as const satisfies MetricDeclarations;
 
 /** The labels of a request. */

@@ -31,11 +31,6 @@ export function runInRequest<T>(
   return context.with(incoming.setValue(FIELDS, fields), fn);
 }
 
-/** Runs `fn` in the trace of these headers, and in the current request. */
-export function resumeTrace<T>(headers: Record<string, string>, fn: () => T): T {
-  return context.with(propagation.extract(context.active(), headers), fn);
-}
-
 /** The id of a request: the id that the caller sent if it is safe for logs, or a new id. */
 export function requestIdFrom(given: string | undefined): string {
   return given !== undefined && /^[\w.-]{1,64}$/.test(given) ? given : uuidv7();
@@ -70,6 +65,13 @@ export function requestFields(): Record<string, string> {
 export function exemplarLabels(): { trace_id: string } | undefined {
   const span = trace.getSpanContext(context.active());
   return span && span.traceFlags & TraceFlags.SAMPLED ? { trace_id: span.traceId } : undefined;
+}
+
+/** The W3C trace context of the current span if it is sampled, to continue the trace later. */
+export function sampledTraceparent(): string | undefined {
+  const active = context.active();
+  const isSampled = (trace.getSpanContext(active)?.traceFlags ?? 0) & TraceFlags.SAMPLED;
+  return isSampled ? outgoingHeaders()['traceparent'] : undefined;
 }
 
 /** The id of the current request, for problem documents and outgoing calls. */
