@@ -239,6 +239,12 @@ const business: DashboardDescription = {
         queries: { '{{action}}': sumOfRate('order_watchdog_actions_total', 'action') },
       },
       {
+        title: 'Entries of work lists',
+        unit: 'count',
+        description: 'Orders, shipments and users that a sweep will look at. A list has room for 32,000.',
+        queries: { '{{service}}': 'max by (service) (work_list_entries)' },
+      },
+      {
         title: 'Orders replayed by rebuilds',
         unit: 'perSecond',
         queries: { orders: sumOfRate('history_rebuild_orders_total') },

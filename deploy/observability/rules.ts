@@ -163,6 +163,11 @@ function otherAlerts(services: readonly string[]): Alert[] {
       summary:
         'Handlers of {{ $labels.service }} fail, and events are redelivered. Cause: {{ $labels.cause }}.',
     }),
+    alert('WorkLate', 'max by (service) (work_list_late_seconds) > 60', {
+      severity: 'page',
+      for: '1m',
+      summary: '{{ $labels.service }} is {{ $value | humanizeDuration }} behind with its work list.',
+    }),
     alert(
       'PaymentProviderSlow',
       'histogram_quantile(0.95, sum by (step, le) (rate(payment_provider_duration_seconds_bucket[5m]))) > 1.5',

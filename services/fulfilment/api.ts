@@ -62,6 +62,7 @@ export const fulfilment = {
   metrics: METRICS,
   state: {
     'shipment:{order_id}': 'The shipment of an order.',
+    'worklist:{shard}': 'Some of the shipments that have not ended.',
   },
   schemas: {},
 } satisfies ServiceDescription;

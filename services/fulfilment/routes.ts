@@ -5,10 +5,10 @@ import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import { id } from '../shared/schemas/types.ts';
 import { parseBody, parsePath } from '../shared/http/validation.ts';
 import { stopShipmentBody } from './contract.ts';
-import { JOB_PREFIX, type ShipmentProcess } from './shipment-process.ts';
+import type { ShipmentProcess } from './shipment-process.ts';
 import type { ShipmentStore } from './store/shipment-store.ts';
 
-/** The routes that `orders` and the scheduler call. None of them is public. */
+/** The routes that `orders` calls. None of them is public. */
 export function createRoutes(deps: { shipmentProcess: ShipmentProcess; store: ShipmentStore }): Router {
   const { shipmentProcess, store } = deps;
   const router = Router();
@@ -29,12 +29,6 @@ export function createRoutes(deps: { shipmentProcess: ShipmentProcess; store: Sh
       await store.save(shipment, stored);
     });
     res.status(204).end();
-  });
-
-  // Dapr takes 404 for done. After any other failure it fires again.
-  router.post(`/job/${JOB_PREFIX}:order_id`, async (req, res) => {
-    await shipmentProcess.applyTrigger(orderIdOf(req.params.order_id), 'tick');
-    res.json({});
   });
 
   return router;

@@ -5,10 +5,12 @@ import type { ServiceDeps } from '../shared/runtime/service-app.ts';
 import { createCounter } from '../shared/telemetry/metrics.ts';
 import { ConflictError } from '../shared/dapr/sidecar-call.ts';
 import { retryOnConflict, type StateEntry } from '../shared/dapr/state-store.ts';
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { inSpan } from '../shared/telemetry/spans.ts';
+import type { WorkList } from '../shared/dapr/work-list.ts';
 import { shipmentEvents } from './contract.ts';
 import { statusEvent, trackingNumber, type Shipment } from './domain/shipment.ts';
-import { decide, type ShipmentTrigger } from './domain/state-machine.ts';
+import { decide, isOpen, type ShipmentTrigger } from './domain/state-machine.ts';
 import { METRICS } from './metrics.ts';
 import type { ShipmentStore } from './store/shipment-store.ts';
 
@@ -19,6 +21,8 @@ export interface Delays {
 
 interface ShipmentProcessDeps extends Pick<ServiceDeps, 'log' | 'metrics' | 'sidecar'> {
   store: ShipmentStore;
+  /** The shipments that have not ended. */
+  watched: Pick<WorkList, 'add'>;
   /** The orders whose `order.shipped` this process has received lately. */
   orderShippedReceived: { has: (orderId: string) => boolean };
   delays: () => Delays;
@@ -27,14 +31,9 @@ interface ShipmentProcessDeps extends Pick<ServiceDeps, 'log' | 'metrics' | 'sid
 
 export type ShipmentProcess = ReturnType<typeof createShipmentProcess>;
 
-export const JOB_PREFIX = 'shipment-';
-
-/** The job ticks until it is cancelled. The next tick completes what a crash leaves undone. */
-const TICK_SCHEDULE = '@every 3s';
-
-/** Applies triggers to shipments: load, decide, save, publish, schedule or cancel the job. */
+/** Applies triggers to shipments: load, decide, save, publish. */
 export function createShipmentProcess(deps: ShipmentProcessDeps) {
-  const { store, orderShippedReceived, sidecar, delays, now, log } = deps;
+  const { store, watched, orderShippedReceived, sidecar, delays, now, log } = deps;
   const events = createEventPublisher(sidecar, shipmentEvents);
   const transitions = createCounter(deps.metrics, METRICS.transitions);
   const delayMsOf = ({ status }: Shipment) =>
@@ -67,8 +66,8 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
         'already-dispatched',
         'The parcel has left the warehouse. The shipment can no longer be stopped.',
       );
-    const { to: status, publish, job } = decision;
-    if (!status) return { publish, job, shipment: before?.value };
+    const { to: status, publish } = decision;
+    if (!status) return { publish, shipment: before?.value };
     const shipment: Shipment = {
       order_id: orderId,
       status,
@@ -76,10 +75,11 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
       updated_at: now().toISOString(),
       ...(reason === undefined ? {} : { reason }),
     };
-    await store.save(shipment, before);
+    const isNew = isOpen(status) && !isOpen(before?.value.status);
+    await store.save(shipment, before, ...(isNew ? [watched.add(orderId, delayMsOf(shipment))] : []));
     transitions.inc({ status });
     log.info({ status }, 'shipment status changed');
-    return { publish, job, shipment };
+    return { publish, shipment };
   }
 
   async function publishStatus(shipment: Shipment): Promise<void> {
@@ -90,23 +90,25 @@ export function createShipmentProcess(deps: ShipmentProcessDeps) {
     await events.publish(type, { id: `${order_id}:${type}`, subject: order_id, time: updated_at, data });
   }
 
-  async function cancelJob(job: string): Promise<void> {
-    // Neither shipping nor a cancellation waits for this: a job that stays ticks once more and is cancelled then.
-    await sidecar
-      .deleteJob(job)
-      .catch((err: unknown) => log.debug({ err }, 'cancelling the shipment job failed; its next tick will'));
+  /** @throws ProblemError 409 if the shipment is to be stopped and the parcel has left */
+  async function applyTrigger(
+    orderId: string,
+    trigger: ShipmentTrigger,
+    reason?: string,
+  ): Promise<Shipment | undefined> {
+    return inSpan('update shipment', { 'shipment.trigger': trigger }, async () => {
+      const { shipment, publish } = await createOrChange(orderId, trigger, reason);
+      if (publish && shipment) await publishStatus(shipment);
+      return shipment;
+    });
   }
 
-  return {
-    /** @throws ProblemError 409 if the shipment is to be stopped and the parcel has left */
-    applyTrigger: async (orderId: string, trigger: ShipmentTrigger, reason?: string): Promise<void> =>
-      inSpan('update shipment', { 'shipment.trigger': trigger }, async () => {
-        const { shipment, publish, job } = await createOrChange(orderId, trigger, reason);
-        if (publish && shipment) await publishStatus(shipment);
-        const name = `${JOB_PREFIX}${orderId}`;
-        if (job === 'schedule' && shipment)
-          await sidecar.scheduleJob(name, { dueTime: `${delayMsOf(shipment)}ms`, schedule: TICK_SCHEDULE });
-        if (job === 'cancel') await cancelJob(name);
-      }),
-  };
+  /** Advances a shipment that is due. Returns the time until its next step, in milliseconds; undefined if it has ended. */
+  async function tick(orderId: string): Promise<number | undefined> {
+    addRequestFields({ order_id: orderId });
+    const shipment = await applyTrigger(orderId, 'tick');
+    return shipment && isOpen(shipment.status) ? delayMsOf(shipment) : undefined;
+  }
+
+  return { applyTrigger, tick };
 }

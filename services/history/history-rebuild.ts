@@ -79,14 +79,15 @@ export function createHistoryRebuild(deps: {
     if ((await load())?.value.status === 'running') await sidecar.scheduleJob(REBUILD_JOB, REBUILD_SCHEDULE);
   }
 
-  /** Replays the final orders, so that unknown ones return. The watchdogs of open orders republish their last events. */
+  /** Replays all orders that `orders` has, so that unknown ones return. */
   async function replayPage(rebuild: RebuildState): Promise<RebuildState> {
     const page = await streams.list({
       limit: String(PAGE_SIZE),
       ...(rebuild.cursor ? { cursor: rebuild.cursor } : {}),
     });
     await replay(page.items);
-    const orders = rebuild.orders + page.items.length;
+    // Open orders count in the second stage.
+    const orders = rebuild.orders + page.items.filter((order) => !isOpen(order)).length;
     const stage = page.next_cursor === null ? 'counting' : 'replaying';
     return { ...rebuild, orders, stage, cursor: page.next_cursor };
   }

@@ -162,7 +162,7 @@ export const ordersApi = {
   },
   'GET /orders': {
     access: 'internal',
-    summary: 'List final orders, oldest first, or get orders by their ids',
+    summary: 'List all orders, or get orders by their ids',
     query: ordersQuery,
     response: orderListSchema,
     responseExample: { items: [example('DELIVERED', 5)], next_cursor: '100' },
@@ -241,6 +241,7 @@ export const orders = {
   metrics: METRICS,
   state: {
     'order:{order_id}': 'The events of an order.',
+    'worklist:{shard}': 'Some of the orders that the watchdog checks.',
     'index:finished': 'The number of finished orders.',
     'index:finished:{page}': 'The ids of a hundred finished orders.',
   },

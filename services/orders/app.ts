@@ -1,5 +1,7 @@
 import type { Express } from 'express';
 import { createIdempotency } from '../shared/http/idempotency.ts';
+import { createSweeper } from '../shared/dapr/sweeper.ts';
+import { createWorkList } from '../shared/dapr/work-list.ts';
 import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { createGauge } from '../shared/telemetry/metrics.ts';
 import { orders as description } from './api.ts';
@@ -12,10 +14,9 @@ import { createEraseReason } from './erase-reason.ts';
 import { METRICS } from './metrics.ts';
 import { createOrderEventPublisher } from './order-event-publisher.ts';
 import { createOrderWatchdog } from './order-watchdog.ts';
-import { createOrderWatchdogJob } from './order-watchdog-job.ts';
 import { createPlaceOrder } from './place-order.ts';
 import { createRoutes } from './routes.ts';
-import { createFinishedOrders } from './store/finished-orders.ts';
+import { createAllOrders, createFinishedOrders } from './store/finished-orders.ts';
 import { createOrderStore } from './store/order-store.ts';
 import { createSubscriptions } from './subscriptions.ts';
 
@@ -25,18 +26,23 @@ export interface OrdersDeps extends ServiceDeps {
   /** Left out: no order is shed because others wait. */
   maxQueueWaitMs?: () => number;
   now: () => Date;
+  /** Monotonic milliseconds. The default is `performance.now()`. */
+  clock?: () => number;
 }
+
+/** The watchdog looks for orders that are due this often. */
+const SWEEP_INTERVAL_MS = 2_000;
 
 /** The orders service. */
 export function createApp(deps: OrdersDeps): Express {
   const store = createOrderStore(deps.sidecar.state);
   const finished = createFinishedOrders(deps.sidecar.state);
   const publishEvent = createOrderEventPublisher(deps.sidecar, createChangeFeed(deps));
+  const watched = createWorkList(deps.sidecar.state, deps.now);
   const admission = createAdmissionControl(deps.maxQueueWaitMs ?? (() => Infinity), performance.now());
   createGauge(deps.metrics, METRICS.queued, (gauge) => gauge.set({}, admission.queued(performance.now())));
-  const watchdogJob = createOrderWatchdogJob(deps.sidecar);
-  const applyTrigger = createApplyTrigger({ ...deps, store, finished, publishEvent, watchdogJob, admission });
-  const placeOrder = createPlaceOrder({ ...deps, store, publishEvent, watchdogJob, admission });
+  const applyTrigger = createApplyTrigger({ ...deps, store, watched, publishEvent, admission });
+  const placeOrder = createPlaceOrder({ ...deps, store, watched, publishEvent, admission });
   const cancelOrder = createCancelOrder({ ...deps, applyTrigger });
   const withIdempotency = createIdempotency({ state: deps.sidecar.state, log: deps.log });
   return createService(deps, {
@@ -44,7 +50,7 @@ export function createApp(deps: OrdersDeps): Express {
     routers: [
       createRoutes({
         store,
-        finished,
+        allOrders: createAllOrders(watched, finished),
         assertCustomerExists: createCustomerClient(deps.sidecar).assertCustomerExists,
         placeOrder,
         cancelOrder,
@@ -53,7 +59,13 @@ export function createApp(deps: OrdersDeps): Express {
         withIdempotency,
       }),
       createSubscriptions({ ...deps, applyTrigger }),
-      createOrderWatchdog({ ...deps, store, finished, publishEvent, watchdogJob, applyTrigger }),
+      createSweeper({
+        ...deps,
+        list: watched,
+        everyMs: SWEEP_INTERVAL_MS,
+        look: createOrderWatchdog({ ...deps, store, publishEvent, applyTrigger }),
+        settle: finished.append,
+      }),
     ],
   });
 }

@@ -1,15 +1,13 @@
-import type { Logger } from '../shared/telemetry/logger.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
+import type { WorkList } from '../shared/dapr/work-list.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import { inSpan, recordCompensation } from '../shared/telemetry/spans.ts';
 import type { Order } from './contract.ts';
 import type { AdmissionControl } from './domain/admission-control.ts';
-import { append, isFinal, isUnpaid, replay } from './domain/order.ts';
+import { append, isFinal, isUnpaid, replay, type OrderEvent } from './domain/order.ts';
 import { decide, EVENT_RULES, type Trigger } from './domain/state-machine.ts';
 import { comesOnce, COMPLETE_STATUSES } from './domain/statuses.ts';
 import type { PublishOrderEvent } from './order-event-publisher.ts';
-import type { OrderWatchdogJob } from './order-watchdog-job.ts';
-import type { FinishedOrders } from './store/finished-orders.ts';
 import { lastEventOf, type OrderDocument, type OrderStore } from './store/order-store.ts';
 import { createTransitionRecorder } from './transition-recorder.ts';
 
@@ -36,16 +34,14 @@ export type ApplyTrigger = (
 
 export function createApplyTrigger(deps: {
   store: OrderStore;
-  finished: Pick<FinishedOrders, 'add'>;
+  watched: Pick<WorkList, 'add'>;
   publishEvent: PublishOrderEvent;
-  watchdogJob: OrderWatchdogJob;
   admission: Pick<AdmissionControl, 'onTransition'>;
-  log: Logger;
   watchdogIntervalMs: number;
   metrics: Metrics;
   now: () => Date;
 }): ApplyTrigger {
-  const { store, finished, publishEvent, watchdogJob, admission, log, watchdogIntervalMs, now } = deps;
+  const { store, watched, publishEvent, admission, watchdogIntervalMs, now } = deps;
   const recordTransition = createTransitionRecorder(deps.metrics);
 
   const applyOnce: ApplyTrigger = async (orderId, trigger, precondition) => {
@@ -68,14 +64,12 @@ export function createApplyTrigger(deps: {
     const at = now();
     const events = append(loaded.value.events, [event], at.toISOString());
     const after = replay(orderId, events);
-    let document = await ensureWatched({ ...loaded.value, events }, after, trigger);
-    // The watchdog of a final order has ended. It comes back to publish this event once more.
-    if (isFinal(order)) await watchdogJob.schedule(orderId, watchdogIntervalMs);
-    // guard: erase the card of a decided payment
-    if (!isUnpaid(after)) document = withoutCard(document);
+    const document = documentAfter(loaded.value, events, trigger);
+    // The watchdog of a final order may have ended. It comes back to publish this event once more.
+    const watch = isFinal(order) ? [watched.add(orderId, watchdogIntervalMs)] : [];
 
     // guard: save before publishing
-    await store.save(document, loaded);
+    await store.save(document, loaded, ...watch);
     recordTransition({ events, from: order.status, trigger: trigger.type });
     admission.onTransition(event.type, at.getTime() - Date.parse(order.created_at), performance.now());
     // guard: publish after saving
@@ -86,45 +80,8 @@ export function createApplyTrigger(deps: {
 
     // A trigger that overtakes another one appends two events. Each is saved and published by itself.
     if (following.length > 0) return applyOnce(orderId, trigger, precondition);
-    const isComplete = COMPLETE_STATUSES.has(after.status) && !isFinal(order);
-    if (isComplete && !document.watchdog_pending) void markFinished(orderId);
     return { order: after, changed: true };
   };
-
-  /**
-   * Does the last duty of the watchdog at once. After a complete status the broker redelivers the trigger until the event is
-   * published, so no check is needed. If this fails, or a crash prevents it, the watchdog does it.
-   */
-  async function markFinished(orderId: string): Promise<void> {
-    try {
-      await finished.add(orderId);
-      await watchdogJob.cancel(orderId);
-    } catch (err) {
-      log.debug({ err }, 'could not mark the order finished; the watchdog will');
-    }
-  }
-
-  /**
-   * Schedules the watchdog of an order that has none yet. If the scheduler is unavailable, a trigger that is redelivered needs
-   * no watchdog: if it ends the order, the order is marked finished here.
-   */
-  async function ensureWatched(
-    document: OrderDocument,
-    after: Order,
-    trigger: Trigger,
-  ): Promise<OrderDocument> {
-    const { watchdog_pending, ...watched } = document;
-    if (!watchdog_pending) return document;
-    try {
-      await watchdogJob.schedule(document.order_id, watchdogIntervalMs);
-      return watched;
-    } catch (error) {
-      if (!isFinal(after)) return document;
-      if (comesOnce(trigger)) throw error;
-      await finished.add(document.order_id);
-      return document;
-    }
-  }
 
   return (orderId, trigger, precondition) =>
     inSpan('apply trigger', { 'order.trigger': trigger.type }, () =>
@@ -134,6 +91,20 @@ export function createApplyTrigger(deps: {
 
 const decideOn = (document: OrderDocument, trigger: Trigger) =>
   decide(replay(document.order_id, document.events), lastEventOf(document).type, trigger);
+
+/** The document of an order with a new event. */
+function documentAfter(before: OrderDocument, events: OrderEvent[], trigger: Trigger): OrderDocument {
+  const { ended_by_message: _, ...rest } = before;
+  const [wasFinal, after] = [
+    isFinal(replay(before.order_id, before.events)),
+    replay(before.order_id, events),
+  ];
+  const isEnd = COMPLETE_STATUSES.has(after.status) && !wasFinal && !comesOnce(trigger);
+  let document: OrderDocument = { ...rest, events, ...(isEnd ? { ended_by_message: true } : {}) };
+  // guard: erase the card of a decided payment
+  if (!isUnpaid(after)) document = withoutCard(document);
+  return document;
+}
 
 function withoutCard(document: OrderDocument): OrderDocument {
   const { payment: _, ...rest } = document;

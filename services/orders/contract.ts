@@ -83,7 +83,8 @@ export const orderChangesSchema = z.object({ items: z.array(orderChangeSchema), 
 
 /**
  * `GET /orders`, for `history` and `payments` only: orders, replayed from their streams. With `ids`, those orders that exist, in
- * the order of the ids. Without, all finished orders in pages, oldest first. The list may have an order twice.
+ * the order of the ids. Without, all orders in pages: first the watched ones, then the finished ones, oldest first. The list may have
+ * an order twice.
  */
 export const ordersQuery = z.object({
   ids: z
@@ -92,8 +93,7 @@ export const ordersQuery = z.object({
     .pipe(z.array(id).max(100))
     .optional(),
   cursor: z
-    .string()
-    .regex(/^\d{1,15}$/, 'must be a next_cursor of this list')
+    .union([id, z.string().regex(/^\d{1,15}$/)], { error: 'must be a next_cursor of this list' })
     .optional(),
   limit: inDigits(z.int().min(1).max(100)).prefault(100),
 });

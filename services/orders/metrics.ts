@@ -60,7 +60,6 @@ export const METRICS = {
     type: 'counter',
     name: 'order_watchdog_actions_total',
     help: 'Actions of order watchdogs',
-    // postponed: the order is not written yet. abandoned: it never was.
-    labels: { action: ['postponed', 'abandoned', 'republished', 'expired', 'finished'] },
+    labels: { action: ['republished', 'expired', 'finished'] },
   },
 } as const satisfies MetricDeclarations;

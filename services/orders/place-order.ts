@@ -8,6 +8,7 @@ import { createCounter, type Metrics } from '../shared/telemetry/metrics.ts';
 import { inSpan } from '../shared/telemetry/spans.ts';
 import { OverloadedError } from '../shared/http/problem.ts';
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
+import type { WorkList } from '../shared/dapr/work-list.ts';
 import { ConflictError } from '../shared/dapr/sidecar-call.ts';
 import { parseResponse } from '../shared/http/validation.ts';
 import type { Order, PaymentMethod } from './contract.ts';
@@ -16,7 +17,6 @@ import { append, replay, type OrderCreated } from './domain/order.ts';
 import { priceOrder, type OrderDraft } from './domain/pricing.ts';
 import { METRICS } from './metrics.ts';
 import type { PublishOrderEvent } from './order-event-publisher.ts';
-import type { OrderWatchdogJob } from './order-watchdog-job.ts';
 import type { OrderDocument, OrderStore } from './store/order-store.ts';
 
 export interface PlaceOrderRequest {
@@ -48,14 +48,14 @@ export function createPlaceOrder(deps: {
   store: OrderStore;
   sidecar: Sidecar;
   publishEvent: PublishOrderEvent;
-  watchdogJob: Pick<OrderWatchdogJob, 'schedule'>;
+  watched: Pick<WorkList, 'add'>;
   admission: Pick<AdmissionControl, 'onAccepted' | 'onAborted' | 'retryAfterSeconds'>;
   log: Logger;
   metrics: Metrics;
   watchdogIntervalMs: number;
   now: () => Date;
 }): PlaceOrder {
-  const { store, sidecar, publishEvent, watchdogJob, admission, log, watchdogIntervalMs, now } = deps;
+  const { store, sidecar, publishEvent, watched, admission, log, watchdogIntervalMs, now } = deps;
   const createdOrders = createCounter(deps.metrics, METRICS.created);
   const admitted = createCounter(deps.metrics, METRICS.admission);
 
@@ -77,44 +77,28 @@ export function createPlaceOrder(deps: {
       : request;
     addRequestFields({ order_id: orderId });
     // First of all: a repeated request gets the original answer, even if prices have changed or the service is overloaded.
-    if (document) return replayResult(document, requestHash);
+    if (document) return repeatedResult(document, requestHash);
     return admit(() => acceptOrder({ ...request, orderId }, requestHash));
   }
 
   async function acceptOrder(request: PlaceOrderRequest, requestHash: string): Promise<PlaceOrderResult> {
     const { orderId, draft } = request;
     const priced = priceOrder(draft, await fetchProducts(draft));
-    const document = await scheduleWatchdog(newDocument(requestHash, request, priced));
+    const document = newDocument(requestHash, request, priced);
     try {
-      await store.save(document, undefined);
+      // In one transaction, so that a crash cannot leave an order that nothing watches.
+      await store.save(document, undefined, watched.add(orderId, watchdogIntervalMs));
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
       // Another replica handled the same idempotency key at the same time.
       const existing = await store.load(orderId);
-      if (existing) return replayResult(existing.value, requestHash);
+      if (existing) return repeatedResult(existing.value, requestHash);
       throw error;
     }
-    await publishCreated(document);
+    await publishEvent(document, 1).catch((err: unknown) =>
+      log.warn({ err }, 'publishing order.created failed; the watchdog will retry'),
+    );
     return { order: replay(orderId, document.events), replayed: false };
-  }
-
-  /** Schedules the watchdog before the order is written, so that a crash in between cannot lose the order. */
-  async function scheduleWatchdog(document: OrderDocument): Promise<OrderDocument> {
-    try {
-      await watchdogJob.schedule(document.order_id, watchdogIntervalMs);
-      return document;
-    } catch (err) {
-      log.warn({ err }, 'scheduling the order watchdog failed');
-      return { ...document, watchdog_pending: true };
-    }
-  }
-
-  /** Without a watchdog nothing publishes the event later. Then a failure reaches the caller. */
-  async function publishCreated(document: OrderDocument): Promise<void> {
-    await publishEvent(document, 1).catch((err: unknown) => {
-      if (document.watchdog_pending) throw err;
-      log.warn({ err }, 'publishing order.created failed; the watchdog will retry');
-    });
   }
 
   /**
@@ -156,10 +140,8 @@ export function createPlaceOrder(deps: {
     return next.document || ageSeconds >= IDEMPOTENCY_TTL_SECONDS ? next : { orderId, document };
   }
 
-  async function replayResult(document: OrderDocument, requestHash: string): Promise<PlaceOrderResult> {
+  function repeatedResult(document: OrderDocument, requestHash: string): PlaceOrderResult {
     if (document.request_hash !== requestHash) throw idempotencyKeyReused();
-    // Perhaps order.created was never published, and no watchdog will do it.
-    if (document.watchdog_pending) await publishEvent(document, 1);
     return { order: replay(document.order_id, document.events.slice(0, 1)), replayed: true };
   }
 

@@ -25,7 +25,7 @@ import type { OrderDraft } from './domain/pricing.ts';
 import { ADMIN_TRIGGERS } from './domain/statuses.ts';
 import type { EraseReason } from './erase-reason.ts';
 import type { PlaceOrder } from './place-order.ts';
-import type { FinishedOrders } from './store/finished-orders.ts';
+import type { AllOrders } from './store/finished-orders.ts';
 import type { OrderDocument, OrderStore } from './store/order-store.ts';
 
 /** A card that the simulated provider always approves, for requests that name none. */
@@ -33,7 +33,7 @@ const DEFAULT_CARD: PaymentMethod = { method: 'card', card_token: 'tok_visa' };
 
 export function createRoutes(deps: {
   store: OrderStore;
-  finished: FinishedOrders;
+  allOrders: AllOrders;
   assertCustomerExists: CustomerClient['assertCustomerExists'];
   placeOrder: PlaceOrder;
   cancelOrder: CancelOrder;
@@ -43,7 +43,7 @@ export function createRoutes(deps: {
 }): Router {
   const {
     store,
-    finished,
+    allOrders,
     assertCustomerExists,
     placeOrder,
     cancelOrder,
@@ -153,13 +153,13 @@ export function createRoutes(deps: {
 
   // For rebuilds of the read model. The gateway does not expose this path either.
   router.get('/orders', async (req, res) => {
-    const { ids, cursor = '0', limit } = parseQuery(ordersQuery, req.query);
-    const page = ids ? { ids, next: null } : await finished.page(Number(cursor), limit);
+    const { ids, cursor, limit } = parseQuery(ordersQuery, req.query);
+    const page = ids ? { ids, next: null } : await allOrders.page(cursor, limit);
     const found = await Promise.all(page.ids.map(store.load));
     const items = found.flatMap((stored) =>
       stored ? [replay(stored.value.order_id, stored.value.events)] : [],
     );
-    res.json({ items, next_cursor: page.next === null ? null : String(page.next) });
+    res.json({ items, next_cursor: page.next });
   });
 
   async function loadVisibleOrder(caller: Caller, param: string): Promise<OrderDocument> {

@@ -11,7 +11,7 @@ import { assertCurrentPassword, type CheckPassword } from './password-check.ts';
 import type { Passwords } from './passwords.ts';
 import type { Sessions } from './sessions.ts';
 import { changed, erased, isErased, registered, type Account } from './domain/user.ts';
-import type { UserJob } from './user-job.ts';
+import type { UserChanges } from './user-changes.ts';
 import type { UserStore } from './store/user-store.ts';
 
 export interface Accounts {
@@ -58,7 +58,7 @@ const emailTaken = () =>
 
 export function createAccounts(deps: {
   store: UserStore;
-  job: Pick<UserJob, 'write' | 'publish' | 'publishAndCancel'>;
+  userChanges: Pick<UserChanges, 'write' | 'publish'>;
   sessions: Pick<Sessions, 'assertActive'>;
   passwords: Passwords;
   check: CheckPassword;
@@ -67,7 +67,7 @@ export function createAccounts(deps: {
   log: Logger;
   now: () => Date;
 }): Accounts {
-  const { store, job, sessions, passwords, check, throttle, counters, log } = deps;
+  const { store, userChanges, sessions, passwords, check, throttle, counters, log } = deps;
   const now = () => deps.now().toISOString();
 
   /**
@@ -75,7 +75,7 @@ export function createAccounts(deps: {
    * could stay unpublished.
    */
   async function publishIfUnpublished(account: Account): Promise<void> {
-    if (account.version === 1 || account.notice) await job.publish(account);
+    if (account.version === 1 || account.notice) await userChanges.publish(account);
   }
 
   async function loadAccount(userId: string): Promise<StateEntry<Account>> {
@@ -106,7 +106,6 @@ export function createAccounts(deps: {
     if (!document || isErased(document) || document.email !== email) throw idempotencyKeyReused();
     const isSame = await passwords.withHashingSlot((verify) => verify(document.password_hash, password));
     if (!isSame) throw idempotencyKeyReused();
-    await job.publishAndCancel(document);
     return document;
   }
 
@@ -123,7 +122,7 @@ export function createAccounts(deps: {
     return retryOnConflict(async () => {
       const meanwhile = await findPriorRegistration(operation, details);
       if (meanwhile) return meanwhile;
-      await job.write(account, () => store.add(account));
+      await userChanges.write(account, (watch) => store.add(account, watch));
       await throttle.rememberNetwork({ userId, network }).catch((err: unknown) => {
         log.warn({ err }, 'storing the network of a new account failed');
       });
@@ -162,7 +161,7 @@ export function createAccounts(deps: {
         if (next === loaded.value) return next;
         if (next.email !== loaded.value.email) await assertEmailAvailable(next.email);
         await publishIfUnpublished(loaded.value);
-        await job.write(next, () => store.replace(loaded, next));
+        await userChanges.write(next, (watch) => store.replace(loaded, next, watch));
         if (password !== undefined) counters.sessionsEnded.inc({ reason: 'password' });
         return next;
       });
@@ -172,8 +171,8 @@ export function createAccounts(deps: {
       await retryOnConflict(async () => {
         const loaded = await loadAccount(userId);
         const next = erased(loaded.value, now());
-        if (loaded.value.notice) await job.publish(loaded.value);
-        await job.write(next, () => store.replace(loaded, next));
+        if (loaded.value.notice) await userChanges.publish(loaded.value);
+        await userChanges.write(next, (watch) => store.replace(loaded, next, watch));
         counters.sessionsEnded.inc({ reason: 'deleted' });
       });
     },

@@ -177,6 +177,7 @@ export const users = {
   metrics: METRICS,
   state: {
     'user:{user_id}': 'An account, or the rest of an erased one.',
+    'worklist:{shard}': 'Some of the users with a change that may be unpublished.',
     'email:{sha256 of the address}': 'The id of the account with this address.',
     'registration:{operation}': 'The id of the account that a registration with an Idempotency-Key created.',
     'index:users': 'The number of accounts.',

@@ -2,6 +2,8 @@ import type { Express } from 'express';
 import { createIdempotency } from '../shared/http/idempotency.ts';
 import { unavailable } from '../shared/http/problem.ts';
 import { retryUntilSuccess } from '../shared/util/retry.ts';
+import { createSweeper } from '../shared/dapr/sweeper.ts';
+import { createWorkList } from '../shared/dapr/work-list.ts';
 import { createService, type ServiceDeps } from '../shared/runtime/service-app.ts';
 import { createAccounts } from './accounts.ts';
 import { users as description } from './api.ts';
@@ -15,7 +17,7 @@ import { createSessionStore } from './store/session-store.ts';
 import { createSessions } from './sessions.ts';
 import { createSigningKeys } from './store/signing-keys.ts';
 import { createTokenIssuer } from './tokens.ts';
-import { createUserJob } from './user-job.ts';
+import { createUserChanges } from './user-changes.ts';
 import { createUserStore } from './store/user-store.ts';
 
 export interface UsersDeps extends ServiceDeps {
@@ -30,6 +32,9 @@ export interface UsersDeps extends ServiceDeps {
   clock: () => number;
 }
 
+/** How often the service looks for changes that were not completed. */
+const SWEEP_INTERVAL_MS = 5_000;
+
 /** Creates the users service. It answers 503 until the signing key and the first administrator are saved. */
 export function createApp(deps: UsersDeps): Express {
   const { log, sidecar, metrics, admin, now, passwords, tokenTtlSeconds } = deps;
@@ -42,8 +47,9 @@ export function createApp(deps: UsersDeps): Express {
   const sessions = createSessions({ ...deps, store: sessionStore, users: store, tokens, counters });
   const throttle = createLoginThrottle({ state, now });
   const check = createPasswordCheck({ passwords, throttle, log });
-  const job = createUserJob({ store, sessionStore, sidecar, log });
-  const accounts = createAccounts({ ...deps, store, job, sessions, check, throttle, counters });
+  const watched = createWorkList(state, now);
+  const userChanges = createUserChanges({ store, sessionStore, watched, sidecar, log });
+  const accounts = createAccounts({ ...deps, store, userChanges, sessions, check, throttle, counters });
   const logIn = createLogIn({ store, sessions: sessionStore, check });
   const withIdempotency = createIdempotency({ state, log });
   let isReady = false;
@@ -69,10 +75,10 @@ export function createApp(deps: UsersDeps): Express {
         revocations: sessionStore.revocations,
         tokens,
         logIn,
-        job,
         withIdempotency,
         counters,
       }),
+      createSweeper({ ...deps, list: watched, everyMs: SWEEP_INTERVAL_MS, look: userChanges.look }),
     ],
   });
 }

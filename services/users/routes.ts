@@ -1,5 +1,4 @@
 import { Router, type Request, type Response } from 'express';
-import { z } from 'zod';
 import { assertPreconditions, versionTag } from '../shared/http/preconditions.ts';
 import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import type { WithIdempotency } from '../shared/http/idempotency.ts';
@@ -7,7 +6,7 @@ import { callerOf, canRead, networkOf, requireAdmin, type Caller } from '../shar
 import { pageQuery } from '../shared/schemas/page-query.ts';
 import { sendPage } from '../shared/http/pagination.ts';
 import { notFound } from '../shared/http/problem.ts';
-import { id as userIdSchema, inDigits } from '../shared/schemas/types.ts';
+import { id as userIdSchema } from '../shared/schemas/types.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
 import type { Accounts } from './accounts.ts';
 import {
@@ -24,15 +23,7 @@ import type { SessionStore } from './store/session-store.ts';
 import type { Sessions } from './sessions.ts';
 import type { TokenIssuer } from './tokens.ts';
 import { toPublicUser, type Account } from './domain/user.ts';
-import type { UserJob } from './user-job.ts';
 import type { UserStore } from './store/user-store.ts';
-
-/** The name and data of a job: the version that it checks, and the number of its runs. */
-const jobOfUser = z.object({
-  id: userIdSchema,
-  version: inDigits(z.int()),
-  checks: inDigits(z.int().min(0)).prefault(0),
-});
 
 export function createRoutes(deps: {
   accounts: Accounts;
@@ -41,11 +32,10 @@ export function createRoutes(deps: {
   revocations: SessionStore['revocations'];
   tokens: TokenIssuer;
   logIn: LogIn;
-  job: Pick<UserJob, 'check'>;
   withIdempotency: WithIdempotency;
   counters: Counters;
 }): Router {
-  const { accounts, store, sessions, revocations, tokens, logIn, job, withIdempotency, counters } = deps;
+  const { accounts, store, sessions, revocations, tokens, logIn, withIdempotency, counters } = deps;
   const router = Router();
 
   router.get('/.well-known/jwks.json', async (_req, res) => {
@@ -125,12 +115,6 @@ export function createRoutes(deps: {
       await accounts.delete(visibleUser(req).userId);
       res.status(204).end();
     });
-
-  router.post('/job/user-:id-:version', async (req, res) => {
-    const { id, version, checks } = jobOfUser.parse({ ...req.params, ...(req.body as object) });
-    await job.check(id, version, checks);
-    res.json({});
-  });
 
   return router;
 }

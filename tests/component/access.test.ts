@@ -129,7 +129,7 @@ describe.each(NAMES)('the code of %s', (name) => {
       invoke: /sidecar\.invoke\(/,
       publish: /createEventPublisher\(|sidecar\.publish\(/,
       state: /sidecar\.state\b|\{[^}]*\bstate\b[^}]*\} = sidecar/,
-      jobs: /\bsidecar\s*\.(scheduleJob|deleteJob)\(/,
+      jobs: /\bsidecar\s*\.(scheduleJob|deleteJob)\(|createSweeper\(/,
       bindings: /sidecar\.invokeBinding\(/,
       configuration: /(run|prepare)Service\(/,
     };

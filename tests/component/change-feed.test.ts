@@ -152,7 +152,7 @@ describe('the orders service', () => {
     await waitForBroadcast(orderId, 1);
     // The watchdog does not republish an event that is younger than its interval.
     ahead = 6_000;
-    await service.http.post(`/job/order-${orderId}`).send({ watched_ms: '1000' });
+    expect(await service.sweep()).toBe(200);
     await vi.waitFor(() => expect(broadcasts()).toHaveLength(2), { timeout: 2_000, interval: 10 });
     expect(broadcasts()[1]).toEqual({ order_id: orderId, version: 1 });
   });

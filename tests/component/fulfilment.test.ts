@@ -9,21 +9,23 @@ import { trackingNumber, type Shipment } from '../../services/fulfilment/domain/
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 const ORDER = '019b0000-0000-7000-8000-000000000001';
-const JOB = `shipment-${ORDER}`;
 const TRACKING = trackingNumber(ORDER);
 const DISPATCH_AFTER = 2_000;
 const DELIVER_AFTER = 3_000;
 
 let clock: number;
+let monotonicMs: number;
 let service: ServiceUnderTest;
 
 beforeEach(async () => {
   clock = Date.parse('2026-01-01T10:00:00Z');
+  monotonicMs = 0;
   service = await startService((deps) =>
     createApp({
       ...deps,
       delays: () => ({ dispatchAfterMs: DISPATCH_AFTER, deliverAfterMs: DELIVER_AFTER }),
       now: () => new Date(clock),
+      clock: () => monotonicMs,
     }),
   );
 });
@@ -45,23 +47,24 @@ const shipped = () => service.deliver('order.shipped', { order: { ...order, stat
 const stop = (reason: unknown = 'changed my mind') =>
   service.http.post(`/shipments/${ORDER}/stop`).send({ reason });
 
-/** Advances the clock to the due time of the job and runs it. */
-async function tick(): Promise<number> {
-  clock += Number.parseInt(job()?.dueTime ?? '0ms', 10);
-  return service.triggerJob(JOB);
+/** Lets time pass, and the service look for shipments that are due. */
+async function sweepAfter(ms: number): Promise<void> {
+  clock += ms;
+  monotonicMs += ms;
+  expect(await service.sweep()).toBe(200);
 }
+const isWatched = () => service.workList().includes(ORDER);
 const status = () =>
   (service.sidecar.documents.get(`shipment:${ORDER}`)?.value as Shipment | undefined)?.status;
-const job = () => service.sidecar.jobs.get(JOB);
 const types = () => service.sidecar.published.map(({ type }) => type);
 
 async function dispatched(): Promise<void> {
   await paid();
-  await tick();
+  await sweepAfter(DISPATCH_AFTER);
 }
 async function delivered(): Promise<void> {
   await dispatched();
-  await tick();
+  await sweepAfter(DELIVER_AFTER);
 }
 
 describe('shipping', () => {
@@ -73,11 +76,12 @@ describe('shipping', () => {
     const calls: string[] = [];
     service.sidecar.onStateCall(({ op }) => void calls.push(op));
     await paid();
-    expect(calls).toEqual(['write']);
+    // The read is that of the work list.
+    expect(calls).toEqual(['read', 'write']);
   });
 
   it('When an order is paid again in any status, then the stored shipment decides', async () => {
-    for (const advance of [paid, tick, tick]) {
+    for (const advance of [paid, () => sweepAfter(DISPATCH_AFTER), () => sweepAfter(DELIVER_AFTER)]) {
       await advance();
       const before = status();
       expect([await paid(), status()]).toEqual(['SUCCESS', before]);
@@ -85,10 +89,23 @@ describe('shipping', () => {
     expect(types().at(-1)).toBe('shipment.delivered');
   });
 
-  it('When an order is paid, then its job is scheduled, and repeats until it is deleted', async () => {
+  it('When an order is paid, then the same transaction puts its shipment on the work list', async () => {
+    const writes: string[][] = [];
+    service.sidecar.onStateCall(({ op, keys }) => void (op === 'write' && writes.push(keys)));
     await paid();
 
-    expect(job()).toMatchObject({ dueTime: '2000ms', schedule: '@every 3s' });
+    expect(writes).toEqual([[`shipment:${ORDER}`, expect.stringMatching(/^worklist:/)]]);
+    expect(isWatched()).toBe(true);
+  });
+
+  it('When a step is not due, then nothing changes', async () => {
+    await paid();
+    await sweepAfter(DISPATCH_AFTER - 1);
+    expect(status()).toBe('PREPARING');
+    await sweepAfter(1);
+    await sweepAfter(DELIVER_AFTER - 1);
+
+    expect([status(), isWatched()]).toEqual(['DISPATCHED', true]);
   });
 
   it('When the parcel is packed, then shipment.dispatched has its tracking number', async () => {
@@ -96,12 +113,6 @@ describe('shipping', () => {
 
     const [event] = service.publishedEvents('shipment.dispatched');
     expect(shipmentDispatchedData.parse(event?.data)).toEqual({ order_id: ORDER, tracking_number: TRACKING });
-  });
-
-  it('When the parcel is packed, then its delivery is scheduled', async () => {
-    await dispatched();
-
-    expect([status(), job()]).toMatchObject(['DISPATCHED', { dueTime: '3000ms', schedule: '@every 3s' }]);
   });
 
   it('When the parcel arrives, then shipment.delivered is published', async () => {
@@ -119,7 +130,7 @@ describe('shipping', () => {
     async (_what, isReceived, says) => {
       await dispatched();
       if (isReceived) await shipped();
-      await tick();
+      await sweepAfter(DELIVER_AFTER);
 
       expect(
         shipmentDeliveredData.parse(service.publishedEvents('shipment.delivered')[0]?.data).shipped_heard,
@@ -127,10 +138,10 @@ describe('shipping', () => {
     },
   );
 
-  it('When the parcel arrives, then the job is deleted', async () => {
+  it('When the parcel arrives, then the shipment leaves the work list', async () => {
     await delivered();
 
-    expect([status(), job()]).toEqual(['DELIVERED', undefined]);
+    expect([status(), isWatched()]).toEqual(['DELIVERED', false]);
   });
 
   it('When the parcel arrives, then the metrics have counted each status once', async () => {
@@ -149,46 +160,46 @@ describe('shipping', () => {
   it('When the event does not parse, then it is dropped and nothing is prepared', async () => {
     const answer = await service.deliver('order.paid', { order: { ...order, order_id: 'x' } });
 
-    expect([answer, service.sidecar.documents.size, service.sidecar.jobs.size]).toEqual(['DROP', 0, 0]);
+    expect([answer, service.sidecar.documents.size]).toEqual(['DROP', 0]);
   });
 });
 
 describe('duplicate and late messages', () => {
-  it('When order.paid is redelivered while PREPARING, then the job is scheduled again', async () => {
+  it('When order.paid is redelivered while PREPARING, then nothing changes', async () => {
     await paid();
-    service.sidecar.jobs.clear();
     await paid();
 
-    expect([status(), job()?.dueTime, types()]).toEqual(['PREPARING', '2000ms', []]);
+    expect([status(), service.workList(), types()]).toEqual(['PREPARING', [ORDER], []]);
   });
 
-  it('When order.paid is redelivered after the dispatch, then the event is republished and the job scheduled again', async () => {
+  it('When order.paid is redelivered after the dispatch, then the event is republished', async () => {
     await dispatched();
-    service.sidecar.jobs.clear();
     clock += DELIVER_AFTER - 1;
     await paid();
 
     const [first, second] = service.sidecar.published;
-    expect([second, job()?.dueTime]).toEqual([first, '3000ms']);
+    expect([second, service.workList()]).toEqual([first, [ORDER]]);
   });
 
   it('When order.paid is redelivered after the delivery, then shipment.delivered is republished', async () => {
     await delivered();
     await paid();
 
-    expect([types().slice(1), job()]).toEqual([['shipment.delivered', 'shipment.delivered'], undefined]);
+    expect([types().slice(1), isWatched()]).toEqual([['shipment.delivered', 'shipment.delivered'], false]);
   });
 
-  it('When the dispatching tick is repeated, then the parcel is not delivered early', async () => {
+  it('When two entries lead to the dispatch, then the parcel is not delivered early', async () => {
     await dispatched();
-    await service.triggerJob(JOB);
+    service.addDue(ORDER);
+    await sweepAfter(0);
 
     expect([status(), types()]).toEqual(['DISPATCHED', ['shipment.dispatched', 'shipment.dispatched']]);
   });
 
-  it('When the last tick is repeated, then shipment.delivered is the same', async () => {
+  it('When a crash leaves the entry of a parcel that has arrived, then shipment.delivered is republished', async () => {
     await delivered();
-    await service.triggerJob(JOB);
+    service.addDue(ORDER);
+    await sweepAfter(0);
 
     const [, first, second] = service.sidecar.published;
     expect(second).toEqual(first);
@@ -204,32 +215,24 @@ describe('duplicate and late messages', () => {
     ]);
   });
 
-  it('When a job runs for an unknown shipment, then it is deleted', async () => {
-    service.sidecar.jobs.set(JOB, { dueTime: '1ms' });
+  it('When an entry has no shipment, then it leaves the work list', async () => {
+    service.addDue(ORDER);
+    await sweepAfter(0);
 
-    expect([await service.triggerJob(JOB), job(), status()]).toEqual([200, undefined, undefined]);
+    expect([isWatched(), status()]).toEqual([false, undefined]);
   });
-
-  it.each(['shipment-x', 'shipment-', `other-${ORDER}`])(
-    'When the job "%s" runs, then the response is 404, which the scheduler treats as done',
-    async (name) => {
-      expect(await service.triggerJob(name)).toBe(404);
-    },
-  );
 });
 
 describe('order.shipped', () => {
   it('When it follows the dispatch, then nothing changes', async () => {
     await dispatched();
-    service.sidecar.jobs.clear();
     await shipped();
 
-    expect([types(), job()]).toEqual([['shipment.dispatched'], undefined]);
+    expect([types(), status()]).toEqual([['shipment.dispatched'], 'DISPATCHED']);
   });
 
-  it('When it is redelivered after the delivery is due, then the parcel is delivered although the job was lost', async () => {
+  it('When it is redelivered after the delivery is due, then the parcel is delivered although nothing sweeps', async () => {
     await dispatched();
-    service.sidecar.jobs.clear();
     clock += DELIVER_AFTER;
     await shipped();
 
@@ -267,7 +270,9 @@ describe('order.shipped', () => {
     async (_what, arrange) => {
       await arrange();
       await shipped();
-      await tick();
+      expect(isWatched()).toBe(true);
+      await sweepAfter(DELIVER_AFTER);
+      await sweepAfter(DELIVER_AFTER);
 
       expect([status(), types().at(-1)]).toEqual(['DELIVERED', 'shipment.delivered']);
     },
@@ -279,12 +284,7 @@ describe('stopping', () => {
     await paid();
     const response = await stop();
 
-    expect([response.status, response.body, status(), job()]).toEqual([
-      200,
-      { status: 'STOPPED' },
-      'STOPPED',
-      undefined,
-    ]);
+    expect([response.status, response.body, status()]).toEqual([200, { status: 'STOPPED' }, 'STOPPED']);
   });
 
   it('When the parcel is stopped, then shipment.stopped has the reason', async () => {
@@ -322,41 +322,42 @@ describe('stopping', () => {
     await stop();
     await paid();
 
-    expect([status(), job(), types()]).toEqual([
+    expect([status(), isWatched(), types()]).toEqual([
       'STOPPED',
-      undefined,
+      false,
       ['shipment.stopped', 'shipment.stopped'],
     ]);
   });
 
-  it('When publishing fails, then the next tick publishes and deletes the job', async () => {
+  it('When publishing fails, then the next sweep publishes', async () => {
     await paid();
     service.sidecar.fail('publish');
     const response = await stop();
-    await tick();
+    await sweepAfter(DISPATCH_AFTER);
 
-    expect([response.status, types(), job()]).toEqual([503, ['shipment.stopped'], undefined]);
+    expect([response.status, types(), isWatched()]).toEqual([503, ['shipment.stopped'], false]);
   });
 
-  it('When the stop is saved while a tick decides, then the tick loses and nothing ships', async () => {
+  it('When the stop is saved while a sweep decides, then the sweep loses and nothing ships', async () => {
     await paid();
     const { documents } = service.sidecar;
     const get = documents.get.bind(documents);
     documents.get = (key) => {
-      documents.get = get;
       const read = get(key);
+      if (!key.startsWith('shipment:')) return read;
+      documents.get = get;
       const stopped = { ...(read?.value as Shipment), status: 'STOPPED' };
       documents.set(key, { value: stopped, etag: 'of another writer' });
       return read;
     };
-    await tick();
+    await sweepAfter(DISPATCH_AFTER);
 
-    expect([status(), types(), job()]).toEqual(['STOPPED', ['shipment.stopped'], undefined]);
+    expect([status(), types(), isWatched()]).toEqual(['STOPPED', ['shipment.stopped'], false]);
   });
 
   it('When it races the dispatch, then exactly one of them succeeds', async () => {
     await paid();
-    const [response] = await Promise.all([stop(), service.triggerJob(JOB)]);
+    const [response] = await Promise.all([stop(), sweepAfter(DISPATCH_AFTER)]);
 
     expect([response.status, status(), new Set(types())]).toEqual(
       response.status === 200
@@ -382,20 +383,20 @@ describe('stopping', () => {
 describe('a clock that is set', () => {
   const HOUR = 3_600_000;
 
-  it('When the clock was an hour fast at the dispatch, then the next tick delivers', async () => {
+  it('When the clock was an hour fast at the dispatch, then the parcel is delivered on time', async () => {
     await paid();
+    await sweepAfter(0);
     clock += HOUR;
-    await tick();
+    await sweepAfter(DISPATCH_AFTER);
     clock -= HOUR;
-    await tick();
-    expect([status(), job()]).toEqual(['DELIVERED', undefined]);
+    await sweepAfter(DELIVER_AFTER);
+    expect([status(), isWatched()]).toEqual(['DELIVERED', false]);
   });
 
-  it('When the clock was an hour fast and the job is lost, then a redelivered message ships and delivers', async () => {
+  it('When the clock was an hour fast and nothing sweeps, then a redelivered message ships and delivers', async () => {
     clock += HOUR;
     await paid();
     clock -= HOUR;
-    service.sidecar.jobs.clear();
     await paid();
     expect(status()).toBe('DISPATCHED');
     clock += DELIVER_AFTER;
@@ -405,70 +406,61 @@ describe('a clock that is set', () => {
 });
 
 describe('an unavailable scheduler', () => {
-  it('When order.paid is redelivered until it succeeds, then the parcel still ships and arrives on time', async () => {
-    service.sidecar.fail('schedule', 4);
-    expect(await paid()).toBe('RETRY');
-    expect(await paid()).toBe('RETRY');
-    expect(status()).toBe('PREPARING');
-    clock += DISPATCH_AFTER;
-    expect(await paid()).toBe('RETRY');
-    expect(status()).toBe('DISPATCHED');
-    clock += DELIVER_AFTER;
-    expect(await paid()).toBe('SUCCESS');
-    expect(status()).toBe('DELIVERED');
-    expect(types()).toEqual(['shipment.dispatched', 'shipment.delivered']);
-  });
-
-  it('When the shipment is stopped, then the stop succeeds, and the next tick deletes the job', async () => {
-    await paid();
-    service.sidecar.fail('schedule');
-    expect([(await stop()).status, status(), types()]).toEqual([200, 'STOPPED', ['shipment.stopped']]);
-    expect(job()).toBeDefined();
-    await tick();
-    expect(job()).toBeUndefined();
+  it('When a parcel is prepared and stopped, then both succeed, because no request calls the scheduler', async () => {
+    service.sidecar.fail('schedule', 1_000);
+    expect([await paid(), (await stop()).status, types()]).toEqual(['SUCCESS', 200, ['shipment.stopped']]);
   });
 });
 
 describe('crashes', () => {
-  it.each(['state', 'schedule'] as const)(
-    'When the %s fails while preparing, then the redelivered order.paid prepares and schedules',
-    async (capability) => {
-      service.sidecar.fail(capability);
-      const answers = [await paid(), await paid()];
+  it('When the state fails while preparing, then the redelivered order.paid prepares', async () => {
+    service.sidecar.fail('state');
 
-      expect([answers, status(), job()?.dueTime]).toEqual([['RETRY', 'SUCCESS'], 'PREPARING', '2000ms']);
-    },
-  );
+    expect([await paid(), await paid(), status(), isWatched()]).toEqual([
+      'RETRY',
+      'SUCCESS',
+      'PREPARING',
+      true,
+    ]);
+  });
 
-  it.each(['state', 'publish', 'schedule'] as const)(
-    'When the %s fails while dispatching, then the job fails and its next tick dispatches',
-    async (capability) => {
+  it('When publishing fails while dispatching, then a sweep repeats it', async () => {
+    await paid();
+    service.sidecar.fail('publish');
+    await sweepAfter(DISPATCH_AFTER);
+    expect([status(), types(), isWatched()]).toEqual(['DISPATCHED', [], true]);
+    await sweepAfter(1_000);
+
+    expect(types()).toEqual(['shipment.dispatched']);
+  });
+
+  it('When publishing fails while delivering, then a sweep repeats it', async () => {
+    await dispatched();
+    service.sidecar.fail('publish');
+    await sweepAfter(DELIVER_AFTER);
+    expect([status(), isWatched()]).toEqual(['DELIVERED', true]);
+    await sweepAfter(1_000);
+
+    expect([types(), isWatched()]).toEqual([['shipment.dispatched', 'shipment.delivered'], false]);
+  });
+
+  it.each([1, 2, 3, 4])(
+    'When call %d of a sweep to the state fails, then the next sweep dispatches',
+    async (call) => {
       await paid();
-      service.sidecar.fail(capability);
-      const answers = [await tick(), await service.triggerJob(JOB)];
+      await sweepAfter(0);
+      let calls = 0;
+      service.sidecar.onStateCall(() => {
+        calls += 1;
+        if (calls === call) throw new Error('the store is unavailable');
+      });
+      clock += DISPATCH_AFTER;
+      monotonicMs += DISPATCH_AFTER;
+      await service.sweep();
+      service.sidecar.onStateCall(() => {});
+      await sweepAfter(1_000);
 
-      expect([answers, status(), types().at(-1), job()?.dueTime]).toEqual([
-        [503, 200],
-        'DISPATCHED',
-        'shipment.dispatched',
-        '3000ms',
-      ]);
-    },
-  );
-
-  it.each(['state', 'publish'] as const)(
-    'When the %s fails while delivering, then the job fails and its next tick delivers',
-    async (capability) => {
-      await dispatched();
-      service.sidecar.fail(capability);
-      const answers = [await tick(), await service.triggerJob(JOB)];
-
-      expect([answers, status(), types(), job()]).toEqual([
-        [503, 200],
-        'DELIVERED',
-        ['shipment.dispatched', 'shipment.delivered'],
-        undefined,
-      ]);
+      expect([status(), types().at(-1), isWatched()]).toEqual(['DISPATCHED', 'shipment.dispatched', true]);
     },
   );
 });

@@ -46,11 +46,12 @@ afterEach(async () => {
   service = undefined;
 });
 
-describe.each([...SERVICES])('$name', ({ name, subscribes, metrics: own = {} }) => {
-  const { redeliveries, ...common } = COMMON_METRICS;
+describe.each([...SERVICES])('$name', ({ name, subscribes, state, metrics: own = {} }) => {
+  const { redeliveries, workListEntries, workListLate, ...common } = COMMON_METRICS;
   const declared: MetricDeclaration[] = [
     ...Object.values({ ...common, ...own }),
     ...(subscribes.length > 0 ? [redeliveries] : []),
+    ...('worklist:{shard}' in state ? [workListEntries, workListLate] : []),
   ];
 
   it('has exactly the declared metrics, with their types and labels', async () => {

@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => service.stop());
 
-/** Creates a final order that the watchdog has not checked yet. */
+/** Creates a final order that nothing watches. */
 function ended(): string {
   const order_id = randomUUID();
   const created = {
@@ -35,16 +35,19 @@ function ended(): string {
     request_hash: 'hash',
   };
   service.sidecar.documents.set(`order:${order_id}`, { value: document, etag: `first-${order_id}` });
-  service.sidecar.jobs.set(`order-${order_id}`, { dueTime: '1s' });
   return order_id;
 }
 
-const look = async (orderId: string) =>
-  (await service.http.post(`/job/order-${orderId}`).send({ watched_ms: '60000' })).status;
+/** Creates an order that ended, and that the watchdog has not checked yet. */
+function watched(): string {
+  const id = ended();
+  service.addDue(id);
+  return id;
+}
 /** Creates a final order that the watchdog has checked. */
 async function finished(): Promise<string> {
-  const id = ended();
-  expect(await look(id)).toBe(200);
+  const id = watched();
+  expect(await service.sweep()).toBe(200);
   return id;
 }
 
@@ -101,8 +104,8 @@ describe('GET /orders', () => {
   );
 
   it('When the list spans several documents of the store, then it is complete', async () => {
-    const ids = Array.from({ length: 130 }, ended);
-    await Promise.all(ids.map(look));
+    const ids = Array.from({ length: 130 }, watched);
+    await service.sweep();
     const first = await list('?limit=90');
     const second = await list(`?limit=90&cursor=${first.next_cursor}`);
     const seen = [first, second].flatMap(idsOf);
@@ -138,48 +141,56 @@ describe('GET /orders', () => {
 });
 
 describe('the watchdog of an order that has ended', () => {
-  it('When it runs, then it republishes the event, lists the order and only then ends', async () => {
-    const [orderId] = [ended()];
-    const steps: string[] = [];
+  it('When it checks the order, then it republishes the event, and one transaction lists the order and ends the watch', async () => {
+    watched();
+    const steps: unknown[] = [];
     service.sidecar.onStateCall(({ op, keys }) => {
-      if (op === 'write' && keys.includes('index:finished'))
-        steps.push(
-          `published ${service.publishedEvents('order.rejected').length}, watched ${service.sidecar.jobs.size}`,
-        );
+      if (op === 'write') steps.push([service.publishedEvents('order.rejected').length, keys]);
     });
-    await look(orderId);
-    expect(steps).toEqual(['published 1, watched 1']);
-    expect(service.sidecar.jobs.size).toBe(0);
+    await service.sweep();
+    expect(steps.at(-1)).toEqual([1, ['worklist:0', 'index:finished', 'index:finished:0']]);
+    expect(service.workList()).toEqual([]);
   });
 
-  it('When publishing fails, then the order is not listed and the job remains', async () => {
-    const orderId = ended();
+  it('When publishing fails, then the order stays watched', async () => {
+    const orderId = watched();
     service.sidecar.fail('publish');
-    expect(await look(orderId)).toBe(503);
-    expect([(await list()).items, service.sidecar.jobs.size]).toEqual([[], 1]);
+    await service.sweep();
+    expect([service.workList(), service.sidecar.documents.has('index:finished')]).toEqual([[orderId], false]);
   });
 
-  it('When listing fails, then the job remains, and the next run lists the order', async () => {
-    const orderId = ended();
+  it('When listing fails, then the order stays watched, and the next sweep lists it', async () => {
+    const orderId = watched();
+    await service.sweep();
+    service.addDue(orderId);
     service.sidecar.onStateCall(({ op }) => {
       if (op === 'write') throw new Error('the store is unavailable');
     });
-    expect(await look(orderId)).toBe(503);
-    expect(service.sidecar.jobs.size).toBe(1);
+    expect(await service.sweep()).toBe(503);
+    expect(service.workList()).toEqual([orderId]);
     service.sidecar.onStateCall(() => {});
-    expect(await look(orderId)).toBe(200);
-    expect([idsOf(await list()), service.sidecar.jobs.size]).toEqual([[orderId], 0]);
+    expect(await service.sweep()).toBe(200);
+    expect([idsOf(await list()), service.workList()]).toEqual([[orderId, orderId], []]);
   });
 
-  it('When two replicas check many orders, then all of them are listed', async () => {
+  it('When two replicas check many orders at once, then each is listed once', async () => {
     const other = service.createReplica();
-    const ids = Array.from({ length: 40 }, ended);
-    await Promise.all(
-      ids.map((id, n) =>
-        (n % 2 ? other : service.http).post(`/job/order-${id}`).send({ watched_ms: '60000' }),
-      ),
-    );
-    for (const id of ids) if (service.sidecar.jobs.has(`order-${id}`)) await look(id);
-    expect(new Set(idsOf(await list()))).toEqual(new Set(ids));
+    const ids = Array.from({ length: 200 }, watched);
+    while (service.workList().length > 0)
+      await Promise.all([service.sweep(), other.post('/job/sweep').send({})]);
+    const pages = [await list('?limit=100'), await list('?limit=100&cursor=100')];
+    expect(pages.flatMap(idsOf).toSorted()).toEqual(ids.toSorted());
+  });
+
+  it('When orders are watched, then they are listed before the finished ones', async () => {
+    const [first, ...finishedIds] = listed(3);
+    const open = [watched(), watched()].toSorted();
+    const seen: string[] = [];
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const page: Page = await list(`?limit=1${cursor === undefined ? '' : `&cursor=${cursor}`}`);
+      seen.push(...idsOf(page));
+      cursor = page.next_cursor;
+    }
+    expect(seen).toEqual([...open, first, ...finishedIds]);
   });
 });

@@ -5,7 +5,6 @@ import { append, replay, type NewEvent } from '../../services/orders/domain/orde
 import { decide, type Trigger } from '../../services/orders/domain/state-machine.ts';
 import type { OrderDocument, OrderStore } from '../../services/orders/store/order-store.ts';
 import { ConflictError } from '../../services/shared/dapr/sidecar-call.ts';
-import { createLogger } from '../../services/shared/telemetry/logger.ts';
 import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';
@@ -65,12 +64,10 @@ async function apply(
   };
   const applyTrigger = createApplyTrigger({
     store,
-    finished: { add: async () => {} },
+    watched: { add: (id) => ({ op: 'amend', key: 'worklist:0', change: () => ({ [id]: {} }) }) },
     publishEvent: async ({ events }, version) =>
       void published.add(`${version} ${events[version - 1]?.type}`),
-    watchdogJob: { schedule: async () => {}, cancel: async () => {} },
     admission: { onTransition: () => {} },
-    log: createLogger('test', 'silent'),
     watchdogIntervalMs: 1_000,
     metrics,
     now: () => new Date(TIME),

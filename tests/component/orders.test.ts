@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../services/orders/app.ts';
 import { ERASED_REASON, orderChangesSchema } from '../../services/orders/contract.ts';
 import { EMPTY_BODY } from '../support/fake-sidecar.ts';
 import { asCaller, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
-import { waitFor } from '../support/wait.ts';
 
 const CUSTOMER = randomUUID();
 const PRODUCTS = [
@@ -24,12 +23,20 @@ const cart = (more: object = {}) => ({
 });
 
 let clock: Date;
+let monotonicMs: number;
 let service: ServiceUnderTest;
 
 beforeEach(async () => {
   clock = new Date('2026-01-01T00:00:00.000Z');
+  monotonicMs = 0;
   service = await startService((deps) =>
-    createApp({ ...deps, watchdogIntervalMs: 1_000, paymentDeadlineMs: 60_000, now: () => clock }),
+    createApp({
+      ...deps,
+      watchdogIntervalMs: 1_000,
+      paymentDeadlineMs: 60_000,
+      now: () => clock,
+      clock: () => monotonicMs,
+    }),
   );
   service.sidecar.answer('inventory', ({ path }) => {
     const ids = new URL(path, 'http://x').searchParams.get('ids')?.split(',') ?? [];
@@ -62,9 +69,15 @@ async function paidOrder(): Promise<string> {
 const cardOf = (orderId: string, caller = 'payments') =>
   service.http.get(`/orders/${orderId}/payment-method`).set('dapr-caller-app-id', caller);
 
-/** Runs the watchdog of an order that has been watched for that long. */
-const fireJob = (orderId: string, watchedMs = 1_000) =>
-  service.http.post(`/job/order-${orderId}`).send({ watched_ms: String(watchedMs) });
+/** Sets only the wall clock. */
+const setClock = (byMs: number) => void (clock = new Date(clock.getTime() + byMs));
+
+/** Lets time pass, and the watchdog check the orders that are due. */
+async function sweepAfter(ms: number): Promise<void> {
+  setClock(ms);
+  monotonicMs += ms;
+  expect(await service.sweep()).toBe(200);
+}
 
 describe('the card of an order', () => {
   const SECRET = 'tok_4711';
@@ -109,8 +122,9 @@ describe('the card of an order', () => {
     [
       'EXPIRED',
       async (order_id) => {
-        clock = new Date(clock.getTime() + 60_000);
-        await fireJob(order_id, 60_000);
+        void order_id;
+        await sweepAfter(0);
+        await sweepAfter(60_000);
       },
     ],
   ])('When the order becomes %s, then the same write erases the card', async (status, end) => {
@@ -178,9 +192,12 @@ describe('POST /api/orders', () => {
     expect((await cardOf(orderId)).body).toEqual({ method: 'card', card_token: 'tok_visa' });
   });
 
-  it('When an order is accepted, then its watchdog is scheduled and order.created is published', async () => {
+  it('When an order is accepted, then the same transaction puts it on the work list, and order.created is published', async () => {
+    const writes: string[][] = [];
+    service.sidecar.onStateCall(({ op, keys }) => void (op === 'write' && writes.push(keys)));
     const orderId = await placed();
-    expect(service.sidecar.jobs.get(`order-${orderId}`)).toMatchObject({ dueTime: '1000ms' });
+    expect(writes).toEqual([[`order:${orderId}`, expect.stringMatching(/^worklist:\d+$/)]]);
+    expect(service.workList()).toEqual([orderId]);
     expect(service.publishedEvents('order.created')).toMatchObject([
       { id: `${orderId}:1`, data: { order: { order_id: orderId, status: 'PENDING', version: 1 } } },
     ]);
@@ -198,63 +215,29 @@ describe('POST /api/orders', () => {
     expect((await post(cart())).status).toBe(201);
   });
 
-  it('When the scheduler is unavailable, then the order is accepted and its watchdog is scheduled later', async () => {
-    service.sidecar.fail('schedule', 2);
-    const orderId = await placed();
-    expect(service.publishedEvents('order.created')).toHaveLength(1);
-    await service.deliver('inventory.reserved', { order_id: orderId });
-    expect(await statusOf(orderId)).toBe('RESERVED');
-    expect(service.sidecar.jobs.size).toBe(0);
-    await service.deliver('payment.processed', { order_id: orderId, payment_id: randomUUID() });
-    expect(await statusOf(orderId)).toBe('PAID');
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+  it('When the scheduler is unavailable, then an order is accepted and ends, because no request calls it', async () => {
+    service.sidecar.fail('schedule', 1_000);
+    const orderId = await paidOrder();
+    await service.deliver('shipment.dispatched', { order_id: orderId, tracking_number: 'SC1' });
+    await service.deliver('shipment.delivered', { order_id: orderId, tracking_number: 'SC1' });
+    expect(await statusOf(orderId)).toBe('DELIVERED');
   });
 
-  it('When the scheduler is still unavailable and a message ends the order, then the handler does the work of the watchdog', async () => {
-    service.sidecar.fail('schedule', 2);
-    const orderId = await placed();
-    service.sidecar.fail('publish');
-    const reject = () => service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
-    expect(await reject()).toBe('RETRY');
-    expect(await reject()).toBe('SUCCESS');
-    expect(await statusOf(orderId)).toBe('REJECTED');
-    expect(service.publishedEvents('order.rejected')).toHaveLength(1);
-    expect(service.sidecar.jobs.size).toBe(0);
-    const { body } = await service.http.get('/orders').set(asCaller(CUSTOMER));
-    expect(body).toMatchObject({ items: [{ order_id: orderId, status: 'REJECTED' }] });
-  });
-
-  it('When the scheduler is still unavailable and the customer cancels, then the order does not end', async () => {
-    service.sidecar.fail('schedule', 2);
-    const orderId = await placed();
-    const cancel = () => service.http.post(`/api/orders/${orderId}/cancel`).set(asCaller(CUSTOMER)).send({});
-    expect((await cancel()).status).toBe(503);
-    expect(await statusOf(orderId)).toBe('PENDING');
-    expect((await cancel()).status).toBe(200);
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+  it('When 32,000 orders are watched, then a new one is shed with Retry-After and nothing is saved', async () => {
+    const entries = Object.fromEntries(
+      Array.from({ length: 2_000 }, () => [randomUUID(), { added: 0, due_ms: 0 }]),
+    );
+    for (let shard = 0; shard < 16; shard++)
+      service.sidecar.documents.set(`worklist:${shard}`, { value: entries, etag: `full-${shard}` });
+    const response = await post(cart());
+    expect([response.status, response.headers['retry-after']]).toEqual([503, '1']);
+    expect([...service.sidecar.documents.keys()].filter((key) => key.startsWith('order:'))).toEqual([]);
   });
 
   it('When the response about prices is empty, then 503 and nothing is saved', async () => {
     service.sidecar.answer('inventory', () => ({ status: 200, body: EMPTY_BODY }));
     expect((await post(cart())).status).toBe(503);
     expect(service.sidecar.documents.size).toBe(0);
-  });
-
-  it('When scheduler and broker are unavailable, then the order is not accepted', async () => {
-    service.sidecar.fail('schedule');
-    service.sidecar.fail('publish');
-    expect((await post(cart())).status).toBe(503);
-  });
-
-  it('When that request is repeated, then the event is published before the order is accepted', async () => {
-    const key = { 'idempotency-key': 'a-key' };
-    service.sidecar.fail('schedule');
-    service.sidecar.fail('publish', 2);
-    expect((await post(cart(), key)).status).toBe(503);
-    expect((await post(cart(), key)).status).toBe(503);
-    expect(service.publishedEvents('order.created')).toHaveLength(0);
-    expect((await post(cart(), key)).status).toBe(201);
-    expect(service.publishedEvents('order.created')).toHaveLength(1);
   });
 
   it('When inventory is unavailable, then the order is rejected', async () => {
@@ -297,9 +280,7 @@ describe('POST /api/orders', () => {
       expect((response.body as { errors: { field: string }[] }).errors.map((error) => error.field)).toContain(
         field,
       );
-      expect(
-        service.sidecar.documents.size + service.sidecar.published.length + service.sidecar.jobs.size,
-      ).toBe(0);
+      expect(service.sidecar.documents.size + service.sidecar.published.length).toBe(0);
     },
   );
 
@@ -382,7 +363,8 @@ describe('the same Idempotency-Key', () => {
     expect([first, second].map(({ headers }) => headers['idempotent-replayed'])).toEqual([undefined, 'true']);
     expect(service.publishedEvents('order.created')).toHaveLength(1);
     // The order itself stores the response.
-    expect([...service.sidecar.documents.keys()].filter((name) => !name.startsWith('order:'))).toEqual([]);
+    const others = (name: string) => !/^(order|worklist):/.test(name);
+    expect([...service.sidecar.documents.keys()].filter(others)).toEqual([]);
   });
 
   it('When it is repeated at the same time, then there is one order, and the second request may retry', async () => {
@@ -461,7 +443,8 @@ describe('an order that is refunded', () => {
     const orderId = await paidOrder();
     await service.deliver('shipment.dispatched', { order_id: orderId, tracking_number: 'SC1' });
     await service.deliver('shipment.delivered', { order_id: orderId, tracking_number: 'SC1' });
-    await waitFor('its job has ended', () => service.sidecar.jobs.size, { until: (jobs) => jobs === 0 });
+    await sweepAfter(1_000);
+    expect(service.workList()).toEqual([]);
     return orderId;
   }
 
@@ -502,21 +485,12 @@ describe('an order that is refunded', () => {
     ]).toEqual([1, 1]);
   });
 
-  it('When it was final, then its job is scheduled again, republishes the event and ends', async () => {
+  it('When it was final, then it is watched again until the event is republished', async () => {
     const orderId = await delivered();
     await refunded(orderId);
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
-    clock = new Date(clock.getTime() + 20_000);
-    expect((await fireJob(orderId)).status).toBe(200);
-    expect([service.publishedEvents('order.refunded').length, service.sidecar.jobs.size]).toEqual([2, 0]);
-  });
-
-  it('When the job cannot be scheduled, then nothing changes and the message is redelivered', async () => {
-    const orderId = await delivered();
-    service.sidecar.fail('schedule');
-    expect(await refunded(orderId)).toBe('RETRY');
-    expect(await read(orderId)).toMatchObject({ version: 5 });
-    expect(await refunded(orderId)).toBe('SUCCESS');
+    expect(service.workList()).toEqual([orderId]);
+    await sweepAfter(20_000);
+    expect([service.publishedEvents('order.refunded').length, service.workList()]).toEqual([2, []]);
   });
 
   it('When it is watched after its end, then the stream has the refund and ends', async () => {
@@ -816,156 +790,124 @@ describe('PUT /api/orders/:id/status', () => {
 });
 
 describe('the watchdog', () => {
-  it('When an order waits, then its last event is republished', async () => {
+  it('When an order waits, then its last event is republished, after growing pauses', async () => {
     const orderId = await placed();
-    clock = new Date(clock.getTime() + 6_000);
-    expect((await fireJob(orderId, 6_000)).status).toBe(200);
+    await sweepAfter(0);
+    await sweepAfter(6_000);
     expect(service.publishedEvents('order.created').map((event) => event.id)).toEqual([
       `${orderId}:1`,
       `${orderId}:1`,
     ]);
-    expect(service.sidecar.jobs.get(`order-${orderId}`)).toMatchObject({ dueTime: '12000ms' });
-  });
-
-  it('When an order has just changed, then nothing is published, and the job runs again after the same delay', async () => {
-    const orderId = await placed();
-    clock = new Date(clock.getTime() + 6_000);
-    await service.deliver('inventory.reserved', { order_id: orderId });
-    const before = service.sidecar.jobs.get(`order-${orderId}`);
-    clock = new Date(clock.getTime() + 4_000);
-    expect((await fireJob(orderId)).status).toBe(200);
-    expect(service.publishedEvents('payment.requested')).toHaveLength(1);
-    expect(service.sidecar.jobs.get(`order-${orderId}`)).toBe(before);
-  });
-
-  it('When a fast clock has written an order, then the job does not wait for that time', async () => {
-    clock = new Date(clock.getTime() + 3_600_000);
-    const orderId = await placed();
-    clock = new Date(clock.getTime() - 3_600_000);
-    await fireJob(orderId);
+    await sweepAfter(11_999);
     expect(service.publishedEvents('order.created')).toHaveLength(2);
+    await sweepAfter(1);
+    expect(service.publishedEvents('order.created')).toHaveLength(3);
+  });
+
+  it('When an order has just changed, then nothing is published before the next check', async () => {
+    const orderId = await placed();
+    setClock(6_000);
+    await service.deliver('inventory.reserved', { order_id: orderId });
+    await sweepAfter(4_000);
+    expect(service.publishedEvents('payment.requested')).toHaveLength(1);
+    await sweepAfter(5_000);
+    expect(service.publishedEvents('payment.requested')).toHaveLength(2);
   });
 
   it('When the payment deadline passes, then the order expires', async () => {
     const orderId = await placed();
-    clock = new Date(clock.getTime() + 60_000);
-    await fireJob(orderId, 60_000);
+    await sweepAfter(0);
+    await sweepAfter(60_000);
     expect(await statusOf(orderId)).toBe('EXPIRED');
     expect(service.publishedEvents('order.expired')).toHaveLength(1);
   });
 
-  it('When it runs again and again, then its delays add up to the deadline', async () => {
+  it('When it sweeps every second, then an order expires at its deadline', async () => {
     const orderId = await placed();
-    clock = new Date(clock.getTime() + 6_000);
-    const pauses: number[] = [];
-    while ((await statusOf(orderId)) === 'PENDING') {
-      const { dueTime, data } = service.sidecar.jobs.get(`order-${orderId}`)!;
-      pauses.push(Number.parseInt(dueTime, 10));
-      expect((await service.http.post(`/job/order-${orderId}`).send(data)).status).toBe(200);
-    }
+    await sweepAfter(0);
+    for (let seconds = 0; seconds < 59; seconds++) await sweepAfter(1_000);
+    expect(await statusOf(orderId)).toBe('PENDING');
+    await sweepAfter(1_000);
     expect(await statusOf(orderId)).toBe('EXPIRED');
-    expect(pauses.reduce((sum, pause) => sum + pause)).toBe(60_000);
   });
 
   it.each([
     ['ahead', 3_600_000],
     ['behind', -3_600_000],
-  ])(
-    'When the clock is an hour %s during a check, then a new order neither expires nor loses its job',
-    async (_, by) => {
-      const orderId = await placed();
-      clock = new Date(clock.getTime() + by);
-      await fireJob(orderId, 6_000);
-      expect(await statusOf(orderId)).toBe('PENDING');
-      expect(service.publishedEvents('order.created')).toHaveLength(2);
-      const { dueTime } = service.sidecar.jobs.get(`order-${orderId}`)!;
-      expect(Number.parseInt(dueTime, 10)).toBeLessThanOrEqual(12_000);
-    },
-  );
+  ])('When the clock is set an hour %s, then an order neither expires nor is forgotten', async (_, by) => {
+    const orderId = await placed();
+    await sweepAfter(0);
+    setClock(by);
+    await sweepAfter(12_000);
+    expect(await statusOf(orderId)).toBe('PENDING');
+    expect(service.publishedEvents('order.created')).toHaveLength(2);
+    for (let seconds = 12; seconds < 60; seconds++) await sweepAfter(1_000);
+    expect(await statusOf(orderId)).toBe('EXPIRED');
+  });
 
   it.each([
     ['ahead', 3_600_000],
     ['behind', -3_600_000],
   ])('When a clock an hour %s has written an order, then it expires on time', async (_, by) => {
-    clock = new Date(clock.getTime() + by);
+    setClock(by);
     const orderId = await placed();
-    clock = new Date(clock.getTime() - by);
-    await fireJob(orderId, 59_000);
+    setClock(-by);
+    await sweepAfter(0);
+    await sweepAfter(59_000);
     expect(await statusOf(orderId)).toBe('PENDING');
-    await fireJob(orderId, 60_000);
+    await sweepAfter(1_000);
     expect(await statusOf(orderId)).toBe('EXPIRED');
-  });
-
-  it('When a job of an older release runs, then it starts to count', async () => {
-    const orderId = await placed();
-    clock = new Date(clock.getTime() + 6_000);
-    const old = { since: '2026-01-01T00:00:00.000Z' };
-    expect((await service.http.post(`/job/order-${orderId}`).send(old)).status).toBe(200);
-    expect(service.sidecar.jobs.get(`order-${orderId}`)?.data).toMatchObject({ watched_ms: '1000' });
   });
 
   it('When the deadline passes after payment, then the order continues', async () => {
     const orderId = await paidOrder();
-    clock = new Date(clock.getTime() + 64_000);
-    await fireJob(orderId, 64_000);
+    await sweepAfter(0);
+    await sweepAfter(64_000);
     expect(await statusOf(orderId)).toBe('PAID');
     expect(service.publishedEvents('order.paid')).toHaveLength(2);
   });
 
-  it('When the order has been final for a while, then its event is republished once and the job ends', async () => {
+  it('When the order has been final for a while, then its event is republished once and it is no longer watched', async () => {
     const orderId = await placed();
     await service.deliver('payment.failed', { order_id: orderId, reason: 'declined' });
-    await fireJob(orderId);
+    await sweepAfter(1_000);
     expect(service.publishedEvents('order.payment_failed')).toHaveLength(1);
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
-    clock = new Date(clock.getTime() + 10_000);
-    await fireJob(orderId);
+    expect(service.workList()).toEqual([orderId]);
+    await sweepAfter(10_000);
     expect(service.publishedEvents('order.payment_failed')).toHaveLength(2);
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(false);
+    expect(service.workList()).toEqual([]);
   });
 
-  it('When publishing fails, then the job remains', async () => {
+  it('When publishing fails, then the order is checked again soon', async () => {
     const orderId = await placed();
     await service.deliver('payment.failed', { order_id: orderId, reason: 'declined' });
-    clock = new Date(clock.getTime() + 10_000);
     service.sidecar.fail('publish');
-    expect((await fireJob(orderId)).status).toBe(503);
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
+    await sweepAfter(10_000);
+    expect(service.workList()).toEqual([orderId]);
+    await sweepAfter(2_000);
+    expect(service.publishedEvents('order.payment_failed')).toHaveLength(2);
+    expect(service.workList()).toEqual([]);
   });
 
-  it('When an order is rejected, then it is listed and the job ends without another check', async () => {
+  it('When a message has ended an order, then no event is republished', async () => {
     const orderId = await placed();
     await service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
-    await vi.waitFor(() => expect(service.sidecar.jobs.size).toBe(0), 4_000);
+    await sweepAfter(1_000);
     const { body } = await service.http.get('/orders').set(asCaller(CUSTOMER));
     expect(body).toMatchObject({ items: [{ order_id: orderId, status: 'REJECTED' }] });
     expect(service.publishedEvents('order.rejected')).toHaveLength(1);
+    expect(service.workList()).toEqual([]);
   });
 
-  it('When that order cannot be listed, then the job remains', async () => {
-    const orderId = await placed();
-    await service.deliver('inventory.rejected', { order_id: orderId, reason: 'sold out' });
-    let failed = 0;
-    service.sidecar.onStateCall(({ keys }) => {
-      if (!keys.includes('index:finished')) return;
-      failed += 1;
-      throw new Error('the store is unavailable');
-    });
-    await vi.waitFor(() => expect(failed).toBeGreaterThan(0), 4_000);
-    service.sidecar.onStateCall(() => {});
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(true);
-    clock = new Date(clock.getTime() + 10_000);
-    expect((await fireJob(orderId)).status).toBe(200);
-    expect(service.sidecar.jobs.size).toBe(0);
-  });
-
-  it('When the order was never saved, then the job ends, but only after the longest possible request', async () => {
-    const orderId = randomUUID();
-    service.sidecar.jobs.set(`order-${orderId}`, { dueTime: '1s' });
-    clock = new Date(clock.getTime() + 3_600_000);
-    await fireJob(orderId, 20_000);
-    expect(service.sidecar.jobs.get(`order-${orderId}`)?.data).toMatchObject({ watched_ms: '21000' });
-    await fireJob(orderId, 121_000);
-    expect(service.sidecar.jobs.has(`order-${orderId}`)).toBe(false);
+  it('When a command has ended an order, then its event is republished once', async () => {
+    const orderId = await paidOrder();
+    for (const status of ['SHIPPED', 'DELIVERED'])
+      await service.http
+        .put(`/api/orders/${orderId}/status`)
+        .set(asCaller(CUSTOMER, 'admin'))
+        .send({ status });
+    await sweepAfter(6_000);
+    expect(service.publishedEvents('order.delivered')).toHaveLength(2);
+    expect(service.workList()).toEqual([]);
   });
 });

@@ -393,33 +393,3 @@ describe('an event that is republished', () => {
     expect(ids).toEqual(['1', '1']);
   });
 });
-
-describe('an unavailable scheduler', () => {
-  it('When one call has waited for it, then others fail at once until the next attempt', async () => {
-    let asked = 0;
-    let isUnavailable = true;
-    const server = createServer((_req, res) => {
-      asked += 1;
-      if (!isUnavailable) res.writeHead(204).end();
-    });
-    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-    const client = createSidecarClient((server.address() as AddressInfo).port);
-    onTestFinished(async () => {
-      server.closeAllConnections();
-      server.close();
-      await client.close();
-    });
-    const schedule = () => client.scheduleJob('job', { dueTime: '1s', schedule: '@every 1s' });
-
-    await expect(schedule()).rejects.toThrow('SIDECAR_UNREACHABLE');
-    await expect(schedule()).rejects.toThrow('SCHEDULER_AWAY');
-    expect(asked).toBe(1);
-    isUnavailable = false;
-    const answered = () =>
-      schedule().then(
-        () => true,
-        () => false,
-      );
-    expect(await waitFor('the scheduler is called again', answered)).toBe(true);
-  });
-});

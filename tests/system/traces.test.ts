@@ -39,9 +39,8 @@ const DELIVERED = [
   'inventory process order.paid -> inventory sell stock',
   'notifications process order.paid -> notifications send e-mail order.paid',
   'fulfilment process order.paid -> fulfilment update shipment order.paid',
-  // The timers, first of the dispatch and then of the delivery.
+  // The sweeps, first for the dispatch and then for the delivery.
   'fulfilment update shipment order.paid -> fulfilment update shipment tick',
-  'fulfilment update shipment tick -> fulfilment update shipment tick',
   'fulfilment update shipment tick => orders process shipment.dispatched',
   'fulfilment update shipment tick => orders process shipment.delivered',
   'orders process shipment.dispatched -> orders apply trigger shipment.dispatched',

@@ -144,7 +144,7 @@ async function checkScheduler({ ports }: CheckedSystem, sidecars: readonly Sidec
       [
         {
           message: `Dapr's scheduler does not respond on port ${ports.scheduler}.`,
-          advice: `Jobs do not run: no order is checked or delivered. See scheduler.log in the logs of the data. ${RESTART}`,
+          advice: `Jobs do not run: refunds and rebuilds wait, and parcels move late. See scheduler.log in the logs of the data. ${RESTART}`,
         },
       ],
       '',

@@ -1,16 +1,14 @@
 export type ShipmentStatus = 'PREPARING' | 'DISPATCHED' | 'DELIVERED' | 'STOPPED';
 
-/** What can change a shipment. `tick` is its Dapr job. */
+/** What can change a shipment. `tick` is a sweep that finds it due. */
 export type ShipmentTrigger = 'order.paid' | 'order.shipped' | 'stop' | 'tick';
 
-/** What follows from a trigger, in this order. The next tick completes what a crash leaves undone. */
+/** What follows from a trigger, in this order. The next sweep completes what a crash leaves undone. */
 export interface Decision {
   /** The status to save. Without one, the status stays. */
   to?: ShipmentStatus;
   /** Publish the event of the status, also if it was published before. */
   publish: boolean;
-  /** The job that ticks until the shipment has ended. */
-  job: 'schedule' | 'cancel' | 'keep';
 }
 
 interface Transition extends Decision {
@@ -20,40 +18,39 @@ interface Transition extends Decision {
   isDue?: true;
 }
 
-const DISPATCH: Transition = { from: ['PREPARING'], to: 'DISPATCHED', publish: true, job: 'schedule' };
-const DELIVER: Transition = {
-  from: ['DISPATCHED'],
-  isDue: true,
-  to: 'DELIVERED',
-  publish: true,
-  job: 'cancel',
-};
-const WAIT: Transition = { from: ['PREPARING', 'DISPATCHED'], publish: true, job: 'schedule' };
+const DISPATCH: Transition = { from: ['PREPARING'], to: 'DISPATCHED', publish: true };
+const DELIVER: Transition = { from: ['DISPATCHED'], isDue: true, to: 'DELIVERED', publish: true };
+const WAIT: Transition = { from: ['PREPARING', 'DISPATCHED'], publish: true };
 
 /** The state machine of shipments. Of a trigger's transitions the first that applies counts; if none does, it is rejected. */
 export const TRANSITIONS: Readonly<Record<ShipmentTrigger, readonly Transition[]>> = {
-  // A redelivered event also advances the shipment: the scheduler may be unavailable, or have lost the job.
+  // A redelivered event also advances the shipment: the scheduler may be unavailable.
   'order.paid': [
-    { from: ['NONE'], to: 'PREPARING', publish: false, job: 'schedule' },
+    { from: ['NONE'], to: 'PREPARING', publish: false },
     { ...DISPATCH, isDue: true },
     DELIVER,
     WAIT,
-    { from: ['DELIVERED', 'STOPPED'], publish: true, job: 'keep' },
+    { from: ['DELIVERED', 'STOPPED'], publish: true },
   ],
   'order.shipped': [
     DELIVER,
-    { from: ['DISPATCHED'], publish: false, job: 'keep' },
-    { from: ['DELIVERED'], publish: true, job: 'keep' },
+    { from: ['DISPATCHED'], publish: false },
+    { from: ['DELIVERED'], publish: true },
     // The parcel has not left, or was even stopped: an administrator has marked the order as shipped.
-    { from: ['NONE', 'PREPARING', 'STOPPED'], to: 'DISPATCHED', publish: true, job: 'schedule' },
+    { from: ['NONE', 'PREPARING', 'STOPPED'], to: 'DISPATCHED', publish: true },
   ],
   stop: [
     // Also without a shipment: an order.paid that comes later must not ship.
-    { from: ['NONE', 'PREPARING'], to: 'STOPPED', publish: true, job: 'cancel' },
-    { from: ['STOPPED'], publish: true, job: 'cancel' },
+    { from: ['NONE', 'PREPARING'], to: 'STOPPED', publish: true },
+    { from: ['STOPPED'], publish: true },
   ],
-  tick: [DISPATCH, DELIVER, WAIT, { from: ['NONE', 'DELIVERED', 'STOPPED'], publish: true, job: 'cancel' }],
+  tick: [DISPATCH, DELIVER, WAIT, { from: ['NONE', 'DELIVERED', 'STOPPED'], publish: true }],
 };
+
+/** Whether the shipment has not ended. */
+export function isOpen(status: ShipmentStatus | undefined): boolean {
+  return status === 'PREPARING' || status === 'DISPATCHED';
+}
 
 /**
  * Decides what a trigger does to a shipment. A trigger that is delivered twice leads to the same status.
@@ -70,6 +67,6 @@ export function decide(
     (one) => one.from.includes(status ?? 'NONE') && (isDue || !one.isDue),
   );
   if (!transition) return undefined;
-  const { to, publish, job } = transition;
-  return { ...(to && { to }), publish, job };
+  const { to, publish } = transition;
+  return { ...(to && { to }), publish };
 }

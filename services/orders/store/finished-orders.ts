@@ -1,32 +1,31 @@
-import { createBatcher } from '../../shared/util/batcher.ts';
-import { createPagedIndex } from '../../shared/dapr/paged-index.ts';
-import { retryOnConflict, type StateStore } from '../../shared/dapr/state-store.ts';
-
-/** The list of finished orders, for services that rebuild their data from all orders. */
-export interface FinishedOrders {
-  /** Resolves when the list is written. After a crash an order may be in it twice. */
-  add: (orderId: string) => Promise<void>;
-  /** Up to `limit` ids from `position` on, oldest first. `next` is the next position, or null at the end. */
-  page: (position: number, limit: number) => Promise<{ ids: string[]; next: number | null }>;
-}
+import { createPagedIndex, type PagedIndex } from '../../shared/dapr/paged-index.ts';
+import type { StateStore } from '../../shared/dapr/state-store.ts';
+import type { WorkList } from '../../shared/dapr/work-list.ts';
 
 /**
- * All replicas write to the end of one list. Each writes once in about this time, which is far longer than a write takes.
- * So they seldom collide.
+ * The list of all orders, for services that rebuild their data: first the watched ones, then those that the watchdog has found
+ * finished. An order that moves from the first to the second meanwhile occurs twice.
  */
-const BATCH_DELAY_MS = 1_500;
+export interface AllOrders {
+  /** Up to `limit` ids from `cursor` on. `next` is the next cursor, or null at the end. */
+  page: (cursor: string | undefined, limit: number) => Promise<{ ids: string[]; next: string | null }>;
+}
 
-export function createFinishedOrders(state: StateStore): FinishedOrders {
-  const list = createPagedIndex(state, 'finished');
+/** The list of finished orders. */
+export const createFinishedOrders = (state: StateStore): PagedIndex => createPagedIndex(state, 'finished');
 
-  async function addAll(orderIds: string[]): Promise<void[]> {
-    await retryOnConflict(async () => state.write(...(await list.append(orderIds))));
-    return orderIds.map(() => undefined);
-  }
+const POSITION = /^\d{1,15}$/;
 
-  const jitteredDelay = () => BATCH_DELAY_MS * (0.5 + Math.random());
+export function createAllOrders(watched: Pick<WorkList, 'ids'>, finished: PagedIndex): AllOrders {
   return {
-    add: createBatcher(addAll, { maxBatch: 1_000, maxWaitMs: 5 * BATCH_DELAY_MS, lingerMs: jitteredDelay }),
-    page: list.readForward,
+    async page(cursor = '', limit) {
+      if (!POSITION.test(cursor)) {
+        const ids = await watched.ids(cursor, limit);
+        const last = ids.at(-1);
+        if (last !== undefined) return { ids, next: last };
+      }
+      const { ids, next } = await finished.readForward(POSITION.test(cursor) ? Number(cursor) : 0, limit);
+      return { ids, next: next === null ? null : String(next) };
+    },
   };
 }

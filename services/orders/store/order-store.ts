@@ -9,8 +9,8 @@ export interface OrderDocument {
   events: OrderEvent[];
   /** The card, until the payment is decided. */
   payment?: PaymentMethod;
-  /** The watchdog is not scheduled yet, because the scheduler was unavailable. The next transition schedules it. */
-  watchdog_pending?: true;
+  /** A message has ended the order. The broker redelivers it until the last event is published, so the watchdog need not. */
+  ended_by_message?: true;
   /** Identifies the request. Another request with the same idempotency key has another hash. */
   request_hash: string;
 }

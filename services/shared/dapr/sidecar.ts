@@ -21,8 +21,6 @@ export interface Job {
   dueTime: string;
   /** The interval after that (`@every 30s`), until the job is deleted. A failed run is not repeated before the next one. */
   schedule: string;
-  /** The data that each run receives in its body, with the trace context. */
-  data?: Record<string, string>;
 }
 
 /** The sidecar of a service. Every call passes the trace context and the request id. */
@@ -64,8 +62,6 @@ const METRICS_TIMEOUT_MS = 1_000;
 export const DEDUPLICATION_WINDOW_MS = 5_000;
 /** The timeout of the jobs API. It has no resiliency policy, and waits 30 s for an unavailable scheduler. */
 const SCHEDULER_TIMEOUT_MS = 1_000;
-/** How long calls of the jobs API fail at once after a timeout. */
-const SCHEDULER_BACKOFF_MS = 1_000;
 
 /** Less than the interval at which services read the configuration store. */
 const CONFIGURATION_TIMEOUT_MS = 2_000;
@@ -143,17 +139,6 @@ export function createSidecar(options: {
     return response;
   }
 
-  let schedulerBackoffUntil = 0;
-
-  async function callScheduler(what: string, call: SidecarRequest): Promise<void> {
-    if (performance.now() < schedulerBackoffUntil) throw new SidecarError(what, 503, 'SCHEDULER_AWAY');
-    await requestOrThrow(what, { ...call, timeoutMs: SCHEDULER_TIMEOUT_MS }).catch((error: unknown) => {
-      const wasSlow = error instanceof SidecarError && error.code === UNREACHABLE;
-      if (wasSlow) schedulerBackoffUntil = performance.now() + SCHEDULER_BACKOFF_MS;
-      throw error;
-    });
-  }
-
   return {
     state: createStateStore(request),
     publish: createPublisher(request, 'pubsub', options.deduplicationWindowMs ?? DEDUPLICATION_WINDOW_MS),
@@ -165,23 +150,19 @@ export function createSidecar(options: {
       return response;
     },
     async scheduleJob(name, job) {
-      await callScheduler(`schedule job ${name}`, {
+      await requestOrThrow(`schedule job ${name}`, {
         method: 'POST',
         path: `/v1.0/jobs/${name}`,
         headers: { 'content-type': 'application/json' },
         // Without data, daprd 1.18 never calls the service: "none of the oneof fields is set".
-        // The scheduler stores no trace context, so the job's data contains it.
-        body: JSON.stringify({
-          ...job,
-          data: { ...outgoingHeaders(), ...job.data },
-          overwrite: true,
-          // No retries: the next tick is soon enough (decisions/0122).
-          failurePolicy: { drop: {} },
-        }),
+        // No retries: the next run is soon enough (decisions/0122).
+        body: JSON.stringify({ ...job, data: {}, overwrite: true, failurePolicy: { drop: {} } }),
+        timeoutMs: SCHEDULER_TIMEOUT_MS,
       });
     },
     async deleteJob(name) {
-      await callScheduler(`delete job ${name}`, { method: 'DELETE', path: `/v1.0/jobs/${name}` });
+      const path = `/v1.0/jobs/${name}`;
+      await requestOrThrow(`delete job ${name}`, { method: 'DELETE', path, timeoutMs: SCHEDULER_TIMEOUT_MS });
     },
     async invokeBinding(binding, data, metadata) {
       await requestOrThrow(`invoke binding ${binding}`, {

@@ -16,7 +16,6 @@ import {
   addRequestFields,
   requestFields,
   requestIdFrom,
-  resumeTrace,
   runInRequest,
 } from '../telemetry/request-context.ts';
 import { isSampled, type Logger } from '../telemetry/logger.ts';
@@ -74,7 +73,6 @@ export function createService(
   // Subscriptions are declared in components/, where operators can read them.
   app.get('/dapr/subscribe', (_req, res) => void res.json([]));
   app.use(express.json(JSON_OR_NONE));
-  app.use('/job', resumeJobTrace);
   for (const router of routers) app.use(router);
   app.use(notFoundHandler);
   app.use(errorHandler(log));
@@ -144,7 +142,8 @@ function requestContext(log: Logger, metrics: Metrics, logSampleRatio: () => num
         recordRequest({ protocol: 'http', method, route, status: String(res.statusCode) }, seconds);
         // A handler of events knows better: it answers RETRY with 200.
         const { outcome = outcomeOf(res), ...fields } = requestFields();
-        if (SUCCESSES.has(outcome) && !isSampled(logSampleRatio(), fields)) return;
+        const isRoutine = route === SWEEP_ROUTE || !isSampled(logSampleRatio(), fields);
+        if (SUCCESSES.has(outcome) && isRoutine) return;
         const path = req.originalUrl.split('?')[0];
         const duration_ms = Math.round(seconds * 10_000) / 10;
         log.info({ method, route, path, status: res.statusCode, duration_ms, outcome }, 'request completed');
@@ -153,6 +152,9 @@ function requestContext(log: Logger, metrics: Metrics, logSampleRatio: () => num
     });
   };
 }
+
+/** It runs every few seconds. What it finds has log lines of its own. */
+const SWEEP_ROUTE = '/job/sweep';
 
 const SUCCESSES: ReadonlySet<string> = new Set(['ok', 'SUCCESS']);
 
@@ -170,13 +172,6 @@ const logCaller: RequestHandler = (req, _res, next) => {
     ...(callerApp ? { caller_app: callerApp } : {}),
   });
   next();
-};
-
-/** Continues the trace in which a job was scheduled. `Sidecar.scheduleJob` puts the trace into the job's body. */
-const resumeJobTrace: RequestHandler = (req, _res, next) => {
-  const { traceparent } = (req.body ?? {}) as { traceparent?: unknown };
-  if (typeof traceparent === 'string') resumeTrace({ traceparent }, next);
-  else next();
 };
 
 const PROBES = new Set(['/healthz', '/readyz', '/metrics']);

@@ -11,14 +11,18 @@ export interface UserStore {
   ownerOf: (email: string) => Promise<string | undefined>;
   /** The id of the account that this operation has created within the last day. */
   registeredBy: (operation: string) => Promise<string | undefined>;
-  /** @throws ConflictError if the address was taken, the operation was done, or another account was added meanwhile */
-  add: (account: Account) => Promise<void>;
+  /**
+   * @param watch the entry of the work list
+   * @throws ConflictError if the address was taken, the operation was done, or another account was added meanwhile
+   */
+  add: (account: Account, watch: StateOperation) => Promise<void>;
   /**
    * Replaces the loaded version. An address that the account no longer has becomes free.
    *
+   * @param watch the entry of the work list
    * @throws ConflictError if the account was changed or the address was taken meanwhile
    */
-  replace: (loaded: StateEntry<Account>, next: UserDocument) => Promise<void>;
+  replace: (loaded: StateEntry<Account>, next: UserDocument, watch: StateOperation) => Promise<void>;
   /** A page of accounts, newest first. Erased accounts are omitted, so a page may have fewer than `limit`. */
   list: (
     cursor: string | undefined,
@@ -74,8 +78,9 @@ export function createUserStore(state: StateStore): UserStore {
 
     registeredBy: async (operation) => (await state.get<Pointer>(operationKey(operation)))?.value.user_id,
 
-    async add(account) {
+    async add(account, watch) {
       await state.write(
+        watch,
         { op: 'put', key: userKey(account.user_id), value: account },
         claimEmail(account.email, account.user_id),
         ...(account.operation === undefined ? [] : [remember(account.operation, account.user_id)]),
@@ -83,9 +88,9 @@ export function createUserStore(state: StateStore): UserStore {
       );
     },
 
-    async replace({ value: { email: old, operation }, etag }, next) {
+    async replace({ value: { email: old, operation }, etag }, next, watch) {
       const email = isErased(next) ? undefined : next.email;
-      const writes: StateOperation[] = [{ op: 'put', key: userKey(next.user_id), value: next, etag }];
+      const writes: StateOperation[] = [watch, { op: 'put', key: userKey(next.user_id), value: next, etag }];
       if (email !== old) writes.push(...(await releaseEmail(old)));
       if (isErased(next) && operation !== undefined) writes.push(...(await forgetAnswer(operation)));
       if (email !== undefined && email !== old) writes.push(claimEmail(email, next.user_id));
