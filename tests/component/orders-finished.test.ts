@@ -4,6 +4,7 @@ import { createApp } from '../../services/orders/app.ts';
 import { orderListSchema, type Order } from '../../services/orders/contract.ts';
 import type { OrderDocument } from '../../services/orders/store/order-store.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { waitFor } from '../support/wait.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';
 const LATER = '2026-01-01T00:00:05.000Z';
@@ -180,6 +181,20 @@ describe('the watchdog of an order that has ended', () => {
       await Promise.all([service.sweep(), other.post('/job/sweep').send({})]);
     const pages = [await list('?limit=100'), await list('?limit=100&cursor=100')];
     expect(pages.flatMap(idsOf).toSorted()).toEqual(ids.toSorted());
+  });
+
+  it('When the scheduler is unavailable, then a replica checks the order by itself', async () => {
+    const orderId = watched();
+    service.sidecar.fail('schedule', 1_000);
+    service.createReplica();
+    await waitFor('the order is checked', service.workList, { until: (ids) => ids.length === 0 });
+    expect(idsOf(await list())).toEqual([orderId]);
+  });
+
+  it('When the scheduler is available, then each replica schedules the one job', async () => {
+    const job = () => service.sidecar.jobs.get('sweep');
+    await waitFor('the job is scheduled', job, { until: (found) => found !== undefined });
+    expect(job()).toMatchObject({ dueTime: '2000ms', schedule: '@every 2000ms' });
   });
 
   it('When orders are watched, then they are listed before the finished ones', async () => {

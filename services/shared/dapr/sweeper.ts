@@ -40,9 +40,17 @@ export function createSweeper(deps: SweeperDeps): Router {
     for (let isScheduled = false; ;) {
       isScheduled ||= await schedule();
       await delay(isScheduled ? OWN_SWEEP_MS : RETRY_MS, undefined, { ref: false });
-      if (!wasTriggered) isScheduled &&= (await sweepOnce().catch(() => 0)) < OWN_SWEEP_MS;
+      const lateMs = wasTriggered ? 0 : await sweepAlone();
+      isScheduled &&= lateMs < OWN_SWEEP_MS;
       wasTriggered = false;
     }
+  }
+
+  async function sweepAlone(): Promise<number> {
+    return sweepOnce().catch((err: unknown) => {
+      log.warn({ err }, 'a sweep failed; the next one will retry');
+      return 0;
+    });
   }
 
   async function schedule(): Promise<boolean> {
