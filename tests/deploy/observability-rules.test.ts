@@ -179,6 +179,11 @@ const CASES: Record<string, Case> = {
     labels: [{}],
     quiet: { requests_shed_total: always(5) },
   },
+  WorkLate: {
+    fires: { 'work_list_late_seconds{service="orders",instance="a"}': always(61) },
+    labels: [{ service: 'orders' }],
+    quiet: { 'work_list_late_seconds{service="orders",instance="a"}': always(30) },
+  },
   DeadLetters: {
     fires: { 'dead_letters_total{type="order.paid"}': '0x10 1x60' },
     at: '12m',
