@@ -14,8 +14,7 @@ export const BEHAVIOUR = `
 - \`restock\` adds to \`on_hand\` and \`stocked\`. With an Idempotency-Key, a \`restock:\` document is saved in the same transaction. If it exists
   already, nothing is added; if it has another product or quantity, 422 \`idempotency-key-reused\`.
 - \`GET /products\` has products in the order of the ids. Unknown ids and repetitions are left out.
-- \`PUT\` evaluates If-Match and \`If-None-Match: *\` (412), \`GET\` evaluates If-None-Match (304), also with weak tags and the suffixes
-  \`-gzip\`, \`-br\`, \`-deflate\` and \`-zstd\` inside the quotes.
+- \`PUT\` evaluates If-Match and \`If-None-Match: *\` (412), \`GET\` evaluates If-None-Match (304), also with weak tags and \`*\`.
 
 ## Events
 
