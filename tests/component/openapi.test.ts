@@ -99,6 +99,7 @@ describe('the documents', () => {
           default: 900_000,
           example: '900000',
           rule: expect.stringContaining('must be a whole number') as string,
+          bounds: { minimum: expect.any(Number) as number, maximum: expect.any(Number) as number },
           schema: { type: 'string', pattern: '^(0|[1-9]\\d{0,14})$' },
         }),
       ]),

@@ -120,7 +120,7 @@ export async function checkService(
         documents.problemOfDocument(key, document),
       );
       expect(saved.filter(Boolean)).toEqual([]);
-      expect(sidecar.published.map(documents.problemOfEvent).filter(Boolean)).toEqual([]);
+      expect(sidecar.published.map((event) => documents.problemOfEvent(event)).filter(Boolean)).toEqual([]);
       const differing = sidecar.published.filter((event, position) => {
         const first = sidecar.published.find(({ type, id }) => type === event.type && id === event.id);
         return position > 0 && !isDeepStrictEqual(withoutTrace(first), withoutTrace(event));

@@ -35,13 +35,16 @@ describe.runIf(isChecked('inventory'))('inventory: openapi.json, info.descriptio
   });
   afterEach(() => {
     service.assertDocumented();
+    assertSound();
+  });
+
+  function assertSound() {
     for (const [key, { value }] of service.sidecar.documents) {
       if (!key.startsWith('product:')) continue;
       const { on_hand, reserved, sold, stocked } = value as StockedProduct;
       expect([key, reserved >= 0 && reserved <= on_hand, stocked]).toEqual([key, true, on_hand + sold]);
     }
-  });
-
+  }
   const put = (key: string, value: unknown) =>
     void service.sidecar.documents.set(key, { value, etag: randomUUID() });
   function save(product_id: string, more: Partial<StockedProduct>) {

@@ -36,11 +36,14 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
   });
   afterEach(() => {
     service.assertDocumented();
+    assertNoCards();
+  });
+
+  function assertNoCards() {
     const kept = [service.sidecar.published, [...service.sidecar.documents]];
     const logged = service.replicas.flatMap(({ lines }) => lines);
     expect(JSON.stringify([kept, logged]), 'no card token is saved, published or logged').not.toMatch(/tok_/);
-  });
-
+  }
   const useCard = (card_token: string) =>
     void (cardAnswer = () => ({ status: 200, body: { method: 'card', card_token } }));
   const eraseCard = () =>

@@ -61,7 +61,9 @@ export function describeRequests({ documents, call, pathOf, queryOf, callerFor, 
           if (wrong === undefined) continue;
           const query = new URLSearchParams(queryOf(route));
           query.set(name, wrong);
-          const answer = await call(route.method, `${pathOf(route)}?${query}`, { headers: callerFor(route) });
+          const answer = await call(route.method, `${pathOf(route)}?${query.toString()}`, {
+            headers: callerFor(route),
+          });
           if (isHidden(route, answer)) continue;
           expect([answer.slug, fieldsOf(answer)]).toEqual(['invalid-query', [name]]);
         }
@@ -111,7 +113,7 @@ export function describeRequests({ documents, call, pathOf, queryOf, callerFor, 
           'idempotency-key': 'two words',
         };
         const answer = await call(route.method, pathOf(route), { headers, ...json(route) });
-        if (!isHidden(route, answer)) expect(answer.slug).toBe('invalid-idempotency-key');
+        expect(isHidden(route, answer) || answer.slug === 'invalid-idempotency-key').toBe(true);
       },
     );
   });

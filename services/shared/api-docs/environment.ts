@@ -13,6 +13,8 @@ export interface Variable {
   rule?: string;
   /** The JSON Schema of the text, as far as it expresses the rule. */
   schema?: Record<string, unknown>;
+  /** The bounds of a number. */
+  bounds?: { minimum?: number | undefined; maximum?: number | undefined };
   /** The configuration store can change it at run time. */
   live?: true;
 }
@@ -49,13 +51,14 @@ function shapeOf(schema: z.core.$ZodType): Record<string, z.ZodType> {
 }
 
 /** What `setting` noted about the text, below its default. */
-function textSchemaOf(schema: z.core.$ZodType): { schema?: Record<string, unknown> } {
+function textSchemaOf(schema: z.core.$ZodType): Pick<Variable, 'schema' | 'bounds'> {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional)
     return textSchemaOf(schema.def.innerType);
   const text = z.globalRegistry.get(schema)?.['text'];
   if (!(text instanceof z.ZodType)) return {};
   const { $schema: _, ...described } = z.toJSONSchema(text, { io: 'input', unrepresentable: 'any' });
-  return { schema: described };
+  const { type, minimum, maximum } = z.toJSONSchema(text, { io: 'output', unrepresentable: 'any' });
+  return { schema: described, ...(type === 'number' ? { bounds: { minimum, maximum } } : {}) };
 }
 
 /** The example and the rule of `setting`, which a rejected value reports. No variable accepts a control character. */
