@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { asyncApi } from '../../services/shared/api-docs/asyncapi.ts';
 import { openApi } from '../../services/shared/api-docs/openapi.ts';
 import type { ServiceDescription } from '../../services/shared/api-docs/route-table.ts';
@@ -15,11 +17,17 @@ export const contractDocuments = (service: ServiceDescription): Readonly<Record<
   'asyncapi.json': asyncApi([service]),
 });
 
-export const contractEdits = (services: readonly ServiceDescription[]): Edit[] =>
-  services.flatMap((service) => {
+export const contractEdits = (root: string, services: readonly ServiceDescription[]): Edit[] => [
+  ...services.flatMap((service) => {
     const folder = TWINS[service.name];
     return folder === undefined ? [] : documentEditsOf(folder, service);
-  });
+  }),
+  // The twin in Go can embed only what is in its own folder.
+  [
+    'tests/polyglot/inventory/contract/catalogue.json',
+    () => readFileSync(join(root, 'services/inventory/catalogue.json'), 'utf8'),
+  ],
+];
 
 const documentEditsOf = (folder: string, service: ServiceDescription): Edit[] =>
   Object.entries(contractDocuments(service)).map(([file, document]) => [

@@ -20,7 +20,7 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
     ...containerEdits(SERVICES),
     ...documentEdits(root, SERVICES),
     ...observabilityEdits(SERVICES),
-    ...contractEdits(SERVICES),
+    ...contractEdits(root, SERVICES),
     ...[...accessFiles()].map(([name, text]): Edit => [`deploy/kubernetes/base/access/${name}`, () => text]),
   ];
   return new Map(await Promise.all(edits.map(([file, edit]) => generated(root, file, edit))));

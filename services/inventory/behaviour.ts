@@ -13,7 +13,8 @@ export const BEHAVIOUR = `
   appended to the index.
 - \`restock\` adds to \`on_hand\` and \`stocked\`. With an Idempotency-Key, a \`restock:\` document is saved in the same transaction. If it exists
   already, nothing is added; if it has another product or quantity, 422 \`idempotency-key-reused\`.
-- \`GET /products\` has products in the order of the ids. Unknown ids and repetitions are left out.
+- \`GET /products\` takes 1 to 50 product ids with commas, and has products in their order. Unknown ids and repetitions are left out.
+- A query parameter that is a number has decimal digits only, without a sign or zeros in front.
 - \`PUT\` evaluates If-Match and \`If-None-Match: *\` (412), \`GET\` evaluates If-None-Match (304), also with weak tags and \`*\`.
 
 ## Events
