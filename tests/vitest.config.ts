@@ -27,6 +27,17 @@ export default defineConfig({
         test: { ...quick, name: 'deploy', include: ['tests/deploy/**/*.test.ts'] },
       },
       {
+        // Each file starts processes of the services: services/CONTRACT.md.
+        test: {
+          name: 'contract',
+          include: ['tests/contract/**/*.test.ts'],
+          sequence: { groupOrder: 1 },
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 90_000,
+        },
+      },
+      {
         test: {
           name: 'system',
           include: ['tests/system/**/*.test.ts'],

@@ -5,6 +5,7 @@ import { SERVICES } from '../../services/services.ts';
 import { accessFiles } from '../kubernetes/manifests.ts';
 import { componentEdits } from './components.ts';
 import { containerEdits } from './containers.ts';
+import { contractEdits } from './contract-documents.ts';
 import { documentEdits } from './documents.ts';
 import type { Edit } from './edit.ts';
 import { observabilityEdits } from './observability.ts';
@@ -19,6 +20,7 @@ export async function generatedFiles(root: string): Promise<Map<string, string>>
     ...containerEdits(SERVICES),
     ...documentEdits(root, SERVICES),
     ...observabilityEdits(SERVICES),
+    ...contractEdits(root, SERVICES),
     ...[...accessFiles()].map(([name, text]): Edit => [`deploy/kubernetes/base/access/${name}`, () => text]),
   ];
   return new Map(await Promise.all(edits.map(([file, edit]) => generated(root, file, edit))));

@@ -8,6 +8,7 @@ import {
   type ServiceDescription,
 } from '../shared/api-docs/route-table.ts';
 import { pageQuery } from '../shared/schemas/page-query.ts';
+import { indexState } from '../shared/schemas/stored-index.ts';
 import { productId } from '../shared/schemas/types.ts';
 import {
   inventoryEvents,
@@ -16,9 +17,13 @@ import {
   productsQuery,
   productsSchema,
   putProductBody,
+  reservationSchema,
   restockBody,
+  restockSchema,
+  stockedProductSchema,
   type Product,
 } from './contract.ts';
+import { BEHAVIOUR } from './behaviour.ts';
 import { config } from './config.ts';
 import { METRICS } from './metrics.ts';
 
@@ -66,6 +71,7 @@ export const inventoryApi = {
     summary: 'Restock a product',
     params,
     idempotent: true,
+    operation: { name: 'restock', request: ['product_id', 'quantity'] },
     body: restockBody,
     response: productSchema,
     examples: { 'Ten more': { quantity: 10 } },
@@ -79,18 +85,31 @@ export const inventoryApi = {
   },
 } satisfies ServiceApi;
 
+const derivation = (decision: string) => ({
+  id: `{order_id}:${decision}`,
+  subject: '{order_id}',
+  time: '`time` of the reservation',
+});
+
 /** The events that `inventory` publishes. */
 const events = describeEvents(inventoryEvents, {
   'inventory.reserved': {
     summary: 'All lines of an order are reserved',
+    derivation: derivation('reserved'),
     example: { order_id: EXAMPLE.order },
   },
   'inventory.rejected': {
     summary: 'No line of an order is reserved, because stock is missing',
+    derivation: derivation('rejected'),
     example: { order_id: EXAMPLE.order, reason: 'out of stock: mug-blue' },
   },
   'stock.low': {
     summary: 'A sale reduced the stock of a product to its threshold or below',
+    derivation: {
+      id: '{order_id}:low:{product_id}',
+      subject: '{product_id}',
+      time: '`sale.time` of the reservation',
+    },
     example: { product_id: EXAMPLE.product, available: 5 },
   },
 });
@@ -115,12 +134,25 @@ export const inventory = {
   config,
   metrics: METRICS,
   state: {
-    'product:{product_id}': 'A product with its price and stock.',
-    'reservation:{order_id}': 'The reservation of an order.',
-    'restock:{operation}': 'A restock with an Idempotency-Key.',
-    'index:products': 'The number of products.',
-    'index:products:{page}': 'The ids of a hundred products.',
+    'product:{product_id}': {
+      description: 'A product with its price and stock.',
+      schema: stockedProductSchema,
+      transaction: 'with the reservation or restock that changes it',
+    },
+    'reservation:{order_id}': {
+      description: 'The reservation of an order.',
+      schema: reservationSchema,
+      transaction: 'with the products that it changes',
+    },
+    'restock:{operation}': {
+      description: 'A restock with an Idempotency-Key.',
+      schema: restockSchema,
+      transaction: 'with the product',
+      ttlSeconds: 86_400,
+    },
+    ...indexState('products', 'products'),
   },
+  behaviour: BEHAVIOUR,
   timeout: 'short',
   schemas: { Product: productSchema, ProductList: productListSchema },
 } satisfies ServiceDescription;

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { defineEvents } from '../shared/schemas/published-events.ts';
-import { freeText, currency, id, money, pricingCurrency, productId } from '../shared/schemas/types.ts';
+import {
+  freeText,
+  currency,
+  id,
+  money,
+  pricingCurrency,
+  productId,
+  timestamp,
+} from '../shared/schemas/types.ts';
 
 /** A product in the API. `available` = `on_hand` - `reserved`. */
 export const productSchema = z.object({
@@ -45,6 +53,39 @@ export const productsQuery = z.object({
 });
 
 export const productsSchema = z.object({ items: z.array(productSchema) });
+
+/**
+ * The stored product. Invariants: `0 <= reserved <= on_hand`, and `stocked` = available + `reserved` + `sold`, where available =
+ * `on_hand` - `reserved`.
+ */
+export const stockedProductSchema = productSchema.omit({ available: true }).extend({
+  sold: z.int().min(0),
+  stocked: z.int().min(0).describe('The initial stock and all restocks.'),
+  low_stock_threshold: z.int().min(0),
+  revision: z.int().min(0).describe('Each change of the document increments it.'),
+});
+
+const line = z.object({ product_id: productId, quantity: z.int().min(1) });
+
+/** The reservation of an order. It contains what was published, so that the event can be republished. */
+export const reservationSchema = z.object({
+  order_id: id,
+  status: z.enum(['RESERVED', 'REJECTED', 'SOLD', 'RELEASED']),
+  lines: z.array(line).describe('The reserved lines, one per product; empty for a rejected order.'),
+  time: timestamp.describe('The time of the decision.'),
+  reason: z.string().optional().describe('The reason of a rejection; absent if the lines were reserved.'),
+  sale: z
+    .object({ time: timestamp, low: z.array(stockLowData) })
+    .optional()
+    .describe('The sale. It stays when the order is cancelled after its payment.'),
+});
+
+/** A record of a restock, so that it is executed once. */
+export const restockSchema = z.object({
+  operation: z.string(),
+  product_id: productId,
+  quantity: z.int().min(1),
+});
 
 /** The events that `inventory` publishes. */
 export const inventoryEvents = defineEvents('inventory', {

@@ -10,12 +10,15 @@ import {
 import { id, noBody } from '../shared/schemas/types.ts';
 import {
   ledgerSchema,
+  paymentDocumentSchema,
   paymentEvents,
   paymentListQuery,
   paymentListSchema,
   paymentSchema,
+  simulatedLedgerSchema,
   type Payment,
 } from './contract.ts';
+import { BEHAVIOUR } from './behaviour.ts';
 import { config } from './config.ts';
 import { METRICS } from './metrics.ts';
 
@@ -56,6 +59,7 @@ export const paymentsApi = {
     summary: 'Refund a shipped or delivered order',
     params,
     idempotent: true,
+    operation: { name: 'refund', request: ['orderId'] },
     body: noBody.optional(),
     response: paymentSchema,
     problems: {
@@ -69,18 +73,27 @@ export const paymentsApi = {
   },
 } satisfies ServiceApi;
 
+const derivation = (change: string) => ({
+  id: `{payment_id}:${change}`,
+  subject: '{order_id}',
+  time: '`updated_at` of the payment',
+});
+
 /** The events that `payments` publishes. */
 const events = describeEvents(paymentEvents, {
   'payment.processed': {
     summary: 'The payment of an order is captured',
+    derivation: derivation('payment.processed'),
     example: { order_id: EXAMPLE.order, payment_id: EXAMPLE.payment },
   },
   'payment.failed': {
     summary: 'The payment of an order failed. No money is kept',
+    derivation: derivation('payment.failed'),
     example: { order_id: EXAMPLE.order, reason: 'card declined' },
   },
   'payment.refunded': {
     summary: 'The payment of an order is refunded',
+    derivation: derivation('payment.refunded:{refunded}'),
     example: { order_id: EXAMPLE.order, payment_id: EXAMPLE.payment, refunded: 2580, currency: 'EUR' },
   },
 });
@@ -96,8 +109,13 @@ export const payments = {
   config,
   metrics: METRICS,
   state: {
-    'payment:{order_id}': 'The payment of an order.',
-    'ledger:{order_id}': 'The captures and refunds of the simulated provider.',
+    'payment:{order_id}': { description: 'The payment of an order.', schema: paymentDocumentSchema },
+    'ledger:{order_id}': {
+      description: 'The captures and refunds of the simulated provider.',
+      schema: simulatedLedgerSchema,
+    },
   },
+  jobs: { 'refund-{order_id}': 'Completes a refund. First run after 20 s, then every 20 s.' },
+  behaviour: BEHAVIOUR,
   schemas: { Payment: paymentSchema, PaymentList: paymentListSchema, Ledger: ledgerSchema },
 } satisfies ServiceDescription;

@@ -39,6 +39,26 @@ export const paymentFailedData = z.object({ order_id: id, reason: z.string() });
 /** `payment.refunded`: the total that was given back, in minor units. */
 export const paymentRefundedData = z.object({ order_id: id, payment_id: id, refunded: money, currency });
 
+/** The stored payment of an order. Two more statuses are internal. */
+export const paymentDocumentSchema = paymentSchema.extend({
+  status: z.enum(['REQUESTED', ...paymentSchema.shape.status.options, 'REFUSED']),
+  customer_id: id,
+  attempts: z.int().min(0).describe('Calls to the provider that were not answered.'),
+  last_failure: z.string().optional().describe('Why the last of them was not answered.'),
+  updated_at: timestamp.describe('The time at which the payment reached this status.'),
+});
+export type PaymentDocument = z.infer<typeof paymentDocumentSchema>;
+
+/** The records of the simulated provider about an order. */
+export const simulatedLedgerSchema = z.object({
+  captures: z.array(ledgerEntry),
+  refunds: z.array(ledgerEntry),
+  started_at: timestamp.optional().describe('The time of the first call for `tok_slow`.'),
+  tries: z.int().optional().describe('The number of calls for `tok_flaky` and `tok_yes_after_no`.'),
+  voided_at: timestamp.optional(),
+});
+export type SimulatedLedger = z.infer<typeof simulatedLedgerSchema>;
+
 /** The events that `payments` publishes. */
 export const paymentEvents = defineEvents('payments', {
   'payment.processed': paymentProcessedData,

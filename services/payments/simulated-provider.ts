@@ -2,22 +2,8 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError } from '../shared/dapr/sidecar-call.ts';
 import { retryOnConflict, type StateStore } from '../shared/dapr/state-store.ts';
-import {
-  ProviderError,
-  totalOf,
-  type PaymentProvider,
-  type ProviderDecision,
-  type ProviderLedger,
-} from './provider.ts';
-
-/** The provider's records of one order. Captures are a list, so that a second one would show. */
-interface SimulatedLedger extends ProviderLedger {
-  /** The time of the first call for `tok_slow`. Later calls join it. */
-  started_at?: string;
-  /** The number of calls for `tok_flaky` and `tok_yes_after_no`. */
-  tries?: number;
-  voided_at?: string;
-}
+import type { SimulatedLedger } from './contract.ts';
+import { ProviderError, totalOf, type PaymentProvider, type ProviderDecision } from './provider.ts';
 
 const keyOf = (orderId: string) => `ledger:${orderId}`;
 const EMPTY: SimulatedLedger = { captures: [], refunds: [] };

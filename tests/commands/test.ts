@@ -11,4 +11,4 @@ await orExit(process, () => readSettings());
 await preparePrograms(tmpdir());
 await findOrInstallChromium(tmpdir(), console.log);
 await findOrBuildManifestTools(console.log);
-runTests(['component', 'deploy', 'system'], process.argv.slice(2));
+runTests(['component', 'contract', 'deploy', 'system'], process.argv.slice(2));

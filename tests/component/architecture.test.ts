@@ -100,7 +100,7 @@ describe('the layout', () => {
     expect(offenders(contracts, isForeign)).toEqual([]);
   });
 
-  it('When an api.ts imports, then it imports only zod, contracts, its config and metrics and the shared vocabulary', () => {
+  it('When an api.ts imports, then it imports only zod, contracts, its behaviour, config and metrics and the shared vocabulary', () => {
     const allowed =
       /^(zod|shared\/(api-docs\/route-table|runtime\/config|schemas\/[a-z-]+)\.ts|[a-z]+\/contract\.ts)$/;
     const apis = own.filter((source) => source.file === 'api.ts');
@@ -108,7 +108,8 @@ describe('the layout', () => {
     const isForeign = ({ service, imports }: Source) =>
       imports.some(
         (target) =>
-          !allowed.test(target) && ![`${service}/config.ts`, `${service}/metrics.ts`].includes(target),
+          !allowed.test(target) &&
+          !['behaviour', 'config', 'metrics'].some((part) => target === `${service}/${part}.ts`),
       );
     expect(offenders(apis, isForeign)).toEqual([]);
   });

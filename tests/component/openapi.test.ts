@@ -92,13 +92,16 @@ describe('the documents', () => {
     expect(document['x-environment']).toEqual(
       expect.arrayContaining([
         expect.objectContaining({ name: 'APP_API_TOKEN', required: true }),
-        {
+        expect.objectContaining({
           name: 'ORDER_PAYMENT_DEADLINE_MS',
           description: 'An order that is not paid after this time expires.',
           required: false,
           default: 900_000,
           example: '900000',
-        },
+          rule: expect.stringContaining('must be a whole number') as string,
+          bounds: { minimum: expect.any(Number) as number, maximum: expect.any(Number) as number },
+          schema: { type: 'string', pattern: '^(0|[1-9]\\d{0,14})$' },
+        }),
       ]),
     );
     expect(document['x-state']).toContainEqual({
@@ -106,6 +109,23 @@ describe('the documents', () => {
       description: 'The events of an order.',
     });
     expect(document['x-invokes']).toMatchObject({ inventory: ['GET /products'] });
+  });
+
+  it('openapi.json of a service describes the state that its implementations share', () => {
+    const document = openApi([SERVICES.find(({ name }) => name === 'payments')!], 'internal');
+    expect(document['x-state']).toContainEqual(
+      expect.objectContaining({
+        key: 'payment:{order_id}',
+        concurrency: 'first-write',
+        schema: expect.objectContaining({
+          required: expect.arrayContaining(['attempts']) as string[],
+        }) as Json,
+      }),
+    );
+    expect(document['x-state']).toContainEqual(
+      expect.objectContaining({ key: 'idempotency:{operation}', ttlSeconds: 86_400 }),
+    );
+    expect(document['x-jobs']).toHaveProperty(['refund-{order_id}']);
   });
 
   it.each(SERVICES.map(({ name, config }) => [name, config] as const))(

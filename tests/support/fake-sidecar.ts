@@ -20,7 +20,7 @@ export const APP_API_TOKEN = 'the-token-of-the-service-beside-it';
 export type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
 /** Stands for a response without a body and without a content type. */
 export const EMPTY_BODY = Symbol('empty body');
-type Capability = 'publish' | 'broadcast' | 'state' | 'invoke' | 'schedule' | 'send' | 'configure';
+type Capability = 'publish' | 'broadcast' | 'state' | 'invoke' | 'schedule' | 'send' | 'configure' | 'health';
 
 /** A call to the state store, and its keys. */
 export interface StateCall {
@@ -39,6 +39,8 @@ export interface FakeSidecar {
   jobs: Map<string, { dueTime: string; schedule?: string; data?: Record<string, string> }>;
   /** Calls to other services and to bindings, in order. */
   calls: RecordedCall[];
+  /** The headers of all calls with a trace, by method and path, in order. */
+  traced: { what: string; headers: Record<string, string | string[] | undefined> }[];
   /** The highest number of concurrent calls to each binding, by name. */
   maxConcurrentSends: Map<string, number>;
   /** Documents by key. */
@@ -71,6 +73,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     broadcasts: [],
     jobs: new Map(),
     calls: [],
+    traced: [],
     maxConcurrentSends: new Map(),
     documents,
     configuration: new Map(),
@@ -126,6 +129,11 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     if (req.get('dapr-api-token') === DAPR_API_TOKEN) next();
     else res.status(401).json({ errorCode: 'ERR_UNAUTHORIZED', message: 'the token is missing or wrong' });
   });
+  app.use((req, _res, next) => {
+    if (req.get('traceparent'))
+      fake.traced.push({ what: `${req.method} ${req.originalUrl}`, headers: req.headers });
+    next();
+  });
   app.use((req, res, next) => {
     const target = req.get('dapr-app-id');
     if (!target) return next();
@@ -156,7 +164,9 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     return call;
   }
 
-  app.get('/v1.0/healthz/outbound', (_req, res) => void res.status(204).end());
+  app.get('/v1.0/healthz/outbound', (_req, res) => {
+    if (!failIfRequested('health', res)) res.status(204).end();
+  });
   app.get('/v1.0/state/statestore/:key', async (req, res) => {
     if (await stateFails(res, 'read', [req.params.key])) return;
     const found = live(req.params.key);

@@ -16,4 +16,5 @@ export const PORT_OFFSETS = {
   daprRun: 20_000,
   observability: 8_500,
   restart: 21_000,
+  polyglot: 10_540,
 } as const;

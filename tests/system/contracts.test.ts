@@ -329,7 +329,7 @@ describe('the state stores', () => {
   }
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite') as unknown as Sqlite;
 
-  const keyForms = (state: Readonly<Record<string, string>>) =>
+  const keyForms = (state: Readonly<Record<string, unknown>>) =>
     [...Object.keys(state), 'idempotency:{operation}'].map(
       (form) => new RegExp(`^${form.replaceAll(/\{[^}]*\}/g, '.+')}$`),
     );

@@ -18,7 +18,10 @@ import { lockDataFolder } from './start-lock.ts';
  * it. Sidecars and infrastructure keep running. `dapr run` cannot do that, so this command starts each process itself.
  */
 
-const { profile, observability, offset, dataDir, logDir } = await orExit(process, resolveRequestedSystem);
+const { profile, observability, twins, offset, dataDir, logDir } = await orExit(
+  process,
+  resolveRequestedSystem,
+);
 
 let system: RunningSystem | undefined;
 let isStopping = false;
@@ -27,13 +30,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 try {
   lockDataFolder(dataDir);
   await assertServicePortsFree(offset);
-  const { zipkin } = await preparePrograms(logDir, undefined, { profile, observability });
+  const { zipkin, commands } = await preparePrograms(logDir, undefined, { profile, observability, twins });
   console.log('Starting services and sidecars ...');
   system = await startSystem({
     dataDir,
     portOffset: offset,
     reusesInfrastructure: true,
     observability,
+    commands,
     ...(profile ? { profile: profile.name } : {}),
   });
   if (isStopping) await system.stop();

@@ -26,7 +26,10 @@ import { lockDataFolder } from './start-lock.ts';
 
 /** `npm start`: starts the infrastructure and the real `dapr run -f .`, and stops both on Ctrl-C. */
 
-const { profile, observability, offset, dataDir, logDir } = await orExit(process, resolveRequestedSystem);
+const { profile, observability, twins, offset, dataDir, logDir } = await orExit(
+  process,
+  resolveRequestedSystem,
+);
 const ports = portsAt(offset);
 const api = `http://localhost:${8080 + offset}`;
 
@@ -45,7 +48,7 @@ try {
     placement: await isGrpc(ports.placement),
     zipkin: await isZipkin(ports.zipkin),
   };
-  const programs = await preparePrograms(logDir, found, { profile, observability });
+  const programs = await preparePrograms(logDir, found, { profile, observability, twins });
   await startSystem(programs);
   if (!stopping) printEndpoints({ offset, dataDir, profile, observability, zipkin: programs.zipkin });
 } catch (error) {
@@ -53,7 +56,7 @@ try {
   await stop(1);
 }
 
-async function startSystem({ dapr, zipkin }: PreparedPrograms): Promise<void> {
+async function startSystem({ dapr, zipkin, commands }: PreparedPrograms): Promise<void> {
   const zipkinJar = zipkin && 'jar' in zipkin ? zipkin.jar : undefined;
   const scrapeTargets = observability ? localScrapeTargets(offset) : undefined;
   const options = { dapr, ports, dataDir, logDir, zipkinJar, profile, scrapeTargets };
@@ -70,7 +73,7 @@ async function startSystem({ dapr, zipkin }: PreparedPrograms): Promise<void> {
     title: 'Services and sidecars (dapr run -f .)',
     task: async (_: unknown, shown: { output: string }) => {
       shown.output = `logs: ${relative(root, logDir)} and .dapr/logs`;
-      await startServices(dapr);
+      await startServices(dapr, commands);
     },
   };
   const concurrently = { concurrent: true, registerSignalListeners: false };
@@ -80,11 +83,11 @@ async function startSystem({ dapr, zipkin }: PreparedPrograms): Promise<void> {
   await new Listr([services, ...later], concurrently).run();
 }
 
-async function startServices(dapr: Dapr): Promise<void> {
-  const usesCommittedFiles = offset === 0 && !profile;
+async function startServices(dapr: Dapr, commands: PreparedPrograms['commands']): Promise<void> {
+  const usesCommittedFiles = offset === 0 && !profile && twins.length === 0;
   const { template, file } = usesCommittedFiles
     ? { template: readTemplate(), file: '.' }
-    : renderTemplate({ offset, ports, dataDir, profile });
+    : renderTemplate({ offset, ports, dataDir, profile, commands });
   await assertServicePortsFree(offset);
   const assertAllRunning = watchForExits(template.apps);
   const run = startProcess('dapr-run', dapr.cli, ['run', '-f', file], {

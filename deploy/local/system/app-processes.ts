@@ -60,6 +60,8 @@ export interface AppOptions {
   logDir: string;
   /** The folder of the compiled services. */
   dist: string;
+  /** The command of the service at its next start. */
+  command: () => readonly string[];
   /** The port at which the sidecar calls its service. */
   portForSidecar: number;
   /** The address of this host, if replicas run on other hosts. */
@@ -92,15 +94,19 @@ export function createAppProcesses(options: AppOptions): RunningApp {
     }).catch(() => undefined);
     return response?.ok === true;
   };
-  const createProcess = (title: string, command: readonly string[], environment: Record<string, string>) =>
+  const createProcess = (
+    title: string,
+    command: () => readonly string[],
+    environment: Record<string, string>,
+  ) =>
     createManagedProcess(async (onStarted) => {
-      const [program = '', ...args] = [...(host?.enter ?? []), ...command];
+      const [program = '', ...args] = [...(host?.enter ?? []), ...command()];
       const running = startProcess(title, program, args, { logDir, cwd: root, env: environment, niceness });
       onStarted(running);
       await waitFor(name, isReady, { process: running });
     });
 
-  const command = app.command.map((part) => part.replace(/^dist(?=\/)/, dist));
+  const command = () => options.command().map((part) => part.replace(/^dist(?=\/)/, dist));
   const sidecarEnv = {
     ...env,
     ...dapr.env,
@@ -111,7 +117,7 @@ export function createAppProcesses(options: AppOptions): RunningApp {
     daprHttpPort: app.daprHTTPPort,
     daprApiToken: () => readTokens(dataDir, app.appID).DAPR_API_TOKEN,
     service: createProcess(name, command, env),
-    sidecar: createProcess(`${name}-sidecar`, [DAPRD_SCRIPT, ...daprdArgs(options)], sidecarEnv),
+    sidecar: createProcess(`${name}-sidecar`, () => [DAPRD_SCRIPT, ...daprdArgs(options)], sidecarEnv),
   };
 }
 

@@ -5,6 +5,7 @@ import { findOrInstallRedis } from '../infrastructure/redis.ts';
 import { findOrDownloadZipkin } from '../infrastructure/zipkin.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { findOrBuildDapr, type ControlPlaneProgram, type Dapr } from '../programs/dapr.ts';
+import type { Twin } from '../programs/twins.ts';
 
 /** Whether each service already runs, so that its program is not needed. */
 export interface RunningInfrastructure {
@@ -18,6 +19,8 @@ export interface PreparedPrograms {
   dapr: Dapr;
   /** Undefined if a Zipkin already runs. */
   zipkin: Awaited<ReturnType<typeof findOrDownloadZipkin>> | undefined;
+  /** The commands of services in other languages, by app id. */
+  commands: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The programs of Dapr's control plane that a system starts, unless they run. */
@@ -32,7 +35,11 @@ export function controlPlane(
 export async function preparePrograms(
   logDir: string,
   running: RunningInfrastructure = { redis: false, scheduler: false, placement: false, zipkin: false },
-  { profile, observability }: { profile?: Profile | undefined; observability?: boolean } = {},
+  {
+    profile,
+    observability,
+    twins = [],
+  }: { profile?: Profile | undefined; observability?: boolean; twins?: readonly Twin[] } = {},
 ): Promise<PreparedPrograms> {
   const step = <T>(
     title: string,
@@ -76,6 +83,8 @@ export async function preparePrograms(
     () => 'found',
   );
   const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'found')) ?? [];
+  const titleOf = ({ service, language }: Twin) => `${service} in ${language}`;
+  const replaced = twins.map((twin) => step(titleOf(twin), twin.prepare, () => 'ready'));
   const needsRedis = !profile?.broker && !running.redis;
   const steps = [
     dapr,
@@ -83,10 +92,16 @@ export async function preparePrograms(
     ...programs,
     ...(running.zipkin ? [] : [zipkin]),
     ...(observability ? [prometheus] : []),
+    ...replaced,
   ];
   const context = await new Listr<Record<string, unknown>>(steps, {
     concurrent: true,
     registerSignalListeners: false,
   }).run();
-  return { dapr: context['Dapr'] as Dapr, zipkin: context['Zipkin'] as PreparedPrograms['zipkin'] };
+  const commands = twins.map((twin) => [twin.service, context[titleOf(twin)] as string[]]);
+  return {
+    dapr: context['Dapr'] as Dapr,
+    zipkin: context['Zipkin'] as PreparedPrograms['zipkin'],
+    commands: Object.fromEntries(commands) as PreparedPrograms['commands'],
+  };
 }

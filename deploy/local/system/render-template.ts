@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { stringify } from 'yaml';
 import { readComponents, type Files } from '../configuration/component-files.ts';
 import type { Ports } from '../configuration/ports.ts';
-import { readTemplate, type Template } from '../configuration/template.ts';
+import { readTemplate, type App, type Template } from '../configuration/template.ts';
 import { root } from '../machine/paths.ts';
 import type { Profile } from '../profiles/profile.ts';
 
@@ -21,8 +21,10 @@ export function renderTemplate(options: {
   profile?: Profile | undefined;
   /** Whether the sidecars trace nothing. */
   untraced?: boolean | undefined;
+  /** The commands of services in other languages, by app id. Everything else of their entry stays. */
+  commands?: Readonly<Record<string, readonly string[]>>;
 }): { template: Template; file: string } {
-  const { offset, ports, dataDir, profile, untraced = false } = options;
+  const { offset, ports, dataDir, profile, untraced = false, commands = {} } = options;
   const rendered = join(dataDir, 'rendered');
   const { rewrite, assertAllReplaced } = createRewriter([
     // First, because a shifted port may equal this number.
@@ -59,6 +61,7 @@ export function renderTemplate(options: {
       daprInternalGRPCPort: app.daprInternalGRPCPort + offset,
       metricsPort: app.metricsPort + offset,
       ...(app.placementHostAddress ? { placementHostAddress: `localhost:${ports.placement}` } : {}),
+      command: commandOf(app, commands[app.appID]),
       ...(app.env ? { env: rewriteEnv(app.env) } : {}),
     })),
   };
@@ -67,6 +70,10 @@ export function renderTemplate(options: {
   writeFileSync(file, stringify(template));
   return { template, file };
 }
+
+/** @param replacement the command of another implementation, which needs the tokens, too */
+export const commandOf = ({ command }: App, replacement: readonly string[] | undefined): string[] =>
+  replacement ? [...command.slice(0, 1), ...replacement] : command;
 
 /**
  * The folder as a URI for SQLite (https://www.sqlite.org/uri.html), because daprd makes a URI of every connection string. A

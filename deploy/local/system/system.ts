@@ -20,7 +20,7 @@ import { infrastructureFor } from './infrastructure.ts';
 import { createManagedProcess, type ManagedProcess } from './managed-process.ts';
 import { controlPlane } from './prepare.ts';
 import { localScrapeTargets } from './scrape-targets.ts';
-import { renderTemplate } from './render-template.ts';
+import { commandOf, renderTemplate } from './render-template.ts';
 
 /** A complete system: services, sidecars, broker, scheduler, Zipkin and mail catcher. */
 export interface RunningSystem {
@@ -57,6 +57,8 @@ export interface SystemOptions {
   observability?: boolean;
   /** Whether services and sidecars trace nothing, and there is no Zipkin. */
   untraced?: boolean;
+  /** The commands of services in other languages, by app id. Each start of a service reads them, so a test can change them. */
+  commands?: Readonly<Record<string, readonly string[]>>;
   /** The name of a profile. It supports no remote hosts. */
   profile?: string;
 }
@@ -137,6 +139,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
             ...options.env?.[name],
           },
           dist: options.dist ?? join(root, 'dist'),
+          command: () => commandOf(app, options.commands?.[app.appID]),
           portForSidecar: options.portForSidecar?.(name, app.appPort) ?? app.appPort,
           address,
           host: options.network?.hosts[name],

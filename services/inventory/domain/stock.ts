@@ -1,36 +1,10 @@
-import type { Product } from '../contract.ts';
+import type { z } from 'zod';
+import type { Product, reservationSchema, restockSchema, stockedProductSchema } from '../contract.ts';
 
-/**
- * A product and its stock. Invariants: `0 <= reserved <= on_hand`, and `stocked` = available + `reserved` + `sold`, where
- * available = `on_hand` - `reserved`.
- */
-export interface StockedProduct extends Omit<Product, 'available'> {
-  sold: number;
-  /** The initial stock and all restocks. */
-  stocked: number;
-  low_stock_threshold: number;
-  /** Each change of the document increments it. */
-  revision: number;
-}
-
-export interface Line {
-  product_id: string;
-  quantity: number;
-}
-
-/** The reservation of an order. It contains what was published, so that the event can be republished. */
-export interface Reservation {
-  order_id: string;
-  status: 'RESERVED' | 'REJECTED' | 'SOLD' | 'RELEASED';
-  /** The reserved lines, one per product; empty for a rejected order. */
-  lines: Line[];
-  /** The time of the decision. */
-  time: string;
-  /** The reason of a rejection; absent if the lines were reserved. */
-  reason?: string;
-  /** The sale. It stays when the order is cancelled after its payment. */
-  sale?: { time: string; low: { product_id: string; available: number }[] };
-}
+export type StockedProduct = z.infer<typeof stockedProductSchema>;
+export type Reservation = z.infer<typeof reservationSchema>;
+export type Restock = z.infer<typeof restockSchema>;
+export type Line = Reservation['lines'][number];
 
 /** A command for an order. `lines` are the lines of the order, `at` is the time of the decision. */
 export interface OrderCommand {
@@ -47,13 +21,6 @@ export type ProductCommand =
   | (NewProduct & { kind: 'add' })
   | { kind: 'put'; product_id: string; name: string; unit_price: number; currency?: string | undefined }
   | { kind: 'restock'; product_id: string; quantity: number; operation?: string };
-
-/** A record of a restock, so that it is executed once. */
-export interface Restock {
-  operation: string;
-  product_id: string;
-  quantity: number;
-}
 
 export type Command = OrderCommand | ProductCommand;
 

@@ -1,18 +1,7 @@
 import type { Order } from '../../orders/contract.ts';
-import { paymentSchema, type Payment } from '../contract.ts';
-import type { PaymentStatus } from './state-machine.ts';
+import { paymentSchema, type Payment, type PaymentDocument } from '../contract.ts';
 
-/** The stored payment of an order. */
-export interface PaymentDocument extends Omit<Payment, 'status'> {
-  status: PaymentStatus;
-  customer_id: string;
-  /** Calls to the provider that were not answered. */
-  attempts: number;
-  /** Why the last of them was not answered. */
-  last_failure?: string;
-  /** The time at which the payment reached this status. */
-  updated_at: string;
-}
+export type { PaymentDocument };
 
 /** A payment that was just requested. */
 export function requested(order: Order, paymentId: string, at: string): PaymentDocument {

@@ -1,10 +1,10 @@
-import type { Payment } from '../contract.ts';
+import type { PaymentDocument } from '../contract.ts';
 
 /**
  * The statuses of a payment. Two are internal. REQUESTED: the provider was called and has not answered. REFUSED: the order ended
  * before its payment was requested, so no charge is allowed.
  */
-export type PaymentStatus = Payment['status'] | 'REQUESTED' | 'REFUSED';
+export type PaymentStatus = PaymentDocument['status'];
 
 /**
  * What can change a payment: the order requests it, the order ends, or the shop refunds it. `card-erased`: `orders` has no card

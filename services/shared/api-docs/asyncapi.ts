@@ -46,7 +46,7 @@ export function asyncApi(services: readonly ServiceDescription[]): Json {
       for (const type of published.types) {
         const description = descriptions[type];
         addChannel(published, type, description);
-        addOperation('send', published.source, type, description ? { summary: description.summary } : {});
+        addOperation('send', published.source, type, sendingOf(description));
       }
   for (const { name, subscribes } of services)
     for (const { published, types } of subscribes)
@@ -84,11 +84,19 @@ const deliveryOf = ({ component }: PublishedEvents, type: string): Json => ({
   statuses: ANSWERS,
 });
 
+/** What a publisher needs to know: a repeated publish must carry the same id and time. */
+const sendingOf = (description?: EventDescription): Json => ({
+  ...(description ? { summary: description.summary } : {}),
+  ...(description?.derivation ? { 'x-derivation': description.derivation } : {}),
+});
+
 const tagOf = (service: string) => ({ $ref: `#/components/tags/${service}` });
 
 function message(published: PublishedEvents, type: string, description?: EventDescription): Json {
   const { source } = published;
-  const { $schema: _, ...payload } = z.toJSONSchema(eventSchema(published, type), { target: 'draft-7' });
+  // A subscriber ignores members that it does not know, so that a publisher can add some.
+  const io = description ? 'output' : 'input';
+  const { $schema: _, ...payload } = z.toJSONSchema(eventSchema(published, type), { target: 'draft-7', io });
   return {
     name: type,
     title: type,

@@ -1,6 +1,9 @@
+import { IDEMPOTENCY_TTL_SECONDS, storedResponseSchema } from '../http/idempotency.ts';
+import { COMMON_METRICS } from '../telemetry/common-metrics.ts';
 import { environmentOf } from './environment.ts';
 import type { Json } from './openapi-problems.ts';
-import type { ServiceApi, ServiceDescription } from './route-table.ts';
+import { z } from 'zod';
+import type { ServiceApi, ServiceDescription, StateDescription } from './route-table.ts';
 
 /** The rules for every route of every service, which the schemas do not express. */
 export const RULES = [
@@ -45,26 +48,49 @@ export const PROBES: Readonly<Record<string, Json>> = {
 
 /**
  * What an implementation of these services needs besides the routes, as members of the document: the environment, the keys in
- * the state store, and the routes of other services that it invokes.
+ * the state store, the jobs, the metrics, the headers, and the routes of other services that it invokes.
  */
 export function serviceMembers(services: readonly ServiceDescription[]): Json {
   return {
+    'x-contract': 'services/CONTRACT.md',
     'x-environment': services.flatMap(({ config }) => environmentOf(config)),
     'x-state': services.flatMap(({ state, api }) =>
-      Object.entries({ ...state, ...(isIdempotent(api) ? STORED_RESPONSES : {}) }).map(
-        ([key, description]) => ({
-          key,
-          description,
-        }),
-      ),
+      Object.entries({ ...state, ...(isIdempotent(api) ? STORED_RESPONSES : {}) }).map(([key, stored]) => ({
+        key,
+        ...documentOf(stored),
+      })),
     ),
+    'x-jobs': Object.assign({}, ...services.map(({ jobs }) => jobs ?? {})) as Json,
     'x-invokes': Object.assign({}, ...services.map(({ calls }) => calls)) as Json,
+    'x-headers': PASSED_ON,
+    'x-metrics': [COMMON_METRICS, ...services.map(({ metrics = {} }) => metrics)].flatMap(Object.values),
   };
 }
+
+function documentOf(stored: string | StateDescription): Json {
+  if (typeof stored === 'string') return { description: stored };
+  const { schema, ...described } = stored;
+  const { $schema: _, ...form } = z.toJSONSchema(schema, { io: 'input' });
+  return { ...described, concurrency: 'first-write', schema: form };
+}
+
+/** The headers that a request brings along, and what becomes of them. */
+const PASSED_ON = {
+  traceparent: 'W3C trace context. Continue this trace, and send it with every call to the sidecar.',
+  tracestate: 'W3C trace context. Send it unchanged with every call to the sidecar.',
+  'x-request-id': 'Send it with every call to the sidecar and with the response. Log it as `request_id`.',
+  'x-caller-id': 'The user who calls. Log it as `caller_id`. It is for this service only.',
+  'x-caller-role': '`customer` or `admin`. It is for this service only.',
+  'dapr-caller-app-id': 'The app whose sidecar calls. Log it as `caller_app`.',
+} as const;
 
 const isIdempotent = (api: ServiceApi) => Object.values(api).some(({ idempotent }) => idempotent);
 
 /** `http/idempotency.ts` keeps them. */
-const STORED_RESPONSES = {
-  'idempotency:{operation}': 'The stored response of a request with an Idempotency-Key, for a day.',
+const STORED_RESPONSES: Readonly<Record<string, StateDescription>> = {
+  'idempotency:{operation}': {
+    description: 'The stored response of a request with an Idempotency-Key, for a day.',
+    schema: storedResponseSchema,
+    ttlSeconds: IDEMPOTENCY_TTL_SECONDS,
+  },
 };

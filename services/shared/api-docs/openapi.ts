@@ -44,7 +44,9 @@ export function openApi(
     info: {
       title: audience === 'public' ? 'Sidecart' : `Sidecart: ${services.map(({ name }) => name).join(', ')}`,
       version: '1',
-      description: isInternal ? `${about}\n\n${RULES}` : about,
+      description: isInternal
+        ? [about, RULES, ...services.flatMap(({ behaviour }) => behaviour ?? [])].join('\n\n')
+        : about,
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
@@ -78,6 +80,8 @@ function describe(
   return {
     summary: access === 'admin' ? `${summary} (administrators)` : summary,
     ...(description === undefined ? {} : { description }),
+    ...(audience === 'internal' && operation.operation ? { 'x-operation': operation.operation } : {}),
+    ...(audience === 'internal' ? { 'x-access': access } : {}),
     security: audience === 'internal' ? [{ sidecar: [] }] : access === 'public' ? [] : [{ token: [] }],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body

@@ -41,6 +41,8 @@ export interface Operation {
   errorResponses?: Readonly<Record<number, z.ZodType>>;
   /** The route accepts an `Idempotency-Key`. */
   idempotent?: true;
+  /** What the stored response of an `Idempotency-Key` depends on: the name of the operation, and the members of the request. */
+  operation?: { name: string; request: readonly string[] };
   /** The route answers 204 if it has no content. */
   mayBeEmpty?: true;
   /** The route answers 201 if it created the resource. */
@@ -71,6 +73,8 @@ export interface DescribedEvents {
 
 export interface EventDescription<Data = unknown> {
   summary: string;
+  /** How `id`, `subject` and `time` of the event follow from stored documents. */
+  derivation?: { id: string; subject: string; time: string };
   /** An example of the event's data. */
   example: Data;
 }
@@ -87,6 +91,16 @@ export function describeEvents<Data extends DataSchemas>(
 export interface SubscribedEvents {
   published: PublishedEvents;
   types: readonly string[];
+}
+
+/** Documents of one kind in the state store of a service. */
+export interface StateDescription {
+  description: string;
+  /** Every implementation of the service reads and writes this form. */
+  schema: z.ZodType;
+  /** The documents that are saved in the same transaction. */
+  transaction?: string;
+  ttlSeconds?: number;
 }
 
 /** Declares the events of a contract that a service subscribes to. */
@@ -116,7 +130,11 @@ export interface ServiceDescription {
   /** The metrics of the service besides those of every service. */
   metrics?: MetricDeclarations;
   /** What the service keeps, by the form of the keys in its state store: `order:{order_id}`. Stored responses are left out. */
-  state: Readonly<Record<string, string>>;
+  state: Readonly<Record<string, string | StateDescription>>;
+  /** The jobs that the service schedules, by the form of their names: `refund-{order_id}`. */
+  jobs?: Readonly<Record<string, string>>;
+  /** What the service does with requests, events and jobs, as far as the schemas do not express it. Markdown. */
+  behaviour?: string;
   /** The timeout of resiliency-gateway.yaml for calls from the gateway: `short` is 3 s. The default is `usual`, 5 s. */
   timeout?: 'short';
   /** The schemas that have a name in the documents. All others are inlined. */

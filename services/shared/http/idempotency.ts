@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import { createHmac } from 'node:crypto';
 import { v5 as uuidv5, v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
 import { callerOf, CALLER_ID, networkOf } from './caller.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ProblemError } from './problem.ts';
@@ -40,6 +41,18 @@ export type WithIdempotency = (
   execute: (operation: string, hasIdempotencyKey: boolean) => Promise<Reply>,
   storeResponse?: boolean,
 ) => Promise<void>;
+
+/** A stored reply. */
+export const storedResponseSchema = z.object({
+  status: z.int().min(200).max(299),
+  headers: z.record(z.string(), z.string()).optional(),
+  body: z.unknown(),
+  fingerprint: z
+    .string()
+    .describe(
+      'HMAC-SHA-256 of the request as JSON with sorted members, with the Idempotency-Key as its key, as base64url without padding. `x-operation` of the route lists the members.',
+    ),
+});
 
 interface StoredResponse extends Reply {
   /** HMAC of the request with the key. Without the key, nobody can guess the body, which may contain a password. */

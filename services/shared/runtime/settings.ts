@@ -12,7 +12,7 @@ import { z } from 'zod';
  * @param example a valid value; `loadConfig` shows it with the problem
  */
 export function setting<Output>(example: string, schema: z.ZodType<Output, string>) {
-  return z.unknown().transform((text, context): Output => {
+  const variable = z.unknown().transform((text, context): Output => {
     const read = text === undefined ? undefined : schema.safeParse(text);
     if (read?.success) return read.data;
     const problems = read?.error.issues.map(problemOf) ?? ['is missing'];
@@ -20,6 +20,8 @@ export function setting<Output>(example: string, schema: z.ZodType<Output, strin
       context.addIssue({ code: 'custom', message, params: { example } });
     return z.NEVER;
   });
+  // The documents show the form of the text.
+  return variable.meta({ text: schema });
 }
 
 /** The message of an issue. In a list, it names the position of the entry. */

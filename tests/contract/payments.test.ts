@@ -1,0 +1,584 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { PaymentDocument, SimulatedLedger } from '../../services/payments/contract.ts';
+import type { Order, OrderStatus } from '../../services/orders/contract.ts';
+import type { Answer as OrdersAnswer, StateCall } from '../support/fake-sidecar.ts';
+import { buildOrder } from '../support/orders.ts';
+import { asCaller } from '../support/service-under-test.ts';
+import { checkService, type CheckedService } from './checked-service.ts';
+import { isChecked } from './service-process.ts';
+import { ADMIN } from './subject.ts';
+
+/** What openapi.json of `payments` states in its description. Replica 1 shares the state with replica 0, and no memory. */
+describe.runIf(isChecked('payments'))('payments: openapi.json, info.description', () => {
+  let service: CheckedService;
+  let order: Order;
+  /** The order in `orders`; undefined if it is gone. */
+  let orderNow: Order | undefined;
+  let cardAnswer: () => OrdersAnswer | Promise<OrdersAnswer>;
+
+  beforeAll(async () => {
+    service = await checkService('payments', {
+      env: { PAYMENT_TIMEOUT_MS: '800', SIMULATED_SLOW_CARD_MS: '1500' },
+    });
+    service.sidecar.answer('orders', ({ path }) =>
+      path.startsWith('/orders?')
+        ? { status: 200, body: { items: orderNow ? [orderNow] : [], next_cursor: null } }
+        : cardAnswer(),
+    );
+  });
+  afterAll(() => service?.stop());
+  beforeEach(() => {
+    service.reset();
+    order = buildOrder({ status: 'RESERVED', total: 2500, version: 2 });
+    orderNow = { ...order, status: 'DELIVERED' };
+    useCard('tok_visa');
+  });
+  afterEach(() => {
+    service.assertDocumented();
+    assertNoCards();
+  });
+
+  function assertNoCards() {
+    const kept = [service.sidecar.published, [...service.sidecar.documents]];
+    const logged = service.replicas.flatMap(({ lines }) => lines);
+    expect(JSON.stringify([kept, logged]), 'no card token is saved, published or logged').not.toMatch(/tok_/);
+  }
+  const useCard = (card_token: string) =>
+    void (cardAnswer = () => ({ status: 200, body: { method: 'card', card_token } }));
+  const eraseCard = () =>
+    void (cardAnswer = () => ({ status: 410, body: { type: 'urn:sidecart:problem:card-erased' } }));
+  const deliver = (type: string, replica = 0) => service.deliver(type, { order }, { replica });
+  const request = (replica = 0) => deliver('payment.requested', replica);
+  const cancel = (replica = 0) => deliver('order.cancelled', replica);
+  const refund = (headers: Record<string, string> = {}, replica = 0) =>
+    service.call('POST', `/api/payments/${order.order_id}/refund`, {
+      headers: { ...ADMIN, ...headers },
+      replica,
+    });
+  const runJob = (replica = 0) =>
+    service.call('POST', `/job/refund-${order.order_id}`, { json: {}, replica });
+  const stored = <T>(kind: string) =>
+    service.sidecar.documents.get(`${kind}:${order.order_id}`)?.value as T | undefined;
+  const payment = () => stored<PaymentDocument>('payment');
+  const ledger = () => stored<SimulatedLedger>('ledger') ?? { captures: [], refunds: [] };
+  const money = () => {
+    const total = (entries: { amount: number }[]) => entries.reduce((sum, { amount }) => sum + amount, 0);
+    return { captured: total(ledger().captures), refunded: total(ledger().refunds) };
+  };
+  const outcomes = () => service.sidecar.published.filter(({ type }) => type !== 'payment.refunded');
+  const refunds = () => service.sidecar.published.filter(({ type }) => type === 'payment.refunded');
+  const failed = (reason: string) => ({ type: 'payment.failed', data: { order_id: order.order_id, reason } });
+  const shown = async () => {
+    const { body } = await service.call('GET', `/api/payments?order_id=${order.order_id}`, {
+      headers: ADMIN,
+    });
+    return body.items[0];
+  };
+  /** Saves a payment, as another implementation would have left it. */
+  function save(
+    status: PaymentDocument['status'],
+    more: Partial<PaymentDocument> = {},
+    records: Partial<SimulatedLedger> = {},
+  ) {
+    const { order_id, customer_id, total, currency } = order;
+    const at = '2026-01-01T10:00:00.000Z';
+    const known = {
+      payment_id: randomUUID(),
+      order_id,
+      customer_id,
+      status,
+      amount: total,
+      refunded: 0,
+      currency,
+    };
+    const put = (key: string, value: unknown) =>
+      service.sidecar.documents.set(key, { value, etag: randomUUID() });
+    put(`payment:${order_id}`, { ...known, attempts: 0, updated_at: at, ...more });
+    const entry = [{ amount: total, at }];
+    const isCaptured = ['CAPTURED', 'REFUNDED'].includes(status);
+    const records_ = {
+      captures: isCaptured ? entry : [],
+      refunds: status === 'REFUNDED' ? entry : [],
+      ...records,
+    };
+    if (isCaptured || Object.keys(records).length > 0) put(`ledger:${order_id}`, records_);
+  }
+
+  describe('payment.requested', () => {
+    it('When it is approved, then the money is captured once and payment.processed is published', async () => {
+      expect(await request()).toBe('SUCCESS');
+      const { payment_id, updated_at, ...saved } = payment()!;
+      expect(saved).toMatchObject({ status: 'CAPTURED', amount: 2500, refunded: 0, attempts: 0 });
+      expect(money()).toEqual({ captured: 2500, refunded: 0 });
+      expect(outcomes()).toMatchObject([
+        {
+          type: 'payment.processed',
+          id: `${payment_id}:payment.processed`,
+          subject: order.order_id,
+          time: updated_at,
+          data: { order_id: order.order_id, payment_id },
+        },
+      ]);
+    });
+
+    it('When another process gets it too, then it publishes the same event and captures nothing', async () => {
+      await request(0);
+      expect(await request(1)).toBe('SUCCESS');
+      expect([outcomes().length, ledger().captures.length]).toEqual([2, 1]);
+    });
+
+    it('When it comes six times at once, then it is captured once', async () => {
+      await Promise.all([0, 1, 0, 1, 0, 1].map((replica) => request(replica)));
+      expect(await request()).toBe('SUCCESS');
+      expect([ledger().captures.length, payment()?.status]).toEqual([1, 'CAPTURED']);
+    });
+
+    it('When the id of the order has capital letters, then the keys have small ones', async () => {
+      const { order_id } = order;
+      await service.deliver('payment.requested', { order: { ...order, order_id: order_id.toUpperCase() } });
+      expect(payment()?.order_id).toBe(order_id);
+    });
+
+    it.each([
+      ['tok_chargeDeclined', 'card declined'],
+      ['tok_chargeDeclinedInsufficientFunds', 'insufficient funds'],
+      ['tok_nobody_knows', 'unknown card token'],
+      ['tok_yes_after_no', 'card declined'],
+    ])(
+      'When %s is declined, then payment.failed has the reason "%s", also the second time',
+      async (card, reason) => {
+        useCard(card);
+        expect([await request(), await request(1)]).toEqual(['SUCCESS', 'SUCCESS']);
+        expect(outcomes()).toMatchObject([failed(reason), failed(reason)]);
+        expect([payment()?.status, money().captured]).toEqual(['FAILED', 0]);
+      },
+    );
+
+    it('When publishing fails, then the redelivery publishes', async () => {
+      service.sidecar.fail('publish');
+      expect([await request(), await request()]).toEqual(['RETRY', 'SUCCESS']);
+      expect(outcomes()).toHaveLength(1);
+    });
+
+    it.each([1, 2, 3, 4, 5, 6])(
+      'When call %i of the state store fails, then the redelivery captures once',
+      async (failing) => {
+        let calls = 0;
+        service.sidecar.onStateCall(() => {
+          calls += 1;
+          if (calls === failing) throw new Error('unavailable');
+        });
+        const answer = await request();
+        // A service may load the card, or the ledger, in fewer calls.
+        expect(answer).toBe(calls >= failing ? 'RETRY' : 'SUCCESS');
+        service.sidecar.onStateCall(() => {});
+        expect(await request(1)).toBe('SUCCESS');
+        expect([ledger().captures.length, payment()?.status]).toEqual([1, 'CAPTURED']);
+      },
+    );
+
+    it.each([
+      ['tok_flaky', ['RETRY', 'RETRY', 'SUCCESS']],
+      ['tok_late', ['RETRY', 'SUCCESS']],
+      ['tok_twice', ['SUCCESS']],
+    ])(
+      'When the card is %s, then the answers are %j and the money is captured once',
+      async (card, expected) => {
+        useCard(card);
+        const answers = [];
+        for (const [delivery] of expected.entries()) answers.push(await request(delivery % 2));
+        expect([answers, ledger().captures.length, payment()?.status]).toEqual([expected, 1, 'CAPTURED']);
+      },
+    );
+
+    it('When the card is slow, then later deliveries join the call in progress', async () => {
+      useCard('tok_slow');
+      const answers = [];
+      while (answers.at(-1) !== 'SUCCESS' && answers.length < 4)
+        answers.push(await request(answers.length % 2));
+      expect([answers[0], answers.at(-1), payment()?.status]).toEqual(['RETRY', 'SUCCESS', 'CAPTURED']);
+      expect(answers.length).toBeLessThan(4);
+    });
+
+    it('When the provider never answers a capture, then the fourth delivery refunds it', async () => {
+      useCard('tok_timeout');
+      save('AUTHORIZED', { attempts: 2, last_failure: 'provider timeout' });
+      expect([await request(), await request(1)]).toEqual(['RETRY', 'SUCCESS']);
+      expect(outcomes()).toMatchObject([failed('provider timeout')]);
+      expect([money(), payment()]).toMatchObject([
+        { captured: 2500, refunded: 2500 },
+        { status: 'REFUNDED', refunded: 2500, reason: 'provider timeout', attempts: 4 },
+      ]);
+    });
+
+    it('When the last attempt fails, then the same delivery reverses', async () => {
+      useCard('tok_flaky');
+      save('REQUESTED', { attempts: 3, last_failure: 'provider unreachable' });
+      expect(await request()).toBe('SUCCESS');
+      expect([payment()?.status, outcomes()]).toMatchObject(['FAILED', [failed('provider unreachable')]]);
+    });
+  });
+
+  describe('the card', () => {
+    it('When a payment is requested, then the card is fetched from orders once', async () => {
+      await request();
+      expect(service.sidecar.calls.map(({ target, method, path }) => [target, method, path])).toEqual([
+        ['orders', 'GET', `/orders/${order.order_id}/payment-method`],
+      ]);
+    });
+
+    it.each(['CAPTURED', 'FAILED', 'REFUNDED', 'REFUSED'] as const)(
+      'When the payment is %s, then no card is needed',
+      async (status) => {
+        save(status);
+        expect(await request()).toBe('SUCCESS');
+        expect(service.sidecar.calls).toEqual([]);
+      },
+    );
+
+    it.each([503, 500, 404, 403])(
+      'When orders answers %i, then RETRY and nothing is saved',
+      async (status) => {
+        cardAnswer = () => ({ status, body: { type: 'urn:sidecart:problem:any' } });
+        expect([await request(), service.sidecar.documents.size]).toEqual(['RETRY', 0]);
+      },
+    );
+
+    it('When it is erased before the payment, then nothing is charged, now or later', async () => {
+      eraseCard();
+      expect(await request()).toBe('SUCCESS');
+      useCard('tok_visa');
+      await request(1);
+      expect([payment()?.status, money().captured, outcomes()]).toMatchObject([
+        'REFUSED',
+        0,
+        [failed('the order has ended'), failed('the order has ended')],
+      ]);
+    });
+
+    it('When it is erased and the provider has captured without an answer, then the money is refunded', async () => {
+      save('AUTHORIZED', { attempts: 1 }, { captures: [{ amount: 2500, at: '2026-01-01T10:00:00.000Z' }] });
+      eraseCard();
+      expect(await request()).toBe('SUCCESS');
+      expect([money(), payment()?.status, outcomes().at(-1)?.type]).toEqual([
+        { captured: 2500, refunded: 2500 },
+        'REFUNDED',
+        'payment.failed',
+      ]);
+    });
+
+    it('When another process completes the payment meanwhile, then the money stays captured', async () => {
+      const erased = { status: 410, body: { type: 'urn:sidecart:problem:card-erased' } };
+      cardAnswer = async () => {
+        useCard('tok_visa');
+        await request(1);
+        return erased;
+      };
+      expect(await request()).toBe('SUCCESS');
+      expect([payment()?.status, money()]).toEqual(['CAPTURED', { captured: 2500, refunded: 0 }]);
+    });
+  });
+
+  describe('order.cancelled and order.expired', () => {
+    it.each([
+      ['order.cancelled', 'order cancelled'],
+      ['order.expired', 'order expired'],
+    ])(
+      'When %s follows the payment, twice, then all is refunded once and published',
+      async (type, reason) => {
+        await request();
+        expect([await deliver(type, 0), await deliver(type, 1)]).toEqual(['SUCCESS', 'SUCCESS']);
+        expect([payment(), money(), ledger().refunds.length]).toMatchObject([
+          { status: 'REFUNDED', refunded: 2500, reason },
+          { captured: 2500, refunded: 2500 },
+          1,
+        ]);
+        const { payment_id } = payment()!;
+        const event = {
+          id: `${payment_id}:payment.refunded:2500`,
+          time: payment()?.updated_at,
+          data: { order_id: order.order_id, payment_id, refunded: 2500, currency: 'EUR' },
+        };
+        expect(refunds()).toMatchObject([event, event]);
+      },
+    );
+
+    it('When the order ends before its payment, then a late request charges nothing', async () => {
+      await cancel();
+      expect([payment()?.status, await shown()]).toEqual(['REFUSED', undefined]);
+      expect(await request(1)).toBe('SUCCESS');
+      expect([outcomes(), money().captured, refunds()]).toMatchObject([[failed('order cancelled')], 0, []]);
+    });
+
+    it('When a charge arrives at the provider after that, then the late request refunds it', async () => {
+      save(
+        'REFUSED',
+        { reason: 'order cancelled' },
+        { captures: [{ amount: 2500, at: '2026-01-01T10:00:00.000Z' }] },
+      );
+      expect(await request()).toBe('SUCCESS');
+      expect([money(), payment()]).toMatchObject([
+        { captured: 2500, refunded: 2500 },
+        {
+          status: 'REFUNDED',
+          refunded: 2500,
+          reason: 'order cancelled',
+          updated_at: '2026-01-01T10:00:00.000Z',
+        },
+      ]);
+    });
+
+    it('When the write after the refund is lost, then the redelivery refunds nothing more', async () => {
+      await request();
+      service.sidecar.onStateCall(({ op, keys }) => {
+        if (op === 'write' && keys.includes(`payment:${order.order_id}`)) throw new Error('lost');
+      });
+      expect(await cancel()).toBe('RETRY');
+      service.sidecar.onStateCall(() => {});
+      expect(await cancel(1)).toBe('SUCCESS');
+      expect([ledger().refunds.length, payment()?.status]).toEqual([1, 'REFUNDED']);
+    });
+
+    /** Runs once, before the call that `matches`. */
+    function once(matches: (call: StateCall) => boolean, act: () => Promise<unknown>) {
+      let done = false;
+      service.sidecar.onStateCall(async (call) => {
+        if (done || !matches(call)) return;
+        done = true;
+        await act();
+      });
+    }
+    const writes = (kind: string, nth: number) => {
+      let seen = 0;
+      return ({ op, keys }: StateCall) =>
+        op === 'write' && keys.some((key) => key.startsWith(`${kind}:`)) && ++seen === nth;
+    };
+
+    it.each([
+      ['before the payment is AUTHORIZED', writes('payment', 1)],
+      ['before the capture', writes('ledger', 1)],
+      ['after the capture', writes('payment', 2)],
+    ])(
+      'When a cancellation comes %s, then no money is kept and payment.failed is published',
+      async (_, matches) => {
+        once(matches, () => cancel(1));
+        let answer = await request();
+        if (answer === 'RETRY') answer = await request();
+        const { captured, refunded } = money();
+        expect([answer, captured - refunded, outcomes().map(({ type }) => type)]).toEqual([
+          'SUCCESS',
+          0,
+          ['payment.failed'],
+        ]);
+        expect(payment()?.refunded).toBe(refunded);
+      },
+    );
+  });
+
+  describe('every message in every status, twice', () => {
+    const STATUSES = [
+      'NONE',
+      'REQUESTED',
+      'AUTHORIZED',
+      'CAPTURED',
+      'FAILED',
+      'REFUNDED',
+      'REFUSED',
+    ] as const;
+    const MESSAGES: Record<string, (replica: number) => Promise<unknown>> = {
+      'payment.requested': request,
+      'payment.requested after the card was erased': (replica) => {
+        eraseCard();
+        return request(replica);
+      },
+      'order.cancelled': cancel,
+      'order.expired': (replica) => deliver('order.expired', replica),
+      refund: (replica) => refund({}, replica),
+      'the job of a refund': runJob,
+    };
+    const cases = STATUSES.flatMap((status) =>
+      Object.keys(MESSAGES).map((message) => [status, message] as const),
+    );
+    const records = () => {
+      const { captures, refunds: returned } = ledger();
+      return JSON.stringify([payment(), captures, returned]);
+    };
+
+    it.each(cases)(
+      'When it is %s and "%s" is repeated, then the repetition changes nothing',
+      async (status, message) => {
+        if (status !== 'NONE') save(status);
+        await MESSAGES[message]!(0);
+        const before = records();
+        await MESSAGES[message]!(1);
+        expect(records()).toBe(before);
+      },
+    );
+  });
+
+  describe('GET /api/payments', () => {
+    const list = (caller: Record<string, string>) =>
+      service.call('GET', `/api/payments?order_id=${order.order_id}`, { headers: caller });
+
+    it('When its customer calls, then the list has the payment; for others it is empty', async () => {
+      save('CAPTURED');
+      const { body, headers } = await list(asCaller(order.customer_id));
+      expect(body).toMatchObject({
+        items: [{ order_id: order.order_id, status: 'CAPTURED' }],
+        next_cursor: null,
+      });
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect((await list(asCaller(randomUUID()))).body).toEqual({ items: [], next_cursor: null });
+      expect((await list({})).slug).toBe('unauthenticated');
+    });
+
+    it.each(['REQUESTED', 'REFUSED'] as const)('When it is %s, then it is not shown', async (status) => {
+      save(status);
+      expect(await shown()).toBeUndefined();
+    });
+  });
+
+  describe('GET /api/payments/ledger/{order_id}', () => {
+    it('When the provider has records, then an administrator gets them, and else 404', async () => {
+      const get = () => service.call('GET', `/api/payments/ledger/${order.order_id}`, { headers: ADMIN });
+      expect((await get()).slug).toBe('not-found');
+      save('REFUNDED');
+      expect((await get()).body).toMatchObject({
+        captured: 2500,
+        refunded: 2500,
+        captures: [{ amount: 2500 }],
+      });
+    });
+  });
+
+  describe('POST /api/payments/{order_id}/refund', () => {
+    it.each(['PENDING', 'RESERVED', 'PAID', 'CANCELLED'] satisfies OrderStatus[])(
+      'When the order is %s, then 409 and nothing is refunded',
+      async (status) => {
+        save('CAPTURED');
+        orderNow = { ...order, status };
+        expect([(await refund()).slug, money().refunded, service.sidecar.jobs.size]).toEqual([
+          'order-not-delivered',
+          0,
+          0,
+        ]);
+      },
+    );
+
+    it.each(['SHIPPED', 'DELIVERED'] satisfies OrderStatus[])(
+      'When the order is %s, then all is refunded and published',
+      async (status) => {
+        save('CAPTURED');
+        orderNow = { ...order, status };
+        expect((await refund()).body).toMatchObject({
+          status: 'REFUNDED',
+          refunded: 2500,
+          reason: 'refunded by the shop',
+        });
+        expect([
+          money().refunded,
+          refunds().length,
+          service.sidecar.jobs.get(`refund-${order.order_id}`),
+        ]).toMatchObject([2500, 1, { dueTime: '20s', schedule: '@every 20s' }]);
+      },
+    );
+
+    it.each([
+      ['NONE', 'not-found'],
+      ['REQUESTED', 'not-found'],
+      ['REFUSED', 'not-found'],
+      ['AUTHORIZED', 'nothing-captured'],
+      ['FAILED', 'nothing-captured'],
+    ] as const)('When the payment is %s, then %s', async (status, slug) => {
+      if (status !== 'NONE') save(status);
+      expect((await refund()).slug).toBe(slug);
+    });
+
+    it('When it is repeated with the same key, then another process replays the response', async () => {
+      save('CAPTURED');
+      const key = { 'idempotency-key': 'refund-1' };
+      const [first, second] = [await refund(key), await refund({ 'idempotency-key': '"refund-1"' }, 1)];
+      expect([second.status, second.body, second.headers.get('idempotent-replayed')]).toEqual([
+        200,
+        first.body,
+        'true',
+      ]);
+      expect(ledger().refunds).toHaveLength(1);
+    });
+
+    it('When the key was used for another order, then 422; an error is not stored', async () => {
+      const key = { 'idempotency-key': 'refund-2' };
+      expect((await refund(key)).slug).toBe('not-found');
+      save('CAPTURED');
+      expect((await refund(key)).status).toBe(200);
+      order = buildOrder();
+      expect((await refund(key, 1)).slug).toBe('idempotency-key-reused');
+    });
+
+    it('When it was stored by another implementation, then it is replayed', async () => {
+      // Computed by the rules of CONTRACT.md, Idempotency-Key, with the key `stored-elsewhere`.
+      const caller = asCaller('019b0000-0000-7000-8000-0000000000a1', 'admin');
+      order = { ...order, order_id: '019b0000-0000-7000-8000-000000000001' };
+      save('CAPTURED');
+      const body = { ...(await shown()), reason: 'stored' };
+      service.sidecar.documents.set('idempotency:5c28c635-7f58-5335-8e28-09d61801b70e', {
+        value: { status: 200, body, fingerprint: '16D_wmFdCLbjnY9cog2vsJWpUSasSAWnNbEjntNdWE8' },
+        etag: '1',
+        ttlSeconds: 86_400,
+      });
+      const answer = await refund({ ...caller, 'idempotency-key': 'stored-elsewhere' });
+      expect([answer.status, answer.body, money().refunded]).toEqual([200, body, 0]);
+    });
+
+    it.each(['invoke', 'schedule'] as const)(
+      'When %s fails, then 503 and nothing is refunded',
+      async (capability) => {
+        save('CAPTURED');
+        service.sidecar.fail(capability, 10);
+        const { slug, headers } = await refund();
+        expect([slug, headers.get('retry-after'), money().refunded]).toEqual(['unavailable', '1', 0]);
+      },
+    );
+
+    it('When publishing fails, then the job publishes', async () => {
+      save('CAPTURED');
+      service.sidecar.fail('publish');
+      expect([(await refund()).status, refunds()]).toEqual([200, []]);
+      expect([(await runJob(1)).status, refunds().length, service.sidecar.jobs.size]).toEqual([200, 1, 1]);
+    });
+
+    it('When the process dies after the call to the provider, then the job saves and publishes', async () => {
+      save('CAPTURED');
+      service.sidecar.onStateCall(({ op, keys }) => {
+        if (op === 'write' && keys.includes(`payment:${order.order_id}`)) throw new Error('it ended here');
+      });
+      expect((await refund()).slug).toBe('unavailable');
+      service.sidecar.onStateCall(() => {});
+      await runJob(1);
+      expect([payment()?.status, ledger().refunds.length, refunds().length]).toEqual(['REFUNDED', 1, 1]);
+    });
+
+    it('When the order shows the refund, or is gone, then the job ends', async () => {
+      for (const now of [{ ...order, status: 'DELIVERED' as const, refunded: 2500 }, undefined]) {
+        save('CAPTURED');
+        await refund();
+        orderNow = now;
+        await runJob();
+        expect(service.sidecar.jobs.size).toBe(0);
+        orderNow = { ...order, status: 'DELIVERED' };
+      }
+    });
+  });
+
+  it('openapi.json, x-metrics: when a payment is captured twice, then it is counted once', async () => {
+    const counter = async () => {
+      const text = await (await fetch(`${service.replicas[0]!.url}/metrics`)).text();
+      return Number(/^payments_processed_total\{status="CAPTURED"\} ([\d.]+)$/m.exec(text)?.[1]);
+    };
+    const before = await counter();
+    await request();
+    await request();
+    expect((await counter()) - before).toBe(1);
+  });
+});

@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseTwins } from '../../deploy/local/programs/twins.ts';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
+import { unwrap } from '../../services/gateway/client/client.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import {
+  getPayment,
+  getProduct,
+  login,
+  placeOrder,
+  registerCustomer,
+  waitForStatus,
+  type Caller,
+} from '../support/shop.ts';
+
+/** Payments in Python and inventory in Go, beside the other services. */
+const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-polyglot-'));
+/** By app id. A start of a service reads its command, so a test can swap implementations. */
+const commands: Record<string, readonly string[]> = {};
+let twins: Record<string, readonly string[]>;
+let system: RunningSystem;
+let customer: Caller;
+let admin: Caller;
+
+beforeAll(async () => {
+  const prepared = parseTwins('payments=python,inventory=go').map(async (twin) => [
+    twin.service,
+    await twin.prepare(() => {}),
+  ]);
+  twins = Object.fromEntries(await Promise.all(prepared)) as Record<string, string[]>;
+  Object.assign(commands, twins);
+  system = await startSystem({
+    dataDir,
+    portOffset: PORT_OFFSETS.polyglot,
+    env: {
+      gateway: NO_RATE_LIMITS,
+      fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '300', SIMULATED_DELIVERY_DELAY_MS: '300' },
+    },
+    commands,
+  });
+  customer = await registerCustomer(system.urls.api);
+  admin = await login(system.urls.api, system.admin.email, system.admin.password);
+}, 300_000);
+afterAll(async () => {
+  await system?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** Restarts both services, in other languages or as they are in this repository. */
+async function swap(to: 'twins' | 'originals') {
+  for (const name of ['payments', 'inventory']) {
+    if (to === 'twins') commands[name] = twins[name]!;
+    else delete commands[name];
+    await system.app(name).service.stop('SIGTERM');
+    await system.app(name).service.start();
+  }
+}
+
+describe('payments in Python and inventory in Go', () => {
+  it.each([
+    ['tok_visa', 1, 'DELIVERED'],
+    ['tok_flaky', 1, 'DELIVERED'],
+    ['tok_chargeDeclined', 1, 'PAYMENT_FAILED'],
+    ['tok_visa', 10_000, 'REJECTED'],
+  ] as const)(
+    'When the card is %s and the quantity %i, then the order is %s',
+    async (card, quantity, status) => {
+      const product = quantity > 1 ? 'tea-green' : 'mug-blue';
+      const { orderId } = await placeOrder(customer, { product, quantity, card });
+      expect((await waitForStatus(customer, orderId, status)).status).toBe(status);
+    },
+  );
+
+  it('When a delivered order is refunded, then the order shows the amount', async () => {
+    const { orderId } = await placeOrder(customer);
+    const { total } = await waitForStatus(customer, orderId, 'DELIVERED');
+    const params = { order_id: orderId };
+    const payment = unwrap(await admin.call('POST /api/payments/:order_id/refund', { params }));
+    expect([payment.status, payment.refunded]).toEqual(['REFUNDED', total]);
+  });
+
+  it.each(['originals', 'twins'] as const)(
+    'When the %s take over while orders are in progress, then they continue with the state of the others',
+    async (successors) => {
+      const before = await getProduct(admin, 'mug-white');
+      const placed = [];
+      for (let count = 0; count < 5; count++)
+        placed.push(await placeOrder(customer, { product: 'mug-white' }));
+      await swap(successors);
+      placed.push(await placeOrder(customer, { product: 'mug-white' }));
+      for (const { orderId } of placed) {
+        await waitForStatus(customer, orderId, 'DELIVERED', 45_000);
+        expect(await getPayment(customer, orderId)).toMatchObject({ status: 'CAPTURED', refunded: 0 });
+      }
+      const after = await getProduct(admin, 'mug-white');
+      expect([before.on_hand - after.on_hand, after.reserved]).toEqual([placed.length, 0]);
+      const [first] = placed;
+      const refund = await admin.call('POST /api/payments/:order_id/refund', {
+        params: { order_id: first!.orderId },
+      });
+      expect(unwrap(refund).status).toBe('REFUNDED');
+    },
+    120_000,
+  );
+});
