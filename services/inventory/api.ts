@@ -9,7 +9,7 @@ import {
 } from '../shared/api-docs/route-table.ts';
 import { pageQuery } from '../shared/schemas/page-query.ts';
 import { indexState } from '../shared/schemas/stored-index.ts';
-import { productId } from '../shared/schemas/types.ts';
+import { id, productId } from '../shared/schemas/types.ts';
 import {
   inventoryEvents,
   productListSchema,
@@ -21,6 +21,7 @@ import {
   restockBody,
   restockSchema,
   stockedProductSchema,
+  takeBackBody,
   type Product,
 } from './contract.ts';
 import { BEHAVIOUR } from './behaviour.ts';
@@ -82,6 +83,14 @@ export const inventoryApi = {
     summary: 'Get products by their ids',
     query: productsQuery,
     response: productsSchema,
+  },
+  'PUT /returns/:order_id/:return_id': {
+    access: 'internal',
+    summary: 'Put the sellable lines of a return back into the stock, once',
+    params: z.object({ order_id: id, return_id: id }),
+    body: takeBackBody,
+    status: 204,
+    examples: { 'One mug': { items: [{ product_id: EXAMPLE.product, quantity: 1 }] } },
   },
 } satisfies ServiceApi;
 

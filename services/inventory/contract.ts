@@ -78,6 +78,7 @@ export const reservationSchema = z.object({
     .object({ time: timestamp, low: z.array(stockLowData) })
     .optional()
     .describe('The sale. It stays when the order is cancelled after its payment.'),
+  returned: z.array(id).optional().describe('The returns whose sellable lines are in the stock again.'),
 });
 
 /** A record of a restock, so that it is executed once. */
@@ -85,6 +86,11 @@ export const restockSchema = z.object({
   operation: z.string(),
   product_id: productId,
   quantity: z.int().min(1),
+});
+
+/** `PUT /returns/:order_id/:return_id`, for `returns` only: the sellable lines of a return. */
+export const takeBackBody = z.strictObject({
+  items: z.array(z.strictObject({ product_id: productId, quantity: z.int().min(1) })).max(50),
 });
 
 /** The events that `inventory` publishes. */

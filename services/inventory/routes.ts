@@ -5,9 +5,10 @@ import { requireAdmin } from '../shared/http/caller.ts';
 import { pageQuery } from '../shared/schemas/page-query.ts';
 import { sendPage } from '../shared/http/pagination.ts';
 import { notFound } from '../shared/http/problem.ts';
-import { productId } from '../shared/schemas/types.ts';
+import { id, productId } from '../shared/schemas/types.ts';
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
-import { productsQuery, putProductBody, restockBody } from './contract.ts';
+import { productsQuery, putProductBody, restockBody, takeBackBody } from './contract.ts';
 import { toProduct, type StockedProduct } from './domain/stock.ts';
 import type { StockStore } from './store/stock-store.ts';
 
@@ -50,6 +51,17 @@ export function createRoutes(stock: StockStore, withIdempotency: WithIdempotency
   router.get('/products', async (req, res) => {
     const { ids } = parseQuery(productsQuery, req.query);
     res.json({ items: await stock.products(ids) });
+  });
+
+  // For `returns` only.
+  router.put('/returns/:order_id/:return_id', async (req, res) => {
+    const order_id = parsePath(id, req.params.order_id, 'order');
+    const return_id = parsePath(id, req.params.return_id, 'return');
+    addRequestFields({ order_id });
+    const { items: lines } = parseBody(takeBackBody, req.body);
+    const { after } = await stock.applyToOrder({ kind: 'take-back', order_id, return_id, lines });
+    if (!after) throw notFound('order');
+    res.status(204).end();
   });
 
   return router;

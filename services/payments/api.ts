@@ -16,6 +16,8 @@ import {
   paymentListSchema,
   paymentSchema,
   simulatedLedgerSchema,
+  returnRefundBody,
+  returnRefundSchema,
   type Payment,
 } from './contract.ts';
 import { BEHAVIOUR } from './behaviour.ts';
@@ -70,6 +72,18 @@ export const paymentsApi = {
       },
     },
     responseExample: { ...payment, status: 'REFUNDED', refunded: 2580 },
+  },
+  'PUT /refunds/:order_id/:return_id': {
+    access: 'internal',
+    summary: 'Refund the price of a return, once',
+    params: z.object({ order_id: id, return_id: id }),
+    body: returnRefundBody,
+    response: returnRefundSchema,
+    problems: {
+      'nothing-captured': { status: 409, description: 'The order has no captured payment.' },
+    },
+    examples: { 'One mug': { amount: 1290 } },
+    responseExample: { amount: 1290, refunded: 1290, currency: 'EUR' },
   },
 } satisfies ServiceApi;
 

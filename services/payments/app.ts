@@ -31,7 +31,7 @@ export function createApp(deps: PaymentsDeps): Express {
   return createService(deps, {
     description,
     routers: [
-      createRoutes({ store, provider, refundPayment, withIdempotency }),
+      createRoutes({ store, provider, refundPayment, processor, withIdempotency }),
       createSubscriptions({ ...deps, processor, publisher }),
     ],
   });

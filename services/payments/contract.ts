@@ -23,7 +23,7 @@ export const paymentListSchema = z.object({
 export const paymentListQuery = z.object({ order_id: id });
 
 /** `GET /api/payments/ledger/:order_id`, for administrators: the provider's own records. Money is in minor units. */
-const ledgerEntry = z.object({ amount: money, at: timestamp });
+const ledgerEntry = z.object({ amount: money, at: timestamp, return_id: id.optional() });
 export const ledgerSchema = z.object({
   order_id: id,
   captured: money,
@@ -46,6 +46,7 @@ export const paymentDocumentSchema = paymentSchema.extend({
   attempts: z.int().min(0).describe('Calls to the provider that were not answered.'),
   last_failure: z.string().optional().describe('Why the last of them was not answered.'),
   updated_at: timestamp.describe('The time at which the payment reached this status.'),
+  returns: z.record(id, money).optional().describe('What was given back for each return, by its id.'),
 });
 export type PaymentDocument = z.infer<typeof paymentDocumentSchema>;
 
@@ -58,6 +59,11 @@ export const simulatedLedgerSchema = z.object({
   voided_at: timestamp.optional(),
 });
 export type SimulatedLedger = z.infer<typeof simulatedLedgerSchema>;
+
+/** `PUT /refunds/:order_id/:return_id`, for `returns` only: the price of the received lines, in minor units. */
+export const returnRefundBody = z.strictObject({ amount: money });
+/** What was given back for this return, and for the order in total, in minor units. */
+export const returnRefundSchema = z.object({ amount: money, refunded: money, currency });
 
 /** The events that `payments` publishes. */
 export const paymentEvents = defineEvents('payments', {

@@ -15,6 +15,7 @@ import {
   requested,
   reversed,
   withFailedAttempt,
+  withReturn,
   type PaymentDocument,
 } from './domain/payment.ts';
 import { nextStep } from './domain/state-machine.ts';
@@ -153,11 +154,33 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
         if (nextStep(before.value, 'refund', maxAttempts) === 'reverse')
           return reverse(before, 'refunded by the shop');
         if (before.value.status === 'REFUNDED') return before.value;
-        throw new ProblemError(409, 'nothing-captured', 'The order has no captured payment to refund.');
+        throw nothingCaptured();
+      });
+    },
+
+    /**
+     * Refunds the price of a return once, and never more than is left of what was captured.
+     *
+     * @throws ProblemError 404 if there is no payment, 409 if nothing is captured
+     */
+    async refundReturn(orderId: string, returnId: string, amount: number): Promise<PaymentDocument> {
+      return retryOnConflict(async () => {
+        const before = await store.load(orderId);
+        if (!before) throw notFound('payment');
+        const { returns = {}, status } = before.value;
+        if (returns[returnId] !== undefined) return before.value;
+        if (status !== 'CAPTURED' && status !== 'REFUNDED') throw nothingCaptured();
+        const refund = await inSpan('refund return', {}, () =>
+          provider.refundPart({ order_id: orderId, return_id: returnId, amount }),
+        );
+        return save(withReturn(before.value, returnId, refund, at()), before);
       });
     },
   };
 }
+
+const nothingCaptured = () =>
+  new ProblemError(409, 'nothing-captured', 'The order has no captured payment to refund.');
 
 type Outcome = (typeof METRICS.processed.labels.status)[number];
 const OUTCOMES: readonly string[] = METRICS.processed.labels.status;

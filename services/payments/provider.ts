@@ -12,11 +12,21 @@ export interface Charge {
 /** The provider's answer. A declined card is an answer, not an error. */
 export type ProviderDecision = { approved: true } | { approved: false; reason: string };
 
+/** A part of a captured amount to give back. `return_id` is the idempotency key. */
+export interface PartialRefund {
+  order_id: string;
+  return_id: string;
+  /** Minor units. The provider gives back less if less is left of what was captured. */
+  amount: number;
+}
+
 /** An amount that was captured or refunded. */
 export interface LedgerEntry {
   /** Minor units. */
   amount: number;
   at: string;
+  /** The return that a partial refund belongs to. */
+  return_id?: string;
 }
 
 /** The provider's records of an order. */
@@ -41,6 +51,8 @@ export interface PaymentProvider {
   capture: (charge: Charge, signal: AbortSignal) => Promise<ProviderDecision>;
   /** Refunds all that was captured, or voids the authorization. Returns the total that was refunded. */
   refund: (orderId: string, signal: AbortSignal) => Promise<number>;
+  /** Refunds a part of what was captured. Returns the amount of this refund, and the total of all refunds of the order. */
+  refundPart: (part: PartialRefund, signal: AbortSignal) => Promise<{ amount: number; total: number }>;
   /** The provider's own records, for reconciliation; undefined if it does not know the order. */
   ledger: (orderId: string, signal: AbortSignal) => Promise<ProviderLedger | undefined>;
 }
@@ -72,6 +84,7 @@ export function withTimeout(provider: PaymentProvider, timeoutMs: number) {
     authorize: (charge: Charge) => withLimit((signal) => provider.authorize(charge, signal)),
     capture: (charge: Charge) => withLimit((signal) => provider.capture(charge, signal)),
     refund: (orderId: string) => withLimit((signal) => provider.refund(orderId, signal)),
+    refundPart: (part: PartialRefund) => withLimit((signal) => provider.refundPart(part, signal)),
     ledger: (orderId: string) => withLimit((signal) => provider.ledger(orderId, signal)),
   };
 }

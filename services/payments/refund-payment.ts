@@ -69,7 +69,9 @@ export function createRefundPayment(deps: {
 
   async function continueRefund(orderId: string): Promise<void> {
     const order = await orders.load(orderId);
-    if (order && order.refunded === undefined) await publisher.publishRefund(await processor.refund(orderId));
+    const payment = order && (await processor.refund(orderId));
+    // Returns may have refunded a part before.
+    if (payment && (order.refunded ?? 0) < payment.refunded) await publisher.publishRefund(payment);
     else await sidecar.deleteJob(`${REFUND_JOB_PREFIX}${orderId}`);
   }
 }

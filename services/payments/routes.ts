@@ -7,10 +7,11 @@ import { notFound } from '../shared/http/problem.ts';
 
 import { id, noBody } from '../shared/schemas/types.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
-import { paymentListQuery } from './contract.ts';
+import { paymentListQuery, returnRefundBody } from './contract.ts';
 import { publicPayment } from './domain/payment.ts';
 import { totalOf, type TimeLimitedProvider } from './provider.ts';
 import { REFUND_JOB_PREFIX, type RefundPayment } from './refund-payment.ts';
+import type { PaymentProcessor } from './payment-processor.ts';
 import type { PaymentStore } from './store/payment-store.ts';
 
 /** The public routes under `/api/payments`, and the job of a refund. */
@@ -18,9 +19,10 @@ export function createRoutes(deps: {
   store: PaymentStore;
   provider: TimeLimitedProvider;
   refundPayment: RefundPayment;
+  processor: Pick<PaymentProcessor, 'refundReturn'>;
   withIdempotency: WithIdempotency;
 }): Router {
-  const { store, provider, refundPayment, withIdempotency } = deps;
+  const { store, provider, refundPayment, processor, withIdempotency } = deps;
   const router = Router();
 
   router.get('/api/payments', async (req, res) => {
@@ -45,6 +47,15 @@ export function createRoutes(deps: {
   router.post(`/job/${REFUND_JOB_PREFIX}:order_id`, async (req, res) => {
     await refundPayment.continueRefund(orderIdOf(req.params.order_id));
     res.json({});
+  });
+
+  // For `returns` only. The path is not under /api, so the gateway does not forward it.
+  router.put('/refunds/:order_id/:return_id', async (req, res) => {
+    const orderId = orderIdOf(req.params.order_id);
+    const returnId = parsePath(id, req.params.return_id, 'return');
+    const { amount } = parseBody(returnRefundBody, req.body);
+    const { returns, refunded, currency } = await processor.refundReturn(orderId, returnId, amount);
+    res.json({ amount: returns?.[returnId] ?? 0, refunded, currency });
   });
 
   /** The provider's own records, to reconcile with. */

@@ -129,6 +129,19 @@ export function createSimulatedProvider(deps: {
       return totalOf(ledger.refunds);
     },
 
+    async refundPart({ order_id, return_id, amount }) {
+      const when = at();
+      const ledger = await edit(order_id, (known) => {
+        const left = totalOf(known.captures) - totalOf(known.refunds);
+        const part = Math.min(amount, left);
+        // guard: refund a return once
+        if (part === 0 || known.refunds.some((refund) => refund.return_id === return_id)) return known;
+        return { ...known, refunds: [...known.refunds, { amount: part, at: when, return_id }] };
+      });
+      const refunded = ledger.refunds.filter((refund) => refund.return_id === return_id);
+      return { amount: totalOf(refunded), total: totalOf(ledger.refunds) };
+    },
+
     async ledger(orderId) {
       const stored = await state.get<SimulatedLedger>(keyOf(orderId));
       return stored && { captures: stored.value.captures, refunds: stored.value.refunds };

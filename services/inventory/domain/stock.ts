@@ -14,6 +14,14 @@ export interface OrderCommand {
   at: string;
 }
 
+/** A command for the sellable lines of a return. */
+export interface TakeBackCommand {
+  kind: 'take-back';
+  order_id: string;
+  return_id: string;
+  lines: readonly Line[];
+}
+
 /** A product of the catalogue. `on_hand` is its initial stock. */
 export type NewProduct = Omit<StockedProduct, 'reserved' | 'sold' | 'stocked' | 'revision'>;
 
@@ -22,7 +30,7 @@ export type ProductCommand =
   | { kind: 'put'; product_id: string; name: string; unit_price: number; currency?: string | undefined }
   | { kind: 'restock'; product_id: string; quantity: number; operation?: string };
 
-export type Command = OrderCommand | ProductCommand;
+export type Command = OrderCommand | TakeBackCommand | ProductCommand;
 
 /** The documents that a command reads, by id. Absent documents do not exist. */
 export interface Stock {
@@ -50,6 +58,8 @@ export function applyCommand(stock: Stock, command: Command): Changes {
       return sell(stock, command);
     case 'release':
       return release(stock, command);
+    case 'take-back':
+      return takeBack(stock, command);
     case 'add':
     case 'put':
     case 'restock':
@@ -129,6 +139,25 @@ function release({ products, reservations }: Stock, { order_id, at }: OrderComma
     case 'RELEASED':
       return UNCHANGED;
   }
+}
+
+/** Puts sold lines back into the stock, once per return. A product that is not in the stock any more is left out. */
+function takeBack(
+  { products, reservations }: Stock,
+  { order_id, return_id, lines }: TakeBackCommand,
+): Changes {
+  const reservation = reservations.get(order_id);
+  const { returned = [] } = reservation ?? {};
+  // guard: take a return back once
+  if (!reservation || returned.includes(return_id)) return UNCHANGED;
+  const known = onePerProduct(lines).filter(({ product_id }) => products.has(product_id));
+  return {
+    reservation: { ...reservation, returned: [...returned, return_id] },
+    products: adjustStock(products, known, (product, quantity) => ({
+      on_hand: product.on_hand + quantity,
+      sold: product.sold - quantity,
+    })),
+  };
 }
 
 function editProduct({ products, restocks }: Stock, command: ProductCommand): Changes {

@@ -17,6 +17,7 @@ import type {
   Reservation,
   Restock,
   StockedProduct,
+  TakeBackCommand,
 } from '../domain/stock.ts';
 
 /** The document that a command changes, before and after the command. */
@@ -40,7 +41,7 @@ export interface StockStore {
     limit: number,
   ) => Promise<{ items: StockedProduct[]; nextCursor: string | null }>;
   /** @throws Error if the command cannot be applied; other commands of the batch are not affected */
-  applyToOrder: (command: OrderCommand) => Promise<ChangeResult<Reservation>>;
+  applyToOrder: (command: OrderCommand | TakeBackCommand) => Promise<ChangeResult<Reservation>>;
   /** @param precondition checks the product before the change; if it throws, nothing changes */
   applyToProduct: (
     command: ProductCommand,
@@ -196,7 +197,7 @@ function assertSameRestock(
   if (done && (done.product_id !== product_id || done.quantity !== quantity)) throw idempotencyKeyReused();
 }
 
-const isOrderCommand = (command: Command): command is OrderCommand => 'order_id' in command;
+const isOrderCommand = (command: Command): command is OrderCommand | TakeBackCommand => 'order_id' in command;
 const isProductKey = (key: string) => key.startsWith(productKey(''));
 
 const newReservationOf = (command: Command) =>

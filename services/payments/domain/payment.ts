@@ -58,6 +58,27 @@ export function reversed(
   return { ...payment, status: taken ? 'REFUNDED' : 'FAILED', refunded, reason, updated_at: at };
 }
 
+/**
+ * The payment after the refund of a return.
+ *
+ * @param refund.amount what was given back for this return, and `total` for the order, in minor units
+ */
+export function withReturn(
+  payment: PaymentDocument,
+  returnId: string,
+  refund: { amount: number; total: number },
+  at: string,
+): PaymentDocument {
+  const returns = { ...payment.returns, [returnId]: refund.amount };
+  const isComplete = payment.status === 'CAPTURED' && refund.total >= payment.amount;
+  return {
+    ...payment,
+    returns,
+    refunded: refund.total,
+    ...(isComplete ? { status: 'REFUNDED', updated_at: at } : {}),
+  };
+}
+
 function hasEnded({ status }: PaymentDocument): boolean {
   return status === 'FAILED' || status === 'REFUNDED' || status === 'REFUSED';
 }
