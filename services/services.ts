@@ -5,6 +5,7 @@ import { inventory } from './inventory/api.ts';
 import { notifications } from './notifications/api.ts';
 import { orders } from './orders/api.ts';
 import { payments } from './payments/api.ts';
+import { returns } from './returns/api.ts';
 import type { ServiceDescription } from './shared/api-docs/route-table.ts';
 import { users } from './users/api.ts';
 
@@ -17,6 +18,7 @@ const all = [
   fulfilment,
   notifications,
   history,
+  returns,
 ] as const satisfies readonly ServiceDescription[];
 
 /**

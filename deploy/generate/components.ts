@@ -15,6 +15,7 @@ export function componentEdits(services: readonly ServiceDescription[]): Edit[] 
     ['components/broadcast.yaml', (text) => withScopes(text, 'broadcast')],
     ['components/state.yaml', (text) => scopedTo(text, 'state')],
     ['components/settings.yaml', (text) => scopedTo(text, 'configuration')],
+    ['components/workflows.yaml', (text) => scopedTo(text, 'workflows')],
     [
       'components/kustomization.yaml',
       (text) =>

@@ -7,13 +7,13 @@ import { HEADER, list, replace, type Edit } from './edit.ts';
  */
 export function containerEdits(services: readonly ServiceDescription[]): Edit[] {
   const names = services.map(({ name }) => name);
-  const backEnds = names.filter((name) => name !== 'gateway');
+  const backEnds = services.filter(({ name }) => name !== 'gateway');
   const stateful = services.filter(({ uses }) => uses.includes('state')).map(({ name }) => name);
   const lines = (format: (name: string) => string, of = names) => of.map(format).join('');
   return [
     [
       'dapr.yaml',
-      (text) => replace(text, / {2}- appID: users\n[\s\S]*$/, names.map(daprApp).slice(1).join('')),
+      (text) => replace(text, / {2}- appID: users\n[\s\S]*$/, services.map(daprApp).slice(1).join('')),
     ],
     [
       'deploy/compose/compose.yaml',
@@ -25,7 +25,7 @@ export function containerEdits(services: readonly ServiceDescription[]): Edit[] 
         return replace(
           stored,
           /\n {2}users-net: [\s\S]*\nvolumes:\n/,
-          `\n${backEnds.map(composeServices).join('\n')}\nvolumes:\n`,
+          `\n${backEnds.map((service) => composeServices(service, sidecarCommand(text))).join('\n')}\nvolumes:\n`,
         );
       },
     ],
@@ -85,7 +85,7 @@ export function containerEdits(services: readonly ServiceDescription[]): Edit[] 
 }
 
 /** The ports of a service follow from its position: 8080 is the gateway. Replicas add ten to each port. */
-const daprApp = (name: string, position: number) => `  - appID: ${name}
+const daprApp = ({ name, uses }: ServiceDescription, position: number) => `  - appID: ${name}
     appDirPath: .
     containerImage: sidecart/${name}:dev
     containerImagePullPolicy: IfNotPresent
@@ -95,16 +95,22 @@ const daprApp = (name: string, position: number) => `  - appID: ${name}
     daprGRPCPort: ${3680 + position}
     daprInternalGRPCPort: ${3780 + position}
     metricsPort: ${3880 + position}
-`;
+${uses.includes('workflows') ? '    placementHostAddress: localhost:50005\n' : ''}`;
 
-const composeServices = (name: string) => `  ${name}-net: *network
+/** The arguments of every sidecar in the Compose file, with their indentation. */
+function sidecarCommand(text: string): string {
+  const [command = ''] = /^ {2}command:\n {4}- --app-port=[\s\S]*?--log-as-json\n/m.exec(text) ?? [];
+  return command.replaceAll(/^/gm, '  ').trimEnd();
+}
+
+const composeServices = ({ name, uses }: ServiceDescription, command: string) => `  ${name}-net: *network
   ${name}-dapr:
     <<: *sidecar
     environment: { <<: [*no-proxy, *traces], APP_ID: ${name} }
     network_mode: service:${name}-net
     volumes: [components:/sidecart/components:ro, names:/sidecart/.sidecart, ${name}-secrets:/run/sidecart:ro]
     depends_on: { <<: *before-sidecars, ${name}-net: { condition: service_started } }
-  ${name}:
+${uses.includes('workflows') ? `${command.replace('address=\n', 'address=placement:50005\n')}\n` : ''}  ${name}:
     <<: *service
     image: \${SIDECART_IMAGES:-sidecart}/${name}:\${SIDECART_VERSION:-local}
     build: { <<: *build, args: { <<: *build-args, SERVICE: ${name} } }
@@ -112,6 +118,9 @@ const composeServices = (name: string) => `  ${name}-net: *network
     volumes: [${name}-secrets:/run/sidecart:ro]
     depends_on: [${name}-dapr]
 `;
+
+/** Without this annotation, the sidecar connects to the placement service of Dapr's control plane. */
+const WITHOUT_PLACEMENT = "        dapr.io/placement-host-address: ''\n";
 
 const kubernetesService = ({
   name,
@@ -133,7 +142,7 @@ spec:
         dapr.io/config: ${name}
         dapr.io/api-token-secret: ${name}-api-token
         dapr.io/app-token-secret: ${name}-app-token
-${uses.includes('state') ? `        dapr.io/env-from-secret: STATE_CONNECTION_STRING=${name}-database:connection-string\n` : ''}    spec:
+${uses.includes('workflows') ? '' : WITHOUT_PLACEMENT}${uses.includes('state') ? `        dapr.io/env-from-secret: STATE_CONNECTION_STRING=${name}-database:connection-string\n` : ''}    spec:
       serviceAccountName: ${name}
       containers:
         - name: app

@@ -102,12 +102,14 @@ const RULES: Record<SidecarApi, readonly Pick<ApiAllowRule, 'name' | 'version'>[
   state: [{ name: 'state', version: 'v1' }],
   jobs: [{ name: 'jobs', version: 'v1' }],
   bindings: [{ name: 'bindings', version: 'v1' }],
+  // daprd has no rule for the gRPC service of the workflow SDKs, and always offers it. The SDK reads the metadata as a probe.
+  workflows: [{ name: 'metadata', version: 'v1' }],
   configuration: [{ name: 'configuration', version: 'v1' }],
 };
 
 /**
  * daprd applies no list to a protocol for which the list has no rule. It answers health checks always, so that their rule
- * adds nothing. gRPC, which no service uses, has no such API; to unlock can do nothing, because there is no component for locks.
+ * adds nothing. gRPC, which only workflows use, has no such API; to unlock can do nothing, because there is no component for locks.
  */
 const NEVER_EMPTY: readonly ApiAllowRule[] = [
   { name: 'healthz', version: 'v1', protocol: 'http' },

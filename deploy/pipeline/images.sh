@@ -9,7 +9,7 @@ commit=$1
 server=${GITHUB_SERVER_URL:-https://github.com}
 issuer=${OIDC_ISSUER:-https://token.actions.githubusercontent.com}
 
-for service in gateway users inventory orders payments fulfilment notifications history; do
+for service in gateway users inventory orders payments fulfilment notifications history returns; do
   digest=$(docker buildx imagetools inspect --format '{{json .Manifest.Digest}}' "$REGISTRY/$service:$commit" | tr -d '"')
   cosign verify "$REGISTRY/$service@$digest" \
     --annotations "service=$service" \

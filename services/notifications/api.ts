@@ -1,4 +1,5 @@
 import { CUSTOMER_EVENT_TYPES, orderEvents } from '../orders/contract.ts';
+import { returnEvents } from '../returns/contract.ts';
 import { subscribedTo, type ServiceDescription } from '../shared/api-docs/route-table.ts';
 import { userEvents } from '../users/contract.ts';
 import { config } from './config.ts';
@@ -13,6 +14,7 @@ export const notifications = {
   calls: {},
   subscribes: [
     subscribedTo(orderEvents, ...CUSTOMER_EVENT_TYPES),
+    subscribedTo(returnEvents, ...returnEvents.types),
     subscribedTo(userEvents, ...userEvents.types),
   ],
   uses: ['state', 'bindings'],

@@ -1,9 +1,11 @@
 import { CUSTOMER_EVENT_TYPES } from '../orders/contract.ts';
+import { returnEvents } from '../returns/contract.ts';
 import type { MetricDeclarations } from '../shared/telemetry/metrics.ts';
 
 /** The kinds of e-mails. */
 export const EMAIL_KINDS = [
   ...CUSTOMER_EVENT_TYPES,
+  ...returnEvents.types,
   'user.registered',
   'user.updated',
   'user.updated.previous-address',

@@ -2,6 +2,7 @@ import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import type { Router } from 'express';
 import type { z } from 'zod';
 import { CUSTOMER_EVENT_TYPES, orderEvents, type CustomerEventType } from '../orders/contract.ts';
+import { returnEvents, type ReturnEventType } from '../returns/contract.ts';
 import { onEvent, createSubscriptionRouter } from '../shared/dapr/subscriptions.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
@@ -9,6 +10,7 @@ import { userEvents, type User } from '../users/contract.ts';
 import type { SendEmailOnce } from './email-sender.ts';
 import type { Addressee } from './domain/recipient.ts';
 import type { RecipientStore } from './store/recipient-store.ts';
+import * as returnTemplates from './domain/return-templates.ts';
 import * as templates from './domain/templates.ts';
 
 type UserEvent = z.infer<(typeof userEvents.data)['user.updated']>;
@@ -22,6 +24,16 @@ const ORDER_MAILS: Readonly<Record<CustomerEventType, templates.OrderTemplate>> 
   'order.rejected': templates.rejected,
   'order.expired': templates.expired,
   'order.refunded': templates.refunded,
+};
+
+const RETURN_MAILS: Readonly<Record<ReturnEventType, returnTemplates.ReturnTemplate>> = {
+  'return.requested': returnTemplates.requested,
+  'return.approved': returnTemplates.approved,
+  'return.received': returnTemplates.received,
+  'return.refunded': returnTemplates.refunded,
+  'return.rejected': returnTemplates.rejected,
+  'return.cancelled': returnTemplates.cancelled,
+  'return.expired': returnTemplates.expired,
 };
 
 export function createSubscriptions(deps: {
@@ -57,6 +69,17 @@ export function createSubscriptions(deps: {
           subjectId: order.order_id,
           recipientId: order.customer_id,
           write: (recipient) => ORDER_MAILS[kind](recipient, order),
+        });
+      }),
+    ),
+    ...returnEvents.types.map((kind) =>
+      onEvent(returnEvents, kind, async ({ return: returned }) => {
+        addRequestFields({ order_id: returned.order_id });
+        await sendEmailOnce({
+          kind,
+          subjectId: returned.return_id,
+          recipientId: returned.customer_id,
+          write: (recipient) => RETURN_MAILS[kind](recipient, returned),
         });
       }),
     ),

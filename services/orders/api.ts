@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { shipmentEvents } from '../fulfilment/contract.ts';
 import { inventoryEvents } from '../inventory/contract.ts';
 import { paymentEvents } from '../payments/contract.ts';
+import { returnEvents } from '../returns/contract.ts';
 import {
   describeEvents,
   EXAMPLE,
@@ -212,6 +213,16 @@ const events = describeEvents(orderEvents, {
     summary: 'A shipped or delivered order is refunded. Its status does not change',
     example: { order: example('DELIVERED', 6, { tracking_number: EXAMPLE.tracking, refunded: 2580 }) },
   },
+  'order.returned': {
+    summary: 'Lines of a delivered order were returned and refunded. Its status does not change',
+    example: {
+      order: example('DELIVERED', 6, {
+        tracking_number: EXAMPLE.tracking,
+        refunded: 1290,
+        returned: [{ return_id: EXAMPLE.return, items: [{ product_id: EXAMPLE.product, quantity: 1 }] }],
+      }),
+    },
+  },
 });
 
 const broadcasts = describeEvents(orderBroadcasts, {
@@ -234,6 +245,7 @@ export const orders = {
   subscribes: [
     subscribedTo(inventoryEvents, 'inventory.reserved', 'inventory.rejected'),
     subscribedTo(paymentEvents, ...paymentEvents.types),
+    subscribedTo(returnEvents, 'return.refunded'),
     subscribedTo(shipmentEvents, ...shipmentEvents.types),
   ],
   uses: ['state', 'jobs'],

@@ -35,6 +35,17 @@ export const orderSchema = z.object({
   tracking_number: z.string().optional(),
   /** The total that was given back after the order was shipped, in minor units. */
   refunded: money.optional(),
+  /** The lines of each return that was refunded. */
+  returned: z
+    .array(
+      z.object({
+        return_id: id,
+        items: z.array(z.object({ product_id: productId, quantity: z.int().min(1) })),
+      }),
+    )
+    .optional(),
+  /** The time of the delivery. */
+  delivered_at: timestamp.optional(),
   /** Grows by one with each event. */
   version: z.int().min(1),
   created_at: timestamp,

@@ -3,6 +3,7 @@ import { Router } from 'express';
 import { shipmentEvents } from '../fulfilment/contract.ts';
 import { inventoryEvents } from '../inventory/contract.ts';
 import { paymentEvents } from '../payments/contract.ts';
+import { returnEvents } from '../returns/contract.ts';
 import { onEvent, createSubscriptionRouter, UnprocessableEvent } from '../shared/dapr/subscriptions.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
@@ -36,6 +37,17 @@ export function createSubscriptions(deps: {
     ),
     onEvent(paymentEvents, 'payment.refunded', ({ order_id, refunded }) =>
       apply(order_id, { type: 'payment.refunded', refunded }),
+    ),
+    onEvent(
+      returnEvents,
+      'return.refunded',
+      ({ return: { order_id, return_id, received }, order_refunded }) =>
+        apply(order_id, {
+          type: 'return.refunded',
+          return_id,
+          items: received.map(({ product_id, quantity }) => ({ product_id, quantity })),
+          refunded: order_refunded,
+        }),
     ),
     onEvent(shipmentEvents, 'shipment.dispatched', ({ order_id, tracking_number }) =>
       apply(order_id, { type: 'shipment.dispatched', tracking_number }),

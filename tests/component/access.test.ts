@@ -132,6 +132,7 @@ describe.each(NAMES)('the code of %s', (name) => {
       jobs: /\bsidecar\s*\.(scheduleJob|deleteJob)\(|createSweeper\(/,
       bindings: /sidecar\.invokeBinding\(/,
       configuration: /(run|prepare)Service\(/,
+      workflows: /new WorkflowRuntime\(/,
     };
     const found = Object.entries(used).filter(([, pattern]) => pattern.test(text));
     expect(found.map(([api]) => api).toSorted()).toEqual(access.apis.toSorted());

@@ -162,6 +162,7 @@ describe('the saga', () => {
     'payment.processed': 'order.paid',
     'payment.failed': 'order.payment_failed',
     'payment.refunded': 'order.refunded',
+    'return.refunded': 'order.returned',
     'shipment.dispatched': 'order.shipped',
     'shipment.delivered': 'order.delivered',
     'shipment.stopped': 'order.cancelled',

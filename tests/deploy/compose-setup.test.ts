@@ -7,6 +7,10 @@ import { databaseFor, newSecrets } from '../../deploy/compose/setup/secrets.ts';
 import { componentSchema, readComponents } from '../../deploy/local/configuration/component-files.ts';
 
 const STATE = readFileSync('deploy/compose/state.yaml', 'utf8');
+const STORES = new Map([
+  ['state.yaml', STATE],
+  ['workflows.yaml', readFileSync('deploy/compose/workflows.yaml', 'utf8')],
+]);
 const committed = readComponents();
 const changed = (name: string, change: (text: string) => string): Files => {
   const before = committed.get(name) ?? '';
@@ -17,7 +21,7 @@ const changed = (name: string, change: (text: string) => string): Files => {
 
 describe('the component files of Compose', () => {
   it('When the overlay is applied, then only addresses and the store differ', () => {
-    const made = applyOverlay(committed, STATE);
+    const made = applyOverlay(committed, STORES);
     expect([...made.keys()].toSorted()).toEqual([...committed.keys()].toSorted());
     const differing = [...made].filter(([name, text]) => text !== committed.get(name)).map(([name]) => name);
     expect(differing.toSorted()).toEqual([
@@ -26,8 +30,9 @@ describe('the component files of Compose', () => {
       'pubsub.yaml',
       'settings.yaml',
       'state.yaml',
+      'workflows.yaml',
     ]);
-    for (const name of differing.filter((one) => one !== 'state.yaml')) {
+    for (const name of differing.filter((one) => !STORES.has(one))) {
       const lines = (committed.get(name) ?? '').split('\n');
       const others = (made.get(name) ?? '').split('\n').filter((line, index) => line !== lines[index]);
       expect(new Set(others.map((line) => line.trim())).size).toBe(1);
@@ -37,7 +42,7 @@ describe('the component files of Compose', () => {
 
   it('When the store is another one, then it is for the same apps under the same name', () => {
     const before = parse(committed.get('state.yaml') ?? '') as { metadata: unknown; scopes: unknown };
-    const after = parse(applyOverlay(committed, STATE).get('state.yaml') ?? '') as typeof before & {
+    const after = parse(applyOverlay(committed, STORES).get('state.yaml') ?? '') as typeof before & {
       spec: unknown;
     };
     expect([after.metadata, after.scopes]).toEqual([before.metadata, before.scopes]);
@@ -47,9 +52,9 @@ describe('the component files of Compose', () => {
 
   it('When components change, then the overlay changes them for Compose, too', () => {
     const more = changed('pubsub.yaml', (text) => text.replace("value: '64'", "value: '65'"));
-    expect(applyOverlay(more, STATE).get('pubsub.yaml')).toContain("value: '65'");
+    expect(applyOverlay(more, STORES).get('pubsub.yaml')).toContain("value: '65'");
     const scoped = changed('state.yaml', (text) => text.replace('[users,', '[returns, users,'));
-    expect(applyOverlay(scoped, STATE).get('state.yaml')).toContain('[returns, users,');
+    expect(applyOverlay(scoped, STORES).get('state.yaml')).toContain('[returns, users,');
     expect(appsWithState(scoped)).toContain('returns');
   });
 
@@ -62,7 +67,7 @@ describe('the component files of Compose', () => {
     // The address of the broker is in several files.
     for (const other of ['broadcast.yaml', 'settings.yaml'])
       files.set(other, (files.get(other) ?? '').replaceAll(from, to));
-    expect(() => applyOverlay(files, STATE)).toThrow(/nowhere|one spec/);
+    expect(() => applyOverlay(files, STORES)).toThrow(/nowhere|one spec/);
   });
 
   it('When components have files, then the setup reads all of them', () => {

@@ -79,7 +79,7 @@ describe('compose.yaml', () => {
         `--config=${common.configFilePath}`,
         ...common.resourcesPaths.map((path) => `--resources-path=${path}`),
         `--scheduler-host-address=${common.schedulerHostAddress.replace('localhost', 'scheduler')}`,
-        '--placement-host-address=',
+        `--placement-host-address=${apps.find(({ appID }) => appID === id)?.placementHostAddress?.replace('localhost', 'placement') ?? ''}`,
         `--read-buffer-size=${common.readBufferSize}`,
         '--enable-app-health-check',
         `--app-health-check-path=${common.appHealthCheckPath}`,

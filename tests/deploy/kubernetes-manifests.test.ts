@@ -245,7 +245,10 @@ function sameAs({ common, apps }: Template, { name, annotations, pod }: Workload
     'app-health-probe-timeout': String(common.appHealthProbeTimeout),
     'app-health-threshold': String(common.appHealthThreshold),
     'read-buffer-size': common.readBufferSize,
-    'placement-host-address': String(common['placementHostAddress']),
+    // With workflows, the sidecar has the address of Dapr's control plane.
+    ...(app?.placementHostAddress
+      ? {}
+      : { 'placement-host-address': String(common['placementHostAddress']) }),
   };
   const variables = {
     NODE_ENV: common.env['NODE_ENV'],

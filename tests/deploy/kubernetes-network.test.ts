@@ -44,19 +44,23 @@ const UNKNOWN_POD: Endpoint = { name: 'stranger', labels: {} };
 
 /** The connections that every overlay needs. */
 function base(pods: readonly Endpoint[]) {
-  const calls = ACCESS.flatMap(({ app, calls: called }) =>
-    called.map(({ service }) => `${app} -> ${service}:50002`),
+  const calls = ACCESS.flatMap(({ app, calls: called, apis }) =>
+    [...called.map(({ service }) => service), ...(apis.includes('workflows') ? [app] : [])].map(
+      (service) => `${app} -> ${service}:50002`,
+    ),
   );
   const daprs = APPS.flatMap((app) => [
     `${app} -> dapr-sentry:50001`,
     `${app} -> dapr-operator:6500`,
     `${app} -> dapr-scheduler-server:50006`,
   ]);
+  const workflows = ACCESS.filter(({ apis }) => apis.includes('workflows')).map(({ app }) => app);
+  const placement = workflows.map((app) => `${app} -> dapr-placement-server:50005`);
   const names = pods.flatMap(({ name }) => [`${name} -> dns:53`, `${name} -> dns:53/UDP`]);
   const metricsIngress = APPS.flatMap((app) =>
     [8079, 8080, 9090].map((port) => `prometheus -> ${app}:${port}`),
   );
-  return { ingress: [...calls, ...metricsIngress], egress: [...calls, ...daprs, ...names] };
+  return { ingress: [...calls, ...metricsIngress], egress: [...calls, ...daprs, ...placement, ...names] };
 }
 
 /** The apps with a component. */

@@ -8,9 +8,11 @@ import { createApp as ordersApp } from '../../services/orders/app.ts';
 import { createApp as paymentsApp } from '../../services/payments/app.ts';
 import { createSimulatedProvider } from '../../services/payments/simulated-provider.ts';
 import type { ServiceDeps } from '../../services/shared/runtime/service-app.ts';
+import { createReturns } from '../../services/returns/app.ts';
 import { SERVICES } from '../../services/services.ts';
 import { createApp as usersApp } from '../../services/users/app.ts';
 import { gatewayOptions } from './gateway-options.ts';
+import { returnsOptions } from './returns-options.ts';
 import { startService } from './service-under-test.ts';
 import { createFastPasswords } from './fast-passwords.ts';
 
@@ -39,6 +41,7 @@ export const APPS: Record<string, (deps: ServiceDeps) => Express> = {
     fulfilmentApp({ ...deps, delays: () => ({ dispatchAfterMs: 1_000, deliverAfterMs: 1_000 }), now }),
   notifications: (deps) => notificationsApp({ ...deps, bindings: ['email'] }),
   history: (deps) => historyApp({ ...deps, now }),
+  returns: (deps) => createReturns({ ...deps, ...returnsOptions(), now }).app,
 };
 
 for (const { name } of SERVICES)

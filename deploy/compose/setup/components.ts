@@ -11,10 +11,10 @@ const ADDRESSES: readonly (readonly [from: string, to: string])[] = [
  * The component files as they are with Compose: other addresses and another store. Everything else stays, also scopes, subscriptions
  * and resiliency.
  *
- * @param state a file whose `spec` takes the place of that in state.yaml
+ * @param stores for state.yaml and workflows.yaml, a file whose `spec` takes the place of the one there
  * @throws Error where an address is nowhere: the files have changed, and this has to follow
  */
-export function applyOverlay(committed: Files, state: string): Files {
+export function applyOverlay(committed: Files, stores: Files): Files {
   const unused = ADDRESSES.filter(([from]) => ![...committed.values()].some((text) => text.includes(from)));
   if (unused.length > 0)
     throw new Error(`components/ have nowhere: ${unused.map(([from]) => from).join(', ')}`);
@@ -22,15 +22,18 @@ export function applyOverlay(committed: Files, state: string): Files {
     name,
     ADDRESSES.reduce((changed, [from, to]) => changed.replaceAll(from, to), text),
   ]);
-  const [head] = splitAtSpec(committed.get('state.yaml') ?? '');
-  const [, spec] = splitAtSpec(state);
-  return new Map([...moved, ['state.yaml', `${head}${spec}`]]);
+  const stored = [...stores].map(([name, text]): [string, string] => {
+    const [head] = splitAtSpec(committed.get(name) ?? '');
+    const [, spec] = splitAtSpec(text);
+    return [name, `${head}${spec}`];
+  });
+  return new Map([...moved, ...stored]);
 }
 
 function splitAtSpec(text: string): [head: string, spec: string] {
   const [head, spec, ...more] = text.split(/^(?=spec:\n)/m);
   if (head === undefined || spec === undefined || more.length > 0)
-    throw new Error('state.yaml must have one spec');
+    throw new Error('state.yaml and workflows.yaml must have one spec');
   return [head, spec];
 }
 

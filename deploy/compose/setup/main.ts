@@ -41,7 +41,8 @@ function write(file: string, text: string, owner: number): void {
 }
 
 const committed = new Map(filesIn(COMPONENTS).map((name) => [name, read(join(COMPONENTS, name))]));
-const components = applyOverlay(committed, read('/state.yaml'));
+const stores = new Map(['state.yaml', 'workflows.yaml'].map((name) => [name, read(`/${name}`)]));
+const components = applyOverlay(committed, stores);
 const rendered = join(VOLUMES, 'components');
 for (const [name, text] of components) write(join(rendered, name), text, USER);
 for (const name of filesIn(rendered)) if (!components.has(name)) rmSync(join(rendered, name));

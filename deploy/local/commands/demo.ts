@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { unwrap, createClient, type Client } from '../../../services/gateway/client/client.ts';
 import { FINAL_STATUSES, type OrderStatus } from '../../../services/orders/contract.ts';
 import { orExit } from '../../../services/shared/runtime/shutdown.ts';
+import type { Return, ReturnStatus } from '../../../services/returns/contract.ts';
 import { formatMoney } from '../../../services/shared/schemas/money.ts';
 import { portsAt } from '../configuration/ports.ts';
 import { readSettings } from '../configuration/settings.ts';
+import { findAdmin } from '../system/admin.ts';
 import { parseArguments } from './arguments.ts';
+import { dataFolder } from './data-folders.ts';
 
-/** `npm run demo`: places four orders in the running system, and prints each step. */
+/** `npm run demo`: places four orders in the running system and returns one of them, and prints each step. */
 
 const { PORT_OFFSET: offset = 0, SIDECART_API_URL } = await orExit(process, () => {
   parseArguments({});
@@ -60,7 +64,9 @@ async function main(): Promise<void> {
     },
     { ...order, title: 'Cancelled after payment', cancelWhen: 'PAID', finalStatus: 'CANCELLED' },
   ];
-  for (const demoOrder of demoOrders) await placeAndWatch(customer, demoOrder);
+  const ids: string[] = [];
+  for (const demoOrder of demoOrders) ids.push(await placeAndWatch(customer, demoOrder));
+  await sendBack(customer, ids[0] ?? '', order.product);
   print(`\nE-mails to the customer: http://localhost:${portsAt(offset).mailWeb}`);
   await customer.close();
 }
@@ -76,7 +82,7 @@ async function registerCustomer(): Promise<Client> {
 }
 
 /** Places an order and prints each status until the final one. */
-async function placeAndWatch(customer: Client, demoOrder: DemoOrder): Promise<void> {
+async function placeAndWatch(customer: Client, demoOrder: DemoOrder): Promise<string> {
   const { title, product, quantity, card, finalStatus, cancelWhen } = demoOrder;
   const traceId = randomBytes(16).toString('hex');
   const headers = { traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01` };
@@ -104,6 +110,43 @@ async function placeAndWatch(customer: Client, demoOrder: DemoOrder): Promise<vo
     );
   if (status !== finalStatus)
     throw new Error(`The order ended as ${status}, but ${finalStatus} was expected.`);
+  return id;
+}
+
+/** Returns one piece of the delivered order. Without a local administrator, it ends when the shop expects the parcel. */
+async function sendBack(customer: Client, orderId: string, product: string): Promise<void> {
+  print(`\nReturn: 1 x ${product} of order ${orderId}`);
+  const requested = unwrap(
+    await customer('POST /api/orders/:id/returns', {
+      params: { id: orderId },
+      body: { items: [{ product_id: product, quantity: 1 }], reason: 'It has a crack' },
+    }),
+  );
+  const params = { id: requested.return_id };
+  print(`  return ${params.id}, ${formatMoney(requested.total, requested.currency)}`);
+  const found = SIDECART_API_URL ? undefined : findAdmin(dataFolder(offset, undefined));
+  const admin = found && (await createClient(api).logIn({ email: found.email, password: found.password }));
+  if (!admin) return print('  REQUESTED. An administrator continues: POST /api/returns/:id/approve');
+  // A rule may have approved it.
+  await admin('POST /api/returns/:id/approve', { params });
+  await watchReturn(customer, params.id, 'APPROVED');
+  unwrap(await admin('POST /api/returns/:id/receive', { params }));
+  const { refunded = 0, currency } = await watchReturn(customer, params.id, 'REFUNDED');
+  print(`  refunded: ${formatMoney(refunded, currency)}`);
+  await admin.close();
+}
+
+async function watchReturn(customer: Client, id: string, status: ReturnStatus): Promise<Return> {
+  const deadline = performance.now() + ORDER_TIMEOUT_MS;
+  while (performance.now() < deadline) {
+    const found = unwrap(await customer('GET /api/returns/:id', { params: { id } }));
+    if (found.status === status) {
+      print(`  ${status}`);
+      return found;
+    }
+    await delay(200);
+  }
+  throw new Error(`The return does not become ${status}. See GET ${api}/health for unavailable services.`);
 }
 
 function print(line: string): void {

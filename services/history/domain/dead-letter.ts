@@ -4,13 +4,14 @@ import { shipmentEvents } from '../../fulfilment/contract.ts';
 import { inventoryEvents } from '../../inventory/contract.ts';
 import { orderEvents } from '../../orders/contract.ts';
 import { paymentEvents } from '../../payments/contract.ts';
+import { returnEvents } from '../../returns/contract.ts';
 import type { CloudEvent } from '../../shared/dapr/cloud-event.ts';
 import { userEvents } from '../../users/contract.ts';
 import type { DeadLetter } from '../contract.ts';
 
 /** All event types of the system. Each has a topic of the same name. */
 export const EVENT_TYPES: ReadonlySet<string> = new Set(
-  [orderEvents, inventoryEvents, paymentEvents, shipmentEvents, userEvents].flatMap(
+  [orderEvents, inventoryEvents, paymentEvents, shipmentEvents, returnEvents, userEvents].flatMap(
     ({ types }): readonly string[] => types,
   ),
 );

@@ -95,7 +95,7 @@ export const refunded: OrderTemplate = (recipient, order) =>
     ...details(order),
   ]);
 
-function mail(title: string, recipient: Addressee, content: Html[]): Mail {
+export function mail(title: string, recipient: Addressee, content: Html[]): Mail {
   const document = html`<!doctype html>
     <html lang="en">
       <head>

@@ -1,5 +1,5 @@
 import { ERASED_REASON, type Order, type OrderLine } from '../contract.ts';
-import { statusAfter, type AppendedEvent } from './state-machine.ts';
+import { statusAfter, type AppendedEvent, type OrderReturn } from './state-machine.ts';
 import { FINAL_STATUSES, UNPAID_STATUSES } from './statuses.ts';
 
 /** An event that is not in an order's stream yet. */
@@ -50,16 +50,22 @@ function apply(order: Order, event: OrderEvent): Order {
     Order,
     'reason' | 'tracking_number' | 'refunded'
   >;
+  const { refunded: refundedBefore = 0, returned = [] } = order;
   return {
     ...order,
     ...(reason === undefined ? {} : { reason }),
     ...(tracking_number === undefined ? {} : { tracking_number }),
-    ...(refunded === undefined ? {} : { refunded }),
+    // The events of two returns may arrive in any order. Each has the total after it.
+    ...(refunded === undefined ? {} : { refunded: Math.max(refunded, refundedBefore) }),
+    ...(event.type === 'order.returned' ? { returned: [...returned, returnOf(event.data)] } : {}),
+    ...(event.type === 'order.delivered' ? { delivered_at: event.time } : {}),
     status: statusAfter(event.type) ?? order.status,
     version: event.version,
     updated_at: event.time,
   };
 }
+
+const returnOf = ({ return_id, items }: OrderReturn): OrderReturn => ({ return_id, items });
 
 /** The time at which an order with this stream entered its status. */
 export function statusEnteredAt(events: readonly OrderEvent[]): string {

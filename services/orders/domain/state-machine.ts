@@ -33,6 +33,8 @@ const EVENTS = {
   'order.cancelled': { status: 'CANCELLED', informsCustomer: true, compensates: true },
   'order.expired': { status: 'EXPIRED', informsCustomer: true, compensates: true },
   'order.refunded': { informsCustomer: true },
+  // `returns` informs the customer.
+  'order.returned': {},
 } as const satisfies Record<string, EventRule>;
 export type OrderEventType = keyof typeof EVENTS;
 export const EVENT_RULES: Readonly<Record<OrderEventType, EventRule>> = EVENTS;
@@ -46,6 +48,12 @@ export const CUSTOMER_EVENT_TYPES = ORDER_EVENT_TYPES.filter(
   (type): type is CustomerEventType => EVENT_RULES[type].informsCustomer === true,
 );
 
+/** Lines that the customer has sent back. */
+export interface OrderReturn {
+  return_id: string;
+  items: { product_id: string; quantity: number }[];
+}
+
 /** The data of the events that triggers append. */
 interface EventData {
   'payment.requested': Record<string, never>;
@@ -57,6 +65,7 @@ interface EventData {
   'order.cancelled': { reason: string };
   'order.expired': { reason: string };
   'order.refunded': { refunded: number };
+  'order.returned': OrderReturn & { refunded: number };
 }
 
 /** An event that a trigger appends to an order's stream. */
@@ -75,6 +84,7 @@ export type Trigger =
   | { type: 'payment.processed'; payment_id: string }
   | { type: 'payment.failed'; reason: string }
   | { type: 'payment.refunded'; refunded: number }
+  | ({ type: 'return.refunded'; refunded: number } & OrderReturn)
   | { type: 'shipment.dispatched'; tracking_number: string }
   | { type: 'shipment.delivered'; tracking_number: string; orderShippedReceived: boolean }
   | { type: 'shipment.stopped'; reason: string }
@@ -85,11 +95,12 @@ export type TriggerType = Trigger['type'];
 interface OrderState {
   status: OrderStatus;
   refunded?: number | undefined;
+  returned?: readonly OrderReturn[] | undefined;
 }
 
 interface TransitionRule<OneTrigger> {
   /** Events of other services are redelivered until they are acknowledged. Commands and the deadline are not. */
-  sentBy: 'inventory' | 'payments' | 'fulfilment' | 'caller' | 'watchdog';
+  sentBy: 'inventory' | 'payments' | 'fulfilment' | 'returns' | 'caller' | 'watchdog';
   /** The statuses in which the trigger applies. In every other status it changes nothing. */
   from: readonly OrderStatus[];
   /** The event that the sender has received. So it was published. */
@@ -116,6 +127,11 @@ const none = () => ({});
 const reason = (trigger: { reason: string }) => ({ reason: trigger.reason });
 const payment = (trigger: { payment_id: string }) => ({ payment_id: trigger.payment_id });
 const refund = (trigger: { refunded: number }) => ({ refunded: trigger.refunded });
+const goods = ({ return_id, items, refunded }: OrderReturn & { refunded: number }) => ({
+  return_id,
+  items,
+  refunded,
+});
 const parcel = (trigger: { tracking_number: string }) => ({ tracking_number: trigger.tracking_number });
 
 /** The state machine of orders. Documents, sets of statuses and admission control derive from it. */
@@ -126,6 +142,7 @@ export const TRANSITIONS: { readonly [Type in TriggerType]: Transition<Extract<T
   'payment.processed':   { sentBy: 'payments',   from: UNPAID,      appends: 'order.paid',           data: payment, acknowledges: 'payment.requested' },
   'payment.failed':      { sentBy: 'payments',   from: UNPAID,      appends: 'order.payment_failed', data: reason,  acknowledges: 'payment.requested' },
   'payment.refunded':    { sentBy: 'payments',   from: REFUNDABLE,  appends: 'order.refunded',       data: refund,  appliedBefore: isShown },
+  'return.refunded':     { sentBy: 'returns',    from: REFUNDABLE,  appends: 'order.returned',       data: goods,   appliedBefore: isReturned },
   'shipment.dispatched': { sentBy: 'fulfilment', from: ['PAID'],    appends: 'order.shipped',        data: parcel,  acknowledges: 'order.paid' },
   'shipment.delivered':  { sentBy: 'fulfilment', from: ['SHIPPED'], appends: 'order.delivered',      data: none,    acknowledges: 'order.shipped',
                            overtakes: 'shipment.dispatched' },
@@ -139,7 +156,11 @@ export const TRANSITIONS: { readonly [Type in TriggerType]: Transition<Extract<T
 };
 
 function isShown(order: OrderState, { refunded }: { refunded: number }): boolean {
-  return order.refunded === refunded;
+  return (order.refunded ?? 0) >= refunded;
+}
+
+function isReturned(order: OrderState, { return_id }: OrderReturn): boolean {
+  return order.returned?.some((one) => one.return_id === return_id) ?? false;
 }
 
 export interface Decision {

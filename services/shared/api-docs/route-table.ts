@@ -122,7 +122,7 @@ export interface ServiceDescription {
   calls: Readonly<Record<string, readonly RouteKey[]>>;
   subscribes: readonly SubscribedEvents[];
   /** The APIs of the sidecar that this service uses besides invocation and publishing, by Dapr's names. */
-  uses: readonly ('state' | 'jobs' | 'bindings')[];
+  uses: readonly ('state' | 'jobs' | 'bindings' | 'workflows')[];
   /** The service subscribes to the dead letters, and may publish every event again. */
   keepsDeadLetters?: true;
   /** The environment variables. Each has a `describe` text, and an example by `setting` of `runtime/settings.ts`. */
@@ -152,6 +152,7 @@ export const EXAMPLE = {
   order: '01940f8e-5b1c-7c3e-9d41-2b8a6e0f4c11',
   customer: '01940f8a-11d2-7a54-8c0e-6f1b2d3c4e5f',
   payment: '01940f8e-62aa-7b10-a3c5-91d2e4f60718',
+  return: '01940f8e-7c21-7d4a-8b1e-5a3c9d20e6f8',
   deadLetter: '4f1c2a9be07d5836a1c4e8f02b6d9370',
   product: 'mug-blue',
   tracking: 'SC01940F8E5B1C',

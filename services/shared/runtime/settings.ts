@@ -55,6 +55,16 @@ export const ratio = (example: number) =>
       .transform(Number),
   );
 
+/** A number of days, with decimals for a part of a day. */
+export const days = (example: number) =>
+  setting(
+    String(example),
+    z
+      .string()
+      .regex(/^\d{1,4}(\.\d{1,9})?$/, 'must be a number of days up to 9999, such as 14 or 0.5')
+      .transform(Number),
+  );
+
 /** A port to listen on or to connect to. */
 export const port = (example: number) => integer({ min: 1, max: 65_535, example });
 

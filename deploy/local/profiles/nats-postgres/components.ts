@@ -39,7 +39,7 @@ const MAX_RETRIES = 12;
 /** The component files on NATS and PostgreSQL, with the scopes of the files that they replace. */
 export function applyOverlay(committed: Files): Files {
   const files = new Map(committed);
-  for (const name of ['pubsub.yaml', 'broadcast.yaml', 'state.yaml', 'settings.yaml']) {
+  for (const name of ['pubsub.yaml', 'broadcast.yaml', 'state.yaml', 'workflows.yaml', 'settings.yaml']) {
     const replaced = parseComponent(committed, name);
     const scopes = replaced.spec.metadata.filter((one) => one.name.endsWith('Scopes'));
     files.set(name, stringifyDocuments([withScopes(profileDocument(name), replaced.scopes, scopes)]));

@@ -1,0 +1,90 @@
+import type { Task, WorkflowContext } from '@dapr/dapr';
+import type { ReturnStatus } from '../domain/state-machine.ts';
+
+/**
+ * The process of a return. Dapr replays this code from its history, so it must be deterministic, and a change must not break
+ * running returns: a changed process gets a new name, and the old one stays registered until its last return has ended
+ * (services/decisions/0140-returns.md). Steps never throw: @dapr/dapr would leave the workflow running for ever.
+ */
+export const RETURN_WORKFLOW = 'return-v1';
+
+/** The event by which a request tells the workflow that the return has changed. */
+export const CHANGED = 'changed';
+
+/** The steps, which are activities. Each may run twice. */
+export const STEPS = ['announce', 'expire', 'refund', 'restock', 'complete'] as const;
+export type Step = (typeof STEPS)[number];
+
+export interface StepInput {
+  return_id: string;
+}
+
+/** What a step has done: the status of the return after it. A step that failed runs again. */
+export type StepResult = { ok: true; status: ReturnStatus; expires_at?: string | undefined } | { ok: false };
+
+/** After so many failures in a row the workflow starts again with an empty history, which would grow for ever. */
+const MAX_FAILURES = 20;
+const MAX_DELAY_SECONDS = 60;
+
+/** 1 s, then twice as long each time. Money is never given up, so there is no last attempt. */
+export const delaySeconds = (failures: number): number => Math.min(2 ** failures, MAX_DELAY_SECONDS);
+
+type Process<Result = void> = AsyncGenerator<Task<unknown>, Result, unknown>;
+
+export async function* returnWorkflow(
+  context: WorkflowContext,
+  input: StepInput,
+): Process<ReturnStatus | undefined> {
+  let current = yield* run(context, 'announce', input);
+  for (;;) {
+    switch (current?.status) {
+      case undefined:
+        context.continueAsNew(input, true);
+        return undefined;
+      case 'REQUESTED':
+        yield context.waitForExternalEvent(CHANGED);
+        current = yield* run(context, 'announce', input);
+        break;
+      case 'APPROVED':
+        current = yield* run(
+          context,
+          (yield* waitForParcel(context, current.expires_at)) ? 'announce' : 'expire',
+          input,
+        );
+        break;
+      case 'RECEIVED':
+        current =
+          (yield* run(context, 'refund', input)) &&
+          (yield* run(context, 'restock', input)) &&
+          (yield* run(context, 'complete', input));
+        break;
+      case 'REFUNDED':
+      case 'REJECTED':
+      case 'CANCELLED':
+      case 'EXPIRED':
+        return current.status;
+    }
+  }
+}
+
+/** Runs a step until it succeeds. @returns undefined after many failures */
+async function* run(
+  context: WorkflowContext,
+  step: Step,
+  input: StepInput,
+): Process<(StepResult & { ok: true }) | undefined> {
+  for (let failures = 0; failures < MAX_FAILURES; failures++) {
+    const result = (yield context.callActivity(step, input)) as StepResult;
+    if (result.ok) return result;
+    yield context.createTimer(delaySeconds(failures));
+  }
+  return undefined;
+}
+
+/** @returns whether the return changed before it expires */
+async function* waitForParcel(context: WorkflowContext, expiresAt = ''): Process<boolean> {
+  const changed = context.waitForExternalEvent(CHANGED);
+  const expired = context.createTimer(new Date(expiresAt));
+  const first = yield context.whenAny([changed, expired]);
+  return first === changed;
+}
