@@ -134,7 +134,6 @@ export function createSimulatedProvider(deps: {
       const ledger = await edit(order_id, (known) => {
         const left = totalOf(known.captures) - totalOf(known.refunds);
         const part = Math.min(amount, left);
-        // guard: refund a return once
         if (part === 0 || known.refunds.some((refund) => refund.return_id === return_id)) return known;
         return { ...known, refunds: [...known.refunds, { amount: part, at: when, return_id }] };
       });

@@ -47,11 +47,19 @@ export interface EnvironmentOptions {
   profile?: string | undefined;
 }
 
-const CORE_REPLICAS = { orders: 2, inventory: 2, payments: 2 };
+const CORE_REPLICAS = { orders: 2, inventory: 2, payments: 2, returns: 2 };
 const REMOTE_REPLICAS = ['orders-2', 'inventory-2', 'payments-2'];
 const SMALL_DISK_SERVICE = 'payments';
 /** Services with an SQLite database, which can be locked. */
-const LOCKABLE_DATABASES = ['orders', 'inventory', 'payments', 'fulfilment', 'history', 'notifications'];
+const LOCKABLE_DATABASES = [
+  'orders',
+  'inventory',
+  'payments',
+  'fulfilment',
+  'history',
+  'notifications',
+  'returns',
+];
 
 /** Starts a system with replicas. @throws Error if it does not start, after stopping everything */
 export async function startEnvironment(options: EnvironmentOptions): Promise<Environment> {
@@ -124,6 +132,8 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Env
       // Delayed messages must not look like overload.
       orders: proxies ? { ORDER_MAX_QUEUE_WAIT_MS: '60000' } : {},
       payments: { PAYMENT_TIMEOUT_MS: '1000', SIMULATED_SLOW_CARD_MS: '2500' },
+      // A parcel that does not arrive within some twenty seconds expires.
+      returns: { RETURN_PARCEL_DAYS: '0.00025', RETURN_SWEEP_SECONDS: '5' },
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '300', SIMULATED_DELIVERY_DELAY_MS: '300' },
     };
     return startSystem({
@@ -166,7 +176,7 @@ function portsOfServices(offset: number, replicas: Readonly<Record<string, numbe
 }
 
 function unitsOf(system: RunningSystem, stores: readonly string[]): Map<string, ManagedProcess> {
-  const parts = [...stores, 'Dapr scheduler', 'Mail catcher', 'Zipkin'];
+  const parts = [...stores, 'Dapr scheduler', 'Dapr placement', 'Mail catcher', 'Zipkin'];
   return new Map([
     ...parts.map((title) => [title, system.infrastructure(title)] as const),
     ...system.names.flatMap((name) => [

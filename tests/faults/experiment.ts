@@ -107,6 +107,7 @@ export async function runExperiment(
       knownDeadLetters,
       mails: system.urls.mails,
       orders: new Map(),
+      returns: new Map(),
     };
     const checks = await runChecks(context, { deadlineMs: options.verifyTimeoutMs, signal });
     const settledAfterMs = performance.now() - loadEnded;

@@ -42,6 +42,8 @@ export const REPLICA_WEIGHTS: Readonly<Record<string, number>> = {
   fulfilment: 3,
   history: 2,
   notifications: 2,
+  returns: 3,
+  'returns-2': 3,
   users: 1,
   gateway: 1,
 };
@@ -93,6 +95,20 @@ export function createFaultTypes(system: RunningSystem, options: FaultTypeOption
       onlyTarget('Dapr scheduler'),
       frozen.part,
       freezeUnits(part('Dapr scheduler')),
+    ),
+    createFaultType(
+      'placement killed',
+      1,
+      onlyTarget('Dapr placement'),
+      DOWNTIME_MS,
+      killUnits(part('Dapr placement')),
+    ),
+    createFaultType(
+      'placement frozen',
+      1,
+      onlyTarget('Dapr placement'),
+      frozen.part,
+      freezeUnits(part('Dapr placement')),
     ),
     createFaultType(
       'mail server frozen',

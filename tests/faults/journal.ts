@@ -31,6 +31,19 @@ export interface RefundRequest {
   status?: 200 | 409;
 }
 
+/** A return of an earlier order: its request, and the steps that the shop and the customer take after that. */
+export interface ReturnRequest {
+  customer: number;
+  key: string;
+  order_id: string;
+  items: { product_id: string; quantity: number }[];
+  /** The steps that are not done yet. */
+  steps: ('approve' | 'reject' | 'receive' | 'cancel')[];
+  condition: 'sellable' | 'damaged';
+  /** The id of the return; null if the request was refused. Undefined while the outcome is unknown. */
+  return_id?: string | null;
+}
+
 /** A violation of a promise. */
 export interface Violation {
   /** The name of the check. */
@@ -47,6 +60,7 @@ export interface Journal {
   cancelled: Set<string>;
   restocks: RestockRequest[];
   refunds: RefundRequest[];
+  returns: ReturnRequest[];
   /** Order requests whose callers did not wait for a final response. */
   abandoned: OrderRequest[];
   /** The highest version of each order that a response has had. */
@@ -66,6 +80,7 @@ export function createJournal(): Journal {
     cancelled: new Set(),
     restocks: [],
     refunds: [],
+    returns: [],
     abandoned: [],
     highestVersions: new Map(),
     firstTries: new Map(),

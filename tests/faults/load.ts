@@ -8,6 +8,7 @@ import {
   type Journal,
   type RefundRequest,
   type RestockRequest,
+  type ReturnRequest,
   type OrderRequest,
 } from './journal.ts';
 import type { Users } from './users.ts';
@@ -19,6 +20,7 @@ const ACTION_WEIGHTS = {
   'order again': 7,
   cancel: 7,
   refund: 3,
+  return: 4,
   read: 12,
   list: 3,
   restock: 3,
@@ -43,8 +45,21 @@ export const SLOW_CARDS = new Set(['tok_flaky', 'tok_slow', 'tok_timeout', 'tok_
 /** How a product is chosen: the hot one, another one by Zipf's law, or any. */
 const PRODUCT_WEIGHTS = { hot: 25, zipf: 45, any: 30 };
 
+/** What happens to a return. Without a last step, it expires. */
+const RETURN_STEPS: ReturnRequest['steps'][] = [
+  ['approve', 'receive'],
+  ['approve', 'receive'],
+  ['approve', 'receive'],
+  ['approve', 'cancel'],
+  ['cancel'],
+  ['reject'],
+  ['approve'],
+];
+
 /** The tries of a request before `settle` takes over. */
 const MAX_TRIES = 4;
+
+type JournaledRequest = OrderRequest | RestockRequest | RefundRequest | ReturnRequest;
 
 export interface Load {
   /** Stops the load. Resolves when every request has ended. */
@@ -82,7 +97,7 @@ export function startLoad({
   const weights = { ...ACTION_WEIGHTS, ...actions };
   const { hot, others } = products;
   const nextRank = zipf(others.length);
-  const unsettled = new Set<OrderRequest | RestockRequest | RefundRequest>();
+  const unsettled = new Set<JournaledRequest>();
   async function runCustomer(customer: number, prng: Prng): Promise<void> {
     for (;;) {
       await pause(prng.between(0, thinkTimeMs));
@@ -187,6 +202,26 @@ export function startLoad({
       await sendUntilSettled('refund', refund, () => sendRefund(users.admin, refund));
     },
 
+    async return(customer, prng) {
+      const candidates = [...journal.accepted.values()]
+        .slice(-500)
+        .filter((request) => request.customer === customer);
+      const request = candidates.at(-prng.between(1, 20));
+      const line = request?.body && 'items' in request.body ? request.body.items[0] : undefined;
+      if (!request || !line) return;
+      const { order_id } = request.response;
+      const returned: ReturnRequest = {
+        customer,
+        key: `return-${order_id}-${journal.returns.length}`,
+        order_id,
+        items: [{ product_id: line.product_id, quantity: prng.between(1, line.quantity) }],
+        steps: prng.pick(RETURN_STEPS).slice(),
+        condition: prng.happens(0.7) ? 'sellable' : 'damaged',
+      };
+      journal.returns.push(returned);
+      await sendUntilSettled('return', returned, () => advanceReturn(users, returned));
+    },
+
     async price(_customer, prng) {
       const product_id = prng.pick(others);
       const body = { name: `Product ${product_id}`, unit_price: UNIT_PRICE + prng.between(-200, 200) };
@@ -226,7 +261,7 @@ export function startLoad({
   /** Sends a request up to MAX_TRIES times. A request without a final response stays unsettled. */
   async function sendUntilSettled(
     action: string,
-    request: OrderRequest | RestockRequest | RefundRequest,
+    request: JournaledRequest,
     send: () => Promise<ApiResponse<unknown> | undefined>,
   ): Promise<void> {
     for (let tries = 0; tries < MAX_TRIES && isRunning(); tries++) {
@@ -239,9 +274,8 @@ export function startLoad({
     if (!isSettled(request)) unsettled.add(request);
   }
 
-  function resend(
-    request: OrderRequest | RestockRequest | RefundRequest,
-  ): Promise<ApiResponse<unknown> | undefined> {
+  function resend(request: JournaledRequest): Promise<ApiResponse<unknown> | undefined> {
+    if ('steps' in request) return advanceReturn(users, request);
     if ('product_id' in request) return sendRestock(users.admin, request);
     return 'order_id' in request ? sendRefund(users.admin, request) : placeOrder(users, journal, request);
   }
@@ -277,7 +311,9 @@ export function startLoad({
   };
 }
 
-function isSettled(request: OrderRequest | RestockRequest | RefundRequest): boolean {
+function isSettled(request: JournaledRequest): boolean {
+  if ('steps' in request)
+    return request.return_id === null || (!!request.return_id && request.steps.length === 0);
   if ('product_id' in request) return request.done;
   return ('order_id' in request ? request.status : request.response) !== undefined;
 }
@@ -354,5 +390,35 @@ async function sendRefund(admin: Client, refund: RefundRequest) {
     (response.status === 404 || (response.status === 409 && !response.body.type.endsWith('in-use')))
   )
     refund.status = 409;
+  return response;
+}
+
+/** Requests a return, and takes its steps. A 409 is a final response, too: the return has gone another way. */
+async function advanceReturn({ customers, admin }: Users, request: ReturnRequest) {
+  const { customer, order_id, key, items, condition } = request;
+  const caller = customers[customer]?.call;
+  if (!caller) return undefined;
+  if (request.return_id === undefined) {
+    const response = await responseOf(() =>
+      caller('POST /api/orders/:id/returns', {
+        params: { id: order_id },
+        body: { items, reason: 'it does not fit' },
+        headers: { 'idempotency-key': key },
+      }),
+    );
+    if (response?.ok) request.return_id = response.body.return_id;
+    else if (response && [404, 409, 422].includes(response.status) && !response.body.type.endsWith('in-use'))
+      request.return_id = null;
+    return response;
+  }
+  const [step] = request.steps;
+  if (!step || request.return_id === null) return undefined;
+  const params = { id: request.return_id };
+  const response = await responseOf(async () => {
+    if (step === 'cancel') return caller('POST /api/returns/:id/cancel', { params });
+    if (step === 'receive') return admin('POST /api/returns/:id/receive', { params, body: { condition } });
+    return admin(`POST /api/returns/:id/${step}`, { params });
+  });
+  if (response && (response.ok || response.status === 409)) request.steps.shift();
   return response;
 }

@@ -24,13 +24,17 @@ const DELAYED_AFTER_MS = 10_000;
 /** The maximum plausible time between two events. A longer one comes from a clock that was set. */
 const MAX_PLAUSIBLE_MS = 30 * 60_000;
 
+/** What an administrator or a customer may request at any time after the delivery. */
+const AFTER_THE_END: ReadonlySet<string> = new Set(['order.refunded', 'order.returned']);
+
 /** Counts delayed orders by the events before and after the delay. */
 export function findDelayedSteps(histories: ReadonlyMap<string, OrderHistory>): Record<string, number> {
   const steps = [...histories.values()].flatMap(({ events, times }) =>
     times.flatMap((time, place) => {
       const delayMs = time - (times[place - 1] ?? time);
-      // The administrator may request a refund at any time.
-      return delayMs > DELAYED_AFTER_MS && delayMs < MAX_PLAUSIBLE_MS && events[place] !== 'order.refunded'
+      return delayMs > DELAYED_AFTER_MS &&
+        delayMs < MAX_PLAUSIBLE_MS &&
+        !AFTER_THE_END.has(events[place] ?? '')
         ? [`${events[place - 1]} to ${events[place]}`]
         : [];
     }),
@@ -49,7 +53,7 @@ export function measureRecoveries(
 ): RecoveredFault[] {
   const orders = [...accepted.values()].flatMap(({ at, body, response }) => {
     const { events = [], times: all = [] } = histories.get(response.order_id) ?? {};
-    const times = all.filter((_, place) => events[place] !== 'order.refunded');
+    const times = all.filter((_, place) => !AFTER_THE_END.has(events[place] ?? ''));
     const finalAt = Math.max(...times);
     const hasWrongClock = times.some((time) => Math.abs(time - at) > MAX_PLAUSIBLE_MS);
     const isInconclusive = SLOW_CARDS.has(body.payment.card_token) || times.length === 0 || hasWrongClock;

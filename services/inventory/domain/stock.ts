@@ -148,7 +148,6 @@ function takeBack(
 ): Changes {
   const reservation = reservations.get(order_id);
   const { returned = [] } = reservation ?? {};
-  // guard: take a return back once
   if (!reservation || returned.includes(return_id)) return UNCHANGED;
   const known = onePerProduct(lines).filter(({ product_id }) => products.has(product_id));
   return {

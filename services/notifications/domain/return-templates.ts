@@ -60,13 +60,14 @@ export const expired: ReturnTemplate = (recipient, returned) =>
   ]);
 
 /** What has arrived, or what the customer wants to return. */
-function details({ order_id, items, received: arrived }: PublishedReturn): Html[] {
+function details({ return_id, order_id, items, received: arrived }: PublishedReturn): Html[] {
   const nameOf = (productId: string) =>
     items.find((item) => item.product_id === productId)?.name ?? productId;
   const lines = (arrived.length > 0 ? arrived : items).map(
     ({ product_id, quantity }) => html`<li>${quantity} × ${nameOf(product_id)}</li>`,
   );
   return [
+    html`<p>Return ${return_id}</p>`,
     html`<p>Order ${order_id}</p>`,
     html`<ul>
       ${lines}

@@ -53,7 +53,7 @@ export function createReturnStore(state: StateStore): ReturnStore {
       };
       await state.write(
         { op: 'put', key: returnKey(return_id), value: document },
-        // guard: one writer for the lines of an order
+        // Its ETag makes one writer of the lines of an order win.
         { op: 'put', key: orderKey(order_id), value: listed, etag: before?.etag },
         ...(await all.append([return_id])),
         ...(await customerIndex(customer_id).append([return_id])),

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { Order, OrderEventType } from '../../../services/orders/contract.ts';
+import type { Return } from '../../../services/returns/contract.ts';
 import type { Journal } from '../journal.ts';
 import type { Users } from '../users.ts';
 import type { TestProducts } from '../test-products.ts';
@@ -21,8 +22,10 @@ export interface CheckContext {
   knownDeadLetters: ReadonlySet<string>;
   /** The URL of the mail catcher. */
   mails: string;
-  /** Every accepted order. The first check fills it. */
+  /** Every accepted order. The check of orders fills it. */
   orders: Map<string, OrderHistory>;
+  /** The returns of each order that has some. The first check fills it. */
+  returns: Map<string, Return[]>;
 }
 
 export interface CheckOutcome {

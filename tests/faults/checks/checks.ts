@@ -7,10 +7,12 @@ import { mailsAreSent } from './mails.ts';
 import { moneyIsRight } from './money.ts';
 import { ordersEnd } from './orders.ts';
 import { readModelMatchesStreams } from './read-model.ts';
+import { returnsEnd } from './returns.ts';
 import { stockAddsUp } from './stock.ts';
 
-/** All checks. The first one loads the orders for the others. */
+/** All checks. The first two load the returns and the orders for the others. */
 export const CHECKS: readonly Check[] = [
+  returnsEnd,
   ordersEnd,
   stockAddsUp,
   moneyIsRight,

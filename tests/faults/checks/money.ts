@@ -22,7 +22,7 @@ async function verifyPayment({ users }: CheckContext, { order }: OrderHistory): 
 
   const { items } = unwrap(await users.admin('GET /api/payments', { query: { order_id } }));
   const [payment] = items;
-  const shownAmount = payment ? (payment.status === 'CAPTURED' ? payment.amount : 0) : 0;
+  const shownAmount = payment ? (payment.status === 'CAPTURED' ? payment.amount - payment.refunded : 0) : 0;
   if (items.length > 1 || shownAmount !== expectedAmount || (payment && payment.refunded !== ledger.refunded))
     return `order ${order_id} is ${status}, its payment ${JSON.stringify(payment)}`;
   return undefined;

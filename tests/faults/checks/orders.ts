@@ -3,13 +3,15 @@ import { FINAL_STATUSES, type OrderEventType } from '../../../services/orders/co
 import { replay, type OrderEvent } from '../../../services/orders/domain/order.ts';
 import { statusAfter, TRANSITIONS } from '../../../services/orders/domain/state-machine.ts';
 import { checkEach, refundedOrders, type Check, type CheckContext } from './check.ts';
+import { refundedByReturns } from './returns.ts';
 
 /** Whether the state machine has a transition from the previous events to this one. */
 function mayFollow(before: readonly OrderEventType[], type: OrderEventType): boolean {
   const status = before.map(statusAfter).findLast((one) => one !== undefined);
   return (
     status !== undefined &&
-    type !== before.at(-1) &&
+    // An order may have several returns.
+    (type !== before.at(-1) || type === 'order.returned') &&
     Object.values(TRANSITIONS).some(({ from, appends }) => appends === type && from.includes(status))
   );
 }
@@ -17,7 +19,7 @@ function mayFollow(before: readonly OrderEventType[], type: OrderEventType): boo
 export const ordersEnd: Check = {
   name: 'orders',
   promise:
-    'Every accepted order is in a final state, by valid transitions, with the accepted total. It shows a refund only if a refund request succeeded.',
+    'Every accepted order is in a final state, by valid transitions, with the accepted total. It shows a refund only if a refund or return succeeded.',
   verify(context) {
     const refunded = refundedOrders(context);
     return checkEach(context.journal.accepted.keys(), (id) => verifyOrder(context, id, refunded.has(id)));
@@ -25,11 +27,12 @@ export const ordersEnd: Check = {
 };
 
 async function verifyOrder(
-  { users, journal, orders }: CheckContext,
+  context: CheckContext,
   id: string,
   isRefunded: boolean,
 ): Promise<string | undefined> {
-  // Only a refund changes a final order. The load checks that no caller gets an older version later.
+  const { users, journal, orders } = context;
+  // Only a refund or return changes a final order. The load checks that no caller gets an older version later.
   if (!orders.has(id)) {
     const response = await users.admin('GET /api/orders/:id/events', { params: { id } });
     if (response.status === 404) return `order ${id} was accepted and does not exist`;
@@ -39,7 +42,8 @@ async function verifyOrder(
     if (!FINAL_STATUSES.has(order.status)) return `order ${id} is still ${order.status}`;
     // The status of a cancelled order already shows its refund.
     const shownRefund = order.refunded ?? 0;
-    const expectedRefund = isRefunded && order.status === 'DELIVERED' ? order.total : 0;
+    const expectedRefund =
+      isRefunded && order.status === 'DELIVERED' ? order.total : refundedByReturns(context, id);
     if (shownRefund !== expectedRefund)
       return `order ${id} shows ${shownRefund} as refunded, expected ${expectedRefund}`;
     orders.set(id, { order, events, times: items.map(({ time }) => Date.parse(time)) });

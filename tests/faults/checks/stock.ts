@@ -5,8 +5,8 @@ import { listAll, type Check } from './check.ts';
 export const stockAddsUp: Check = {
   name: 'stock',
   promise:
-    'The initial stock and all restocks of every product are on hand or sold, and nothing is still reserved.',
-  async verify({ users, journal, products: testProducts, orders }) {
+    'The initial stock and all restocks of every product are on hand or sold, and nothing is still reserved. Sellable returns are on hand.',
+  async verify({ users, journal, products: testProducts, orders, returns }) {
     const initialStock = initialStockOf(testProducts);
     const products = await listAll(async (cursor) =>
       unwrap(await users.admin('GET /api/inventory', { query: { cursor, limit: 100 } })),
@@ -16,6 +16,9 @@ export const stockAddsUp: Check = {
       if (order.status === 'DELIVERED')
         for (const { product_id, quantity } of order.items)
           sold.set(product_id, (sold.get(product_id) ?? 0) + quantity);
+    for (const { received } of [...returns.values()].flat())
+      for (const { product_id, quantity, sellable } of received)
+        if (sellable) sold.set(product_id, (sold.get(product_id) ?? 0) - quantity);
     const restocked = new Map<string, number>();
     for (const { product_id, quantity, done } of journal.restocks)
       if (done) restocked.set(product_id, (restocked.get(product_id) ?? 0) + quantity);
