@@ -33,6 +33,7 @@ export function accessControlOf(
   const callers = table
     .map((one) => ({ appId: one.app, calls: one.calls.filter(({ service }) => service === app) }))
     .filter(({ calls }) => calls.length > 0);
+  const ofCallee = callers.flatMap(({ calls }) => calls).map(({ path }) => unnamed(path));
   return {
     defaultAction: 'deny',
     trustDomain,
@@ -41,18 +42,18 @@ export function accessControlOf(
       defaultAction: 'deny',
       trustDomain,
       namespace,
-      operations: operationsOf(calls),
+      operations: operationsOf(calls, ofCallee),
     })),
   };
 }
 
 /** One for each name, because daprd ignores a second one. */
-function operationsOf(calls: readonly Call[]): Operation[] {
-  const unnamed = calls.map(({ method, path }) => ({ method, path: path.replaceAll(/:\w+/g, VARIABLE) }));
-  const paths = new Set(unnamed.map(({ path }) => path));
+function operationsOf(calls: readonly Call[], ofCallee: readonly string[]): Operation[] {
+  const own = calls.map(({ method, path }) => ({ method, path: unnamed(path) }));
+  const paths = new Set(own.map(({ path }) => path));
   const verbs = new Map<string, Set<string>>();
-  for (const { method, path } of unnamed) {
-    const name = operationNameOf(path, paths);
+  for (const { method, path } of own) {
+    const name = operationNameOf(path, paths, ofCallee);
     verbs.set(name, (verbs.get(name) ?? new Set()).add(method));
   }
   return [...verbs]
@@ -61,17 +62,18 @@ function operationsOf(calls: readonly Call[]): Operation[] {
 }
 
 const VARIABLE = ':';
+const unnamed = (path: string) => path.replaceAll(/:\w+/g, VARIABLE);
 
 // The operation that matches a path, and of the other paths of the callee none that is not called:
 // - `*` matches a segment only at the end. Further to the front `**` matches exactly one.
 // - A name without a wildcard at its end also matches all longer paths. So a path that is the start of another one gets `/*`,
 //   which matches the path itself, too.
 // - For the same reason `/users/*` would match `/users`. `/users/**/*` does not.
-function operationNameOf(path: string, paths: ReadonlySet<string>): string {
+function operationNameOf(path: string, paths: ReadonlySet<string>, ofCallee: readonly string[]): string {
   const parent = path.slice(0, path.lastIndexOf('/'));
   if (path === `${parent}/${VARIABLE}`)
     return paths.has(parent) ? `${inFront(parent)}/*` : `${inFront(parent)}/**/*`;
-  const isStart = [...paths].some((other) => other.startsWith(`${path}/`));
+  const isStart = ofCallee.some((other) => other.startsWith(`${path}/`));
   return isStart ? `${inFront(path)}/*` : inFront(path);
 }
 

@@ -221,6 +221,32 @@ const business: DashboardDescription = {
         },
       },
     ],
+    Returns: [
+      {
+        title: 'Returns',
+        unit: 'perSecond',
+        queries: { '{{status}}': sumOfRate('return_transitions_total', 'status') },
+      },
+      {
+        title: 'Duration of their steps',
+        unit: 'seconds',
+        exemplars: true,
+        queries: { '{{step}}': quantile(0.95, 'return_step_duration_seconds_bucket', 'step') },
+      },
+      {
+        title: 'Failed steps and resumed workflows',
+        unit: 'perSecond',
+        queries: {
+          '{{step}} failed': sumOfRate('return_step_failures_total', 'step'),
+          '{{action}}': sumOfRate('return_workflows_resumed_total', 'action'),
+        },
+      },
+      {
+        title: 'Returns whose workflow is due',
+        unit: 'count',
+        queries: { '{{instance}}': 'return_workflows_due' },
+      },
+    ],
     'What is repaired': [
       {
         title: 'Redeliveries by cause',

@@ -86,7 +86,7 @@ export const inventoryApi = {
   },
   'PUT /returns/:order_id/:return_id': {
     access: 'internal',
-    summary: 'Put the sellable lines of a return back into the stock, once',
+    summary: 'Restock the sellable lines of a return, once',
     params: z.object({ order_id: id, return_id: id }),
     body: takeBackBody,
     status: 204,

@@ -36,6 +36,8 @@ import { METRICS } from './metrics.ts';
 const params = z.object({ id });
 const created_at = '2026-01-05T09:30:00.000Z';
 const updated_at = '2026-01-05T09:30:00.040Z';
+const returned = { return_id: EXAMPLE.return, items: [{ product_id: EXAMPLE.product, quantity: 1 }] };
+const paid = { payment_id: EXAMPLE.payment };
 const payment = { method: 'card', card_token: 'tok_visa' } as const;
 
 function example(status: OrderStatus, version: number, more: Partial<Order> = {}): Order {
@@ -94,15 +96,7 @@ export const ordersApi = {
     params,
     response: orderEventListSchema,
     responseExample: {
-      items: [
-        {
-          id: `${EXAMPLE.order}:3`,
-          type: 'order.paid',
-          version: 3,
-          time: updated_at,
-          data: { payment_id: EXAMPLE.payment },
-        },
-      ],
+      items: [{ id: `${EXAMPLE.order}:3`, type: 'order.paid', version: 3, time: updated_at, data: paid }],
     },
   },
   'POST /api/orders/:id/cancel': {
@@ -126,10 +120,7 @@ export const ordersApi = {
     body: putStatusBody,
     response: orderSchema,
     problems: {
-      'illegal-transition': {
-        status: 409,
-        description: 'The order cannot change from its current status to this status.',
-      },
+      'illegal-transition': { status: 409, description: 'No step leads to this status.' },
       'not-cancellable': { status: 409, description: 'The order is already shipped or final.' },
     },
     examples: { 'Ship it': { status: 'SHIPPED' } },
@@ -215,13 +206,7 @@ const events = describeEvents(orderEvents, {
   },
   'order.returned': {
     summary: 'Lines of a delivered order were returned and refunded. Its status does not change',
-    example: {
-      order: example('DELIVERED', 6, {
-        tracking_number: EXAMPLE.tracking,
-        refunded: 1290,
-        returned: [{ return_id: EXAMPLE.return, items: [{ product_id: EXAMPLE.product, quantity: 1 }] }],
-      }),
-    },
+    example: { order: example('DELIVERED', 6, { refunded: 1290, returned: [returned] }) },
   },
 });
 

@@ -116,7 +116,8 @@ export const returnsApi = {
   },
   'POST /api/returns/:id/receive': {
     access: 'admin',
-    summary: 'Confirm what has arrived of a return. Its price is refunded',
+    summary: 'Confirm what has arrived of a return',
+    description: 'The price of what has arrived is refunded.',
     params,
     body: receiveBody.optional(),
     response: returnSchema,

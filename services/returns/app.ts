@@ -7,7 +7,9 @@ import { userEvents } from '../users/contract.ts';
 import { returns as description } from './api.ts';
 import type { ReturnDocument } from './domain/return.ts';
 import { createEraseReasons } from './erase-reasons.ts';
-import { createGoodsClient } from './goods-client.ts';
+import { createInventoryClient } from './inventory-client.ts';
+import { createOrderClient } from './order-client.ts';
+import { createPaymentClient } from './payment-client.ts';
 import { createRequestReturn } from './request-return.ts';
 import { createRoutes } from './routes.ts';
 import { createReturnStore } from './store/return-store.ts';
@@ -40,7 +42,6 @@ export interface ReturnsApp {
 export function createReturns(deps: ReturnsDeps): ReturnsApp {
   const { sidecar, engine, log } = deps;
   const store = createReturnStore(sidecar.state);
-  const goods = createGoodsClient(sidecar);
   const transitions = createTransitions({ ...deps, store });
   const eraseReasons = createEraseReasons(store);
 
@@ -57,7 +58,7 @@ export function createReturns(deps: ReturnsDeps): ReturnsApp {
     routers: [
       createRoutes({
         store,
-        goods,
+        loadOrder: createOrderClient(sidecar),
         transitions,
         follow,
         requestReturn: createRequestReturn({ ...deps, store }),
@@ -70,7 +71,13 @@ export function createReturns(deps: ReturnsDeps): ReturnsApp {
   });
   return {
     app,
-    activities: createActivities({ ...deps, store, transitions, goods }),
+    activities: createActivities({
+      ...deps,
+      store,
+      transitions,
+      refundReturn: createPaymentClient(sidecar),
+      takeBack: createInventoryClient(sidecar),
+    }),
     sweep: createSweep({ ...deps, store }),
   };
 }

@@ -17,7 +17,7 @@ import {
   type ReturnDocument,
 } from './domain/return.ts';
 import type { ReturnTrigger } from './domain/state-machine.ts';
-import type { GoodsClient } from './goods-client.ts';
+import type { LoadOrder } from './order-client.ts';
 import { quantityTooHigh, type RequestReturn } from './request-return.ts';
 import type { ReturnStore } from './store/return-store.ts';
 import type { Transitions } from './transitions.ts';
@@ -27,18 +27,18 @@ const MAX_SCANNED = 500;
 
 export function createRoutes(deps: {
   store: ReturnStore;
-  goods: Pick<GoodsClient, 'order'>;
+  loadOrder: LoadOrder;
   requestReturn: RequestReturn;
   transitions: Transitions;
   /** Starts or wakes the workflow of a return. It does not throw: the sweep repeats it. */
   follow: (document: ReturnDocument) => Promise<void>;
   withIdempotency: WithIdempotency;
 }): Router {
-  const { store, goods, requestReturn, transitions, follow, withIdempotency } = deps;
+  const { store, requestReturn, transitions, follow, withIdempotency } = deps;
   const router = Router();
 
   router.post('/api/orders/:id/returns', async (req, res) => {
-    const order = await loadOrder(callerOf(req), req.params.id);
+    const order = await loadVisibleOrder(callerOf(req), req.params.id);
     const { items, reason } = parseBody(requestReturnBody, req.body);
     const request = { order_id: order.order_id, items, reason };
     await withIdempotency(req, res, { name: 'request return', request }, async (returnId) => {
@@ -49,7 +49,7 @@ export function createRoutes(deps: {
   });
 
   router.get('/api/orders/:id/returns', async (req, res) => {
-    const order = await loadOrder(callerOf(req), req.params.id);
+    const order = await loadVisibleOrder(callerOf(req), req.params.id);
     const listed = await store.ofOrder(order.order_id);
     const documents = await store.loadMany(listed?.value.return_ids ?? []);
     sendPage(req, res, { items: documents.map((one) => toReturn(one)), nextCursor: null });
@@ -126,10 +126,10 @@ export function createRoutes(deps: {
     return toReturn(document);
   }
 
-  async function loadOrder(caller: Caller, param: string): Promise<Order> {
+  async function loadVisibleOrder(caller: Caller, param: string): Promise<Order> {
     const orderId = parsePath(id, param, 'order');
     addRequestFields({ order_id: orderId });
-    const order = await goods.order(orderId);
+    const order = await deps.loadOrder(orderId);
     if (!order || !canRead(caller, order.customer_id)) throw notFound('order');
     return order;
   }

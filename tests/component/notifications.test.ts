@@ -202,6 +202,37 @@ describe('E-mails about an order', () => {
     },
   );
 
+  it.each([
+    ['return.requested', 'We have your return request'],
+    ['return.approved', 'Your return is approved'],
+    ['return.received', 'Your parcel has arrived'],
+    ['return.refunded', 'Your return is refunded'],
+    ['return.rejected', 'We cannot accept your return'],
+    ['return.cancelled', 'Your return is cancelled'],
+    ['return.expired', 'Your return has expired'],
+  ])('When %s is delivered twice, then one e-mail is sent', async (type, subject) => {
+    const { customer_id, order_id } = buildOrder();
+    const time = '2026-01-12T09:30:00.000Z';
+    const returned = {
+      return_id: order_id,
+      order_id,
+      customer_id,
+      status: 'APPROVED',
+      items: [{ product_id: 'mug', name: 'Blue mug', quantity: 1, unit_price: 2500 }],
+      total: 2500,
+      currency: 'EUR',
+      label: 'RT123',
+      received: [],
+      version: 2,
+      created_at: time,
+      updated_at: time,
+    };
+    for (let delivery = 0; delivery < 2; delivery++)
+      expect(await service.deliver(type, { return: returned, order_refunded: 2500 })).toBe('SUCCESS');
+    expect(subjects()).toEqual([subject]);
+    for (const detail of [order_id, 'Blue mug']) expect(mails()[0]?.html).toContain(detail);
+  });
+
   it('When an order is paid and shipped, then there is an e-mail about each', async () => {
     const order = buildOrder();
     await deliverOrderEvent('order.shipped', order);

@@ -14,7 +14,7 @@ describe('the diagram of the state machine', () => {
         'PENDING --> RESERVED: inventory.reserved',
         'PAID --> SHIPPED: shipment.dispatched, mark-shipped',
         'PAID --> DELIVERED: shipment.delivered',
-        'SHIPPED --> SHIPPED: payment.refunded',
+        'SHIPPED --> SHIPPED: payment.refunded, return.refunded',
         'DELIVERED --> [*]',
       ]),
     );

@@ -41,6 +41,7 @@ const TRIGGERS: Trigger[] = [
   { type: 'payment.processed', payment_id: 'p' },
   { type: 'payment.failed', reason: 'r' },
   { type: 'payment.refunded', refunded: 100 },
+  { type: 'return.refunded', return_id: ID, items: [{ product_id: 'mug', quantity: 1 }], refunded: 50 },
   { type: 'shipment.dispatched', tracking_number: 't' },
   { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: false },
   { type: 'shipment.stopped', reason: 'r' },
@@ -95,6 +96,9 @@ function move(events: OrderEvent[], message: Trigger): { events: OrderEvent[]; r
   const decision = decide(replay(ID, events), typeOfLast(events), message);
   return { events: append(events, decision.append, TIME), republishLast: decision.republishLast };
 }
+
+/** The triggers that change a delivered order, without its status. */
+const REFUNDS: ReadonlySet<Trigger['type']> = new Set(['payment.refunded', 'return.refunded']);
 
 const cases = orderStatus.options.flatMap((status) => TRIGGERS.map((message) => ({ status, message })));
 
@@ -191,7 +195,7 @@ describe('the saga', () => {
     for (const { status, last, message } of combinations) {
       const { type, proves } = message;
       const isTransition = TRANSITIONS[status]?.[type] !== undefined;
-      const isRefunded = type === 'payment.refunded' && (status === 'SHIPPED' || status === 'DELIVERED');
+      const isRefunded = REFUNDS.has(type) && (status === 'SHIPPED' || status === 'DELIVERED');
       const isOutOfOrder = type === 'shipment.delivered' && status === 'PAID';
       const appended =
         isTransition || isRefunded ? [...(isOutOfOrder ? ['order.shipped'] : []), APPENDS[type]] : [];
@@ -205,7 +209,7 @@ describe('the saga', () => {
         publishLastFirst: appended.length > 0 && last !== proves,
       });
     }
-    expect(combinations).toHaveLength(9 * 10 * 13);
+    expect(combinations).toHaveLength(9 * 11 * 14);
   });
 
   const messagePairs = TRIGGERS.flatMap((first) => TRIGGERS.map((second) => [first, second] as const));
@@ -233,11 +237,9 @@ describe('the saga', () => {
     }
   });
 
-  it('When an order is final, then only the refund of a delivered one changes it', () => {
+  it('When an order is final, then only a refund or return of a delivered one changes it', () => {
     for (const status of ['DELIVERED', 'REJECTED', 'PAYMENT_FAILED', 'CANCELLED', 'EXPIRED'] as const)
-      for (const message of TRIGGERS.filter(
-        ({ type }) => status !== 'DELIVERED' || type !== 'payment.refunded',
-      ))
+      for (const message of TRIGGERS.filter(({ type }) => status !== 'DELIVERED' || !REFUNDS.has(type)))
         expect(move(stream(status), message).events).toEqual(stream(status));
   });
 

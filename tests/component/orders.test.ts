@@ -509,6 +509,52 @@ describe('an order that is refunded', () => {
   });
 });
 
+describe('an order that is returned', () => {
+  const RETURNS = [randomUUID(), randomUUID()];
+  const returned = (order_id: string, which: number, order_refunded: number) =>
+    service.deliver('return.refunded', {
+      return: {
+        return_id: RETURNS[which],
+        order_id,
+        customer_id: CUSTOMER,
+        status: 'REFUNDED',
+        items: [{ product_id: 'mug', name: 'Mug', quantity: 2, unit_price: 100 }],
+        total: 200,
+        currency: 'EUR',
+        received: [{ product_id: 'mug', quantity: 1, sellable: true }],
+        refunded: 100,
+        version: 4,
+        created_at: clock.toISOString(),
+        updated_at: clock.toISOString(),
+      },
+      order_refunded,
+    });
+
+  it('When two returns are refunded, in any order and twice, then the order shows both', async () => {
+    const orderId = await paidOrder();
+    await service.deliver('shipment.dispatched', { order_id: orderId, tracking_number: 'SC1' });
+    await service.deliver('shipment.delivered', { order_id: orderId, tracking_number: 'SC1' });
+    for (const [which, refunded] of [
+      [1, 200],
+      [0, 100],
+      [1, 200],
+      [0, 100],
+    ] as const)
+      expect(await returned(orderId, which, refunded)).toBe('SUCCESS');
+    const { body } = await service.http.get(`/api/orders/${orderId}`).set(asCaller(CUSTOMER));
+    const items = [{ product_id: 'mug', quantity: 1 }];
+    expect(body).toMatchObject({
+      status: 'DELIVERED',
+      version: 7,
+      refunded: 200,
+      returned: [
+        { return_id: RETURNS[1], items },
+        { return_id: RETURNS[0], items },
+      ],
+    });
+  });
+});
+
 describe('GET /orders/:id/changes', () => {
   const changes = (orderId: string, query = '', caller = asCaller(CUSTOMER)) =>
     service.http.get(`/orders/${orderId}/changes${query}`).set(caller);

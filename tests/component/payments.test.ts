@@ -253,3 +253,63 @@ describe('POST /api/payments/:order_id/refund', () => {
     expect([(await refund()).status, (await payment())?.status]).toEqual([503, 'CAPTURED']);
   });
 });
+
+describe('PUT /refunds/:order_id/:return_id', () => {
+  const RETURNS = ['019b0000-0000-7000-8000-0000000000d1', '019b0000-0000-7000-8000-0000000000d2'];
+  const refundReturn = async (amount: number, which = 0) =>
+    service.http.put(`/refunds/${ORDER}/${RETURNS[which]}`).send({ amount });
+
+  it('When a return is refunded twice, also at once, then its price is given back once', async () => {
+    await requestPayment();
+    const responses = await Promise.all([refundReturn(1000), refundReturn(1000)]);
+    expect((await refundReturn(1000)).body).toEqual({ amount: 1000, refunded: 1000, currency: 'EUR' });
+    expect(responses.map(({ status }) => status)).toEqual([200, 200]);
+    expect(await ledger()).toMatchObject({ captured: 2500, refunded: 1000, refunds: [{ amount: 1000 }] });
+    expect(await payment()).toMatchObject({ status: 'CAPTURED', refunded: 1000 });
+  });
+
+  it('When two returns exceed what was captured, then no more is given back', async () => {
+    await requestPayment();
+    await refundReturn(2000);
+    expect((await refundReturn(1000, 1)).body).toMatchObject({ amount: 500, refunded: 2500 });
+    expect(await payment()).toMatchObject({ status: 'REFUNDED', refunded: 2500 });
+    expect((await ledger())?.refunded).toBe(2500);
+  });
+
+  it('When the shop refunds the rest, then the job ends as soon as the order shows all of it', async () => {
+    await requestPayment();
+    await refundReturn(1000);
+    order = { ...order, refunded: 1000 };
+    expect((await refund()).body).toMatchObject({ refunded: 2500 });
+    const events = () => service.sidecar.published.filter(({ type }) => type === 'payment.refunded').length;
+    await service.triggerJob(`refund-${ORDER}`);
+    expect([events(), service.sidecar.jobs.size]).toEqual([2, 1]);
+    order = { ...order, refunded: 2500 };
+    await service.triggerJob(`refund-${ORDER}`);
+    expect([events(), service.sidecar.jobs.size]).toEqual([2, 0]);
+    expect((await refundReturn(500, 1)).body).toMatchObject({ amount: 0, refunded: 2500 });
+  });
+
+  it('When nothing was captured, then nothing is given back', async () => {
+    expect((await refundReturn(1000)).status).toBe(404);
+    await requestPayment('tok_chargeDeclined');
+    expect(slugOf(await refundReturn(1000))).toBe('nothing-captured');
+  });
+
+  it('When the answer of the provider is lost, then a repeated call gives back once', async () => {
+    await service.stop();
+    let calls = 0;
+    await start((provider) => ({
+      refundPart: async (part, signal) => {
+        const answer = await provider.refundPart(part, signal);
+        calls += 1;
+        if (calls === 1) throw new ProviderError('provider timeout');
+        return answer;
+      },
+    }));
+    await requestPayment();
+    expect((await refundReturn(1000)).status).toBe(503);
+    expect((await refundReturn(1000)).body).toMatchObject({ amount: 1000, refunded: 1000 });
+    expect((await ledger())?.refunds).toHaveLength(1);
+  });
+});

@@ -5,7 +5,7 @@ import { openApi } from '../../services/shared/api-docs/openapi.ts';
 
 const OPERATIONS = SERVICES.flatMap(({ api }) => Object.entries(api));
 const VERBS =
-  /^(Cancel|Create|Delete|Erase|Exchange|Get|List|Log|Place|Rebuild|Redrive|Refund|Register|Restock|Set|Stop|Stream|Update)\b/;
+  /^(Approve|Cancel|Confirm|Create|Delete|Erase|Exchange|Get|List|Log|Place|Rebuild|Redrive|Refund|Register|Reject|Request|Restock|Set|Stop|Stream|Update)\b/;
 const MOST_WORDS = 25;
 
 const sentencesOf = (text: string) =>

@@ -16,6 +16,8 @@ const NO_PORTS = [...NO_NUMBERS, '0', '65536', '99999999999999999999'];
 
 const NO_HOSTS = ['localhost:80', '[::1]', 'http://localhost', '10.0.0.256', 'no host', '127.1', '*'];
 
+const NO_DAYS = ['many', '-1', '1d', '1,5', '10000', '.5', '1e3'];
+
 /**
  * Invalid values of each variable of the services. The first test below fails if a variable is missing here.
  */
@@ -115,6 +117,11 @@ const BROKEN: Record<string, string[]> = {
   SIMULATED_SLOW_CARD_MS: [...NO_NUMBERS, '600001'],
   SIMULATED_DISPATCH_DELAY_MS: [...NO_NUMBERS, '2592000001'],
   SIMULATED_DELIVERY_DELAY_MS: [...NO_NUMBERS, '2592000001'],
+  DAPR_GRPC_PORT: NO_PORTS,
+  RETURN_WINDOW_DAYS: NO_DAYS,
+  RETURN_PARCEL_DAYS: NO_DAYS,
+  RETURN_AUTO_APPROVAL_AMOUNT: [...NO_NUMBERS, '1000000001'],
+  RETURN_SWEEP_SECONDS: [...NO_NUMBERS, '0', '3601'],
   TOKEN_TTL_SECONDS: [...NO_NUMBERS, '59', '86401'],
   REFRESH_TTL_SECONDS: [...NO_NUMBERS, '59', '7776001'],
   KEY_ROTATION_SECONDS: [...NO_NUMBERS, '599', '31536001'],

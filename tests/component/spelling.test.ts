@@ -24,10 +24,13 @@ import {
 } from '../../services/shared/api-docs/route-table.ts';
 import type { ServiceDeps } from '../../services/shared/runtime/service-app.ts';
 import { id } from '../../services/shared/schemas/types.ts';
+import { returns } from '../../services/returns/api.ts';
+import { createReturns } from '../../services/returns/app.ts';
 import { users } from '../../services/users/api.ts';
 import { createApp as createUsers } from '../../services/users/app.ts';
 import { stubUsersService, createKey, signToken } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
+import { returnsOptions } from '../support/returns-options.ts';
 import { asCaller, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { createFastPasswords } from '../support/fast-passwords.ts';
 
@@ -73,6 +76,35 @@ interface World {
   jobs?: string[];
 }
 
+/** A return in a status, and the routes that accept that status. */
+function returnsIn(status: string, accepts: (address: string) => boolean): World {
+  const line = { ...items[0], quantity: 1 };
+  return {
+    description: {
+      ...returns,
+      api: Object.fromEntries(Object.entries(returns.api).filter(([address]) => accepts(address))),
+    },
+    build: (deps) => createReturns({ ...deps, ...returnsOptions(), now }).app,
+    documents: {
+      [`return:${EXAMPLE.return}`]: {
+        return_id: EXAMPLE.return,
+        order_id: EXAMPLE.order,
+        customer_id: EXAMPLE.customer,
+        items: [line],
+        total,
+        currency,
+        reason: 'too small',
+        received: [],
+        created_at: TIME,
+        milestones: [{ status, at: TIME }],
+        published: 1,
+      },
+      [`order-returns:${EXAMPLE.order}`]: { order_id: EXAMPLE.order, return_ids: [EXAMPLE.return] },
+    },
+    ids: (path) => (path.startsWith('/api/orders') ? EXAMPLE.order : EXAMPLE.return),
+  };
+}
+
 const FIXTURES: World[] = [
   {
     description: orders,
@@ -90,7 +122,9 @@ const FIXTURES: World[] = [
   {
     description: inventory,
     build: (deps) => createInventory({ ...deps, catalogue: [{ ...mug, low_stock_threshold: 5 }] }),
-    documents: {},
+    documents: {
+      [`reservation:${EXAMPLE.order}`]: { order_id: EXAMPLE.order, status: 'SOLD', lines: [], time: TIME },
+    },
   },
   {
     description: payments,
@@ -140,6 +174,8 @@ const FIXTURES: World[] = [
     },
     ids: () => EXAMPLE.deadLetter,
   },
+  returnsIn('REQUESTED', (address) => !address.endsWith('/receive')),
+  returnsIn('APPROVED', (address) => address.endsWith('/receive')),
   {
     description: notifications,
     build: (deps) => createNotifications({ ...deps, bindings: ['email'] }),
@@ -206,7 +242,7 @@ async function enter({ build, documents }: World): Promise<void> {
   }));
   service.sidecar.answer('orders', () => ({
     status: 200,
-    body: { items: [{ ...order, status: 'SHIPPED' }], next_cursor: null },
+    body: { items: [{ ...order, status: 'DELIVERED' }], next_cursor: null },
   }));
   service.sidecar.answer('users', () => ({ status: 200 }));
   service.sidecar.answer('fulfilment', () => ({ status: 200, body: { status: 'STOPPED' } }));
@@ -236,7 +272,12 @@ const keys = () =>
 async function ask(fixture: World, address: string, operation: Operation, spell: Spelling) {
   await enter(fixture);
   const { method, path } = parseRouteKey(address);
-  const names = { id: fixture.ids?.(path) ?? '', order_id: EXAMPLE.order, customer_id: EXAMPLE.customer };
+  const names = {
+    id: fixture.ids?.(path) ?? '',
+    order_id: EXAMPLE.order,
+    customer_id: EXAMPLE.customer,
+    return_id: EXAMPLE.return,
+  };
   const known: Record<string, string> = { ...names, product_id: EXAMPLE.product };
   const query = new URLSearchParams(QUERIES[address]);
   const target = `${path.replaceAll(/:(\w+)/g, (_, name: string) => known[name] ?? name)}?${query.toString()}`;

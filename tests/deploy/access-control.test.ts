@@ -165,6 +165,7 @@ describe('API allow lists', () => {
     payments: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
     fulfilment: [...EVERYWHERE, 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
     notifications: [...EVERYWHERE, 'v1/state', 'v1/bindings'],
+    returns: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/metadata'],
     history: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
   };
 

@@ -50,7 +50,7 @@ describe('compose.yaml', () => {
 
   it('When dapr.yaml has an app, then compose.yaml has its service, its sidecar and their network, and no others', () => {
     expect(ids.toSorted()).toEqual(ACCESS.map(({ app }) => app).toSorted());
-    const others = ['setup', 'postgres', 'redis', 'scheduler', 'zipkin', 'mail'];
+    const others = ['setup', 'postgres', 'redis', 'scheduler', 'placement', 'zipkin', 'mail'];
     const expected = [...others, ...ids.flatMap((id) => [id, `${id}-dapr`, `${id}-net`])];
     expect(Object.keys(services).toSorted()).toEqual(expected.toSorted());
     for (const id of ids) {
@@ -112,6 +112,7 @@ describe('compose.yaml', () => {
     const images = new Set(Object.values(services).map(({ image }) => image));
     const foreign = [...images].filter((image) => !image.startsWith('sidecart/')).toSorted();
     expect(foreign).toEqual([
+      `daprio/placement:${DAPR_RUNTIME_VERSION}`,
       `daprio/scheduler:${DAPR_RUNTIME_VERSION}`,
       argOf('NODE_IMAGE'),
       `openzipkin/zipkin:${ZIPKIN_VERSION}`,

@@ -54,7 +54,8 @@ describe('the components', () => {
     /^Component (pubsub|broadcast|settings) (redisHost|redisPassword)$/,
     /^Component (pubsub|broadcast|settings) (failover|sentinelMasterName|enableTLS)$/,
     // These overlays use another store.
-    /^Component statestore (type|version|connectionString|busyTimeout|timeout|maxConns)$/,
+    /^Component (statestore|workflowstore) (type|version|connectionString|busyTimeout|timeout|maxConns)$/,
+    /^Component workflowstore tablePrefix$/,
     /^Component email(-\d)? (auth|host|port|emailFrom)$/,
   ];
   const unexpected = (files: typeof committed, manifests: readonly Manifest[]) =>

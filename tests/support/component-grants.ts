@@ -145,7 +145,7 @@ function deadLetterTopicOf({ component, name }: Topic): string | undefined {
 
 /** The apps that need a component. A secret store is for the apps whose components use its secrets. */
 function ownersOf(
-  { metadata: { name }, spec: { type } }: ComponentResource,
+  { metadata: { name }, spec: { type, metadata: items } }: ComponentResource,
   table: readonly Access[],
   components: readonly ComponentResource[],
 ): string[] {
@@ -156,7 +156,10 @@ function ownersOf(
       return appsWhere((one) =>
         [...one.publishes, ...one.subscribes].some((topic) => topic.component === name),
       );
-    case 'state':
+    case 'state': {
+      const isForWorkflows = items.some((item) => item.name === 'actorStateStore');
+      return appsWhere(({ apis }) => apis.includes(isForWorkflows ? 'workflows' : 'state'));
+    }
     case 'bindings':
     case 'configuration':
       return appsWhere(({ apis }) => apis.includes(kind));

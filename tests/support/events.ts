@@ -2,6 +2,7 @@ import { shipmentEvents } from '../../services/fulfilment/contract.ts';
 import { inventoryEvents } from '../../services/inventory/contract.ts';
 import { orderBroadcasts, orderEvents } from '../../services/orders/contract.ts';
 import { paymentEvents } from '../../services/payments/contract.ts';
+import { returnEvents } from '../../services/returns/contract.ts';
 import type { CloudEvent } from '../../services/shared/dapr/cloud-event.ts';
 import type { PublishedEvents } from '../../services/shared/schemas/published-events.ts';
 import { userEvents } from '../../services/users/contract.ts';
@@ -12,6 +13,7 @@ export const PUBLISHED: readonly PublishedEvents[] = [
   orderBroadcasts,
   orderEvents,
   paymentEvents,
+  returnEvents,
   shipmentEvents,
   userEvents,
 ];

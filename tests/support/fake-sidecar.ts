@@ -134,6 +134,12 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
       fake.traced.push({ what: `${req.method} ${req.originalUrl}`, headers: req.headers });
     next();
   });
+  // @dapr/dapr names the app in the path.
+  app.use('/v1.0/invoke/:app/method', (req, _res, next) => {
+    req.headers['dapr-app-id'] = req.params.app;
+    next();
+  });
+  app.get('/v1.0/metadata', (_req, res) => void res.json({ id: 'fake' }));
   app.use((req, res, next) => {
     const target = req.get('dapr-app-id');
     if (!target) return next();

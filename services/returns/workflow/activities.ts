@@ -15,8 +15,9 @@ import {
   type ReturnDocument,
 } from '../domain/return.ts';
 import { eventOf, type ReturnTrigger } from '../domain/state-machine.ts';
-import type { GoodsClient } from '../goods-client.ts';
+import type { TakeBack } from '../inventory-client.ts';
 import { METRICS } from '../metrics.ts';
+import type { RefundReturn } from '../payment-client.ts';
 import type { ReturnStore } from '../store/return-store.ts';
 import type { Transitions } from '../transitions.ts';
 import type { Activities } from './engine.ts';
@@ -29,14 +30,15 @@ import { STEPS, type Step, type StepInput, type StepResult } from './return-work
 export function createActivities(deps: {
   store: ReturnStore;
   transitions: Transitions;
-  goods: GoodsClient;
+  refundReturn: RefundReturn;
+  takeBack: TakeBack;
   sidecar: Pick<Sidecar, 'publish' | 'broadcast'>;
   log: Logger;
   metrics: Metrics;
   autoApprovalAmount: number;
 }): Activities {
-  const { store, transitions, goods, log, autoApprovalAmount } = deps;
-  const { publish } = createEventPublisher(deps.sidecar, returnEvents);
+  const { store, transitions, refundReturn, takeBack, sidecar, log, autoApprovalAmount } = deps;
+  const { publish } = createEventPublisher(sidecar, returnEvents);
   const failures = createCounter(deps.metrics, METRICS.stepFailures);
   const durations = createHistogram(deps.metrics, METRICS.stepDuration);
 
@@ -52,14 +54,14 @@ export function createActivities(deps: {
     async refund(document) {
       if (document.refund) return document;
       const { return_id, order_id, received, items } = document;
-      const refund = await goods.refund(order_id, return_id, priceOf(received, items));
+      const refund = await refundReturn(order_id, return_id, priceOf(received, items));
       return edit(return_id, (known) => (known.refund ? known : { ...known, refund }));
     },
     async restock(document) {
       if (document.restocked) return document;
       const { return_id, order_id } = document;
       const lines = sellableLines(document);
-      if (lines.length > 0) await goods.takeBack(order_id, return_id, lines);
+      if (lines.length > 0) await takeBack(order_id, return_id, lines);
       return edit(return_id, (known) => ({ ...known, restocked: true }));
     },
     complete: async (document) => publishEvents(await applied(document, 'complete')),
