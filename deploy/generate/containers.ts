@@ -84,6 +84,13 @@ export function containerEdits(services: readonly ServiceDescription[]): Edit[] 
   ];
 }
 
+/** `@dapr/dapr` needs 36 MB, so the young heap is smaller than that of the others (services/decisions/0139-two-styles.md). */
+const WORKFLOW_NODE_OPTIONS = '--expose-gc --max-semi-space-size=2 --max-old-space-size=96';
+const WORKFLOW_APP = `    placementHostAddress: localhost:50005
+    env:
+      NODE_OPTIONS: ${WORKFLOW_NODE_OPTIONS}
+`;
+
 /** The ports of a service follow from its position: 8080 is the gateway. Replicas add ten to each port. */
 const daprApp = ({ name, uses }: ServiceDescription, position: number) => `  - appID: ${name}
     appDirPath: .
@@ -95,7 +102,7 @@ const daprApp = ({ name, uses }: ServiceDescription, position: number) => `  - a
     daprGRPCPort: ${3680 + position}
     daprInternalGRPCPort: ${3780 + position}
     metricsPort: ${3880 + position}
-${uses.includes('workflows') ? '    placementHostAddress: localhost:50005\n' : ''}`;
+${uses.includes('workflows') ? WORKFLOW_APP : ''}`;
 
 /** The arguments of every sidecar in the Compose file, with their indentation. */
 function sidecarCommand(text: string): string {
@@ -114,7 +121,7 @@ ${uses.includes('workflows') ? `${command.replace('address=\n', 'address=placeme
     <<: *service
     image: \${SIDECART_IMAGES:-sidecart}/${name}:\${SIDECART_VERSION:-local}
     build: { <<: *build, args: { <<: *build-args, SERVICE: ${name} } }
-    network_mode: service:${name}-net
+${uses.includes('workflows') ? `    environment: { <<: *service-environment, NODE_OPTIONS: ${WORKFLOW_NODE_OPTIONS} }\n` : ''}    network_mode: service:${name}-net
     volumes: [${name}-secrets:/run/sidecart:ro]
     depends_on: [${name}-dapr]
 `;
