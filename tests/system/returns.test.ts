@@ -65,19 +65,28 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
+/** After a fault, a request may fail for a moment. */
+async function withRetry<T>(request: () => Promise<T>): Promise<T> {
+  const [outcome] = await waitFor('a request succeeds', () => Promise.allSettled([request()]), {
+    until: ([{ status }]) => status === 'fulfilled',
+  });
+  if (outcome.status === 'rejected') throw outcome.reason;
+  return outcome.value;
+}
+
 async function deliveredOrder(quantity: number): Promise<string> {
-  const { orderId } = await placeOrder(customer, { product: PRODUCT, quantity });
+  const { orderId } = await withRetry(() => placeOrder(customer, { product: PRODUCT, quantity }));
   await waitForStatus(customer, orderId, 'DELIVERED');
   return orderId;
 }
 
 async function requestReturn(orderId: string, quantity: number): Promise<Return> {
-  const response = await customer.call('POST /api/orders/:id/returns', {
+  const request = {
     params: { id: orderId },
     body: { items: [{ product_id: PRODUCT, quantity }], reason: 'too small' },
     headers: { 'idempotency-key': randomUUID() },
-  });
-  return unwrap(response);
+  };
+  return withRetry(async () => unwrap(await customer.call('POST /api/orders/:id/returns', request)));
 }
 
 const step = async (
@@ -144,7 +153,7 @@ describe('a crash', () => {
   it.each(Object.keys(TARGETS))('When %s is killed, then every return is refunded, once', async (name) => {
     const orderId = await deliveredOrder(4);
     const open = [await requestReturn(orderId, 2), await requestReturn(orderId, 2)];
-    for (const one of open) unwrap(await step('approve', one));
+    for (const one of open) await withRetry(async () => unwrap(await step('approve', one)));
     const received = open.map((one) => step('receive', one));
     const target = TARGETS[name]?.();
     await target?.stop('SIGKILL');
