@@ -26,7 +26,7 @@ export interface LedgerEntry {
   amount: number;
   at: string;
   /** The return that a partial refund belongs to. */
-  return_id?: string;
+  return_id?: string | undefined;
 }
 
 /** The provider's records of an order. */

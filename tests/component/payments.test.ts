@@ -5,7 +5,7 @@ import { ProviderError, type PaymentProvider } from '../../services/payments/pro
 import { createSimulatedProvider } from '../../services/payments/simulated-provider.ts';
 import { orderStatus, type Order } from '../../services/orders/contract.ts';
 import type { Answer } from '../support/fake-sidecar.ts';
-import { asCaller, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { asCaller, slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 
 /** The conformance kit has the rules that hold in every language (tests/contract/payments.test.ts). These need a provider of their own. */
 const ORDER = '019b0000-0000-7000-8000-000000000001';

@@ -10,7 +10,7 @@ import {
   type SidecarRequest,
   type SidecarResponse,
 } from '../../shared/dapr/sidecar-call.ts';
-import { isConflict } from '../../shared/dapr/state-operations.ts';
+import { isConflict, isGuarded, type GuardedWrite } from '../../shared/dapr/state-operations.ts';
 import type { StateEntry, StateOperation } from '../../shared/dapr/state-store.ts';
 import { outgoingHeaders } from '../../shared/telemetry/request-context.ts';
 import { sdkLogger } from './sdk-logger.ts';
@@ -69,10 +69,13 @@ export function createSdkSidecar(options: {
   }
 
   async function write(...writes: StateOperation[]): Promise<void> {
-    const [first] = writes;
+    const guarded = writes.filter(isGuarded);
+    // No document of `returns` is shared by many writers.
+    if (guarded.length < writes.length) throw new Error('this client has no amendments');
+    const [first] = guarded;
     if (!first) return;
     const response = await respond('write state', () =>
-      writes.length === 1 ? writeOne(first) : client.state.transaction(STORE, writes.map(toOperation)),
+      guarded.length === 1 ? writeOne(first) : client.state.transaction(STORE, guarded.map(toOperation)),
     );
     if (response.status < 300) return;
     if (isConflict(response)) throw new ConflictError(`another writer saved ${first.key} first`);
@@ -80,7 +83,7 @@ export function createSdkSidecar(options: {
   }
 
   /** `save` and `delete` return an error instead of throwing it. */
-  async function writeOne(operation: StateOperation): Promise<void> {
+  async function writeOne(operation: GuardedWrite): Promise<void> {
     const { error } =
       operation.op === 'put'
         ? await client.state.save(STORE, [toSaved(operation) as never])
@@ -179,7 +182,7 @@ function parsedMessage(error: unknown): { status?: number; error_msg?: string } 
 const FIRST_WRITE = { concurrency: StateConcurrencyEnum.CONCURRENCY_FIRST_WRITE };
 
 /** The types of the client demand a consistency, and for an ETag an object. Dapr's API wants neither. */
-function toSaved(write: Extract<StateOperation, { op: 'put' }>) {
+function toSaved(write: Extract<GuardedWrite, { op: 'put' }>) {
   const { key, value, etag, ttlSeconds } = write;
   return {
     key,
@@ -190,7 +193,7 @@ function toSaved(write: Extract<StateOperation, { op: 'put' }>) {
   };
 }
 
-function toOperation(write: StateOperation) {
+function toOperation(write: GuardedWrite) {
   const request =
     write.op === 'put' ? toSaved(write) : { key: write.key, etag: write.etag, options: FIRST_WRITE };
   return { operation: write.op === 'put' ? 'upsert' : 'delete', request: request as never };
