@@ -38,10 +38,12 @@ export function createRoutes(deps: {
   const router = Router();
 
   router.post('/api/orders/:id/returns', async (req, res) => {
-    const order = await loadVisibleOrder(callerOf(req), req.params.id);
+    const caller = callerOf(req);
+    const order_id = parsePath(id, req.params.id, 'order');
     const { items, reason } = parseBody(requestReturnBody, req.body);
-    const request = { order_id: order.order_id, items, reason };
+    const request = { order_id, items, reason };
     await withIdempotency(req, res, { name: 'request return', request }, async (returnId) => {
+      const order = await loadVisibleOrder(caller, order_id);
       const document = await requestReturn(order, { returnId, items, reason });
       await follow(document);
       return { status: 201, headers: { location: `/api/returns/${returnId}` }, body: toReturn(document) };

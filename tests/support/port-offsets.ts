@@ -17,5 +17,5 @@ export const PORT_OFFSETS = {
   observability: 8_500,
   restart: 21_000,
   polyglot: 10_540,
-  returns: 13_200,
+  returns: 14_420,
 } as const;

@@ -16,8 +16,11 @@ import { outgoingHeaders } from '../../shared/telemetry/request-context.ts';
 import { sdkLogger } from './sdk-logger.ts';
 import { addTraceHeaders } from './trace-headers.ts';
 
-/** The part of the sidecar that `returns` uses, with `DaprClient` behind it (services/decisions/0139-two-styles.md). */
-export type SdkSidecar = Pick<Sidecar, 'state' | 'publish' | 'invoke' | 'isReady' | 'close'>;
+/**
+ * The part of the sidecar that `returns` uses, with `DaprClient` behind it (services/decisions/0139-two-styles.md). The probe of the
+ * sidecar is a shared part, because `DaprClient` asks for the metadata instead of the health.
+ */
+export type SdkSidecar = Pick<Sidecar, 'state' | 'publish' | 'invoke' | 'close'>;
 
 const STORE = 'statestore';
 const BROKER = 'pubsub';
@@ -126,8 +129,6 @@ export function createSdkSidecar(options: {
     },
     publish,
     invoke,
-    isReady: async () =>
-      (await respond('ask for health', () => client.health.isHealthy())).body.includes('true'),
     async close() {
       stopTraceHeaders();
       await client.stop();
