@@ -149,8 +149,16 @@ const openPort = ({ ports }: StartedSystem) => ports.schedulerHealth;
 
 /** Ports of parts that only profiles, options and apps with workflows have. */
 const OPTIONAL_PORTS = new Set([
-  ...['nats', 'postgres', 'consul', 'consulServer', 'consulGossip', 'prometheus'],
-  ...['placement', 'placementHealth', 'placementMetrics', 'placementRaft'],
+  'nats',
+  'postgres',
+  'consul',
+  'consulServer',
+  'consulGossip',
+  'prometheus',
+  'placement',
+  'placementHealth',
+  'placementMetrics',
+  'placementRaft',
 ]);
 
 function knownPorts({ ports, template }: StartedSystem): Set<number> {
