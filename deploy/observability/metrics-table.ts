@@ -1,13 +1,10 @@
+import { metricsOf } from '../../services/shared/api-docs/openapi-service.ts';
+import type { ServiceDescription } from '../../services/shared/api-docs/route-table.ts';
 import { COMMON_METRICS } from '../../services/shared/telemetry/common-metrics.ts';
-import type { MetricDeclaration, MetricDeclarations } from '../../services/shared/telemetry/metrics.ts';
+import type { MetricDeclaration } from '../../services/shared/telemetry/metrics.ts';
 import { DASHBOARDS } from './dashboards.ts';
 import { OBJECTIVES } from './objectives.ts';
 import { alertsOf } from './rules.ts';
-
-interface ServiceMetrics {
-  name: string;
-  metrics?: MetricDeclarations;
-}
 
 /** Metrics of Node.js, Dapr and Prometheus that alerts or panels use, with their meaning. */
 const EXTERNAL: Readonly<Record<string, string>> = {
@@ -70,23 +67,26 @@ export function metricsUsed(services: readonly string[]): Set<string> {
 const OPERATORS: ReadonlySet<string> = new Set(['and', 'or', 'unless', 'by', 'm', 's', 'h', 'd']);
 
 /** The table of all metrics for README.md. */
-export function metricsTable(services: readonly ServiceMetrics[]): string {
+export function metricsTable(services: readonly ServiceDescription[]): string {
   const used = uses(services.map(({ name }) => name));
   const usesOf = (metric: string) => {
     const pattern = new RegExp(`(?<!\\w)${metric}(_bucket|_sum|_count)?(?!\\w)`);
     return [...new Set(used.filter(({ expr }) => pattern.test(expr)).map(({ by }) => by))].join(', ');
   };
-  const row = (owner: string, { name, type, labels, help }: MetricDeclaration) => {
+  const row = ({ name, type, labels, help }: MetricDeclaration) => {
     const labelNames = Object.keys(labels).map((label) => `\`${label}\``);
-    return `| \`${name}\` | ${type} | ${labelNames.join(', ')} | ${owner} | ${help} | ${usesOf(name)} |`;
+    const owners = services.flatMap((service) =>
+      metricsOf(service).some((metric) => metric.name === name) ? service.name : [],
+    );
+    const of = owners.length === services.length ? 'all' : owners.join(', ');
+    return `| \`${name}\` | ${type} | ${labelNames.join(', ')} | ${of} | ${help} | ${usesOf(name)} |`;
   };
-  const rows = (owner: string, metrics: MetricDeclarations) =>
-    Object.values(metrics).map((metric) => row(owner, metric));
+  const own = services.flatMap(({ metrics = {} }) => Object.values<MetricDeclaration>(metrics));
   return [
     '| metric | type | labels | of | meaning | used by |',
     '| --- | --- | --- | --- | --- | --- |',
-    ...rows('all', COMMON_METRICS),
-    ...services.flatMap(({ name, metrics = {} }) => rows(name, metrics)),
+    ...Object.values(COMMON_METRICS).map(row),
+    ...own.map(row),
     ...externalMetrics().map(
       ({ name, meaning }) => `| \`${name}\` | | | others | ${meaning} | ${usesOf(name)} |`,
     ),

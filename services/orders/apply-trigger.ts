@@ -1,6 +1,6 @@
 import type { Metrics } from '../shared/telemetry/metrics.ts';
 import type { WorkList } from '../shared/dapr/work-list.ts';
-import { retryOnConflict } from '../shared/dapr/state-store.ts';
+import { retryOnConflict, type StateEntry } from '../shared/dapr/state-store.ts';
 import { inSpan, recordCompensation } from '../shared/telemetry/spans.ts';
 import type { Order } from './contract.ts';
 import type { AdmissionControl } from './domain/admission-control.ts';
@@ -46,14 +46,16 @@ export function createApplyTrigger(deps: {
 
   const applyOnce: ApplyTrigger = async (orderId, trigger, precondition) => {
     const recalled = precondition ? undefined : store.recall(orderId);
-    let loaded = recalled ?? (await store.load(orderId));
+    let decided = recalled && decideOn(recalled, trigger);
     // Only a save proves that the recalled version was not outdated.
-    if (recalled && decideOn(recalled.value, trigger).append.length === 0) loaded = await store.load(orderId);
-    if (!loaded) return undefined;
-    const order = replay(orderId, loaded.value.events);
+    if (!decided || decided.decision.append.length === 0) {
+      const loaded = await store.load(orderId);
+      if (!loaded) return undefined;
+      decided = decideOn(loaded, trigger);
+    }
+    const { loaded, order, decision } = decided;
     precondition?.(order);
 
-    const decision = decideOn(loaded.value, trigger);
     const [event, ...following] = decision.append;
     if (!event) {
       if (decision.republishLast) await publishEvent(loaded.value, order.version);
@@ -64,7 +66,10 @@ export function createApplyTrigger(deps: {
     const at = now();
     const events = append(loaded.value.events, [event], at.toISOString());
     const after = replay(orderId, events);
-    const document = documentAfter(loaded.value, events, trigger);
+    const document = documentAfter(loaded.value, events, {
+      after,
+      isEnd: !isFinal(order) && COMPLETE_STATUSES.has(after.status) && !comesOnce(trigger),
+    });
     // The watchdog of a final order may have ended. It comes back to publish this event once more.
     const watch = isFinal(order) ? [watched.add(orderId, watchdogIntervalMs)] : [];
 
@@ -89,17 +94,18 @@ export function createApplyTrigger(deps: {
     );
 }
 
-const decideOn = (document: OrderDocument, trigger: Trigger) =>
-  decide(replay(document.order_id, document.events), lastEventOf(document).type, trigger);
+function decideOn(loaded: StateEntry<OrderDocument>, trigger: Trigger) {
+  const order = replay(loaded.value.order_id, loaded.value.events);
+  return { loaded, order, decision: decide(order, lastEventOf(loaded.value).type, trigger) };
+}
 
-/** The document of an order with a new event. */
-function documentAfter(before: OrderDocument, events: OrderEvent[], trigger: Trigger): OrderDocument {
+/** The document of an order with a new event. `isEnd`: the event ends the order, and a redelivered message republishes it. */
+function documentAfter(
+  before: OrderDocument,
+  events: OrderEvent[],
+  { after, isEnd }: { after: Order; isEnd: boolean },
+): OrderDocument {
   const { ended_by_message: _, ...rest } = before;
-  const [wasFinal, after] = [
-    isFinal(replay(before.order_id, before.events)),
-    replay(before.order_id, events),
-  ];
-  const isEnd = COMPLETE_STATUSES.has(after.status) && !wasFinal && !comesOnce(trigger);
   let document: OrderDocument = { ...rest, events, ...(isEnd ? { ended_by_message: true } : {}) };
   // guard: erase the card of a decided payment
   if (!isUnpaid(after)) document = withoutCard(document);

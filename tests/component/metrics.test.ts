@@ -2,14 +2,14 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { SERVICES } from '../../services/services.ts';
 import { closeServer, listen } from '../../services/shared/http/listen.ts';
 import { createBackgroundLoad } from '../../services/shared/telemetry/background-load.ts';
-import { COMMON_METRICS } from '../../services/shared/telemetry/common-metrics.ts';
+import { metricsOf } from '../../services/shared/api-docs/openapi-service.ts';
+import type { ServiceDescription } from '../../services/shared/api-docs/route-table.ts';
 import { createLogger } from '../../services/shared/telemetry/logger.ts';
 import {
   createCounter,
   createGauge,
   createHistogram,
   createMetrics,
-  type MetricDeclaration,
 } from '../../services/shared/telemetry/metrics.ts';
 import { runInRequest } from '../../services/shared/telemetry/request-context.ts';
 import { APPS } from '../support/apps.ts';
@@ -46,13 +46,9 @@ afterEach(async () => {
   service = undefined;
 });
 
-describe.each([...SERVICES])('$name', ({ name, subscribes, state, metrics: own = {} }) => {
-  const { redeliveries, workListEntries, workListLate, ...common } = COMMON_METRICS;
-  const declared: MetricDeclaration[] = [
-    ...Object.values({ ...common, ...own }),
-    ...(subscribes.length > 0 ? [redeliveries] : []),
-    ...('worklist:{shard}' in state ? [workListEntries, workListLate] : []),
-  ];
+describe.each<ServiceDescription>([...SERVICES])('$name', (description) => {
+  const { name, metrics: own = {} } = description;
+  const declared = metricsOf(description);
 
   it('has exactly the declared metrics, with their types and labels', async () => {
     let metrics = createMetrics();

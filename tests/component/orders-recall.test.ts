@@ -6,24 +6,14 @@ import { decide, type Trigger } from '../../services/orders/domain/state-machine
 import type { OrderDocument, OrderStore } from '../../services/orders/store/order-store.ts';
 import { ConflictError } from '../../services/shared/dapr/sidecar-call.ts';
 import { createMetrics } from '../../services/shared/telemetry/metrics.ts';
+import { ONE_TRIGGER_PER_TYPE } from '../support/orders.ts';
 
 const TIME = '2026-01-01T00:00:00.000Z';
 const ID = '0193b2a0-0000-7000-8000-000000000001';
 
 const TRIGGERS: Trigger[] = [
-  { type: 'inventory.reserved' },
-  { type: 'inventory.rejected', reason: 'r' },
-  { type: 'payment.processed', payment_id: 'p' },
-  { type: 'payment.failed', reason: 'r' },
-  { type: 'payment.refunded', refunded: 100 },
-  { type: 'shipment.dispatched', tracking_number: 't' },
-  { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: false },
+  ...ONE_TRIGGER_PER_TYPE,
   { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: true },
-  { type: 'shipment.stopped', reason: 'r' },
-  { type: 'cancel', reason: 'r' },
-  { type: 'mark-shipped' },
-  { type: 'mark-delivered' },
-  { type: 'payment-deadline-passed' },
 ];
 
 const created: NewEvent = {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Order } from '../../services/orders/contract.ts';
+import type { Trigger } from '../../services/orders/domain/state-machine.ts';
 
 /** The creation and update time of the orders below. */
 export const BUILT_AT = '2026-01-01T00:00:00.000Z';
@@ -19,3 +20,20 @@ export function buildOrder(overrides: Partial<Order> = {}): Order {
     ...overrides,
   };
 }
+
+/** One trigger of each type. */
+export const ONE_TRIGGER_PER_TYPE: Trigger[] = [
+  { type: 'inventory.reserved' },
+  { type: 'inventory.rejected', reason: 'r' },
+  { type: 'payment.processed', payment_id: 'p' },
+  { type: 'payment.failed', reason: 'r' },
+  { type: 'payment.refunded', refunded: 100 },
+  { type: 'return.refunded', return_id: 'r', items: [{ product_id: 'mug', quantity: 1 }], refunded: 50 },
+  { type: 'shipment.dispatched', tracking_number: 't' },
+  { type: 'shipment.delivered', tracking_number: 't', orderShippedReceived: false },
+  { type: 'shipment.stopped', reason: 'r' },
+  { type: 'cancel', reason: 'r' },
+  { type: 'mark-shipped' },
+  { type: 'mark-delivered' },
+  { type: 'payment-deadline-passed' },
+];

@@ -147,8 +147,19 @@ describe.each([
 /** The port that cannot be closed: services/decisions/0001-closed-ports.md. */
 const openPort = ({ ports }: StartedSystem) => ports.schedulerHealth;
 
-/** Ports of parts that only profiles and options have. */
-const OPTIONAL_PORTS = new Set(['nats', 'postgres', 'consul', 'consulServer', 'consulGossip', 'prometheus']);
+/** Ports of parts that only profiles, options and apps with workflows have. */
+const OPTIONAL_PORTS = new Set([
+  'nats',
+  'postgres',
+  'consul',
+  'consulServer',
+  'consulGossip',
+  'prometheus',
+  'placement',
+  'placementHealth',
+  'placementMetrics',
+  'placementRaft',
+]);
 
 function knownPorts({ ports, template }: StartedSystem): Set<number> {
   const parts = Object.entries(ports).filter(([name]) => !OPTIONAL_PORTS.has(name));

@@ -11,9 +11,9 @@ import { waitFor } from '../support/wait.ts';
 
 /** The maximum resident memory in megabytes: services/decisions/0112-memory-at-rest.md. */
 const BOUNDS = [
-  { service: 'orders', boundMb: 95, tracesTo: 'ZIPKIN_ENDPOINT' },
-  { service: 'orders', boundMb: 95, tracesTo: 'OTEL_EXPORTER_OTLP_ENDPOINT' },
-  { service: 'users', boundMb: 95, tracesTo: 'ZIPKIN_ENDPOINT' },
+  { service: 'orders', boundMb: 100, tracesTo: 'ZIPKIN_ENDPOINT' },
+  { service: 'orders', boundMb: 100, tracesTo: 'OTEL_EXPORTER_OTLP_ENDPOINT' },
+  { service: 'users', boundMb: 100, tracesTo: 'ZIPKIN_ENDPOINT' },
   { service: 'gateway', boundMb: 125, tracesTo: 'ZIPKIN_ENDPOINT' },
 ];
 

@@ -1,5 +1,6 @@
 import { IDEMPOTENCY_TTL_SECONDS, storedResponseSchema } from '../http/idempotency.ts';
 import { COMMON_METRICS } from '../telemetry/common-metrics.ts';
+import type { MetricDeclaration } from '../telemetry/metrics.ts';
 import { environmentOf } from './environment.ts';
 import type { Json } from './openapi-problems.ts';
 import { z } from 'zod';
@@ -63,8 +64,19 @@ export function serviceMembers(services: readonly ServiceDescription[]): Json {
     'x-jobs': Object.assign({}, ...services.map(({ jobs }) => jobs ?? {})) as Json,
     'x-invokes': Object.assign({}, ...services.map(({ calls }) => calls)) as Json,
     'x-headers': PASSED_ON,
-    'x-metrics': [COMMON_METRICS, ...services.map(({ metrics = {} }) => metrics)].flatMap(Object.values),
+    'x-metrics': services.flatMap(metricsOf),
   };
+}
+
+/** The metrics of a service: its own, and those that every service of its kind has. */
+export function metricsOf({ subscribes, state, metrics = {} }: ServiceDescription): MetricDeclaration[] {
+  const { redeliveries, workListEntries, workListLate, ...common } = COMMON_METRICS;
+  return [
+    ...Object.values(common),
+    ...(subscribes.length > 0 ? [redeliveries] : []),
+    ...('worklist:{shard}' in state ? [workListEntries, workListLate] : []),
+    ...Object.values(metrics),
+  ];
 }
 
 function documentOf(stored: string | StateDescription): Json {

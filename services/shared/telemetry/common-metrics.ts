@@ -6,7 +6,9 @@ import {
   type Metrics,
 } from './metrics.ts';
 
-/** The metrics that every service has. Probes and `/metrics` are not counted as requests. */
+/**
+ * The metrics that services share. Probes and `/metrics` are not counted as requests. `metricsOf` tells which of them a service has.
+ */
 export const COMMON_METRICS = {
   requests: {
     type: 'counter',

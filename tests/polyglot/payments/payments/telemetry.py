@@ -59,7 +59,7 @@ def create_metrics() -> dict[str, Any]:
         else:
             metric = kinds[declared["type"]](name, declared["help"], labels)
         # Series whose labels are known start at zero.
-        if all(isinstance(values, list) for values in labels.values()):
+        if labels and all(isinstance(values, list) for values in labels.values()):
             for combination in product(*labels.values()):
                 metric.labels(*combination)
         created[name] = metric
