@@ -11,7 +11,7 @@ export interface ScrapeTarget {
 export const JOBS = { services: 'services', sidecars: 'sidecars' } as const;
 
 /** A shorter interval shows a fault earlier, and needs more memory. */
-const LOCAL_INTERVAL = '5s';
+const LOCAL_INTERVAL = '10s';
 const CLUSTER_INTERVAL = '15s';
 
 const common = (interval: string, ruleFiles: readonly string[]) => ({

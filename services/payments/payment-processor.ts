@@ -1,9 +1,9 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Order } from '../orders/contract.ts';
 import { notFound, ProblemError } from '../shared/http/problem.ts';
-import type { ServiceDeps } from '../shared/runtime/service-app.ts';
 import { retryOnConflict, type StateEntry } from '../shared/dapr/state-store.ts';
-import { createCounter, createHistogram } from '../shared/telemetry/metrics.ts';
+import { createCounter, createHistogram, type Metrics } from '../shared/telemetry/metrics.ts';
+import { addRequestFields } from '../shared/telemetry/request-context.ts';
 import { inSpan, recordCompensation } from '../shared/telemetry/spans.ts';
 import {
   authorized,
@@ -24,7 +24,8 @@ import type { OrderClient } from './order-client.ts';
 import { ProviderError, type TimeLimitedProvider } from './provider.ts';
 import type { PaymentStore } from './store/payment-store.ts';
 
-interface PaymentProcessorDeps extends Pick<ServiceDeps, 'log' | 'metrics'> {
+interface PaymentProcessorDeps {
+  metrics: Metrics;
   store: PaymentStore;
   provider: TimeLimitedProvider;
   cardOf: OrderClient['cardOf'];
@@ -40,7 +41,7 @@ export type PaymentProcessor = ReturnType<typeof createPaymentProcessor>;
  * is reversed.
  */
 export function createPaymentProcessor(deps: PaymentProcessorDeps) {
-  const { store, provider, cardOf, now, maxAttempts, log } = deps;
+  const { store, provider, cardOf, now, maxAttempts } = deps;
   const processed = createCounter(deps.metrics, METRICS.processed);
   const providerDuration = createHistogram(deps.metrics, METRICS.providerDuration);
   const at = () => now().toISOString();
@@ -51,9 +52,10 @@ export function createPaymentProcessor(deps: PaymentProcessorDeps) {
   ): Promise<PaymentDocument> {
     if (payment === before?.value) return payment;
     await store.save(payment, before);
-    const { status, reason, attempts } = payment;
+    const { status, reason } = payment;
     if (status !== before?.value.status && isOutcome(status)) processed.inc({ status });
-    log.info({ payment_id: payment.payment_id, status, reason, attempts }, 'payment status changed');
+    const more = reason === undefined ? {} : { payment_reason: reason };
+    addRequestFields({ payment_id: payment.payment_id, payment_status: status, ...more });
     return payment;
   }
 

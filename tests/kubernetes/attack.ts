@@ -39,8 +39,10 @@ export function createClusterAttack(): Attack {
       await delay(PAUSE_MS, undefined, { signal: context.signal });
     };
     await delay(PAUSE_MS, undefined, { signal: context.signal });
-    for (const { appID } of readTemplate().apps) await runFault('pod killed', appID, () => killPod(appID));
-    for (const store of ['postgres', 'redis']) await runFault('store restarted', store, () => killPod(store));
+    for (const { appID } of readTemplate().apps)
+      await runFault('pod killed', appID, () => killPod(appID, WITHOUT_GRACE));
+    for (const store of ['postgres', 'redis'])
+      await runFault('store killed', store, () => killPod(store, AFTER_ONE_SECOND));
     await waitUntilReady();
     await runFault(
       'update of all services',
@@ -54,11 +56,18 @@ export function createClusterAttack(): Attack {
   };
 }
 
-/** Kills a pod of an app without a grace period, and waits for the next one. */
-async function killPod(app: string): Promise<void> {
+const WITHOUT_GRACE = ['--grace-period=0', '--force'];
+/**
+ * Forced deletion would let the next pod of a StatefulSet start beside the old one, on the same volume (Kubernetes documentation,
+ * "Force Delete StatefulSet Pods"). Two servers on one volume lose data. After one second, the node kills the pod.
+ */
+const AFTER_ONE_SECOND = ['--grace-period=1'];
+
+/** Kills a pod of an app, and waits for the next one. */
+async function killPod(app: string, how: readonly string[]): Promise<void> {
   const pod = (await list('pods', `${NAME_LABEL}=${app}`)).find(isReady);
   if (!pod) throw new Error(`${app} has no ready pod`);
-  await kubectl(['delete', 'pod', pod.metadata.name, '--grace-period=0', '--force', '--wait=false']);
+  await kubectl(['delete', 'pod', pod.metadata.name, ...how, '--wait=false']);
   await waitFor(`${app} has another pod`, () => list('pods', `${NAME_LABEL}=${app}`), {
     until: (pods) =>
       pods.some((scheduled) => isReady(scheduled) && scheduled.metadata.uid !== pod.metadata.uid),

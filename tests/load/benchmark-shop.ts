@@ -4,8 +4,8 @@ import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { unwrap, createClient, type Client } from '../../services/gateway/client/client.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { register } from '../support/shop.ts';
-import { waitFor } from '../support/wait.ts';
-import { CLIENTS, closedLoop, median, type Load, type Pace } from './closed-loop.ts';
+import { firstSuccess, waitFor } from '../support/wait.ts';
+import { CLIENTS, closedLoop, createBareClient, median, type Load, type Pace } from './closed-loop.ts';
 import type { CostMeter, MachineLoad, OrderCost } from './cost.ts';
 
 /** The result of a run of orders. */
@@ -42,15 +42,11 @@ export async function createBenchmarkShop(system: RunningSystem, meter: CostMete
   const { email, password } = system.admin;
   const logIn = () => gateway.logIn({ email, password });
   // `users` creates this account after its start.
-  const isAccepted = () =>
-    logIn().then(
-      () => true,
-      () => false,
-    );
-  await waitFor('the administrator can log in', isAccepted);
-  const admin = await logIn();
+  const admin = await firstSuccess('the administrator logs in', logIn);
   const customers: Client[] = [];
-  while (customers.length < CLIENTS) customers.push(await gateway.logIn(await register(gateway)));
+  // A system that has just started answers some requests with 503.
+  const signUp = async () => gateway.logIn(await register(gateway));
+  while (customers.length < CLIENTS) customers.push(await firstSuccess('a customer signs up', signUp));
   const orderIds: string[] = [];
 
   async function placeOne(count: number, product_id: string): Promise<string> {
@@ -84,12 +80,20 @@ export async function createBenchmarkShop(system: RunningSystem, meter: CostMete
   return {
     orderIds,
 
-    readOrders: (pace, ids) =>
-      closedLoop(pace, async (count) => {
-        // An administrator may read the orders of all customers. The prime 7919 reaches every order.
-        const id = ids[(count * 7919) % ids.length] ?? '';
-        unwrap(await admin('GET /api/orders/:id', { params: { id } }));
-      }),
+    async readOrders(pace, ids) {
+      // An administrator may read the orders of all customers. The client is that of the baselines.
+      const session = await logIn();
+      const authorization = `Bearer ${session.tokens()?.access_token}`;
+      const reader = createBareClient(system.urls.api, { authorization });
+      try {
+        return await closedLoop(pace, async (count) => {
+          // The prime 7919 reaches every order.
+          await reader.get(`/api/orders/${ids[(count * 7919) % ids.length]}`);
+        });
+      } finally {
+        await reader.close();
+      }
+    },
 
     async placeOrders(pace, product) {
       const before = [await handedOverCount(), await deliveredCount()] as const;

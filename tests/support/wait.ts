@@ -25,3 +25,12 @@ export async function waitFor<T>(
     await delay(50);
   }
 }
+
+/** The result of a request that may fail for a moment, such as after a start or a fault. */
+export async function firstSuccess<T>(description: string, request: () => Promise<T>): Promise<T> {
+  const [outcome] = await waitFor(description, () => Promise.allSettled([request()]), {
+    until: ([{ status }]) => status === 'fulfilled',
+  });
+  if (outcome.status === 'rejected') throw outcome.reason;
+  return outcome.value;
+}

@@ -7,7 +7,7 @@ from typing import Any
 
 from .provider import NoAnswer, Provider
 from .sidecar import Sidecar, Stored, Unavailable, retry_on_conflict
-from .telemetry import log, metrics, now, tracer
+from .telemetry import fields, metrics, now, tracer
 
 Payment = dict[str, Any]
 ENDED = ("FAILED", "REFUNDED", "REFUSED")
@@ -40,7 +40,7 @@ class Processor:
         status = payment["status"]
         if (not before or before.value["status"] != status) and status in ("CAPTURED", *ENDED):
             metrics["payments_processed_total"].labels(status).inc()
-        log("info", "payment status changed", payment_id=payment["payment_id"], status=status)
+        fields().update(payment_id=payment["payment_id"], payment_status=status)
         return payment
 
     async def reverse(self, before: Stored, reason: str) -> Payment:
