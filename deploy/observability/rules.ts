@@ -168,6 +168,12 @@ function otherAlerts(services: readonly string[]): Alert[] {
       for: '1m',
       summary: '{{ $labels.service }} is {{ $value | humanizeDuration }} behind with its work list.',
     }),
+    // Each sweep wakes what is due, and a workflow repeats a failed step within a minute.
+    alert('ReturnsLate', 'max(return_workflows_due) > 0', {
+      severity: 'page',
+      for: '5m',
+      summary: '{{ $value }} returns wait for their refund or another step.',
+    }),
     alert(
       'PaymentProviderSlow',
       'histogram_quantile(0.95, sum by (step, le) (rate(payment_provider_duration_seconds_bucket[5m]))) > 1.5',

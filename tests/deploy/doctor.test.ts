@@ -61,7 +61,7 @@ beforeEach(async () => {
   system = {
     apps: [{ name: 'orders', appPort: port, readyPort: port, daprHttpPort: port, daprPorts: [port] }],
     // No part of the infrastructure listens there.
-    ports: { ...portsAt(0), scheduler: 1, grpc: 1, smtp: 1, zipkin: 1 },
+    ports: { ...portsAt(0), scheduler: 1, placement: 1, grpc: 1, smtp: 1, zipkin: 1 },
     profile: undefined,
     dataDir,
     api: `http://127.0.0.1:${port}`,
@@ -117,15 +117,16 @@ describe('the services', () => {
 
 describe('the sidecars', () => {
   const problems = async () =>
-    problemsIn(await checkSidecars(system)).filter((one) => !one.startsWith('scheduler'));
+    problemsIn(await checkSidecars(system)).filter((one) => !/^(scheduler|placement)/.test(one));
 
   it('When they have loaded everything, then nothing is wrong', async () => {
     expect(await problems()).toEqual([]);
   });
 
-  it('When the scheduler is unavailable, then its port is named', async () => {
+  it('When the scheduler and placement are unavailable, then their ports are named', async () => {
     expect(problemsIn(await checkSidecars(system))).toEqual([
       "scheduler: Dapr's scheduler does not respond on port 1.",
+      "placement: Dapr's placement does not respond on port 1.",
     ]);
   });
 

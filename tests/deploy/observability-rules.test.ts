@@ -184,6 +184,11 @@ const CASES: Record<string, Case> = {
     labels: [{ service: 'orders' }],
     quiet: { 'work_list_late_seconds{service="orders",instance="a"}': always(30) },
   },
+  ReturnsLate: {
+    fires: { 'return_workflows_due{instance="a"}': always(2) },
+    labels: [{}],
+    quiet: { 'return_workflows_due{instance="a"}': '2x4 0x60' },
+  },
   DeadLetters: {
     fires: { 'dead_letters_total{type="order.paid"}': '0x10 1x60' },
     at: '12m',

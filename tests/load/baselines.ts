@@ -5,8 +5,6 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { findOrBuildDapr } from '../../deploy/local/programs/dapr.ts';
 import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
-import { startPlacement } from '../../deploy/local/infrastructure/placement.ts';
-import { isGrpc } from '../../deploy/local/infrastructure/scheduler.ts';
 import { portsAt } from '../../deploy/local/configuration/ports.ts';
 import { startProcess, waitFor } from '../../deploy/local/machine/processes.ts';
 import { secretsEnv } from '../../deploy/local/configuration/secrets.ts';
@@ -38,18 +36,13 @@ const FRONT_PORT_OFFSET = 10;
 const BACK_PORT_OFFSET = 11;
 const WORKFLOW_PORT_OFFSET = 12;
 
-/** Starts the bare apps beside a running system, with the same configuration, broker and Zipkin. */
+/** Starts the bare apps beside a running system, with the same configuration and its infrastructure. */
 export async function startBaselines(options: { dataDir: string; portOffset: number }): Promise<Baselines> {
   const { portOffset: offset } = options;
   const dataDir = ensureFolder(options.dataDir, 'bare');
   ensureFolder(dataDir, 'state');
-  const dapr = await findOrBuildDapr(() => {}, ['placement']);
-  const ports = portsAt(offset);
+  const dapr = await findOrBuildDapr(() => {}, []);
   const logDir = ensureFolder(dataDir, 'logs');
-  // A system without workflows has none.
-  const placement = (await isGrpc(ports.placement))
-    ? undefined
-    : await startPlacement({ dapr, ports, logDir, listenAddress: '127.0.0.1' });
   const running = startProcess('dapr-run', dapr.cli, ['run', '-f', writeTemplate(dataDir, offset)], {
     logDir,
     cwd: dataDir,
@@ -60,7 +53,6 @@ export async function startBaselines(options: { dataDir: string; portOffset: num
   const stop = async () => {
     await Promise.all([front.close(), workflows.close()]);
     await running.stop('SIGINT', 20_000);
-    await placement?.stop();
   };
   const responds = () =>
     Promise.all([front.get('/chain'), workflows.post('/workflow', {})]).then(

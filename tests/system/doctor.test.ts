@@ -70,6 +70,7 @@ describe('npm run doctor', () => {
       'components',
       'subscriptions',
       'scheduler',
+      'placement',
       'backlog',
       'orders',
       'dead letters',
@@ -117,6 +118,14 @@ describe('npm run doctor', () => {
     await scheduler.stop('SIGKILL');
     expect(await problems()).toContainEqual(expect.stringMatching(/^scheduler: /));
     await scheduler.start();
+    await isHealthy();
+  });
+
+  it('When placement is killed, then workflows are said not to run', async () => {
+    const placement = system.infrastructure('Dapr placement');
+    await placement.stop('SIGKILL');
+    expect(await problems()).toContainEqual(expect.stringMatching(/^placement: /));
+    await placement.start();
     await isHealthy();
   });
 

@@ -22,7 +22,7 @@ import {
   waitForStatus,
   type Caller,
 } from '../support/shop.ts';
-import { waitFor } from '../support/wait.ts';
+import { firstSuccess, waitFor } from '../support/wait.ts';
 
 const PRODUCT = 'mug-blue';
 /** Half a minute. */
@@ -65,17 +65,10 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** After a fault, a request may fail for a moment. */
-async function withRetry<T>(request: () => Promise<T>): Promise<T> {
-  const [outcome] = await waitFor('a request succeeds', () => Promise.allSettled([request()]), {
-    until: ([{ status }]) => status === 'fulfilled',
-  });
-  if (outcome.status === 'rejected') throw outcome.reason;
-  return outcome.value;
-}
+const afterFault = <T>(request: () => Promise<T>) => firstSuccess('a request after a fault', request);
 
 async function deliveredOrder(quantity: number): Promise<string> {
-  const { orderId } = await withRetry(() => placeOrder(customer, { product: PRODUCT, quantity }));
+  const { orderId } = await afterFault(() => placeOrder(customer, { product: PRODUCT, quantity }));
   await waitForStatus(customer, orderId, 'DELIVERED');
   return orderId;
 }
@@ -86,7 +79,7 @@ async function requestReturn(orderId: string, quantity: number): Promise<Return>
     body: { items: [{ product_id: PRODUCT, quantity }], reason: 'too small' },
     headers: { 'idempotency-key': randomUUID() },
   };
-  return withRetry(async () => unwrap(await customer.call('POST /api/orders/:id/returns', request)));
+  return afterFault(async () => unwrap(await customer.call('POST /api/orders/:id/returns', request)));
 }
 
 const step = async (
@@ -153,7 +146,7 @@ describe('a crash', () => {
   it.each(Object.keys(TARGETS))('When %s is killed, then every return is refunded, once', async (name) => {
     const orderId = await deliveredOrder(4);
     const open = [await requestReturn(orderId, 2), await requestReturn(orderId, 2)];
-    for (const one of open) await withRetry(async () => unwrap(await step('approve', one)));
+    for (const one of open) await afterFault(async () => unwrap(await step('approve', one)));
     const received = open.map((one) => step('receive', one));
     const target = TARGETS[name]?.();
     await target?.stop('SIGKILL');

@@ -38,9 +38,6 @@ const templateSchema = z.looseObject({
 });
 export type Template = z.infer<typeof templateSchema>;
 
-/** Whether an app has workflows, which need Dapr's placement service. */
-export const usesPlacement = (): boolean => readTemplate().apps.some((app) => app.placementHostAddress);
-
 /** The committed dapr.yaml. */
 export function readTemplate(): Template {
   return templateSchema.parse(parse(readFileSync(join(root, 'dapr.yaml'), 'utf8')));

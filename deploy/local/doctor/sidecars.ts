@@ -2,6 +2,7 @@ import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { ACCESS } from '../../../services/access.ts';
 import { readComponents } from '../configuration/component-files.ts';
+import { readTemplate } from '../configuration/template.ts';
 import { isGrpc } from '../infrastructure/scheduler.ts';
 import {
   get,
@@ -21,6 +22,7 @@ const metadataSchema = z.object({
   components: z.array(z.object({ name: z.string() })).default([]),
   subscriptions: z.array(z.object({ topic: z.string() })).default([]),
   scheduler: z.object({ connected_addresses: z.array(z.string()).default([]) }).optional(),
+  actorRuntime: z.object({ placement: z.string().default('') }).optional(),
 });
 type Metadata = z.infer<typeof metadataSchema>;
 
@@ -56,7 +58,7 @@ export async function checkSidecars(system: CheckedSystem): Promise<Finding[]> {
     ...(loaded.length > 0
       ? [...checkComponents(system, loaded), ...checkSubscriptions(loaded)]
       : [skipped('components', 'No sidecar provides its metadata.')]),
-    ...(await checkScheduler(system, loaded)),
+    ...(await Promise.all(controlPlanes(system).map((one) => checkControlPlane(one, loaded)))).flat(),
   ];
 }
 
@@ -137,26 +139,56 @@ function checkSubscriptions(sidecars: readonly Sidecar[]): Finding[] {
   return findingsOf('subscriptions', missing, `all ${count} of services/access.ts are loaded`);
 }
 
-async function checkScheduler({ ports }: CheckedSystem, sidecars: readonly Sidecar[]): Promise<Finding[]> {
-  if (!(await respondsAtLast(() => isGrpc(ports.scheduler))))
+/** A process of Dapr that sidecars are connected to. */
+interface ControlPlane {
+  name: 'scheduler' | 'placement';
+  port: number;
+  /** What happens without it. */
+  consequence: string;
+  /** The services whose sidecars need it. */
+  users: ReadonlySet<string>;
+  isConnected: (metadata: Metadata) => boolean;
+}
+
+const controlPlanes = ({ ports }: CheckedSystem): ControlPlane[] => [
+  {
+    name: 'scheduler',
+    port: ports.scheduler,
+    consequence: 'Jobs do not run: refunds and rebuilds wait, and parcels move late.',
+    users: new Set(ACCESS.filter(({ apis }) => apis.includes('jobs')).map(({ app }) => app)),
+    isConnected: ({ scheduler }) => scheduler?.connected_addresses.length !== 0,
+  },
+  {
+    name: 'placement',
+    port: ports.placement,
+    consequence: 'Workflows do not run: returns wait for their refund.',
+    users: new Set(readTemplate().apps.flatMap((app) => (app.placementHostAddress ? app.appID : []))),
+    isConnected: ({ actorRuntime }) => actorRuntime?.placement.endsWith(': connected') ?? false,
+  },
+];
+
+async function checkControlPlane(
+  { name, port, consequence, users, isConnected }: ControlPlane,
+  sidecars: readonly Sidecar[],
+): Promise<Finding[]> {
+  if (!(await respondsAtLast(() => isGrpc(port))))
     return findingsOf(
-      'scheduler',
+      name,
       [
         {
-          message: `Dapr's scheduler does not respond on port ${ports.scheduler}.`,
-          advice: `Jobs do not run: refunds and rebuilds wait, and parcels move late. See scheduler.log in the logs of the data. ${RESTART}`,
+          message: `Dapr's ${name} does not respond on port ${port}.`,
+          advice: `${consequence} See ${name}.log in the logs of the data. ${RESTART}`,
         },
       ],
       '',
     );
-  const users = new Set(ACCESS.filter(({ apis }) => apis.includes('jobs')).map(({ app }) => app));
   const lost = sidecars.filter(
-    ({ app, metadata }) => users.has(app.name) && metadata?.scheduler?.connected_addresses.length === 0,
+    ({ app, metadata }) => users.has(app.name) && metadata !== undefined && !isConnected(metadata),
   );
   return findingsOf(
-    'scheduler',
-    lost.map(({ app: { name } }) => ({
-      message: `The sidecar of ${name} has no connection to Dapr's scheduler, so its jobs do not run.`,
+    name,
+    lost.map(({ app: { name: service } }) => ({
+      message: `The sidecar of ${service} has no connection to Dapr's ${name}. ${consequence}`,
       advice: `The sidecar connects again by itself. If it does not within a minute, restart it. ${RESTART}`,
     })),
     sidecars.length > 0 ? 'responds, and the sidecars are connected' : 'responds',

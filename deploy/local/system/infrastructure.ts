@@ -1,6 +1,5 @@
 import type { ScrapeTarget } from '../../observability/prometheus.ts';
 import type { Ports } from '../configuration/ports.ts';
-import { usesPlacement } from '../configuration/template.ts';
 import type { InfrastructureService } from '../infrastructure/infrastructure-service.ts';
 import { startMailCatcher } from '../infrastructure/mail-catcher.ts';
 import { startPlacement } from '../infrastructure/placement.ts';
@@ -36,11 +35,6 @@ export function infrastructureFor(options: {
     findRunning: () => reuse('Redis', ports.redis, isRedis),
     start: () => startRedis({ port: ports.redis, dataDir, logDir, address }),
   };
-  const placement: InfrastructureService = {
-    title: 'Dapr placement',
-    findRunning: () => reuse('placement service', ports.placement, isGrpc),
-    start: () => startPlacement({ dapr, ports, logDir, listenAddress }),
-  };
   const services: InfrastructureService[] = [
     ...(profile?.broker ? [] : [redis]),
     ...(profile?.infrastructure({ ports, dataDir, logDir }) ?? []),
@@ -49,7 +43,11 @@ export function infrastructureFor(options: {
       findRunning: () => reuse('scheduler', ports.scheduler, isGrpc),
       start: () => startScheduler({ dapr, ports, dataDir, logDir, listenAddress }),
     },
-    ...(usesPlacement() ? [placement] : []),
+    {
+      title: 'Dapr placement',
+      findRunning: () => reuse('placement service', ports.placement, isGrpc),
+      start: () => startPlacement({ dapr, ports, logDir, listenAddress }),
+    },
     {
       title: 'Mail catcher',
       findRunning: async () =>

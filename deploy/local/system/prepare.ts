@@ -1,5 +1,4 @@
 import { Listr } from 'listr2';
-import { usesPlacement } from '../configuration/template.ts';
 import { findOrInstallPrometheus } from '../infrastructure/prometheus.ts';
 import { findOrInstallRedis } from '../infrastructure/redis.ts';
 import { findOrDownloadZipkin } from '../infrastructure/zipkin.ts';
@@ -27,8 +26,7 @@ export interface PreparedPrograms {
 export function controlPlane(
   running: Pick<RunningInfrastructure, 'scheduler' | 'placement'> = { scheduler: false, placement: false },
 ): ControlPlaneProgram[] {
-  const needed = usesPlacement() ? (['scheduler', 'placement'] as const) : (['scheduler'] as const);
-  return needed.filter((name) => !running[name]);
+  return (['scheduler', 'placement'] as const).filter((name) => !running[name]);
 }
 
 /** Finds, installs or builds the programs of a system, and shows the progress. */
