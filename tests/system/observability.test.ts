@@ -11,7 +11,7 @@ import { panelQueries } from '../support/dashboards.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import { askPrometheus, hasNumber, valuesOf } from '../support/prometheus.ts';
 import { publishUnprocessable } from '../support/real-sidecar.ts';
-import { registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
+import { getOrder, registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -41,7 +41,7 @@ const ask = <T>(path: string, parameters?: Record<string, string>) =>
   askPrometheus<T>(system.urls.prometheus, path, parameters);
 const values = (query: string) => valuesOf(system.urls.prometheus, query);
 
-/** Orders of every kind: delivered, declined, rejected, cancelled, and one whose payment is redelivered. */
+/** Orders of every kind: delivered and returned, declined, rejected, cancelled, and one whose payment is redelivered. */
 async function placeAllKinds(): Promise<void> {
   await publishUnprocessable(system.app('payments'), randomUUID());
   const [delivered, declined, rejected, cancelled, redelivered] = await Promise.all([
@@ -57,6 +57,12 @@ async function placeAllKinds(): Promise<void> {
   await waitForStatus(customer, rejected.orderId, 'REJECTED');
   await waitForStatus(customer, delivered.orderId, 'DELIVERED', 40_000);
   await waitForStatus(customer, redelivered.orderId, 'DELIVERED', 60_000);
+  const { items } = await getOrder(customer, delivered.orderId);
+  const returned = items.map(({ product_id }) => ({ product_id, quantity: 1 }));
+  await customer.call('POST /api/orders/:id/returns', {
+    params: { id: delivered.orderId },
+    body: { items: returned, reason: 'it does not fit' },
+  });
 }
 
 describe('a system with Prometheus', () => {
