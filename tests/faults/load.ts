@@ -266,7 +266,8 @@ export function startLoad({
   ): Promise<void> {
     for (let tries = 0; tries < MAX_TRIES && isRunning(); tries++) {
       const response = await send();
-      if (tries === 0) countFirstTry(journal, action, isSettled(request), response);
+      // A return is settled after its last step.
+      if (tries === 0) countFirstTry(journal, action, response?.ok || isSettled(request), response);
       if (isSettled(request)) return;
       const retryAfter = response?.headers['retry-after'];
       await pause(retryAfter === undefined ? 300 * (tries + 1) : 1000 * Number(retryAfter));
