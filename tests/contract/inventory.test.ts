@@ -534,7 +534,9 @@ describe.runIf(isChecked('inventory'))('inventory: openapi.json, info.descriptio
       const writes: string[][] = [];
       service.sidecar.onStateCall(({ op, keys }) => void (op === 'write' && writes.push(keys.toSorted())));
       const items = ['mug', 'teapot', 'mug'].map((product_id) => ({ product_id, quantity: 1 }));
+      const { revision } = product('mug');
       await takeBack({}, ONE, { json: { items } });
+      expect(product('mug').revision).toBe(revision + 1);
       expect([figures('mug'), writes]).toEqual([[9, 0, 1], [['product:mug', `reservation:${ORDER}`]]]);
     });
 

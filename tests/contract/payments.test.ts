@@ -595,6 +595,12 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
       ]);
     });
 
+    it('When its amount was 0, then a repetition with more refunds nothing', async () => {
+      await refundReturn(0, ONE);
+      expect((await refundReturn(1000, ONE, { replica: 1 })).body).toMatchObject({ amount: 0, refunded: 0 });
+      expect([payment()?.returns, ledger().refunds]).toEqual([{ [ONE]: 0 }, []]);
+    });
+
     it('When two returns exceed what was captured, then no more is refunded and the payment is REFUNDED', async () => {
       await refundReturn(2000, ONE);
       expect((await refundReturn(1000, TWO, { replica: 1 })).body).toMatchObject({
