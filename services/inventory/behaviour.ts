@@ -14,12 +14,15 @@ export const BEHAVIOUR = `
 - \`restock\` adds to \`on_hand\` and \`stocked\`. With an Idempotency-Key, a \`restock:\` document is saved in the same transaction. If it exists
   already, nothing is added; if it has another product or quantity, 422 \`idempotency-key-reused\`.
 - \`GET /products\` takes 1 to 50 product ids with commas, and has products in their order. Unknown ids and repetitions are left out.
+- \`PUT /returns\` is for \`returns\`, which knows what an order may return. In one transaction, it adds the return's id to \`returned\` of the
+  reservation, and moves each line from \`sold\` to \`on_hand\`, at most what is sold. Its status stays, and no event follows. A known id changes
+  nothing and gets 204 too. A product that does not exist is left out. No reservation: 404.
 - A query parameter that is a number has decimal digits only, without a sign or zeros in front.
 - \`PUT\` evaluates If-Match and \`If-None-Match: *\` (412), \`GET\` evaluates If-None-Match (304), also with weak tags and \`*\`.
 
 ## Events
 
-Lines of one product count together. Each event changes its reservation and all products in one transaction.
+Lines of one product count together, also those of a return. Each event changes its reservation and all products in one transaction.
 
 - \`order.created\`: if there is a reservation, nothing changes. If every line is available, \`reserved\` grows: RESERVED. Otherwise REJECTED, no lines,
   reason \`out of stock: pen (3 wanted, 2 available), ...\`, in the order of the lines. An unknown product has 0 available. Then publish \`inventory.reserved\`, or

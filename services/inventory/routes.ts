@@ -61,7 +61,7 @@ export function createRoutes(stock: StockStore, withIdempotency: WithIdempotency
     const { items: lines } = parseBody(takeBackBody, req.body);
     const { after } = await stock.applyToOrder({ kind: 'take-back', order_id, return_id, lines });
     if (!after) throw notFound('order');
-    res.status(204).end();
+    res.status(204).set('cache-control', 'no-store').end();
   });
 
   return router;

@@ -48,7 +48,13 @@ ${table(TRANSITIONS)}
   its status is SHIPPED or DELIVERED, 409 \`order-not-delivered\`. Then schedule the job, and only then reverse, with the reason
   \`refunded by the shop\`. REFUNDED before: the same answer. Any other status: 409 \`nothing-captured\`. Publish the refund. If that fails, log a
   warning: the job publishes it.
-- The job asks for the order. If the order does not exist or has \`refunded\`, delete the job. Otherwise reverse if needed, and publish.
+- The job asks for the order. If the order does not exist, delete the job. Otherwise reverse if needed. If \`refunded\` of the order is less than
+  that of the payment, publish, else delete the job.
+- \`PUT /refunds\` is for \`returns\`, which publishes the result. Without a payment: 404. If \`returns\` of the payment has the id: the same answer,
+  whatever the amount is. If the payment is neither CAPTURED nor REFUNDED: 409 \`nothing-captured\`. Otherwise have the provider refund a part.
+  Save its amount in \`returns\`, by the id, and the total of the order in \`refunded\`. If a CAPTURED payment is then refunded completely, its
+  status is REFUNDED, and \`updated_at\` is now. No event follows.
+- The log line of a request or event that saves a payment has \`payment_id\`, \`payment_status\`, and \`payment_reason\` if there is a reason.
 
 ## Simulated provider
 
@@ -70,4 +76,6 @@ It answers by card token, and keeps a ledger in the state store. Every call for 
 - capture appends \`amount\` and the time to \`captures\`, unless there is a capture already or the authorization is void.
 - capture of a void authorization is declined: \`authorization voided\`.
 - refund appends what is captured and not yet refunded to \`refunds\`. Without a capture it voids the authorization (\`voided_at\`).
+- refund of a part appends \`amount\`, at most what is captured and not yet refunded, with \`return_id\` and the time to \`refunds\`. It appends nothing
+  if that is 0, or if \`refunds\` has the id. It answers with the amounts of this id and of all refunds.
 - A change that leaves the ledger as it is writes nothing.`;

@@ -55,7 +55,7 @@ export function createRoutes(deps: {
     const returnId = parsePath(id, req.params.return_id, 'return');
     const { amount } = parseBody(returnRefundBody, req.body);
     const { returns, refunded, currency } = await processor.refundReturn(orderId, returnId, amount);
-    res.json({ amount: returns?.[returnId] ?? 0, refunded, currency });
+    res.set('cache-control', 'no-store').json({ amount: returns?.[returnId] ?? 0, refunded, currency });
   });
 
   /** The provider's own records, to reconcile with. */

@@ -62,6 +62,15 @@ describe('PUT /returns/:order_id/:return_id', () => {
     expect(figures('mug-blue')).toEqual({ on_hand: 9, reserved: 0, sold: 1 });
   });
 
+  it('When two returns exceed what is sold, then no more comes back', async () => {
+    for (const type of ['order.created', 'order.paid']) await service.deliver(type, about({ 'mug-blue': 3 }));
+    const two = [{ product_id: 'mug-blue', quantity: 2 }];
+    expect([await takeBack(two), await takeBack(two, '0197a000-0000-7000-8000-0000000000d2')]).toEqual([
+      204, 204,
+    ]);
+    expect(figures('mug-blue')).toEqual({ on_hand: 10, reserved: 0, sold: 0 });
+  });
+
   it('When a product is gone, then the other lines come back', async () => {
     for (const type of ['order.created', 'order.paid'])
       await service.deliver(type, about({ 'mug-blue': 1, pen: 1 }));

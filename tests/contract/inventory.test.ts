@@ -5,8 +5,8 @@ import catalogue from '../../services/inventory/catalogue.json' with { type: 'js
 import type { reservationSchema, stockedProductSchema } from '../../services/inventory/contract.ts';
 import type { StateCall } from '../support/fake-sidecar.ts';
 import { buildOrder } from '../support/orders.ts';
-import { checkService, type CheckedService } from './checked-service.ts';
-import { isChecked } from './service-process.ts';
+import { checkService, type Call, type CheckedService } from './checked-service.ts';
+import { isChecked, requestLine } from './service-process.ts';
 import { ADMIN, CUSTOMER } from './subject.ts';
 
 type StockedProduct = z.infer<typeof stockedProductSchema>;
@@ -494,6 +494,126 @@ describe.runIf(isChecked('inventory'))('inventory: openapi.json, info.descriptio
     it('When the product does not exist, then 404 and nothing is saved', async () => {
       const before = all();
       expect([(await restock('teapot', 1)).slug, all()]).toEqual(['not-found', before]);
+    });
+  });
+
+  describe('PUT /returns/{order_id}/{return_id}', () => {
+    const [ONE, TWO] = [randomUUID(), randomUUID()];
+    const takeBack = (lines: Record<string, number>, returnId: string, call: Call = {}) => {
+      const items = Object.entries(lines).map(([product_id, quantity]) => ({ product_id, quantity }));
+      return service.call('PUT', `/returns/${ORDER}/${returnId}`, { json: { items }, ...call });
+    };
+    const sell = async (lines: Record<string, number>) => {
+      for (const type of ['order.created', 'order.paid']) await deliver(type, lines);
+      service.sidecar.published.length = 0;
+    };
+
+    it('When it is repeated, then another process gets the same answer and adds nothing', async () => {
+      await sell({ mug: 3 });
+      const [before, { revision }] = [reservation()!, product('mug')];
+      const first = await takeBack({ mug: 1 }, ONE);
+      expect([first.status, first.headers.get('cache-control')]).toEqual([204, 'no-store']);
+      expect((await takeBack({ mug: 2 }, ONE.toUpperCase(), { replica: 1 })).status).toBe(204);
+      expect([figures('mug'), product('mug').revision]).toEqual([[8, 0, 2], revision + 1]);
+      expect([reservation(), published()]).toEqual([{ ...before, returned: [ONE] }, []]);
+    });
+
+    it('When two returns exceed what is sold, then no more comes back', async () => {
+      await sell({ mug: 3, pen: 1 });
+      await takeBack({ mug: 2 }, ONE);
+      expect((await takeBack({ mug: 2, pen: 1 }, TWO, { replica: 1 })).status).toBe(204);
+      expect([figures('mug'), figures('pen'), reservation()?.returned]).toEqual([
+        [10, 0, 0],
+        [2, 0, 0],
+        [ONE, TWO],
+      ]);
+    });
+
+    it('When a product is gone and another has two lines, then all known lines come back, in one transaction', async () => {
+      await sell({ mug: 3 });
+      const writes: string[][] = [];
+      service.sidecar.onStateCall(({ op, keys }) => void (op === 'write' && writes.push(keys.toSorted())));
+      const items = ['mug', 'teapot', 'mug'].map((product_id) => ({ product_id, quantity: 1 }));
+      const { revision } = product('mug');
+      await takeBack({}, ONE, { json: { items } });
+      expect(product('mug').revision).toBe(revision + 1);
+      expect([figures('mug'), writes]).toEqual([[9, 0, 1], [['product:mug', `reservation:${ORDER}`]]]);
+    });
+
+    it('When nothing is sellable, then the return is noted', async () => {
+      await sell({ mug: 3 });
+      expect([(await takeBack({}, ONE)).status, figures('mug'), reservation()?.returned]).toEqual([
+        204,
+        [7, 0, 3],
+        [ONE],
+      ]);
+    });
+
+    it('When events are redelivered after it, then the return stays noted', async () => {
+      await sell({ mug: 3 });
+      await takeBack({ mug: 1 }, ONE);
+      for (const type of ['order.created', 'order.paid']) await deliver(type, { mug: 3 }, 1);
+      expect([figures('mug'), reservation()]).toMatchObject([[8, 0, 2], { status: 'SOLD', returned: [ONE] }]);
+    });
+
+    it('When the reservation does not exist, then 404 and nothing is saved', async () => {
+      const before = all();
+      expect([(await takeBack({ mug: 1 }, ONE)).slug, all()]).toEqual(['not-found', before]);
+    });
+
+    it.each([
+      ['missing', 'items', {}],
+      [
+        'too long',
+        'items',
+        { items: Array.from({ length: 51 }, () => ({ product_id: 'mug', quantity: 1 })) },
+      ],
+      ['missing', 'items.0.quantity', { items: [{ product_id: 'mug' }] }],
+      ['0', 'items.0.quantity', { items: [{ product_id: 'mug', quantity: 0 }] }],
+      ['malformed', 'items.0.product_id', { items: [{ product_id: 'a.b', quantity: 1 }] }],
+    ])('When the body has a %s %s, then the 422 names it and nothing changes', async (_, field, json) => {
+      await sell({ mug: 3 });
+      const before = all();
+      const { slug, body } = await takeBack({}, ONE, { json });
+      expect([slug, body.errors?.map((one) => one.field), all()]).toEqual(['invalid-input', [field], before]);
+    });
+
+    it.each([
+      ['the product', 'product:mug', () => restock('mug', 5, {}, 1), [13, 0, 2]],
+      ['the reservation', 'reservation:', () => takeBack({ mug: 1 }, TWO, { replica: 1 }), [9, 0, 1]],
+    ] as const)(
+      'When another process changes %s between load and save, then both count',
+      async (_, key, act, after) => {
+        await sell({ mug: 3 });
+        let done = false;
+        service.sidecar.onStateCall(async ({ op, keys }: StateCall) => {
+          if (done || op !== 'write' || !keys.some((one) => one.startsWith(key))) return;
+          done = true;
+          await act();
+        });
+        expect((await takeBack({ mug: 1 }, ONE)).status).toBe(204);
+        expect([figures('mug'), reservation()?.returned?.includes(ONE)]).toEqual([after, true]);
+      },
+    );
+
+    it('When the state is unavailable, then 503; the repetition adds once', async () => {
+      await sell({ mug: 3 });
+      service.sidecar.fail('state', 10);
+      const { slug, headers } = await takeBack({ mug: 1 }, ONE);
+      expect([slug, headers.get('retry-after')]).toEqual(['unavailable', '1']);
+      service.sidecar.fail('state', 0);
+      await takeBack({ mug: 1 }, ONE);
+      expect(figures('mug')).toEqual([8, 0, 2]);
+    });
+
+    it('When it ends, then its log line has the order', async () => {
+      const id = randomUUID();
+      await takeBack({ mug: 1 }, ONE, { headers: { 'x-request-id': id } });
+      expect(await requestLine(service.replicas[0]!, id)).toMatchObject({
+        route: '/returns/:order_id/:return_id',
+        order_id: ORDER,
+        status: 404,
+      });
     });
   });
 

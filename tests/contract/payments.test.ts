@@ -5,8 +5,8 @@ import type { Order, OrderStatus } from '../../services/orders/contract.ts';
 import type { Answer as OrdersAnswer, StateCall } from '../support/fake-sidecar.ts';
 import { buildOrder } from '../support/orders.ts';
 import { asCaller } from '../support/service-under-test.ts';
-import { checkService, type CheckedService } from './checked-service.ts';
-import { isChecked } from './service-process.ts';
+import { checkService, type Call, type CheckedService } from './checked-service.ts';
+import { isChecked, requestLine } from './service-process.ts';
 import { ADMIN } from './subject.ts';
 
 /** What openapi.json of `payments` states in its description. Replica 1 shares the state with replica 0, and no memory. */
@@ -56,6 +56,8 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
       headers: { ...ADMIN, ...headers },
       replica,
     });
+  const refundReturn = (amount: unknown, returnId: string, call: Call = {}) =>
+    service.call('PUT', `/refunds/${order.order_id}/${returnId}`, { json: { amount }, ...call });
   const runJob = (replica = 0) =>
     service.call('POST', `/job/refund-${order.order_id}`, { json: {}, replica });
   const stored = <T>(kind: string) =>
@@ -104,6 +106,21 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
     };
     if (isCaptured || Object.keys(records).length > 0) put(`ledger:${order_id}`, records_);
   }
+
+  /** Runs once, before the call that `matches`. */
+  function once(matches: (call: StateCall) => boolean, act: () => Promise<unknown>) {
+    let done = false;
+    service.sidecar.onStateCall(async (call) => {
+      if (done || !matches(call)) return;
+      done = true;
+      await act();
+    });
+  }
+  const writes = (kind: string, nth: number) => {
+    let seen = 0;
+    return ({ op, keys }: StateCall) =>
+      op === 'write' && keys.some((key) => key.startsWith(`${kind}:`)) && ++seen === nth;
+  };
 
   describe('payment.requested', () => {
     it('When it is approved, then the money is captured once and payment.processed is published', async () => {
@@ -340,21 +357,6 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
       expect([ledger().refunds.length, payment()?.status]).toEqual([1, 'REFUNDED']);
     });
 
-    /** Runs once, before the call that `matches`. */
-    function once(matches: (call: StateCall) => boolean, act: () => Promise<unknown>) {
-      let done = false;
-      service.sidecar.onStateCall(async (call) => {
-        if (done || !matches(call)) return;
-        done = true;
-        await act();
-      });
-    }
-    const writes = (kind: string, nth: number) => {
-      let seen = 0;
-      return ({ op, keys }: StateCall) =>
-        op === 'write' && keys.some((key) => key.startsWith(`${kind}:`)) && ++seen === nth;
-    };
-
     it.each([
       ['before the payment is AUTHORIZED', writes('payment', 1)],
       ['before the capture', writes('ledger', 1)],
@@ -571,14 +573,161 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
     });
   });
 
+  describe('PUT /refunds/{order_id}/{return_id}', () => {
+    const [ONE, TWO] = [randomUUID(), randomUUID()];
+    const AT = '2026-01-01T10:00:00.000Z';
+    beforeEach(() => save('CAPTURED'));
+
+    it('When it is repeated, then another process refunds nothing more and gives the same answer', async () => {
+      const first = await refundReturn(1000, ONE);
+      const second = await refundReturn(1500, ONE.toUpperCase(), { replica: 1 });
+      expect([first.status, first.body]).toEqual([200, { amount: 1000, refunded: 1000, currency: 'EUR' }]);
+      expect(first.headers.get('cache-control')).toBe('no-store');
+      expect([second.status, second.body]).toEqual([200, first.body]);
+      expect([payment(), ledger().refunds, service.sidecar.published]).toMatchObject([
+        { status: 'CAPTURED', refunded: 1000, returns: { [ONE]: 1000 }, updated_at: AT },
+        [{ amount: 1000, return_id: ONE }],
+        [],
+      ]);
+      expect([await shown(), ledger().refunds.length]).toMatchObject([
+        { status: 'CAPTURED', refunded: 1000 },
+        1,
+      ]);
+    });
+
+    it('When its amount was 0, then a repetition with more refunds nothing', async () => {
+      await refundReturn(0, ONE);
+      expect((await refundReturn(1000, ONE, { replica: 1 })).body).toMatchObject({ amount: 0, refunded: 0 });
+      expect([payment()?.returns, ledger().refunds]).toEqual([{ [ONE]: 0 }, []]);
+    });
+
+    it('When two returns exceed what was captured, then no more is refunded and the payment is REFUNDED', async () => {
+      await refundReturn(2000, ONE);
+      expect((await refundReturn(1000, TWO, { replica: 1 })).body).toMatchObject({
+        amount: 500,
+        refunded: 2500,
+      });
+      const { returns, updated_at } = payment()!;
+      expect([returns, money(), updated_at > AT]).toEqual([
+        { [ONE]: 2000, [TWO]: 500 },
+        { captured: 2500, refunded: 2500 },
+        true,
+      ]);
+      const third = randomUUID();
+      expect((await refundReturn(1000, third)).body).toMatchObject({ amount: 0, refunded: 2500 });
+      expect([payment(), ledger().refunds.length, service.sidecar.published]).toMatchObject([
+        { status: 'REFUNDED', refunded: 2500, returns: { [third]: 0 }, updated_at },
+        2,
+        [],
+      ]);
+    });
+
+    it('When the payment is refunded, then nothing is left to refund', async () => {
+      save('REFUNDED', { refunded: 2500, reason: 'order cancelled' });
+      expect((await refundReturn(1000, ONE)).body).toEqual({ amount: 0, refunded: 2500, currency: 'EUR' });
+      expect(payment()).toMatchObject({ reason: 'order cancelled', updated_at: AT, returns: { [ONE]: 0 } });
+    });
+
+    it.each(['REQUESTED', 'AUTHORIZED', 'FAILED', 'REFUSED'] as const)(
+      'When the payment is %s, then nothing-captured and nothing is refunded',
+      async (status) => {
+        save(status);
+        expect((await refundReturn(1000, ONE)).slug).toBe('nothing-captured');
+        expect([payment()?.returns, ledger().refunds]).toEqual([undefined, []]);
+      },
+    );
+
+    it('When there is no payment, then 404 and nothing is saved', async () => {
+      service.sidecar.documents.clear();
+      expect([(await refundReturn(1000, ONE)).slug, service.sidecar.documents.size]).toEqual([
+        'not-found',
+        0,
+      ]);
+    });
+
+    it.each([
+      [{}, 'amount'],
+      [{ amount: -1 }, 'amount'],
+      [{ amount: 0.5 }, 'amount'],
+      [{ amount: '1000' }, 'amount'],
+      [{ amount: 1000, reason: 'x' }, 'reason'],
+    ])('When the body is %j, then the 422 names %s and nothing is refunded', async (json, field) => {
+      const { slug, body } = await refundReturn(undefined, ONE, { json });
+      expect([slug, body.errors?.map((one) => one.field)]).toEqual(['invalid-input', [field]]);
+      expect(ledger().refunds).toEqual([]);
+    });
+
+    it('When it comes six times at once, then it is refunded once', async () => {
+      const answers = await Promise.all(
+        [0, 1, 0, 1, 0, 1].map((replica) => refundReturn(1000, ONE, { replica })),
+      );
+      expect(new Set(answers.map(({ body }) => body['refunded']))).toEqual(new Set([1000]));
+      expect(ledger().refunds).toHaveLength(1);
+    });
+
+    it.each(['payment', 'ledger'])(
+      'When another return changes the %s between load and save, then both count',
+      async (kind) => {
+        once(writes(kind, 1), () => refundReturn(700, TWO, { replica: 1 }));
+        expect((await refundReturn(1000, ONE)).body).toMatchObject({ amount: 1000, refunded: 1700 });
+        expect([payment(), ledger().refunds.length]).toMatchObject([
+          { refunded: 1700, returns: { [ONE]: 1000, [TWO]: 700 } },
+          2,
+        ]);
+      },
+    );
+
+    it('When the write after the refund is lost, then 503, and the repetition refunds nothing more', async () => {
+      once(writes('payment', 1), () => Promise.reject(new Error('lost')));
+      expect((await refundReturn(1000, ONE)).slug).toBe('unavailable');
+      expect((await refundReturn(1000, ONE, { replica: 1 })).body).toMatchObject({ refunded: 1000 });
+      expect([payment()?.returns, ledger().refunds.length]).toEqual([{ [ONE]: 1000 }, 1]);
+    });
+
+    it('When the shop refunds the rest, then the job publishes until the order shows all of it', async () => {
+      await refundReturn(1000, ONE);
+      orderNow = { ...order, status: 'DELIVERED', refunded: 1000 };
+      expect((await refund()).body).toMatchObject({ status: 'REFUNDED', refunded: 2500 });
+      await runJob(1);
+      expect([refunds().length, service.sidecar.jobs.size, money().refunded]).toEqual([2, 1, 2500]);
+      orderNow = { ...order, status: 'DELIVERED', refunded: 2500 };
+      await runJob(1);
+      expect([refunds().length, service.sidecar.jobs.size]).toEqual([2, 0]);
+    });
+  });
+
+  const counted = async (status: string) => {
+    const text = await (await fetch(`${service.replicas[0]!.url}/metrics`)).text();
+    return Number(
+      new RegExp(`^payments_processed_total\\{status="${status}"\\} ([\\d.]+)$`, 'm').exec(text)?.[1],
+    );
+  };
+
   it('openapi.json, x-metrics: when a payment is captured twice, then it is counted once', async () => {
-    const counter = async () => {
-      const text = await (await fetch(`${service.replicas[0]!.url}/metrics`)).text();
-      return Number(/^payments_processed_total\{status="CAPTURED"\} ([\d.]+)$/m.exec(text)?.[1]);
-    };
-    const before = await counter();
+    const before = await counted('CAPTURED');
     await request();
     await request();
-    expect((await counter()) - before).toBe(1);
+    expect((await counted('CAPTURED')) - before).toBe(1);
+  });
+
+  it('openapi.json, x-metrics: when returns refund all, then the payment is counted as REFUNDED once', async () => {
+    save('CAPTURED');
+    const before = await counted('REFUNDED');
+    for (const amount of [1000, 1500, 1]) await refundReturn(amount, randomUUID());
+    expect((await counted('REFUNDED')) - before).toBe(1);
+  });
+
+  it('When a request saves a payment, then its log line has the payment', async () => {
+    save('CAPTURED', { reason: 'any' });
+    const id = randomUUID();
+    await refundReturn(2500, randomUUID(), { headers: { 'x-request-id': id } });
+    const { payment_id, order_id } = payment()!;
+    expect(await requestLine(service.replicas[0]!, id)).toMatchObject({
+      route: '/refunds/:order_id/:return_id',
+      order_id,
+      payment_id,
+      payment_status: 'REFUNDED',
+      payment_reason: 'any',
+    });
   });
 });

@@ -3,8 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { startFakeSidecar } from '../support/fake-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 import { checkService, TRACE } from './checked-service.ts';
-import type { Json } from './documents.ts';
-import { environment, freePort, startProcess, startReadyProcess } from './service-process.ts';
+import { environment, freePort, requestLine, startProcess, startReadyProcess } from './service-process.ts';
 import type { Subject } from './subject.ts';
 
 /** Only a variable for free text accepts all of these. */
@@ -150,11 +149,7 @@ export function describeProbes({
           headers: { ...callerFor(route), 'x-request-id': requestId, traceparent },
         });
         expect(headers.get('x-request-id')).toBe(requestId);
-        const line = await waitFor('its line is logged', () =>
-          replica()
-            .lines.map((text) => JSON.parse(text) as Json)
-            .find((one) => one['request_id'] === requestId && one['msg'] === 'request completed'),
-        );
+        const line = await requestLine(replica(), requestId);
         expect(line).toMatchObject({
           service: name,
           method: route.method,
@@ -166,11 +161,11 @@ export function describeProbes({
           duration_ms: expect.any(Number) as number,
           outcome: status < 400 ? 'ok' : status < 500 ? 'refused' : 'failed',
         });
-        expect(Date.parse(String(line!['time']))).toBeGreaterThan(0);
+        expect(Date.parse(String(line['time']))).toBeGreaterThan(0);
         const labels = {
           protocol: 'http',
           method: route.method,
-          route: String(line!['route']),
+          route: String(line['route']),
           status: String(status),
         };
         const counted = (one: Series) => one.name === 'requests_total' && contains(one.labels, labels);

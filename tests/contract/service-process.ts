@@ -76,6 +76,14 @@ export function startProcess(service: string, env: Record<string, string>): Serv
   };
 }
 
+/** The line of the log about a request. */
+export const requestLine = (service: ServiceProcess, requestId: string): Promise<Record<string, unknown>> =>
+  waitFor('the request is logged', () =>
+    service.lines
+      .map((text) => JSON.parse(text) as Record<string, unknown>)
+      .find((line) => line['msg'] === 'request completed' && line['request_id'] === requestId)!,
+  );
+
 /** Starts the command, and waits until the service is ready. */
 export async function startReadyProcess(
   service: string,

@@ -16,6 +16,7 @@ import {
   waitForStatus,
   type Caller,
 } from '../support/shop.ts';
+import { waitFor } from '../support/wait.ts';
 
 /** Payments in Python and inventory in Go, beside the other services. */
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-polyglot-'));
@@ -81,6 +82,32 @@ describe('payments in Python and inventory in Go', () => {
     const params = { order_id: orderId };
     const payment = unwrap(await admin.call('POST /api/payments/:order_id/refund', { params }));
     expect([payment.status, payment.refunded]).toEqual(['REFUNDED', total]);
+  });
+
+  it('When a part of an order is returned, then its price is refunded and its stock comes back', async () => {
+    const product = 'teapot-iron';
+    const { orderId } = await placeOrder(customer, { product, quantity: 2 });
+    await waitForStatus(customer, orderId, 'DELIVERED');
+    const before = await getProduct(admin, product);
+    const items = [{ product_id: product, quantity: 1 }];
+    const { return_id: id } = unwrap(
+      await customer.call('POST /api/orders/:id/returns', {
+        params: { id: orderId },
+        body: { items, reason: 'too small' },
+      }),
+    );
+    for (const step of ['approve', 'receive'] as const)
+      unwrap(await admin.call(`POST /api/returns/:id/${step}`, { params: { id }, body: {} }));
+    await waitFor(
+      `return ${id} is refunded`,
+      async () => unwrap(await customer.call('GET /api/returns/:id', { params: { id } })),
+      { until: ({ status }) => status === 'REFUNDED', timeoutMs: 45_000 },
+    );
+    expect(await getPayment(customer, orderId)).toMatchObject({
+      status: 'CAPTURED',
+      refunded: before.unit_price,
+    });
+    expect((await getProduct(admin, product)).on_hand).toBe(before.on_hand + 1);
   });
 
   it.each(['originals', 'twins'] as const)(

@@ -141,7 +141,10 @@ function release({ products, reservations }: Stock, { order_id, at }: OrderComma
   }
 }
 
-/** Puts sold lines back into the stock, once per return. A product that is not in the stock any more is left out. */
+/**
+ * Puts sold lines back into the stock, once per return, and never more than is sold. A product that is not in the stock any more
+ * is left out.
+ */
 function takeBack(
   { products, reservations }: Stock,
   { order_id, return_id, lines }: TakeBackCommand,
@@ -152,10 +155,10 @@ function takeBack(
   const known = onePerProduct(lines).filter(({ product_id }) => products.has(product_id));
   return {
     reservation: { ...reservation, returned: [...returned, return_id] },
-    products: adjustStock(products, known, (product, quantity) => ({
-      on_hand: product.on_hand + quantity,
-      sold: product.sold - quantity,
-    })),
+    products: adjustStock(products, known, ({ on_hand, sold }, quantity) => {
+      const back = Math.min(quantity, sold);
+      return { on_hand: on_hand + back, sold: sold - back };
+    }),
   };
 }
 

@@ -40,6 +40,7 @@ var openapi, asyncapi = file("openapi.json"), file("asyncapi.json")
 var (
 	putBody     = compile(jsonschema.Draft2020, openapi, bodyOf("/api/inventory/{product_id}", "put"))
 	restockBody = compile(jsonschema.Draft2020, openapi, bodyOf("/api/inventory/{product_id}/restock", "post"))
+	returnBody  = compile(jsonschema.Draft2020, openapi, bodyOf("/returns/{order_id}/{return_id}", "put"))
 	events      = map[string]*jsonschema.Schema{}
 )
 

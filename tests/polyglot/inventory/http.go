@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
 )
@@ -28,7 +29,7 @@ type problem struct {
 
 func (p *problem) Error() string { return p.slug + ": " + p.detail }
 
-func notFound() error { return &problem{404, "not-found", "Product not found.", nil} }
+func notFound(what string) error { return &problem{404, "not-found", what + " not found.", nil} }
 
 func invalidQuery(field, message string) error {
 	wrong := []fieldError{{field, message}}
@@ -155,6 +156,23 @@ func outcomeOf(status int) string {
 		return "refused"
 	}
 	return "ok"
+}
+
+// validBody reads a body that has the schema.
+func validBody(r *http.Request, schema *jsonschema.Schema, target any) error {
+	var body any
+	if err := bodyAs(r, &body); err != nil {
+		return err
+	}
+	if wrong := wrongFields(schema, body); wrong != nil {
+		return &problem{422, "invalid-input", "The body has invalid fields. See `errors`.", wrong}
+	}
+	// A JSON Schema takes 3.0 for an integer, and Go does not.
+	normalized, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(normalized, target)
 }
 
 // bodyAs reads a JSON body. An empty body is an empty object.

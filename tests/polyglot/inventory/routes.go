@@ -30,6 +30,7 @@ func (s *service) routes(mux *http.ServeMux) {
 	mux.Handle("PUT /api/inventory/{product_id}", handler(s.putProduct))
 	mux.Handle("POST /api/inventory/{product_id}/restock", handler(s.restock))
 	mux.Handle("GET /products", handler(s.getProducts))
+	mux.Handle("PUT /returns/{order_id}/{return_id}", handler(s.takeBack))
 	for kind := range events {
 		mux.Handle("POST /events/"+kind, handler(func(w http.ResponseWriter, r *http.Request) error { return s.receive(w, r, kind) }))
 	}
@@ -138,14 +139,14 @@ func hasTag(list string, tags ...string) bool {
 func (s *service) getProduct(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("product_id")
 	if !productID.MatchString(id) {
-		return notFound()
+		return notFound("Product")
 	}
 	p, _, err := s.store.product(r.Context(), id)
 	if err != nil {
 		return err
 	}
 	if p == nil {
-		return notFound()
+		return notFound("Product")
 	}
 	if hasTag(r.Header.Get("if-none-match"), "*", p.tag(), "W/"+p.tag()) {
 		return sendProduct(w, http.StatusNotModified, p)
@@ -175,7 +176,7 @@ func (s *service) putProduct(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("product_id")
 	if !productID.MatchString(id) {
-		return notFound()
+		return notFound("Product")
 	}
 	var body any
 	if err := bodyAs(r, &body); err != nil {
@@ -218,17 +219,41 @@ func (s *service) restock(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := r.PathValue("product_id")
 	if !productID.MatchString(id) {
-		return notFound()
+		return notFound("Product")
 	}
-	var body any
-	if err := bodyAs(r, &body); err != nil {
+	wanted := restock{ProductID: id}
+	if err := validBody(r, restockBody, &wanted); err != nil {
 		return err
 	}
-	if wrong := wrongFields(restockBody, body); wrong != nil {
-		return &problem{422, "invalid-input", "The body has invalid fields. See `errors`.", wrong}
+	return s.once(w, r, caller, wanted)
+}
+
+// takeBack restocks the sellable lines of a return.
+func (s *service) takeBack(w http.ResponseWriter, r *http.Request) error {
+	orderID, returnID := strings.ToLower(r.PathValue("order_id")), strings.ToLower(r.PathValue("return_id"))
+	if !uuidText.MatchString(orderID) {
+		return notFound("Order")
 	}
-	quantity := int64(body.(map[string]any)["quantity"].(float64))
-	return s.once(w, r, caller, restock{ProductID: id, Quantity: quantity})
+	if !uuidText.MatchString(returnID) {
+		return notFound("Return")
+	}
+	fieldsOf(r.Context())["order_id"] = orderID
+	var body struct{ Items []line }
+	if err := validBody(r, returnBody, &body); err != nil {
+		return err
+	}
+	_, after, err := s.store.changeOrder(r.Context(), orderID, body.Items, func(before *reservation, products map[string]*product) *reservation {
+		return takeBack(before, returnID, body.Items, products)
+	})
+	if err != nil {
+		return err
+	}
+	if after == nil {
+		return notFound("Order")
+	}
+	w.Header().Set("cache-control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 var (
@@ -316,7 +341,7 @@ func (s *service) restockOnce(r *http.Request, wanted restock) (*product, error)
 			more = []write{{key: key, value: wanted, ttlSeconds: dayInSeconds}}
 		}
 		if before == nil {
-			return nil, nil, notFound()
+			return nil, nil, notFound("Product")
 		}
 		after := *before
 		after.OnHand, after.Stocked, after.Revision = after.OnHand+wanted.Quantity, after.Stocked+wanted.Quantity, after.Revision+1
@@ -326,7 +351,7 @@ func (s *service) restockOnce(r *http.Request, wanted restock) (*product, error)
 		after = current
 	}
 	if err == nil && after == nil {
-		err = notFound()
+		err = notFound("Product")
 	}
 	return after, err
 }
@@ -374,7 +399,10 @@ func (s *service) receive(w http.ResponseWriter, r *http.Request, kind string) e
 
 func (s *service) handle(r *http.Request, kind, orderID string, lines []line) error {
 	ctx := r.Context()
-	before, after, err := s.store.applyEvent(ctx, kind, orderID, lines)
+	at := now()
+	before, after, err := s.store.changeOrder(ctx, orderID, lines, func(before *reservation, products map[string]*product) *reservation {
+		return decide(kind, orderID, lines, at, before, products)
+	})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -19,7 +20,11 @@ type product struct {
 	Stocked           int64  `json:"stocked"`
 	LowStockThreshold int64  `json:"low_stock_threshold"`
 	Revision          int64  `json:"revision"`
+
+	isChanged bool
 }
+
+func (p *product) change() { p.Revision, p.isChanged = p.Revision+1, true }
 
 func (p *product) available() int64 { return p.OnHand - p.Reserved }
 
@@ -55,6 +60,8 @@ type reservation struct {
 	Time    string `json:"time"`
 	Reason  string `json:"reason,omitempty"`
 	Sale    *sale  `json:"sale,omitempty"`
+	// Returned are the returns whose sellable lines are in the stock again.
+	Returned []string `json:"returned,omitempty"`
 }
 
 type restock struct {
@@ -70,7 +77,7 @@ func decide(kind string, orderID string, lines []line, at string, before *reserv
 		for _, one := range before.Lines {
 			p := products[one.ProductID]
 			change(p, one.Quantity)
-			p.Revision++
+			p.change()
 		}
 	}
 	switch {
@@ -104,17 +111,40 @@ func decide(kind string, orderID string, lines []line, at string, before *reserv
 	return &after
 }
 
-func reserve(orderID string, lines []line, at string, products map[string]*product) *reservation {
-	var wanted []line
+// takeBack puts sold lines back into the stock, once per return and never more than is sold.
+func takeBack(before *reservation, returnID string, lines []line, products map[string]*product) *reservation {
+	if before == nil || slices.Contains(before.Returned, returnID) {
+		return before
+	}
+	for _, one := range onePerProduct(lines) {
+		if p := products[one.ProductID]; p != nil {
+			back := min(one.Quantity, p.Sold)
+			p.OnHand, p.Sold = p.OnHand+back, p.Sold-back
+			p.change()
+		}
+	}
+	after := *before
+	after.Returned = append(slices.Clone(before.Returned), returnID)
+	return &after
+}
+
+// onePerProduct merges the lines of a product.
+func onePerProduct(lines []line) []line {
+	var merged []line
 	position := map[string]int{}
 	for _, one := range lines {
 		if known, isKnown := position[one.ProductID]; isKnown {
-			wanted[known].Quantity += one.Quantity
+			merged[known].Quantity += one.Quantity
 			continue
 		}
-		position[one.ProductID] = len(wanted)
-		wanted = append(wanted, one)
+		position[one.ProductID] = len(merged)
+		merged = append(merged, one)
 	}
+	return merged
+}
+
+func reserve(orderID string, lines []line, at string, products map[string]*product) *reservation {
+	wanted := onePerProduct(lines)
 	var short []string
 	for _, one := range wanted {
 		left := int64(0)
@@ -131,7 +161,7 @@ func reserve(orderID string, lines []line, at string, products map[string]*produ
 	}
 	for _, one := range wanted {
 		products[one.ProductID].Reserved += one.Quantity
-		products[one.ProductID].Revision++
+		products[one.ProductID].change()
 	}
 	return &reservation{OrderID: orderID, Status: "RESERVED", Lines: wanted, Time: at}
 }
@@ -173,36 +203,41 @@ func (s *store) products(ctx context.Context, ids []string) (map[string]*product
 	return products, found, err
 }
 
-// applyEvent returns the reservation before and after the event.
-func (s *store) applyEvent(ctx context.Context, kind, orderID string, lines []line) (before, after *reservation, err error) {
+type decision func(before *reservation, products map[string]*product) *reservation
+
+// changeOrder saves what decide makes of a reservation and the products of its lines, and of these lines. It returns the
+// reservation before and after; nil if there is none.
+func (s *store) changeOrder(ctx context.Context, orderID string, lines []line, decide decision) (before, after *reservation, err error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	key, at := "reservation:"+orderID, now()
+	key := "reservation:" + orderID
 	err = retryOnConflict(func() error {
 		var known *stored
 		var err error
 		if before, known, err = load[reservation](ctx, s.sidecar, key); err != nil {
 			return err
 		}
-		ids := []string{}
 		needed := lines
 		if before != nil {
-			needed = before.Lines
+			needed = slices.Concat(lines, before.Lines)
 		}
-		for _, one := range needed {
+		var ids []string
+		for _, one := range onePerProduct(needed) {
 			ids = append(ids, one.ProductID)
 		}
 		products, found, err := s.products(ctx, ids)
 		if err != nil {
 			return err
 		}
-		after = decide(kind, orderID, lines, at, before, products)
+		after = decide(before, products)
 		if after == before {
 			return nil
 		}
 		writes := []write{{key: key, value: after, before: known}}
-		for _, one := range after.Lines {
-			writes = append(writes, write{key: "product:" + one.ProductID, value: products[one.ProductID], before: found["product:"+one.ProductID]})
+		for _, id := range ids {
+			if p := products[id]; p != nil && p.isChanged {
+				writes = append(writes, write{key: "product:" + id, value: p, before: found["product:"+id]})
+			}
 		}
 		return s.sidecar.save(ctx, writes...)
 	})

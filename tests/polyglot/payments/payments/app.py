@@ -13,13 +13,24 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from jsonschema.protocols import Validator
 from opentelemetry import context
 from opentelemetry.propagate import extract
 from opentelemetry.trace import SpanKind
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from .contract import ASYNCAPI, EVENTS, OPENAPI, ORDER_ID, PUBLIC, REFUND, REFUND_BODY, wrong_fields
+from .contract import (
+    ASYNCAPI,
+    EVENTS,
+    OPENAPI,
+    ORDER_ID,
+    PUBLIC,
+    REFUND,
+    REFUND_BODY,
+    RETURN_BODY,
+    wrong_fields,
+)
 from .processor import INTERNAL, Payment, Processor
 from .provider import Provider, total
 from .sidecar import Conflict, Sidecar, Unavailable
@@ -70,6 +81,13 @@ async def body_of(request: Request) -> Any:
         raise Problem(400, "malformed-json", "The body is not valid JSON.") from None
 
 
+async def valid_body_of(request: Request, schema: Validator) -> Any:
+    body = await body_of(request)
+    if errors := wrong_fields(schema, body):
+        raise Problem(422, "invalid-input", "The body has invalid fields. See `errors`.", errors)
+    return body
+
+
 def caller_of(request: Request, admin: bool = False) -> str:
     caller, role = request.headers.get("x-caller-id", "").lower(), request.headers.get("x-caller-role")
     if not ORDER_ID.is_valid(caller) or role not in ("customer", "admin"):
@@ -79,11 +97,19 @@ def caller_of(request: Request, admin: bool = False) -> str:
     return caller
 
 
-def id_of(text: str) -> str:
+def id_of(text: str, what: str = "Payment") -> str:
     if not ORDER_ID.is_valid(text):
-        raise not_found("Payment")
-    fields()["order_id"] = text.lower()
+        raise not_found(what)
     return text.lower()
+
+
+def order_id_of(text: str) -> str:
+    fields()["order_id"] = id_of(text)
+    return fields()["order_id"]
+
+
+def nothing_captured() -> Problem:
+    return Problem(409, "nothing-captured", "The order has no captured payment to refund.")
 
 
 def public(payment: Payment | None) -> Payment | None:
@@ -179,7 +205,7 @@ def create_app(sidecar: Sidecar, provider: Provider, processor: Processor, token
     @app.get("/api/payments/ledger/{order_id}")
     async def get_ledger(request: Request, order_id: str) -> dict[str, Any]:
         caller_of(request, admin=True)
-        order_id = id_of(order_id)
+        order_id = order_id_of(order_id)
         ledger = await provider.limited(provider.ledger(order_id))
         if ledger is None:
             raise not_found("Ledger")
@@ -189,9 +215,8 @@ def create_app(sidecar: Sidecar, provider: Provider, processor: Processor, token
 
     @app.post("/api/payments/{order_id}/refund")
     async def refund(request: Request, order_id: str) -> Response:
-        caller, order_id = caller_of(request, admin=True), id_of(order_id)
-        if errors := wrong_fields(REFUND_BODY, await body_of(request)):
-            raise Problem(422, "invalid-input", "The body has invalid fields. See `errors`.", errors)
+        caller, order_id = caller_of(request, admin=True), order_id_of(order_id)
+        await valid_body_of(request, REFUND_BODY)
         given = request.headers.get("idempotency-key")
         if given is None:
             return JSONResponse(public(await refund_by_shop(order_id)))
@@ -241,7 +266,7 @@ def create_app(sidecar: Sidecar, provider: Provider, processor: Processor, token
         if payment is None:
             raise not_found("Payment")
         if payment["status"] != "REFUNDED":
-            raise Problem(409, "nothing-captured", "The order has no captured payment to refund.")
+            raise nothing_captured()
         try:
             await processor.publish_refund(payment)
         except Unavailable as error:
@@ -250,15 +275,28 @@ def create_app(sidecar: Sidecar, provider: Provider, processor: Processor, token
 
     @app.post("/job/refund-{order_id}")
     async def continue_refund(request: Request, order_id: str) -> dict[str, Any]:
-        order_id, data = id_of(order_id), await body_of(request)
+        order_id, data = order_id_of(order_id), await body_of(request)
         if isinstance(data, dict) and "traceparent" in data:
             context.attach(extract(data))
         order = await order_now(order_id)
-        if order is None or "refunded" in order:
-            await sidecar.delete_job(f"refund-{order_id}")
-        elif payment := await processor.refund(order_id):
+        payment = await processor.refund(order_id) if order else None
+        if order and payment and order.get("refunded", 0) < payment["refunded"]:
             await processor.publish_refund(payment)
+        else:
+            await sidecar.delete_job(f"refund-{order_id}")
         return {}
+
+    @app.put("/refunds/{order_id}/{return_id}")
+    async def refund_return(request: Request, order_id: str, return_id: str) -> dict[str, Any]:
+        order_id, return_id = order_id_of(order_id), id_of(return_id, "Return")
+        body = await valid_body_of(request, RETURN_BODY)
+        payment = await processor.refund_return(order_id, return_id, int(body["amount"]))
+        if payment is None:
+            raise not_found("Payment")
+        if return_id not in payment.get("returns", {}):
+            raise nothing_captured()
+        refund = {"amount": payment["returns"][return_id]}
+        return refund | {name: payment[name] for name in ("refunded", "currency")}
 
     @app.post("/events/{kind}")
     async def receive(request: Request, kind: str) -> dict[str, str]:

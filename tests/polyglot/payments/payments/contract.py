@@ -24,7 +24,11 @@ EVENTS = {
 }
 ORDER_ID = Draft202012Validator(OPENAPI["paths"]["/api/payments"]["get"]["parameters"][0]["schema"])
 REFUND = OPENAPI["paths"]["/api/payments/{order_id}/refund"]["post"]
-REFUND_BODY = Draft202012Validator(REFUND["requestBody"]["content"]["application/json"]["schema"])
+RETURN = OPENAPI["paths"]["/refunds/{order_id}/{return_id}"]["put"]
+REFUND_BODY, RETURN_BODY = (
+    Draft202012Validator(route["requestBody"]["content"]["application/json"]["schema"])
+    for route in (REFUND, RETURN)
+)
 PUBLIC = OPENAPI["components"]["schemas"]["Payment"]["properties"]
 
 

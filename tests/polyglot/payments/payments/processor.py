@@ -41,6 +41,8 @@ class Processor:
         if (not before or before.value["status"] != status) and status in ("CAPTURED", *ENDED):
             metrics["payments_processed_total"].labels(status).inc()
         fields().update(payment_id=payment["payment_id"], payment_status=status)
+        if "reason" in payment:
+            fields()["payment_reason"] = payment["reason"]
         return payment
 
     async def reverse(self, before: Stored, reason: str) -> Payment:
@@ -131,6 +133,26 @@ class Processor:
                 return None
             refunds = self.step(before, "refund") == "reverse"
             return await self.reverse(before, "refunded by the shop") if refunds else before.value
+
+        return await retry_on_conflict(attempt)
+
+    async def refund_return(self, order_id: str, return_id: str, amount: int) -> Payment | None:
+        """The payment after the refund of a return; unchanged if nothing is captured, None without one."""
+
+        async def attempt() -> Payment | None:
+            before = await self.load(order_id)
+            if not before:
+                return None
+            payment, returns = before.value, before.value.get("returns", {})
+            if return_id in returns or payment["status"] not in ("CAPTURED", "REFUNDED"):
+                return payment
+            with tracer.start_as_current_span("refund return"):
+                call = self.provider.refund_part(order_id, return_id, amount)
+                part, refunded = await self.provider.limited(call)
+            after = payment | {"returns": returns | {return_id: part}, "refunded": refunded}
+            if payment["status"] == "CAPTURED" and refunded >= payment["amount"]:
+                after |= {"status": "REFUNDED", "updated_at": now()}
+            return await self.save(after, before)
 
         return await retry_on_conflict(attempt)
 

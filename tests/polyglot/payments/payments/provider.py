@@ -117,3 +117,20 @@ class Provider:
             return known | {"refunds": [*known["refunds"], {"amount": left, "at": now()}]} if left else known
 
         return total((await self.edit(order_id, change))["refunds"])
+
+    async def refund_part(self, order_id: str, return_id: str, amount: int) -> tuple[int, int]:
+        """Gives back a part, once per return. Returns what was given back for it, and in total."""
+
+        def of_return(ledger: Ledger) -> list[dict[str, Any]]:
+            return [entry for entry in ledger["refunds"] if entry.get("return_id") == return_id]
+
+        def change(known: Ledger) -> Ledger:
+            part = min(amount, total(known["captures"]) - total(known["refunds"]))
+            if part == 0 or of_return(known):
+                return known
+            return known | {
+                "refunds": [*known["refunds"], {"amount": part, "at": now(), "return_id": return_id}]
+            }
+
+        ledger = await self.edit(order_id, change)
+        return total(of_return(ledger)), total(ledger["refunds"])
