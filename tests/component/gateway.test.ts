@@ -816,6 +816,13 @@ describe('returning a response', () => {
       .set(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey })
       .send({});
 
+  const ship = async (headers: Record<string, string> = {}) =>
+    service.http
+      .put(`/api/orders/${ORDER}/status`)
+      .set(await asAdmin())
+      .set(headers)
+      .send({ status: 'SHIPPED' });
+
   describe('when the service is unreachable', () => {
     beforeEach(async () => {
       service.sidecar.answer('orders', () => ({ status: 200, body: {} }));
@@ -833,6 +840,7 @@ describe('returning a response', () => {
     it.each([
       ['is only read', read],
       ['has an Idempotency-Key', () => buy('a-key')],
+      ['is a PUT', () => ship()],
     ])('When it %s, then the gateway retries', async (_, send) => {
       failOrders(6);
       expect((await send()).status).toBe(200);
@@ -851,9 +859,12 @@ describe('returning a response', () => {
       expect([(await buy('a-key')).status, (await buy('a-key')).status]).toEqual([503, 200]);
     });
 
-    it('When the request may have succeeded, then the gateway does not retry', async () => {
+    it.each([
+      ['is a POST without a key', () => buy()],
+      ['has a precondition', () => ship({ 'if-match': '"1"' })],
+    ])('When the request %s, then the gateway does not retry', async (_, send) => {
       failOrders(1);
-      expect([(await buy()).status, (await buy()).status]).toEqual([503, 200]);
+      expect([(await send()).status, (await send()).status]).toEqual([503, 200]);
     });
   });
 

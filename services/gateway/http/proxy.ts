@@ -36,8 +36,8 @@ const RETRY_DELAYS_MS = [50, 100, 200, 400, 800, 800];
 const FAST_FAILURE_MS = 500;
 
 /**
- * Invokes a service, and repeats the call if no replica was reached. Only reads and requests with an Idempotency-Key are
- * repeated. The retries of the sidecar cannot make this distinction.
+ * Invokes a service, and repeats the call if no replica was reached. Only requests that have the same effect twice are repeated.
+ * The retries of the sidecar cannot make this distinction.
  *
  * @throws SidecarError if no replica responds
  */
@@ -46,7 +46,7 @@ async function invokeWithRetry(
   request: SidecarRequest,
   sidecar: Pick<Sidecar, 'invoke'>,
 ): Promise<SidecarResponse> {
-  const mayBeRepeated = request.method === 'GET' || request.headers?.['idempotency-key'] !== undefined;
+  const mayBeRepeated = isIdempotent(request);
   for (let tries = 0; ; tries++) {
     const pause = RETRY_DELAYS_MS[tries];
     const asked = performance.now();
@@ -57,6 +57,12 @@ async function invokeWithRetry(
     }
     await delay(pause);
   }
+}
+
+/** A repeated PUT with an `If-Match` would fail the precondition that the first one met. */
+function isIdempotent({ method, headers = {} }: SidecarRequest): boolean {
+  if (headers['idempotency-key'] !== undefined) return true;
+  return method === 'GET' || (method === 'PUT' && headers['if-match'] === undefined);
 }
 
 /**
