@@ -20,11 +20,22 @@ export interface OrdersRun {
   cost: OrderCost;
 }
 
+/** The result of a run of returns. */
+export interface ReturnsRun {
+  count: number;
+  /** Returns per second, from the first request until the last refund. */
+  perSecond: number;
+  /** From the first request until the last refund. */
+  cost: OrderCost;
+}
+
 /** The customers of the benchmark, one per client. */
 export interface BenchmarkShop {
   readOrders: (pace: Pace, orderIds: readonly string[]) => Promise<Load>;
   /** Places orders from all clients, and waits until they are delivered, so that no work is left. */
   placeOrders: (pace: Pace, product: (count: number) => string) => Promise<OrdersRun>;
+  /** Returns the latest orders, from all clients, and waits until they are refunded. No order is returned twice. */
+  returnOrders: (pace: Pace) => Promise<ReturnsRun>;
   /** The median milliseconds from a request until the order is paid, one order at a time. */
   singleOrders: (times: number, signal: AbortSignal) => Promise<number>;
   /** The orders so far. */
@@ -48,6 +59,7 @@ export async function createBenchmarkShop(system: RunningSystem, meter: CostMete
   const signUp = async () => gateway.logIn(await register(gateway));
   while (customers.length < CLIENTS) customers.push(await firstSuccess('a customer signs up', signUp));
   const orderIds: string[] = [];
+  const unreturned: { order_id: string; product_id: string }[] = [];
 
   async function placeOne(count: number, product_id: string): Promise<string> {
     const customer = customers[count % CLIENTS] ?? gateway;
@@ -56,11 +68,13 @@ export async function createBenchmarkShop(system: RunningSystem, meter: CostMete
     });
     const { order_id } = unwrap(response);
     orderIds.push(order_id);
+    unreturned.push({ order_id, product_id });
     return order_id;
   }
 
   const counterValue = (app: string, counter: string) => readCounter(system.app(app).appPort, counter);
   const handedOverCount = () => counterValue('fulfilment', 'shipment_transitions_total{status="PREPARING"}');
+  const refundedCount = () => counterValue('returns', 'return_transitions_total{status="REFUNDED"}');
   const deliveredCount = () => counterValue('orders', 'order_transitions_total{event="order.delivered"}');
   const waitForCount = (
     description: string,
@@ -106,6 +120,27 @@ export async function createBenchmarkShop(system: RunningSystem, meter: CostMete
       await waitForCount('all orders are delivered', deliveredCount, before[1] + posts.count, pace.signal);
       const cost = await measuring.perOrder(posts.count);
       return { posts, completedPerSecond: posts.count / seconds, machine, cost };
+    },
+
+    async returnOrders(pace) {
+      const before = await refundedCount();
+      const measuring = await meter.start();
+      const started = performance.now();
+      const { count } = await closedLoop(pace, async () => {
+        const order = unreturned.pop();
+        if (!order) throw new Error('too few orders for these returns');
+        const { order_id, product_id } = order;
+        const body = { items: [{ product_id, quantity: 1 }], reason: 'it does not fit' };
+        const { return_id } = unwrap(
+          await admin('POST /api/orders/:id/returns', { params: { id: order_id }, body }),
+        );
+        const params = { id: return_id };
+        unwrap(await admin('POST /api/returns/:id/approve', { params }));
+        unwrap(await admin('POST /api/returns/:id/receive', { params, body: { condition: 'sellable' } }));
+      });
+      await waitForCount('all returns are refunded', refundedCount, before + count, pace.signal);
+      const perSecond = count / ((performance.now() - started) / 1000);
+      return { count, perSecond, cost: await measuring.perOrder(count) };
     },
 
     async singleOrders(times, signal) {

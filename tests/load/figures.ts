@@ -13,6 +13,7 @@ const BOUNDS = {
   reads: { must: 0.65, target: 0.85 },
   single: { must: 18, target: 12, isMaximum: true },
   oneProduct: { must: 1, target: 1 },
+  returns: { must: 10 },
   millionOrders: { must: 0.9, target: 0.95 },
   sidecarCalls: { must: 16, isMaximum: true },
   serviceCalls: { must: 11, isMaximum: true },
@@ -28,7 +29,7 @@ const BOUNDS = {
 
 /** The measurements with their bounds. */
 export function figuresOf(measurements: Measurements, processes: readonly Usage[]): Figure[] {
-  const { samples, chainCpuMs, cost, failures } = measurements;
+  const { samples, chainCpuMs, cost, returnCpuMs, failures } = measurements;
   const isMeasured = (measure: Measure) => samples[measure] !== undefined;
   const value = (measure: Measure) => mean(samples[measure] ?? []);
   const rate = (measure: Measure, reference: Measure, bounds: Bounds) =>
@@ -66,6 +67,8 @@ export function figuresOf(measurements: Measurements, processes: readonly Usage[
       bounds: BOUNDS.single,
     }),
     rate('completed orders, one product', 'completed orders', BOUNDS.oneProduct),
+    createFigure('refunded returns', value('refunded returns'), '/s', BOUNDS.returns),
+    createFigure('processor time per return', mean(returnCpuMs), 'ms'),
     ...(isMeasured('storing a million orders')
       ? [withMillionOrders('completed orders'), withMillionOrders('GET /api/orders/:id'), scrape()]
       : []),

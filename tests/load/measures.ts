@@ -1,7 +1,7 @@
 import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import type { Baselines } from './baselines.ts';
 import type { Pace } from './closed-loop.ts';
-import { meanCost, type MachineLoad, type OrderCost } from './cost.ts';
+import { isOfSystem, meanCost, totalCpuMs, type MachineLoad, type OrderCost } from './cost.ts';
 import { HOT_PRODUCT, spreadProduct, type BenchmarkShop, type OrdersRun } from './benchmark-shop.ts';
 import { openStreams } from './open-streams.ts';
 import { usage } from './processes.ts';
@@ -20,6 +20,7 @@ export type Measure =
   | 'GET /api/orders/:id'
   | 'completed orders'
   | 'completed orders, one product'
+  | 'refunded returns'
   | 'completed orders, 1,000 streams'
   | 'memory of 1,000 streams, MB'
   | 'storing a million orders'
@@ -37,6 +38,8 @@ export interface Measurements {
   failures: number;
   /** What the orders of `completed orders` cost. */
   cost: OrderCost;
+  /** The processor time of a return, of all processes. */
+  returnCpuMs: number[];
   /** The load of the machine in the last of these rounds. */
   machine: MachineLoad;
 }
@@ -68,6 +71,7 @@ export async function measure(options: {
   const workflowPace: Pace = { ...pace, clients: WORKFLOW_CLIENTS };
   const chainCpuMs: number[] = [];
   const runs: OrdersRun[] = [];
+  const returnCpuMs: number[] = [];
   const completed = (result: OrdersRun) => result.completedPerSecond;
   const milliseconds = (ms: number) => ms;
 
@@ -94,6 +98,12 @@ export async function measure(options: {
     runs.push(await orders('completed orders'));
     await chain('chain');
     await orders('completed orders, one product', () => HOT_PRODUCT);
+    const { cost } = await run(
+      'refunded returns',
+      () => shop.returnOrders(pace),
+      ({ perSecond: rate }) => rate,
+    );
+    returnCpuMs.push(totalCpuMs(cost.cpuMs, isOfSystem));
   }
   if (!quick) {
     for (let count = 0; count < rounds; count++) await withStreams();
@@ -106,6 +116,7 @@ export async function measure(options: {
     chainCpuMs,
     failures: failures(),
     cost: meanCost(runs.map(({ cost }) => cost)),
+    returnCpuMs,
     machine,
   };
 
