@@ -46,7 +46,7 @@ export function componentEdits(services: readonly ServiceDescription[]): Edit[] 
 /** The scopes of a component: the apps that use this API of their sidecars. */
 function scopedTo(text: string, api: SidecarApi): string {
   const apps = ACCESS.filter(({ apis }) => apis.includes(api)).map(({ app }) => app);
-  return replace(text, /^scopes: \[.*\]$/m, `scopes: ${list(apps)}`);
+  return replace(text, /^scopes:\s+\[[^\]]*\]$/m, `scopes: ${list(apps)}`);
 }
 
 /** The declarative subscriptions of an app: https://docs.dapr.io/reference/resource-specs/subscription-schema/. */
@@ -87,7 +87,7 @@ function withScopes(text: string, component: EventComponent): string {
       const topics = topicsOf(access[kind]).map(({ name }) => name);
       return `${access.app}=${topics.join(',') || 'none'}`;
     });
-  const named = replace(text, /^scopes: \[.*\]$/m, `scopes: ${list(apps.map(({ app }) => app))}`);
+  const named = replace(text, /^scopes:\s+\[[^\]]*\]$/m, `scopes: ${list(apps.map(({ app }) => app))}`);
   const published = replace(named, scopesOf('publishingScopes'), `$1${folded(scopes('publishes'))}`);
   return replace(published, scopesOf('subscriptionScopes'), `$1${folded(scopes('subscribes'))}`);
 }

@@ -57,7 +57,7 @@ export function containerEdits(services: readonly ServiceDescription[]): Edit[] 
     ]),
     ...['local', 'production'].map((overlay): Edit => [
       `deploy/kubernetes/overlays/${overlay}/network.yaml`,
-      (text) => replace(text, /values: \[users, .*\]/g, `values: ${list(stateful)}`),
+      (text) => replace(text, /values:\s+\[\s*users,[^\]]*\]/g, `values: ${list(stateful)}`),
     ]),
     [
       'deploy/kubernetes/overlays/local/stores/postgres.yaml',
@@ -80,7 +80,10 @@ export function containerEdits(services: readonly ServiceDescription[]): Edit[] 
       'deploy/pipeline/images.sh',
       (text) => replace(text, /for service in .*; do/, `for service in ${names.join(' ')}; do`),
     ],
-    ['.github/workflows/main.yml', (text) => replace(text, /service: \[.*\]/, `service: ${list(names)}`)],
+    [
+      '.github/workflows/main.yml',
+      (text) => replace(text, /service:\s+\[[^\]]*\]/, `service: ${list(names)}`),
+    ],
   ];
 }
 

@@ -52,7 +52,7 @@ describe.each([
     const listeners = system.roots.flatMap(listenersOf);
     const unexpected = listeners.filter(
       ({ address, port }) =>
-        !known.has(port) || (!['127.0.0.1', '::1'].includes(address) && port !== openPort(system)),
+        !known.has(port) || (!['127.0.0.1', '::1'].includes(address) && !openPorts(system).includes(port)),
     );
     expect(unexpected).toEqual([]);
     const seen = new Set(listeners.map(({ port }) => port));
@@ -98,7 +98,7 @@ describe.each([
     ];
     const { stdout, status } = spawnSync(program, args, { encoding: 'utf8', timeout: 60_000 });
     expect(status).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ [openPort(system)]: '' });
+    expect(JSON.parse(stdout)).toEqual(Object.fromEntries(openPorts(system).map((port) => [port, ''])));
   });
 
   it('When a developer follows the README, then the sidecars respond', async () => {
@@ -144,22 +144,11 @@ describe.each([
   });
 });
 
-/** The port that cannot be closed: services/decisions/0001-closed-ports.md. */
-const openPort = ({ ports }: StartedSystem) => ports.schedulerHealth;
+/** The ports that cannot be closed: services/decisions/0001-closed-ports.md. */
+const openPorts = ({ ports }: StartedSystem) => [ports.schedulerHealth, ports.placementHealth];
 
-/** Ports of parts that only profiles, options and apps with workflows have. */
-const OPTIONAL_PORTS = new Set([
-  'nats',
-  'postgres',
-  'consul',
-  'consulServer',
-  'consulGossip',
-  'prometheus',
-  'placement',
-  'placementHealth',
-  'placementMetrics',
-  'placementRaft',
-]);
+/** Ports of parts that only profiles and options have. */
+const OPTIONAL_PORTS = new Set(['nats', 'postgres', 'consul', 'consulServer', 'consulGossip', 'prometheus']);
 
 function knownPorts({ ports, template }: StartedSystem): Set<number> {
   const parts = Object.entries(ports).filter(([name]) => !OPTIONAL_PORTS.has(name));

@@ -53,7 +53,9 @@ describe('a collector', () => {
           .map(({ service, isOfSidecar }) => `${service}${isOfSidecar ? "'s sidecar" : ''}`),
       );
     const names = SERVICES.map(({ name }) => (name === 'history' ? RENAMED : name));
-    const wanted = names.flatMap((name) => (name === 'users' ? [] : [name, `${name}'s sidecar`]));
+    const wanted = names.flatMap((name) =>
+      ['users', 'returns'].includes(name) ? [] : [name, `${name}'s sidecar`],
+    );
     await waitFor(`spans from ${wanted.join(', ')}`, sources, {
       until: (found) => wanted.every((source) => found.has(source)),
       timeoutMs: 30_000,

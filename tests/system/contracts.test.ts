@@ -32,6 +32,8 @@ beforeAll(async () => {
     dataDir,
     portOffset: OFFSET,
     env: {
+      // Each return waits for its approval.
+      returns: { RETURN_AUTO_APPROVAL_AMOUNT: '0' },
       gateway: NO_RATE_LIMITS,
       // Paid orders stay long enough to be cancelled, or shipped by an administrator.
       fulfilment: { SIMULATED_DISPATCH_DELAY_MS: '60000' },
@@ -82,12 +84,25 @@ async function paidOrder(): Promise<Placeholders & { params: { id: string; order
   return { params: { id: orderId, order_id: orderId } };
 }
 
-async function deliveredOrder(): Promise<Placeholders> {
+async function deliveredOrder(): Promise<{ params: { id: string; order_id: string } }> {
   const { params } = await paidOrder();
   // An administrator ships it, because the warehouse takes a minute here.
   for (const status of ['SHIPPED', 'DELIVERED'] as const)
     unwrap(await admin.call('PUT /api/orders/:id/status', { params: { id: params.id }, body: { status } }));
   return { params };
+}
+
+async function requestedReturn(): Promise<{ params: { id: string } }> {
+  const { params } = await deliveredOrder();
+  const body = { items: [{ product_id: 'mug-blue', quantity: 1 }], reason: 'it does not fit' };
+  const { return_id } = unwrap(await admin.call('POST /api/orders/:id/returns', { params, body }));
+  return { params: { id: return_id } };
+}
+
+async function approvedReturn(): Promise<Placeholders> {
+  const real = await requestedReturn();
+  unwrap(await admin.call('POST /api/returns/:id/approve', real));
+  return real;
 }
 
 async function cancelledOrder(): Promise<Placeholders> {
@@ -117,6 +132,13 @@ const PLACEHOLDERS: Record<string, () => Promise<Placeholders>> = {
   getOrdersByIdStream: cancelledOrder,
   postOrdersByIdCancel: paidOrder,
   putOrdersByIdStatus: paidOrder,
+  postOrdersByIdReturns: deliveredOrder,
+  getOrdersByIdReturns: deliveredOrder,
+  getReturnsById: requestedReturn,
+  postReturnsByIdApprove: requestedReturn,
+  postReturnsByIdReject: requestedReturn,
+  postReturnsByIdReceive: approvedReturn,
+  postReturnsByIdCancel: requestedReturn,
   getPayments: async () => ({ query: `?order_id=${(await paidOrder()).params?.['order_id']}` }),
   getPaymentsLedgerByOrderId: paidOrder,
   postPaymentsByOrderIdRefund: deliveredOrder,

@@ -11,6 +11,7 @@ import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { unwrap, createClient } from '../../services/gateway/client/client.ts';
 import { routes } from '../../services/gateway/routes.ts';
 import { ACCESS } from '../../services/access.ts';
+import { SERVICES } from '../../services/services.ts';
 import { callSidecar } from '../support/real-sidecar.ts';
 import { findOrBuildGrpcurl } from '../support/grpcurl.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
@@ -236,7 +237,9 @@ describe('a secret', () => {
     const isOpen = (path: string) => (lstatSync(path).mode & 0o077) !== 0;
     expect(files.filter(isOpen).map((path) => relative(dataDir, path))).toEqual([]);
     const databases = files.filter((path) => path.endsWith('.db') && path.startsWith(join(dataDir, 'state')));
-    expect(databases).toHaveLength(7);
+    // Those of the services, and that of the workflows.
+    const stateful = SERVICES.filter(({ uses }) => uses.includes('state'));
+    expect(databases).toHaveLength(stateful.length + 1);
     const logs = files.filter((path) => path.startsWith(system.logDir) && path.endsWith('.log'));
     expect(logs.length).toBeGreaterThan(2 * readTemplate().apps.length);
     const seen = logs.map((path) => [relative(dataDir, path), visibleIn(readFileSync(path))] as const);
