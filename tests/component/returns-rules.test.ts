@@ -82,6 +82,26 @@ describe('the state machine of returns', () => {
     expect(approved && toReturn(approved)).toMatchObject({ status: 'APPROVED', version: 2 });
     expect(approved && toReturn(approved, 1)).toMatchObject({ status: 'REQUESTED', version: 1 });
   });
+
+  it('When an earlier version is shown, then it has nothing of a later one', () => {
+    const milestones = (['REQUESTED', 'APPROVED', 'RECEIVED', 'REFUNDED'] as const).map((status) => ({
+      status,
+      at: AT,
+    }));
+    const received = [{ product_id: 'mug', quantity: 1, sellable: true }];
+    const later = { label: 'RT1', expires_at: AT, received, refunded: 100 };
+    const refunded = documentIn('REFUNDED', { milestones, ...later });
+    const shown = milestones.map((_, position) => {
+      const { label, expires_at, received: lines, refunded: amount } = toReturn(refunded, position + 1);
+      return [label, expires_at, lines.length, amount];
+    });
+    expect(shown).toEqual([
+      [undefined, undefined, 0, undefined],
+      ['RT1', AT, 0, undefined],
+      ['RT1', AT, 1, undefined],
+      ['RT1', AT, 1, 100],
+    ]);
+  });
 });
 
 describe('what can be returned', () => {

@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Order } from '../../services/orders/contract.ts';
 import { createReturns, type ReturnsApp } from '../../services/returns/app.ts';
+import { returns as description } from '../../services/returns/api.ts';
 import { ERASED_REASON, type Return } from '../../services/returns/contract.ts';
 import { CHANGED, RETURN_WORKFLOW, returnWorkflow } from '../../services/returns/workflow/return-workflow.ts';
+import { asyncApi } from '../../services/shared/api-docs/asyncapi.ts';
+import { createAsyncApiCheck } from '../support/json-schema.ts';
 import { buildOrder } from '../support/orders.ts';
 import { simulateWorkflows, type WorkflowSimulation } from '../support/replayed-workflow.ts';
 import { createFakeEngine, returnsOptions, type FakeEngine } from '../support/returns-options.ts';
@@ -301,6 +304,12 @@ describe('the workflow', () => {
     expect(await read(id)).toMatchObject({ status: 'REFUNDED', refunded: 1000 });
     expect([refunds.get(id), restocks.get(id)]).toEqual([1000, undefined]);
     expect(published()).toHaveLength(4);
+    const check = createAsyncApiCheck();
+    const { components } = asyncApi([description]) as {
+      components: { messages: Record<string, { payload: Record<string, unknown> }> };
+    };
+    for (const event of service.sidecar.published)
+      expect(check(components.messages[event.type]!.payload, event)).toBeUndefined();
   });
 
   it('When the amount is small, then a rule approves, and without a parcel the return expires', async () => {

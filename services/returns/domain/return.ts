@@ -40,11 +40,25 @@ export const currentOf = ({ milestones }: ReturnDocument): Milestone => {
 
 export const statusOf = (document: ReturnDocument): ReturnStatus => currentOf(document).status;
 
-/** The return as its customer sees it. `at` is the number of milestones to show, by default all. */
+/**
+ * The return as its customer sees it. `at` is the number of milestones to show, by default all. An event that is published again, or
+ * late, has nothing of a later milestone.
+ */
 export function toReturn(document: ReturnDocument, at = document.milestones.length): Return {
-  const { milestones, published: _, refund: __, restocked: ___, ...shown } = document;
+  const { milestones, published: _, refund: __, restocked: ___, ...all } = document;
+  const { label, expires_at, refunded, received, ...shown } = all;
+  const reached = new Set(milestones.slice(0, at).map(({ status }) => status));
   const last = milestones[at - 1] ?? currentOf(document);
-  return { ...shown, status: last.status, version: at, updated_at: last.at };
+  return {
+    ...shown,
+    status: last.status,
+    received: reached.has('RECEIVED') ? received : [],
+    ...(reached.has('APPROVED') && label !== undefined ? { label } : {}),
+    ...(reached.has('APPROVED') && expires_at !== undefined ? { expires_at } : {}),
+    ...(reached.has('REFUNDED') && refunded !== undefined ? { refunded } : {}),
+    version: at,
+    updated_at: last.at,
+  };
 }
 
 /** One line per product. */

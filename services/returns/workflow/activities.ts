@@ -79,7 +79,8 @@ export function createActivities(deps: {
       const version = position + 1;
       const { reason: _, ...shown } = toReturn(document, version);
       const about = { id: `${return_id}:${version}`, subject: shown.order_id, time: at };
-      const data = { return: shown, order_refunded: document.refund?.order_refunded ?? 0 };
+      const order_refunded = document.refund?.order_refunded ?? 0;
+      const data = { return: shown, ...(status === 'REFUNDED' ? { order_refunded } : {}) };
       await inTrace(traceparent, document, () => publish(eventOf(status), { ...about, data }));
     }
     if (published === milestones.length) return document;
