@@ -192,7 +192,7 @@ function createCatalogue() {
 }
 
 /**
- * The environment of a system for the benchmark, by app id: the products, and no rate limits.
+ * The environment of a system for the benchmark, by app id: the products, no rate limits, and no returns that a rule approves.
  *
  * @param dataDir gets the file of the products
  * @param others further variables
@@ -207,5 +207,7 @@ export function environmentOf(
     ...others,
     gateway: { ...others['gateway'], ...NO_RATE_LIMITS },
     inventory: { ...others['inventory'], SEED_FILE: seedFile },
+    // Each return waits for its approval.
+    returns: { ...others['returns'], RETURN_AUTO_APPROVAL_AMOUNT: '0' },
   };
 }
