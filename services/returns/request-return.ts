@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import type { Order } from '../orders/contract.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import { ProblemError, type FieldError } from '../shared/http/problem.ts';
@@ -32,7 +33,9 @@ export function createRequestReturn(deps: {
   now: () => Date;
 }): RequestReturn {
   const { store, windowDays, now } = deps;
-  return (order, wanted) =>
+  // All new returns are added to one list. In turn, those of one replica do not conflict there.
+  const inTurn = pLimit(1);
+  const saved: RequestReturn = (order, wanted) =>
     retryOnConflict(async () => {
       const listed = await store.ofOrder(order.order_id);
       const { return_ids: ids = [] } = listed?.value ?? {};
@@ -47,6 +50,7 @@ export function createRequestReturn(deps: {
       await store.add(document, listed);
       return document;
     });
+  return (order, wanted) => inTurn(() => saved(order, wanted));
 }
 
 function assertReturnable({ status, delivered_at, updated_at }: Order, windowDays: number, at: Date): void {

@@ -177,6 +177,12 @@ describe('POST /api/orders/:id/returns', () => {
     expect((await request(undefined, { caller: asCaller(randomUUID()) })).status).toBe(404);
   });
 
+  it('When many are requested at once, then each is saved', async () => {
+    order = { ...order, items: [{ product_id: 'mug', name: 'Mug', quantity: 30, unit_price: 1000 }] };
+    const responses = await Promise.all(Array.from({ length: 30 }, () => request()));
+    expect(responses.filter(({ status }) => status !== 201).map(slugOf)).toEqual([]);
+  });
+
   it('When two requests race for the same lines, then one of them wins', async () => {
     const two = [{ product_id: 'mug', quantity: 2 }];
     const responses = await Promise.all([request(two), request(two)]);
