@@ -34,7 +34,7 @@ export interface BenchmarkShop {
   readOrders: (pace: Pace, orderIds: readonly string[]) => Promise<Load>;
   /** Places orders from all clients, and waits until they are delivered, so that no work is left. */
   placeOrders: (pace: Pace, product: (count: number) => string) => Promise<OrdersRun>;
-  /** Returns the latest orders, from all clients, and waits until they are refunded. No order is returned twice. */
+  /** Returns the oldest orders, from all clients, and waits until they are refunded. No order is returned twice. */
   returnOrders: (pace: Pace) => Promise<ReturnsRun>;
   /** The median milliseconds from a request until the order is paid, one order at a time. */
   singleOrders: (times: number, signal: AbortSignal) => Promise<number>;
@@ -127,7 +127,7 @@ export async function createBenchmarkShop(system: RunningSystem, meter: CostMete
       const measuring = await meter.start();
       const started = performance.now();
       const { count } = await closedLoop(pace, async () => {
-        const order = unreturned.pop();
+        const order = unreturned.shift();
         if (!order) throw new Error('too few orders for these returns');
         const { order_id, product_id } = order;
         const body = { items: [{ product_id, quantity: 1 }], reason: 'it does not fit' };
