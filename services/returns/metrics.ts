@@ -1,5 +1,6 @@
 import type { MetricDeclarations } from '../shared/telemetry/metrics.ts';
 import { returnStatus } from './contract.ts';
+import { STEPS } from './workflow/return-workflow.ts';
 
 /** The metrics of `returns`. */
 export const METRICS = {
@@ -13,13 +14,13 @@ export const METRICS = {
     type: 'counter',
     name: 'return_step_failures_total',
     help: 'Failed steps of workflows, each of which is repeated',
-    labels: { step: ['announce', 'expire', 'refund', 'restock', 'complete'] },
+    labels: { step: STEPS },
   },
   stepDuration: {
     type: 'histogram',
     name: 'return_step_duration_seconds',
     help: 'Duration of the steps of workflows',
-    labels: { step: ['announce', 'expire', 'refund', 'restock', 'complete'] },
+    labels: { step: STEPS },
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 0.5, 1, 2, 5, 10],
   },
   resumed: {

@@ -2,15 +2,14 @@ import pLimit from 'p-limit';
 import type { Order } from '../orders/contract.ts';
 import { retryOnConflict } from '../shared/dapr/state-store.ts';
 import { ProblemError, type FieldError } from '../shared/http/problem.ts';
+import { onePerProduct, type Line } from '../shared/util/lines.ts';
 import { outgoingHeaders } from '../shared/telemetry/request-context.ts';
 import type { ReturnLine } from './contract.ts';
 import {
   excessLines,
-  onePerProduct,
   priceOf,
   quantitiesLeft,
   type LineProblem,
-  type Quantity,
   type ReturnDocument,
 } from './domain/return.ts';
 import type { ReturnStore } from './store/return-store.ts';
@@ -24,7 +23,7 @@ const DAY_MS = 24 * 3_600_000;
  */
 export type RequestReturn = (
   order: Order,
-  wanted: { returnId: string; items: readonly Quantity[]; reason: string },
+  wanted: { returnId: string; items: readonly Line[]; reason: string },
 ) => Promise<ReturnDocument>;
 
 export function createRequestReturn(deps: {
@@ -69,7 +68,7 @@ function assertReturnable({ status, delivered_at, updated_at }: Order, windowDay
     );
 }
 
-function assertBought({ items }: Order, wanted: readonly Quantity[]): void {
+function assertBought({ items }: Order, wanted: readonly Line[]): void {
   const bought = new Set(items.map(({ product_id }) => product_id));
   const errors = wanted.flatMap(({ product_id }, position): FieldError[] =>
     bought.has(product_id)

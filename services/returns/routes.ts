@@ -7,15 +7,9 @@ import { notFound, ProblemError } from '../shared/http/problem.ts';
 import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
 import { id, noBody } from '../shared/schemas/types.ts';
 import { addRequestFields } from '../shared/telemetry/request-context.ts';
+import { onePerProduct } from '../shared/util/lines.ts';
 import { receiveBody, requestReturnBody, returnsQuery, type Return } from './contract.ts';
-import {
-  excessLines,
-  onePerProduct,
-  statusOf,
-  toReturn,
-  type Change,
-  type ReturnDocument,
-} from './domain/return.ts';
+import { excessLines, statusOf, toReturn, type Change, type ReturnDocument } from './domain/return.ts';
 import type { ReturnTrigger } from './domain/state-machine.ts';
 import type { LoadOrder } from './order-client.ts';
 import { quantityTooHigh, type RequestReturn } from './request-return.ts';

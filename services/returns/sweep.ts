@@ -16,6 +16,19 @@ const STOPPED_AFTER_MS = 120_000;
 /** Workflows that wait for a person or a parcel are looked up once in so many sweeps. */
 const SWEEPS_PER_LOOKUP = 10;
 
+/** What resumes a workflow, by the label of the metric. */
+const ACTIONS = {
+  started: (engine: ReturnEngine, returnId: string) => engine.start(returnId),
+  restarted: (engine: ReturnEngine, returnId: string) => engine.restart(returnId),
+  woken: (engine: ReturnEngine, returnId: string) => engine.wake(returnId),
+};
+
+function actionFor(workflow: Awaited<ReturnType<ReturnEngine['find']>>, now: Date): keyof typeof ACTIONS {
+  if (!workflow) return 'started';
+  const idleMs = now.getTime() - workflow.updatedAt.getTime();
+  return workflow.isRunning && idleMs <= STOPPED_AFTER_MS ? 'woken' : 'restarted';
+}
+
 /**
  * Finds the workflows that have stopped, and resumes them: a crash before a start or a wake-up, a step that the worker dropped, a
  * workflow that failed. Every replica sweeps, which does no harm: a resumed workflow continues at the status of its return.
@@ -36,15 +49,8 @@ export function createSweep(deps: {
   async function resume(document: ReturnDocument): Promise<void> {
     const { return_id } = document;
     const workflow = await engine.find(return_id);
-    const idleMs = workflow ? now().getTime() - workflow.updatedAt.getTime() : 0;
-    if (!workflow) await engine.start(return_id);
-    else if (!workflow.isRunning || idleMs > STOPPED_AFTER_MS) await engine.restart(return_id);
-    else await engine.wake(return_id);
-    const action = !workflow
-      ? 'started'
-      : workflow.isRunning && idleMs <= STOPPED_AFTER_MS
-        ? 'woken'
-        : 'restarted';
+    const action = actionFor(workflow, now());
+    await ACTIONS[action](engine, return_id);
     resumed.inc({ action });
     log.info({ return_id, action }, 'the workflow of a return was resumed');
   }

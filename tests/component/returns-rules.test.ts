@@ -4,7 +4,6 @@ import {
   applyTrigger,
   excessLines,
   isDue,
-  onePerProduct,
   priceOf,
   quantitiesLeft,
   statusOf,
@@ -21,6 +20,7 @@ import {
   type ReturnStatus,
   type ReturnTrigger,
 } from '../../services/returns/domain/state-machine.ts';
+import { onePerProduct } from '../../services/shared/util/lines.ts';
 import { returnEvents } from '../../services/returns/contract.ts';
 
 const AT = '2026-01-12T09:30:00.000Z';

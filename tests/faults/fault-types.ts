@@ -71,6 +71,13 @@ export function createFaultTypes(system: RunningSystem, options: FaultTypeOption
   };
   const frozen = { replica: [500, 6_000], part: [500, 4_500], mail: [2_000, 8_000] } as const;
   const { broker } = options;
+  function controlPlaneFaults(name: string, killWeight: number): FaultType[] {
+    const title = `Dapr ${name}`;
+    return [
+      createFaultType(`${name} killed`, killWeight, onlyTarget(title), DOWNTIME_MS, killUnits(part(title))),
+      createFaultType(`${name} frozen`, 1, onlyTarget(title), frozen.part, freezeUnits(part(title))),
+    ];
+  }
   const faultTypes: FaultType[] = [
     createFaultType('service killed', 3, replicas, DOWNTIME_MS, killUnits(hit.service)),
     createFaultType('sidecar killed', 3, replicas, DOWNTIME_MS, killUnits(hit.sidecar)),
@@ -82,34 +89,8 @@ export function createFaultTypes(system: RunningSystem, options: FaultTypeOption
     createFaultType('broker restarted', 1, onlyTarget(broker), [0, 200], killUnits(part(broker), 'SIGTERM')),
     createFaultType('broker frozen', 2, onlyTarget(broker), frozen.part, freezeUnits(part(broker))),
     // The next scheduler waits some 20 s for the lease of the killed one, so this fault must be rare.
-    createFaultType(
-      'scheduler killed',
-      0.3,
-      onlyTarget('Dapr scheduler'),
-      DOWNTIME_MS,
-      killUnits(part('Dapr scheduler')),
-    ),
-    createFaultType(
-      'scheduler frozen',
-      1,
-      onlyTarget('Dapr scheduler'),
-      frozen.part,
-      freezeUnits(part('Dapr scheduler')),
-    ),
-    createFaultType(
-      'placement killed',
-      1,
-      onlyTarget('Dapr placement'),
-      DOWNTIME_MS,
-      killUnits(part('Dapr placement')),
-    ),
-    createFaultType(
-      'placement frozen',
-      1,
-      onlyTarget('Dapr placement'),
-      frozen.part,
-      freezeUnits(part('Dapr placement')),
-    ),
+    ...controlPlaneFaults('scheduler', 0.3),
+    ...controlPlaneFaults('placement', 1),
     createFaultType(
       'mail server frozen',
       1,

@@ -3,7 +3,7 @@ import { unwrap, createClient, type Client } from '../../services/gateway/client
 import type { Order, OrderStatus } from '../../services/orders/contract.ts';
 import type { Product } from '../../services/inventory/contract.ts';
 import type { Payment } from '../../services/payments/contract.ts';
-import { waitFor } from './wait.ts';
+import { firstSuccess, waitFor } from './wait.ts';
 
 /** A logged-in user of the public API. */
 export interface Caller {
@@ -58,13 +58,8 @@ export async function placeOrder(
 }
 
 /** Retries while a service is unavailable, or its circuit breaker is still open. */
-export async function placeOrderWithRetry(customer: Caller): Promise<PlacedOrder> {
-  const [result] = await waitFor('an order is accepted', () => Promise.allSettled([placeOrder(customer)]), {
-    until: ([outcome]) => outcome.status === 'fulfilled',
-  });
-  if (result.status === 'rejected') throw result.reason;
-  return result.value;
-}
+export const placeOrderWithRetry = (customer: Caller): Promise<PlacedOrder> =>
+  firstSuccess('an order is accepted', () => placeOrder(customer));
 
 export async function getOrder({ call }: Caller, orderId: string): Promise<Order> {
   return unwrap(await call('GET /api/orders/:id', { params: { id: orderId } }));

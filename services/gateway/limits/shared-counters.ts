@@ -1,5 +1,6 @@
 import { createClient, defineScript } from '@redis/client';
 import type { Logger } from '../../shared/telemetry/logger.ts';
+import { withTimeout } from '../../shared/util/timeout.ts';
 import { weightOfPrevious, type Counts, type Window } from './sliding-window.ts';
 
 /** What one replica reports of a caller in a window, and asks. */
@@ -85,17 +86,4 @@ export function createRedisCounters(url: string, log: Logger): SharedCounters {
       count(report, window.lengthMs, weightOfPrevious(now, window), window.limit),
     close: async () => client.destroy(),
   };
-}
-
-/** AbortSignal.timeout costs each request more (services/decisions/0130-libraries-and-own-code.md). */
-async function withTimeout<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([promise, tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Product, reservationSchema, restockSchema, stockedProductSchema } from '../contract.ts';
+import { onePerProduct } from '../../shared/util/lines.ts';
 
 export type StockedProduct = z.infer<typeof stockedProductSchema>;
 export type Reservation = z.infer<typeof reservationSchema>;
@@ -209,14 +210,6 @@ function rejectReservation(
   reason: string,
 ): Changes {
   return { reservation: { order_id, status, lines: [], time, reason }, products: [] };
-}
-
-/** Merges lines of the same product, so that together they do not exceed the stock. */
-function onePerProduct(lines: readonly Line[]): Line[] {
-  const quantities = new Map<string, number>();
-  for (const { product_id, quantity } of lines)
-    quantities.set(product_id, (quantities.get(product_id) ?? 0) + quantity);
-  return [...quantities].map(([product_id, quantity]) => ({ product_id, quantity }));
 }
 
 /** @throws Error for a line whose product is not in the stock */

@@ -13,6 +13,7 @@ import {
 import { isConflict, isGuarded, type GuardedWrite } from '../../shared/dapr/state-operations.ts';
 import type { StateEntry, StateOperation } from '../../shared/dapr/state-store.ts';
 import { outgoingHeaders } from '../../shared/telemetry/request-context.ts';
+import { withTimeout } from '../../shared/util/timeout.ts';
 import { sdkLogger } from './sdk-logger.ts';
 import { addTraceHeaders } from './trace-headers.ts';
 
@@ -49,7 +50,7 @@ export function createSdkSidecar(options: {
     if (limit.pendingCount >= MAX_WAITING) throw new SidecarError(what, 503, 'TOO_MANY_CALLS');
     return limit(async () => {
       try {
-        return succeeded(await inTime(send()));
+        return succeeded(await withTimeout(CALL_TIMEOUT_MS, send()));
       } catch (error) {
         return failed(what, error);
       }
@@ -141,18 +142,6 @@ interface BulkRow {
   data?: unknown;
   etag?: string;
   error?: string;
-}
-
-async function inTime<T>(call: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('no response in time')), CALL_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([call, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 const JSON_TYPE = { 'content-type': 'application/json' };

@@ -1,3 +1,4 @@
+import { onePerProduct, type Line } from '../../shared/util/lines.ts';
 import type { ReceivedLine, Return, ReturnLine } from '../contract.ts';
 import { isFinal, isVoid, statusAfter, type ReturnStatus, type ReturnTrigger } from './state-machine.ts';
 
@@ -24,12 +25,6 @@ export interface ReturnDocument extends Omit<Return, 'version' | 'updated_at' | 
 export interface OrderReturns {
   order_id: string;
   return_ids: string[];
-}
-
-/** A line with the place of its fields in the request. */
-export interface Quantity {
-  product_id: string;
-  quantity: number;
 }
 
 export const currentOf = ({ milestones }: ReturnDocument): Milestone => {
@@ -61,16 +56,9 @@ export function toReturn(document: ReturnDocument, at = document.milestones.leng
   };
 }
 
-/** One line per product. */
-export function onePerProduct(lines: readonly Quantity[]): Quantity[] {
-  const sums = new Map<string, number>();
-  for (const { product_id, quantity } of lines) sums.set(product_id, (sums.get(product_id) ?? 0) + quantity);
-  return [...sums].map(([product_id, quantity]) => ({ product_id, quantity }));
-}
-
 /** How many of each product can still be returned: bought, minus the lines of other returns that count. */
 export function quantitiesLeft(
-  bought: readonly Quantity[],
+  bought: readonly Line[],
   returns: readonly ReturnDocument[],
 ): ReadonlyMap<string, number> {
   const left = new Map(onePerProduct(bought).map(({ product_id, quantity }) => [product_id, quantity]));
@@ -81,7 +69,7 @@ export function quantitiesLeft(
 }
 
 /** After the parcel has arrived, only the lines in it count. */
-function countedLines(document: ReturnDocument): readonly Quantity[] {
+function countedLines(document: ReturnDocument): readonly Line[] {
   const status = statusOf(document);
   if (isVoid(status)) return [];
   return status === 'RECEIVED' || status === 'REFUNDED' ? document.received : document.items;
@@ -96,10 +84,7 @@ export interface LineProblem {
 }
 
 /** The lines that exceed what is possible. Lines of one product count together. */
-export function excessLines(
-  wanted: readonly Quantity[],
-  possible: ReadonlyMap<string, number>,
-): LineProblem[] {
+export function excessLines(wanted: readonly Line[], possible: ReadonlyMap<string, number>): LineProblem[] {
   const remaining = new Map(possible);
   return wanted.flatMap(({ product_id, quantity }, position) => {
     const left = remaining.get(product_id) ?? 0;
@@ -109,7 +94,7 @@ export function excessLines(
 }
 
 export const priceOf = (
-  lines: readonly Quantity[],
+  lines: readonly Line[],
   items: readonly Pick<ReturnLine, 'product_id' | 'unit_price'>[],
 ): number =>
   lines.reduce((sum, { product_id, quantity }) => {
@@ -118,7 +103,7 @@ export const priceOf = (
   }, 0);
 
 /** The lines whose stock comes back. */
-export const sellableLines = ({ received }: ReturnDocument): Quantity[] =>
+export const sellableLines = ({ received }: ReturnDocument): Line[] =>
   received.filter(({ sellable }) => sellable).map(({ product_id, quantity }) => ({ product_id, quantity }));
 
 /** What a trigger changes besides the status. */
