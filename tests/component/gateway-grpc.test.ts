@@ -589,7 +589,7 @@ describe('errors', () => {
 
   it('When the sidecar cannot reach orders, then UNAVAILABLE without internal details', async () => {
     service.sidecar.fail('invoke');
-    const outcome = await ask('GetOrder', { order_id: ORDER });
+    const outcome = await ask('CancelOrder', { order_id: ORDER });
     expect([outcome.code, outcome.error?.details]).toEqual([
       status.UNAVAILABLE,
       'The service is temporarily unavailable. Try again later.',

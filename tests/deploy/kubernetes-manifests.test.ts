@@ -108,7 +108,7 @@ describe('the components', () => {
       'a target',
       'resiliency-orders.yaml',
       'timeout: lookup',
-      'timeout: short',
+      'timeout: 5s',
       ['Resiliency orders targets'],
     ],
     [

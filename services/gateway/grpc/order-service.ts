@@ -8,6 +8,7 @@ import type { SidecarRequest } from '../../shared/dapr/sidecar-call.ts';
 import type { Sidecar } from '../../shared/dapr/sidecar.ts';
 import { id } from '../../shared/schemas/types.ts';
 import { parsePath } from '../../shared/http/validation.ts';
+import { invokeWithRetry } from '../invoke-with-retry.ts';
 import type { WatchOrder } from '../order-updates/feed.ts';
 import { toResponseError } from './errors.ts';
 import { metadataValue, type AuthorizedCall, type AuthenticatedHandlers } from './authenticated-handlers.ts';
@@ -32,7 +33,7 @@ export function createOrderService(
     body?: object,
   ): Promise<{ answer: z.infer<Schema>; metadata: Metadata }> {
     const key = metadataValue(metadata, 'idempotency-key');
-    const response = await sidecar.invoke('orders', {
+    const response = await invokeWithRetry(sidecar, 'orders', {
       ...target,
       headers: {
         ...(body ? { 'content-type': 'application/json' } : {}),

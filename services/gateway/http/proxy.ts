@@ -1,16 +1,11 @@
 import type { Request, RequestHandler, Response } from 'express';
-import { setTimeout as delay } from 'node:timers/promises';
 import { withoutCodings } from '../../shared/http/preconditions.ts';
 import { CLIENT_NETWORK, callerHeaders, type Caller } from '../../shared/http/caller.ts';
 import { retryHeaders } from '../../shared/http/problem.ts';
-import {
-  isProblem,
-  sidecarError,
-  type SidecarRequest,
-  type SidecarResponse,
-} from '../../shared/dapr/sidecar-call.ts';
+import { isProblem, sidecarError, type SidecarRequest } from '../../shared/dapr/sidecar-call.ts';
 import type { Sidecar } from '../../shared/dapr/sidecar.ts';
 import type { AccessControl } from '../auth/access-control.ts';
+import { invokeWithRetry } from '../invoke-with-retry.ts';
 import type { Route } from '../routes.ts';
 import { addressOf } from '../limits/rate-limiter.ts';
 
@@ -26,44 +21,6 @@ const RESPONSE_HEADERS = [
   'link',
   'allow',
 ] as const;
-
-/**
- * The pauses between attempts. For some seconds, the sidecar also picks replicas that have stopped
- * (services/decisions/0073-kubernetes.md).
- */
-const RETRY_DELAYS_MS = [50, 100, 200, 400, 800, 800];
-/** A call that fails sooner has reached no replica. A slower call may still be in progress. */
-const FAST_FAILURE_MS = 500;
-
-/**
- * Invokes a service, and repeats the call if no replica was reached. Only requests that have the same effect twice are repeated.
- * The retries of the sidecar cannot make this distinction.
- *
- * @throws SidecarError if no replica responds
- */
-async function invokeWithRetry(
-  service: string,
-  request: SidecarRequest,
-  sidecar: Pick<Sidecar, 'invoke'>,
-): Promise<SidecarResponse> {
-  const mayBeRepeated = isIdempotent(request);
-  for (let tries = 0; ; tries++) {
-    const pause = RETRY_DELAYS_MS[tries];
-    const asked = performance.now();
-    try {
-      return await sidecar.invoke(service, request);
-    } catch (error) {
-      if (!mayBeRepeated || pause === undefined || performance.now() - asked > FAST_FAILURE_MS) throw error;
-    }
-    await delay(pause);
-  }
-}
-
-/** A repeated PUT with an `If-Match` would fail the precondition that the first one met. */
-function isIdempotent({ method, headers = {} }: SidecarRequest): boolean {
-  if (headers['idempotency-key'] !== undefined) return true;
-  return method === 'GET' || (method === 'PUT' && headers['if-match'] === undefined);
-}
 
 /**
  * Adds `no-transform`. A strong entity tag identifies the exact bytes (RFC 9110, 8.8.3.3). A proxy that compresses them changes
@@ -112,7 +69,7 @@ export function proxyTo(
       headers,
       ...(body ? { body } : {}),
     };
-    const response = await concurrency.run(() => invokeWithRetry(service, asked, sidecar));
+    const response = await concurrency.run(() => invokeWithRetry(sidecar, service, asked));
     if (response.status >= 400 && !isProblem(response)) throw sidecarError(`invoke ${service}`, response);
     // The header of the service, if any, replaces this default.
     res.set(retryHeaders(response.status));
