@@ -38,7 +38,7 @@ export function createTransitions(deps: {
         if (!before) throw notFound('return');
         const at = now();
         const { traceparent } = outgoingHeaders();
-        const own = ownChange(trigger, before.value, at, parcelMs);
+        const own = trigger === 'approve' ? approval(returnId, at, parcelMs) : {};
         const decided = applyTrigger(before.value, trigger, { at: at.toISOString(), traceparent });
         if (!decided) return { document: before.value, changed: false };
         const document = { ...decided, ...own, ...changeOf(before.value) };
@@ -51,12 +51,10 @@ export function createTransitions(deps: {
   };
 }
 
-/** What every trigger of this kind changes. */
-function ownChange(trigger: ReturnTrigger, document: ReturnDocument, at: Date, parcelMs: number): Change {
-  if (trigger === 'approve')
-    return {
-      label: `RT${document.return_id.replaceAll('-', '').slice(0, 12).toUpperCase()}`,
-      expires_at: new Date(at.getTime() + parcelMs).toISOString(),
-    };
-  return trigger === 'complete' ? { refunded: document.refund?.amount ?? 0 } : {};
+/** What an approval adds: the label of the parcel, and until when the parcel may arrive. */
+function approval(returnId: string, at: Date, parcelMs: number): Change {
+  return {
+    label: `RT${returnId.replaceAll('-', '').slice(0, 12).toUpperCase()}`,
+    expires_at: new Date(at.getTime() + parcelMs).toISOString(),
+  };
 }

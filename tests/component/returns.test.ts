@@ -4,7 +4,12 @@ import type { Order } from '../../services/orders/contract.ts';
 import { createReturns, type ReturnsApp } from '../../services/returns/app.ts';
 import { returns as description } from '../../services/returns/api.ts';
 import { ERASED_REASON, type Return } from '../../services/returns/contract.ts';
-import { CHANGED, RETURN_WORKFLOW, returnWorkflow } from '../../services/returns/workflow/return-workflow.ts';
+import {
+  CHANGED,
+  RETURN_WORKFLOW,
+  returnWorkflow,
+  STEPS,
+} from '../../services/returns/workflow/return-workflow.ts';
 import { asyncApi } from '../../services/shared/api-docs/asyncapi.ts';
 import { createAsyncApiCheck } from '../support/json-schema.ts';
 import { buildOrder } from '../support/orders.ts';
@@ -342,7 +347,7 @@ describe('the workflow', () => {
       await workflows.advanceTo(now);
     }
     expect(workflows.resultOf(id)).toBe('REFUNDED');
-    expect(workflows.steps.filter((step) => step === 'refund').length).toBeGreaterThan(30);
+    expect(workflows.steps.filter((step) => step === 'advance').length).toBeGreaterThan(30);
     expect([...refunds]).toEqual([[id, 1000]]);
   });
 
@@ -377,7 +382,7 @@ describe('the workflow', () => {
     },
   );
 
-  it.each(['announce', 'expire', 'refund', 'restock', 'complete'] as const)(
+  it.each(STEPS)(
     'When the step %s runs twice, or the sidecar fails, then it does not throw, and its effect is the same',
     async (step) => {
       const id = await requested();
@@ -387,7 +392,25 @@ describe('the workflow', () => {
       expect(await built.activities[step]({ return_id: id })).toEqual({ ok: false });
       const first = await built.activities[step]({ return_id: id });
       expect(await built.activities[step]({ return_id: id })).toEqual(first);
-      expect([...refunds.values()]).toEqual(step === 'refund' ? [1000] : []);
+      expect([...refunds.values()]).toEqual(step === 'advance' ? [1000] : []);
+    },
+  );
+
+  it.each([1, 2, 3, 4, 5, 6, 7])(
+    'When the last step fails at its call %i of the state store, then its repetition has the same result',
+    async (position) => {
+      const id = await requested([{ product_id: 'mug', quantity: 2 }]);
+      await act(id, 'approve');
+      await act(id, 'receive');
+      let calls = 0;
+      service.sidecar.onStateCall(() => {
+        if (++calls === position) throw new Error('a crash');
+      });
+      expect(await built.activities.advance({ return_id: id })).toEqual({ ok: false });
+      service.sidecar.onStateCall(() => {});
+      expect(await built.activities.advance({ return_id: id })).toMatchObject({ status: 'REFUNDED' });
+      expect([refunds.get(id), restocks.get(id)]).toEqual([2000, [{ product_id: 'mug', quantity: 2 }]]);
+      expect(await read(id)).toMatchObject({ status: 'REFUNDED', refunded: 2000, version: 4 });
     },
   );
 });
@@ -411,7 +434,7 @@ describe('the sweep', () => {
   it('When returns have ended, then the next sweep begins after them', async () => {
     const ids = [await requested(), await requested()];
     await act(ids[0] ?? '', 'reject');
-    await built.activities.announce({ return_id: ids[0] ?? '' });
+    await built.activities.advance({ return_id: ids[0] ?? '' });
     await built.sweep();
     expect(service.sidecar.documents.get('sweep')?.value).toEqual({ position: 1 });
   });

@@ -17,8 +17,6 @@ export interface ReturnDocument extends Omit<Return, 'version' | 'updated_at' | 
   published: number;
   /** The payment's answer: what was given back for this return, and for the order in total. */
   refund?: { amount: number; order_refunded: number };
-  /** Whether the sellable lines are in the stock again. */
-  restocked?: true;
 }
 
 /** The returns of an order. Its ETag decides between two returns that race for the same lines. */
@@ -40,7 +38,7 @@ export const statusOf = (document: ReturnDocument): ReturnStatus => currentOf(do
  * late, has nothing of a later milestone.
  */
 export function toReturn(document: ReturnDocument, at = document.milestones.length): Return {
-  const { milestones, published: _, refund: __, restocked: ___, ...all } = document;
+  const { milestones, published: _, refund: __, ...all } = document;
   const { label, expires_at, refunded, received, ...shown } = all;
   const reached = new Set(milestones.slice(0, at).map(({ status }) => status));
   const last = milestones[at - 1] ?? currentOf(document);
@@ -107,7 +105,7 @@ export const sellableLines = ({ received }: ReturnDocument): Line[] =>
   received.filter(({ sellable }) => sellable).map(({ product_id, quantity }) => ({ product_id, quantity }));
 
 /** What a trigger changes besides the status. */
-export type Change = Partial<Pick<ReturnDocument, 'expires_at' | 'refunded'>> & {
+export type Change = Partial<Pick<ReturnDocument, 'expires_at' | 'refunded' | 'refund'>> & {
   label?: string;
   received?: ReceivedLine[];
 };

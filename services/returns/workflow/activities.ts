@@ -12,6 +12,7 @@ import {
   sellableLines,
   statusOf,
   toReturn,
+  type Change,
   type ReturnDocument,
 } from '../domain/return.ts';
 import { eventOf, type ReturnTrigger } from '../domain/state-machine.ts';
@@ -43,35 +44,36 @@ export function createActivities(deps: {
   const durations = createHistogram(deps.metrics, METRICS.stepDuration);
 
   const steps: Record<Step, (document: ReturnDocument) => Promise<ReturnDocument>> = {
-    /** Approves a small amount, and publishes the events of every status that was reached. */
-    async announce(document) {
+    /** Takes the return as far as it goes without a person, and publishes every status on the way. */
+    async advance(document) {
       const isSmall = document.total <= autoApprovalAmount;
       const decided =
         statusOf(document) === 'REQUESTED' && isSmall ? await applied(document, 'approve') : document;
-      return publishEvents(decided);
+      const announced = await publishEvents(decided);
+      return statusOf(announced) === 'RECEIVED' ? settle(announced) : announced;
     },
     expire: async (document) => publishEvents(await applied(document, 'expire')),
-    async refund(document) {
-      if (document.refund) return document;
-      const { return_id, order_id, received, items } = document;
-      const refund = await refundReturn(order_id, return_id, priceOf(received, items));
-      return edit(return_id, (known) => (known.refund ? known : { ...known, refund }));
-    },
-    async restock(document) {
-      if (document.restocked) return document;
-      const { return_id, order_id } = document;
-      const lines = sellableLines(document);
-      if (lines.length > 0) await takeBack(order_id, return_id, lines);
-      return edit(return_id, (known) => ({ ...known, restocked: true }));
-    },
-    complete: async (document) => publishEvents(await applied(document, 'complete')),
   };
 
-  /** The return after a trigger, or as it is if the trigger does not apply any more. */
-  async function applied(document: ReturnDocument, trigger: ReturnTrigger): Promise<ReturnDocument> {
-    return (await transitions.apply(document.return_id, trigger)).document;
+  /** Refunds first, because missing stock must not delay money. Both services know the return, and answer again in the same way. */
+  async function settle(document: ReturnDocument): Promise<ReturnDocument> {
+    const { return_id, order_id, received, items } = document;
+    const refund = await refundReturn(order_id, return_id, priceOf(received, items));
+    const lines = sellableLines(document);
+    if (lines.length > 0) await takeBack(order_id, return_id, lines);
+    return publishEvents(await applied(document, 'complete', { refund, refunded: refund.amount }));
   }
 
+  /** The return after a trigger, or as it is if the trigger does not apply any more. */
+  async function applied(
+    document: ReturnDocument,
+    trigger: ReturnTrigger,
+    change: Change = {},
+  ): Promise<ReturnDocument> {
+    return (await transitions.apply(document.return_id, trigger, () => change)).document;
+  }
+
+  /** Publishes the events of the statuses that are not known to be published. */
   async function publishEvents(document: ReturnDocument): Promise<ReturnDocument> {
     const { return_id, milestones, published } = document;
     for (const [position, { status, at, traceparent }] of milestones.entries()) {
@@ -84,21 +86,14 @@ export function createActivities(deps: {
       await inTrace(traceparent, document, () => publish(eventOf(status), { ...about, data }));
     }
     if (published === milestones.length) return document;
-    return edit(return_id, (known) => ({
-      ...known,
-      published: Math.max(known.published, milestones.length),
-    }));
-  }
-
-  async function edit(
-    returnId: string,
-    change: (document: ReturnDocument) => ReturnDocument,
-  ): Promise<ReturnDocument> {
     return retryOnConflict(async () => {
-      const before = await store.load(returnId);
+      const before = await store.load(return_id);
       if (!before) throw new Error('the return is missing');
-      const after = change(before.value);
-      if (after !== before.value) await store.save(after, before);
+      const after = {
+        ...before.value,
+        published: Math.max(before.value.published, milestones.length),
+      };
+      await store.save(after, before);
       return after;
     });
   }
