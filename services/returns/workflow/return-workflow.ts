@@ -2,9 +2,9 @@ import type { Task, WorkflowContext } from '@dapr/dapr';
 import type { ReturnStatus } from '../domain/state-machine.ts';
 
 /**
- * The process of a return. Dapr replays this code from its history, so it must be deterministic, and a change must not break
- * running returns: a changed process gets a new name, and the old one stays registered until its last return has ended
- * (services/decisions/0140-returns.md). Steps never throw: @dapr/dapr would leave the workflow running for ever.
+ * The process of a return. Dapr replays this code from its history, so it must be deterministic. A changed process gets a new name:
+ * workflows of the old name fail, and the sweep replaces them (services/decisions/0140-returns.md). Steps never throw: @dapr/dapr
+ * would leave the workflow running for ever.
  */
 export const RETURN_WORKFLOW = 'return-v2';
 
