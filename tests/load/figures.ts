@@ -14,6 +14,7 @@ const BOUNDS = {
   single: { must: 18, target: 12, isMaximum: true },
   oneProduct: { must: 1, target: 1 },
   returns: { must: 10 },
+  lostBesideReturns: { must: 1, isMaximum: true },
   millionOrders: { must: 0.9, target: 0.95 },
   sidecarCalls: { must: 16, isMaximum: true },
   serviceCalls: { must: 11, isMaximum: true },
@@ -29,7 +30,7 @@ const BOUNDS = {
 
 /** The measurements with their bounds. */
 export function figuresOf(measurements: Measurements, processes: readonly Usage[]): Figure[] {
-  const { samples, chainCpuMs, cost, returnCpuMs, failures } = measurements;
+  const { samples, chainCpuMs, cost, returnCpuMs, returnShares, failures } = measurements;
   const isMeasured = (measure: Measure) => samples[measure] !== undefined;
   const value = (measure: Measure) => mean(samples[measure] ?? []);
   const rate = (measure: Measure, reference: Measure, bounds: Bounds) =>
@@ -41,6 +42,7 @@ export function figuresOf(measurements: Measurements, processes: readonly Usage[
   const baseline = (measure: Measure) => createFigure(`baseline: ${measure}`, value(measure), '/s');
   const orderCpuMs = totalCpuMs(cost.cpuMs, isOfSystem);
   const chains = samples.chain ?? [];
+  const lostBesideReturns = 100 * (1 - value('completed orders beside returns') / value('completed orders'));
 
   return [
     baseline('chain'),
@@ -69,6 +71,12 @@ export function figuresOf(measurements: Measurements, processes: readonly Usage[
     rate('completed orders, one product', 'completed orders', BOUNDS.oneProduct),
     createFigure('refunded returns', value('refunded returns'), '/s', BOUNDS.returns),
     createFigure('processor time per return', mean(returnCpuMs), 'ms'),
+    createFigure('completed orders beside returns', value('completed orders beside returns'), '/s'),
+    createRatio('orders lost beside returns : share of the returns', lostBesideReturns, {
+      unit: '%',
+      reference: 100 * mean(returnShares),
+      bounds: BOUNDS.lostBesideReturns,
+    }),
     ...(isMeasured('storing a million orders')
       ? [withMillionOrders('completed orders'), withMillionOrders('GET /api/orders/:id'), scrape()]
       : []),
