@@ -44,6 +44,7 @@ export function createRequestReturn(deps: {
       assertReturnable(order, windowDays, now());
       assertBought(order, wanted.items);
       const excess = excessLines(wanted.items, quantitiesLeft(order.items, others));
+      // guard: return at most what was bought
       if (excess.length > 0) throw quantityTooHigh(excess);
       const document = newReturn(order, wanted, now());
       await store.add(document, listed);

@@ -102,6 +102,17 @@ export const MUTATIONS: readonly Mutation[] = [
     messageChaos: { lastTopic: 'payment.requested' },
     actions: { cancel: 80 },
   },
+  {
+    name: 'the limit of a return',
+    edits: [{ seam: 'return at most what was bought', replacement: withFalseCondition }],
+    replicas: ['returns', 'returns-2'],
+    violatedCheck: 'returns',
+    faultTypes: [],
+    messageChaos: 'none',
+    // Orders have to be delivered first.
+    seconds: 24,
+    actions: { return: 80 },
+  },
 ];
 
 /** The comment of a seam and the line below it. */

@@ -16,6 +16,8 @@ const SECRET: ReadonlySet<string> = new Set([
 const REDACTED_LEVELS = 3;
 /** So many bytes are written at once. */
 const MAX_BUFFERED_BYTES = 8 * 1024;
+/** A line is written after this time at the latest. */
+const FLUSH_INTERVAL_MS = 100;
 
 /** pino's own option costs several times as much for each line (services/decisions/0137-cheaper-calls.md). */
 function redact(fields: object, levels = REDACTED_LEVELS): Record<string, unknown> {
@@ -51,12 +53,12 @@ export function createLogger(service: string, level: string, destination?: Desti
 }
 
 /**
- * Writes the lines of one turn of the event loop together, because a system call costs more than a line. A process that is killed loses
- * the lines of its last turn.
+ * Writes lines together, because a system call costs more than a line (services/decisions/0137-cheaper-calls.md). A process that is
+ * killed by SIGKILL loses its last lines.
  */
 function standardOutput(): DestinationStream {
   const output = pino.destination({ sync: true, minLength: MAX_BUFFERED_BYTES });
-  let flushing: NodeJS.Immediate | undefined;
+  let flushing: NodeJS.Timeout | undefined;
   const flush = () => {
     flushing = undefined;
     output.flushSync();
@@ -65,7 +67,7 @@ function standardOutput(): DestinationStream {
   return {
     write(line) {
       output.write(line);
-      flushing ??= setImmediate(flush);
+      flushing ??= setTimeout(flush, FLUSH_INTERVAL_MS).unref();
     },
   };
 }
