@@ -26,7 +26,9 @@ ${table(TRANSITIONS)}
 - **reverse**: have the provider refund all, which gives the total refunded. FAILED, REFUNDED and REFUSED with the same total: nothing changes.
   With another total: REFUNDED, and \`reason\` and \`updated_at\` stay. Else: REFUNDED if the payment was CAPTURED or the total is above 0, otherwise FAILED.
 - **block**: save the payment as REFUSED, so that no charge follows.
-- \`updated_at\` is the time at which the payment reached its status. \`attempts\` leaves it unchanged, and so does block.
+- A new payment is first saved with the answer of the provider, or with block. If the state store of the ledger fails, answer RETRY without
+  counting. A reversal without an answer is not counted either.
+- \`updated_at\` is the time at which the payment reached its status. An attempt and a block keep that of a payment that exists.
 - The time limit applies to every call to the provider, also for a refund and the ledger. Without an answer, a request gets 503.
 
 ## Events
@@ -46,19 +48,20 @@ ${table(TRANSITIONS)}
   administrator. \`ledger\`: 404 if the provider has no record.
 - \`refund\`: without a payment, or if it is internal, 404. If it is CAPTURED, ask \`orders\` for the order with \`GET /orders?ids={id}\`. Unless
   its status is SHIPPED or DELIVERED, 409 \`order-not-delivered\`. Then schedule the job, and only then reverse, with the reason
-  \`refunded by the shop\`. REFUNDED before: the same answer. Any other status: 409 \`nothing-captured\`. Publish the refund. If that fails, log a
+  \`refunded by the shop\`. REFUNDED before: no job, and the same answer. Any other status: 409 \`nothing-captured\`. Publish the refund. If that fails, log a
   warning: the job publishes it.
 - The job asks for the order. If the order does not exist, delete the job. Otherwise reverse if needed. If \`refunded\` of the order is less than
   that of the payment, publish, else delete the job.
 - \`PUT /refunds\` is for \`returns\`, which publishes the result. Without a payment: 404. If \`returns\` of the payment has the id: the same answer,
-  whatever the amount is. If the payment is neither CAPTURED nor REFUNDED: 409 \`nothing-captured\`. Otherwise have the provider refund a part.
+  with the total of now, whatever the amount is. If the payment is neither CAPTURED nor REFUNDED: 409 \`nothing-captured\`. Otherwise have the provider refund a part.
   Save its amount in \`returns\`, by the id, and the total of the order in \`refunded\`. If a CAPTURED payment is then refunded completely, its
-  status is REFUNDED, and \`updated_at\` is now. No event follows.
+  status is REFUNDED without a reason, and \`updated_at\` is now. No event follows.
 - The log line of a request or event that saves a payment has \`payment_id\`, \`payment_status\`, and \`payment_reason\` if there is a reason.
 
 ## Simulated provider
 
-It answers by card token, and keeps a ledger in the state store. Every call for an order has the effect of one call.
+It answers by card token, and keeps a ledger in the state store. Every call for an order has the effect of one call. A declined token
+is declined by authorize. capture looks only at the tokens that name it.
 
 | token | answer |
 | --- | --- |
@@ -66,10 +69,10 @@ It answers by card token, and keeps a ledger in the state store. Every call for 
 | \`tok_chargeDeclined\` | declined: \`card declined\` |
 | \`tok_chargeDeclinedInsufficientFunds\` | declined: \`insufficient funds\` |
 | \`tok_slow\` | authorized SIMULATED_SLOW_CARD_MS after the first call, which \`started_at\` notes; one in the future begins now |
-| \`tok_flaky\` | the first two authorize calls fail with \`provider unreachable\`, which \`tries\` counts |
-| \`tok_timeout\` | captured, but that call ends by the time limit |
-| \`tok_late\` | captured after the time limit of the first capture; the next one finds that |
-| \`tok_twice\` | every capture reaches the provider twice at once |
+| \`tok_flaky\` | the first two authorize calls fail with \`provider unreachable\`; \`tries\` counts all of them |
+| \`tok_timeout\` | approved; every capture ends by the time limit, also when the money is captured already |
+| \`tok_late\` | approved; the first capture ends by the time limit and writes after it; the next one finds that |
+| \`tok_twice\` | approved; every capture reaches the provider twice at once |
 | \`tok_yes_after_no\` | the first authorize is declined with \`card declined\`, which \`tries\` counts; the next ones are approved |
 | any other | declined: \`unknown card token\` |
 

@@ -218,7 +218,7 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
       expect(answers.length).toBeLessThan(4);
     });
 
-    it('When the provider never answers a capture, then the fourth delivery refunds it', async () => {
+    it('When the card is tok_timeout and two attempts are left, then the second delivery refunds', async () => {
       useCard('tok_timeout');
       save('AUTHORIZED', { attempts: 2, last_failure: 'provider timeout' });
       expect([await request(), await request(1)]).toEqual(['RETRY', 'SUCCESS']);

@@ -41,7 +41,7 @@ export const PROBES: Readonly<Record<string, Json>> = {
   '/readyz': probe('getReadyz', 'Whether the service and its sidecar are ready', true, 'application/json'),
   '/metrics': probe(
     'getMetrics',
-    'Metrics in the format of OpenMetrics',
+    'Metrics in the format of OpenMetrics, or of Prometheus',
     false,
     'application/openmetrics-text',
   ),
