@@ -64,9 +64,12 @@ export interface SystemOptions {
 }
 
 /**
- * Under overload, the gateway still gets a processor to reject requests. So do its callers, which are other processes.
+ * Under overload, the gateway still gets a processor to reject requests. So do its callers, which are other processes. A return takes
+ * days and the processor time of four orders, so it waits for orders.
  */
-const SERVICE_NICENESS = 10;
+const NICENESS: Readonly<Record<string, number | undefined>> = { gateway: undefined, returns: 15 };
+const DEFAULT_NICENESS = 10;
+const nicenessOf = (app: string) => (app in NICENESS ? NICENESS[app] : DEFAULT_NICENESS);
 
 /**
  * Starts a system process by process, from the same dapr.yaml and components that `dapr run -f .` reads. Other systems may run
@@ -143,7 +146,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
           portForSidecar: options.portForSidecar?.(name, app.appPort) ?? app.appPort,
           address,
           host: options.network?.hosts[name],
-          niceness: app.appID === 'gateway' ? undefined : SERVICE_NICENESS,
+          niceness: nicenessOf(app.appID),
         }),
       );
     await startAll([...apps.values()].flatMap(({ service, sidecar }) => [service, sidecar]));
