@@ -8,7 +8,6 @@ import { unwrap } from '../../services/gateway/client/client.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import { registerCustomer, placeOrder, waitForStatus, type Caller } from '../support/shop.ts';
-import { commandsOf, requestedTwins } from '../support/twins.ts';
 import { waitFor } from '../support/wait.ts';
 import { isOfService, spansOf, stepEdges, stepOf, type Span } from '../support/zipkin.ts';
 
@@ -91,7 +90,6 @@ beforeAll(async () => {
   system = await startSystem({
     dataDir,
     portOffset: PORT_OFFSETS.traces,
-    commands: await commandsOf(requestedTwins()),
     env: {
       gateway: NO_RATE_LIMITS,
       // No check is part of these traces.
