@@ -55,9 +55,7 @@ export default defineConfig({
           name: 'twins',
           include: [
             'tests/polyglot/*.test.ts',
-            process.env['TWINS']
-              ? 'tests/system/{flows,returns}.test.ts'
-              : 'tests/system/flows.test.ts',
+            process.env['TWINS'] ? 'tests/system/{flows,returns}.test.ts' : 'tests/system/flows.test.ts',
           ],
           env: { TWINS: process.env['TWINS'] ?? ALL_TWINS },
           // After `system`, which has the same files on the same ports.
