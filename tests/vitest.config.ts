@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { ALL_TWINS } from '../deploy/local/programs/twins.ts';
 import { keepLoopbackFromProxies } from '../deploy/local/loopback.mjs';
 
 // For the processes in which the tests run, also where vitest is called by itself.
@@ -16,7 +17,7 @@ const quick = {
   testTimeout: 30_000,
 };
 
-/** `npm test` runs the first three; why there are more: services/decisions/0111-time-of-the-tests.md. */
+/** `npm test` runs the first five; why there are more: services/decisions/0111-time-of-the-tests.md. */
 export default defineConfig({
   test: {
     projects: [
@@ -49,10 +50,26 @@ export default defineConfig({
         },
       },
       {
+        // Systems with services in other languages: with all twins, or with those of `npm test -- --with`, which has time for more files.
+        test: {
+          name: 'twins',
+          include: [
+            'tests/polyglot/*.test.ts',
+            process.env['TWINS'] ? 'tests/system/{flows,returns}.test.ts' : 'tests/system/flows.test.ts',
+          ],
+          env: { TWINS: process.env['TWINS'] ?? ALL_TWINS },
+          // After `system`, which has the same files on the same ports.
+          sequence: { groupOrder: 2 },
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
         test: {
           name: 'compose',
           include: ['tests/compose/**/*.test.ts'],
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
           fileParallelism: false,
         },
       },
@@ -60,7 +77,7 @@ export default defineConfig({
         test: {
           name: 'faults',
           include: ['tests/faults/**/*.test.ts'],
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 180_000,

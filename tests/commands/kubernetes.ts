@@ -2,6 +2,7 @@ import { parseArguments } from '../../deploy/local/commands/arguments.ts';
 import { runInterruptibly } from '../../deploy/local/commands/interruptible.ts';
 import { readSettings } from '../../deploy/local/configuration/settings.ts';
 import { restrictFileAccess } from '../../deploy/local/machine/paths.ts';
+import { parseTwins } from '../../deploy/local/programs/twins.ts';
 import { orExit } from '../../services/shared/runtime/shutdown.ts';
 import { replacedImages } from '../kubernetes/images.ts';
 import { run } from '../kubernetes/run.ts';
@@ -16,6 +17,7 @@ const asked = await orExit(process, () => {
     load: { type: 'string' },
     registry: { type: 'string' },
     images: { type: 'string' },
+    with: { type: 'string' },
     seed: { type: 'string' },
   });
   const { load = KIND, registry, images = '', seed = randomSeed() } = options;
@@ -23,6 +25,7 @@ const asked = await orExit(process, () => {
     imageCommand: load,
     registry: registry === undefined ? '' : `${registry}/`,
     images: replacedImages(images),
+    twins: parseTwins(options.with),
     seed,
   };
 });

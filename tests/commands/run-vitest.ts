@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { root } from '../../deploy/local/machine/paths.ts';
 
 /** The projects of tests/vitest.config.ts. */
-export type Project = 'component' | 'contract' | 'deploy' | 'system' | 'compose' | 'faults';
+export type Project = 'component' | 'contract' | 'deploy' | 'system' | 'twins' | 'compose' | 'faults';
 
 /** Runs the tests of these projects, or of those in the arguments, which go to vitest. This process exits with vitest. */
 export function runTests(projects: readonly Project[], args: readonly string[] = []): void {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningSystem } from '../../deploy/local/system/system.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
-import { createFaultTypes, type FaultType } from '../faults/fault-types.ts';
+import { parseTwins } from '../../deploy/local/programs/twins.ts';
+import { createFaultTypes, type FaultType, type FaultTypeOptions } from '../faults/fault-types.ts';
 import { createSchedule } from '../faults/schedule.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -16,7 +17,7 @@ const clockDir = mkdtempSync(join(tmpdir(), 'sidecart-clocks-'));
 const system = {
   app: () => ({ service: { pid: () => process.pid } }),
 } as unknown as RunningSystem;
-const faultTypes = createFaultTypes(system, {
+const options: FaultTypeOptions = {
   dataDir: clockDir,
   remoteHost: undefined,
   remoteReplicas: [],
@@ -26,7 +27,9 @@ const faultTypes = createFaultTypes(system, {
   databaseServer: undefined,
   nameServer: undefined,
   clockDir,
-});
+  twins: [],
+};
+const faultTypes = createFaultTypes(system, options);
 const clocks = faultTypes.filter(({ name }) => name.startsWith('clock of '));
 
 beforeAll(async () => {
@@ -55,6 +58,13 @@ describe('clocks that are set', () => {
     expect(clocks.map(({ name }) => name).toSorted()).toEqual(names.toSorted());
     const targets = clocks.find(({ name }) => name === 'clock of orders an hour back')?.targets;
     expect(targets?.map(({ name }) => name)).toEqual(['orders', 'orders-2']);
+  });
+
+  it('When a twin replaces a service, then only its clock stays as it is', () => {
+    const found = createFaultTypes(system, { ...options, twins: parseTwins('payments=python') });
+    const names = new Set(found.map(({ name }) => name));
+    const missing = faultTypes.map(({ name }) => name).filter((name) => !names.has(name));
+    expect(missing).toEqual(['clock of payments an hour ahead', 'clock of payments an hour back']);
   });
 
   it('When ten minutes are planned, then each of these faults occurs', () => {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parsePositiveNumber, parseArguments } from '../../deploy/local/commands/arguments.ts';
+import { parsePositiveNumber, parseArguments, takeOption } from '../../deploy/local/commands/arguments.ts';
 import { readSettings, settingsSchema } from '../../deploy/local/configuration/settings.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 
@@ -117,6 +117,14 @@ describe('the arguments of a command', () => {
 
   it('When they are right, then they are parsed', () => {
     expect(parseArguments(options, ['--profile', 'x', '--quick'], {})).toEqual({ profile: 'x', quick: true });
+  });
+
+  it.each([
+    [['a', '--with', 'x=y', '-t', 'b'], 'x=y', ['a', '-t', 'b']],
+    [['a', '--with'], '', ['a']],
+    [['a', '-t', 'b'], undefined, ['a', '-t', 'b']],
+  ])('When %j are for another program, then only the value of --with is taken out', (args, value, others) => {
+    expect(takeOption('with', args)).toEqual({ value, others });
   });
 
   it.each(['', '-1', '0', '1e3', 'two', '0x10', ' 1'])(

@@ -5,9 +5,11 @@ import { replicasOf } from '../../deploy/local/system/app-processes.ts';
 import type { ManagedProcess } from '../../deploy/local/system/managed-process.ts';
 import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
 import { findProfile } from '../../deploy/local/profiles/index.ts';
+import type { Twin } from '../../deploy/local/programs/twins.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
+import { commandsOf } from '../support/twins.ts';
 import { createPrng } from './prng.ts';
 import { createSmallDisk } from './disks.ts';
 import { createRemoteHost } from './remote-host.ts';
@@ -21,7 +23,7 @@ export interface Environment {
   /** The URLs of the gateways. */
   gateways: string[];
   faultTypes: FaultType[];
-  /** Fault types that this machine does not support. */
+  /** Fault types that this machine or a twin does not support. */
   unavailableFaultTypes: string[];
   /** All processes that can be stopped and started, by name. */
   units: ReadonlyMap<string, ManagedProcess>;
@@ -45,6 +47,8 @@ export interface EnvironmentOptions {
   dist?: string;
   /** The profile of the system. With a profile, everything runs on one host. */
   profile?: string | undefined;
+  /** The services in other languages. */
+  twins?: readonly Twin[] | undefined;
 }
 
 const CORE_REPLICAS = { orders: 2, inventory: 2, payments: 2, returns: 2 };
@@ -63,7 +67,7 @@ const LOCKABLE_DATABASES = [
 
 /** Starts a system with replicas. @throws Error if it does not start, after stopping everything */
 export async function startEnvironment(options: EnvironmentOptions): Promise<Environment> {
-  const { portOffset, scratch, proxies, replicas = CORE_REPLICAS } = options;
+  const { portOffset, scratch, proxies, replicas = CORE_REPLICAS, twins = [] } = options;
   const profile = findProfile(options.profile);
   const { broker = 'Redis', databaseServer, nameServer } = profile ?? {};
   const dataDir = mkdtempSync(join(scratch, 'system-'));
@@ -93,6 +97,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Env
         remoteReplicas: REMOTE_REPLICAS,
         smallDisk: smallDisk && { of: SMALL_DISK_SERVICE, disk: smallDisk },
         clockDir,
+        twins,
         broker,
         databases: databaseServer ? [] : LOCKABLE_DATABASES,
         databaseServer,
@@ -101,6 +106,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Env
       unavailableFaultTypes: [
         ...(remoteHost || proxies || profile ? [] : ['network cut']),
         ...(smallDisk || databaseServer ? [] : ['disk full']),
+        ...twins.map(({ service }) => `clock of ${service}`),
       ],
       units: unitsOf(
         system,
@@ -114,7 +120,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Env
     throw error;
   }
 
-  function start(): Promise<RunningSystem> {
+  async function start(): Promise<RunningSystem> {
     const seedFile = join(dataDir, 'catalogue.json');
     writeFileSync(seedFile, JSON.stringify(createCatalogue(options.products)));
     const { apps, common } = readTemplate();
@@ -140,6 +146,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Env
       dataDir,
       portOffset,
       replicas,
+      commands: await commandsOf(twins),
       env: Object.fromEntries(apps.map(({ appID }) => [appID, { ...clockEnv, ...env[appID] }])),
       ...(options.dist ? { dist: options.dist } : {}),
       ...(profile ? { profile: profile.name } : {}),

@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ManagedProcess } from '../../deploy/local/system/managed-process.ts';
+import type { Twin } from '../../deploy/local/programs/twins.ts';
 import type { RunningSystem } from '../../deploy/local/system/system.ts';
+import { twinOf } from '../support/twins.ts';
 import { lockDatabase, type SmallDisk } from './disks.ts';
 import type { SeparableHost } from './remote-host.ts';
 import type { FaultTypeSpec, Target } from './schedule.ts';
@@ -29,6 +31,8 @@ export interface FaultTypeOptions {
   nameServer: string | undefined;
   /** The folder with the clock offset of each process. */
   clockDir: string;
+  /** The services in other languages. The module that shifts a clock is one of Node.js. */
+  twins: readonly Twin[];
 }
 
 /** The weight of each replica as a target. Those that handle money and stock have the highest. */
@@ -60,6 +64,7 @@ export function createFaultTypes(system: RunningSystem, options: FaultTypeOption
     weight,
     affects: [name],
   }));
+  const withShiftableClock = replicas.filter(({ name }) => !twinOf(options.twins, name));
   const onlyTarget = (name: string): Target[] => [{ name, weight: 1, affects: [name] }];
   const service = (name: string) => system.app(name).service;
   const sidecar = (name: string) => system.app(name).sidecar;
@@ -99,7 +104,7 @@ export function createFaultTypes(system: RunningSystem, options: FaultTypeOption
       freezeUnits(part('Mail catcher')),
     ),
     createFaultType('Zipkin frozen', 1, onlyTarget('Zipkin'), frozen.part, freezeUnits(part('Zipkin'))),
-    ...clockFaultTypes(replicas, (name, ahead) => {
+    ...clockFaultTypes(withShiftableClock, (name, ahead) => {
       const pid = service(name).pid();
       writeFileSync(join(options.clockDir, String(pid)), String(ahead));
       sendSignal(pid, 'SIGUSR2');

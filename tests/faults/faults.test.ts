@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { isGood, formatReport } from './report.ts';
 import { run } from './run.ts';
+import { requestedTwins } from '../support/twins.ts';
 
 it('When faults of every type affect a system under load, then every promise holds', async () => {
   const scratch = mkdtempSync(join(tmpdir(), 'sidecart-faults-'));
@@ -13,6 +14,7 @@ it('When faults of every type affect a system under load, then every promise hol
       seed: '2026',
       seconds: 180,
       mode: 'faults',
+      twins: requestedTwins(),
       // Less load than in the ten-minute run, so that a slow machine does not make it fail.
       thinkTimeMs: 30_000,
       portOffset: 9_000,

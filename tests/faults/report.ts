@@ -8,12 +8,14 @@ export interface Report {
   seed: string;
   mode: string;
   profile: string;
+  /** The services in other languages, such as `payments in python`. */
+  twins: string[];
   date: string;
   machine: string;
   /** The duration of the load. */
   seconds: number;
   faults: RecoveredFault[];
-  /** Fault types that this machine does not support. */
+  /** Fault types that this machine or a twin does not support. */
   unavailableFaultTypes: string[];
   /** Processes that exited without a fault, with the number of exits. */
   unexpectedExits: Record<string, number>;
@@ -77,7 +79,7 @@ export function formatReport(report: Report): string {
         : []),
     ]);
   return [
-    `Seed ${report.seed}, ${report.mode}, ${report.profile}, ${Math.round(report.seconds)} s of load, ${report.machine}`,
+    `Seed ${[report.seed, report.mode, report.profile, ...report.twins].join(', ')}, ${Math.round(report.seconds)} s of load, ${report.machine}`,
     ...section('Faults', faults.length > 0 ? faultTable : []),
     ...section('Requests', requestTable),
     ...section('Failed first tries', countTable(report.failures)),
@@ -88,7 +90,7 @@ export function formatReport(report: Report): string {
     '',
     `${percent(report.firstTrySuccessRate)} of the first tries succeeded. All promises were checked ${seconds(report.settledAfterMs)} after the load.`,
     ...(report.unavailableFaultTypes.length > 0
-      ? [`Not supported on this machine: ${report.unavailableFaultTypes.join(', ')}.`]
+      ? [`Not supported here: ${report.unavailableFaultTypes.join(', ')}.`]
       : []),
     ...Object.entries(report.unexpectedExits).map(
       ([name, times]) => `${name} exited unexpectedly ${times} times.`,

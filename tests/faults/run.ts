@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { findProfile } from '../../deploy/local/profiles/index.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
+import { titleOf, type Twin } from '../../deploy/local/programs/twins.ts';
 import { describeMachine } from '../support/machine.ts';
 import { runExperiment, type ExperimentResult, type ExperimentOptions } from './experiment.ts';
 import type { Attack } from './attacks/attack.ts';
@@ -25,6 +26,8 @@ export interface RunOptions {
   mode: Mode;
   /** The profile of the system. */
   profile?: string | undefined;
+  /** The services in other languages. */
+  twins?: readonly Twin[] | undefined;
   /** The fault types, by name. By default, all that this machine supports. */
   only?: readonly string[] | undefined;
   /** The longest pause of a customer between two requests. By default, that of the scenario. More is less load. */
@@ -147,6 +150,7 @@ function createReport(
     seed,
     mode,
     profile: options.profile ?? 'redis and sqlite',
+    twins: (options.twins ?? []).map(titleOf),
     date: new Date().toISOString(),
     machine: describeMachine(),
     seconds,

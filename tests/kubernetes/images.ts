@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { root } from '../../deploy/local/machine/paths.ts';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
+import { folderOf, type Twin } from '../../deploy/local/programs/twins.ts';
+import { twinOf } from '../support/twins.ts';
 import { run } from './cluster.ts';
 
 /** The time to build an image with an empty cache. */
@@ -13,6 +15,30 @@ export interface ReplacedImage {
   newTag: string;
 }
 
+/** An image that the test builds. */
+export interface BuiltImage {
+  name: string;
+  /** The build context, in which the command runs. */
+  folder: string;
+  /** The arguments of the build. */
+  build: string;
+}
+
+/** The images of the overlay. That of a twin has the name of the service that it replaces, so the manifests stay as they are. */
+export function imagesToBuild(twins: readonly Twin[]): BuiltImage[] {
+  const ofThisRepository = (name: string, target: string) => ({
+    name: `sidecart/${name}`,
+    folder: root,
+    build: `-f deploy/docker/Dockerfile --target ${target}`,
+  });
+  const services = readTemplate().apps.map(({ appID }) =>
+    twinOf(twins, appID)
+      ? { name: `sidecart/${appID}`, folder: folderOf(appID), build: '' }
+      : ofThisRepository(appID, `service --build-arg SERVICE=${appID}`),
+  );
+  return [...services, ofThisRepository('mail-catcher', 'mail-catcher')];
+}
+
 /**
  * Builds every image with a tag of this run and loads it into the cluster.
  *
@@ -21,21 +47,17 @@ export interface ReplacedImage {
  * @throws Error with the last lines of the output if the command fails
  */
 export async function loadImages(
+  all: readonly BuiltImage[],
   command: string,
   registry: string,
   print: (line: string) => void,
 ): Promise<ReplacedImage[]> {
   const tag = `test-${randomBytes(4).toString('hex')}`;
-  const services = readTemplate().apps.map(({ appID }) => ({
-    name: `sidecart/${appID}`,
-    build: `--target service --build-arg SERVICE=${appID}`,
-  }));
-  const all = [...services, { name: 'sidecart/mail-catcher', build: '--target mail-catcher' }];
-  for (const { name, build } of all) {
+  for (const { name, folder, build } of all) {
     const image = `${registry}${name}:${tag}`;
     const started = performance.now();
-    const env = { IMAGE: image, BUILD_ARGUMENTS: `-f deploy/docker/Dockerfile ${build}` };
-    const { status, stdout, stderr } = await run('sh', ['-c', `cd '${root}' && ${command}`], {
+    const env = { IMAGE: image, BUILD_ARGUMENTS: build };
+    const { status, stdout, stderr } = await run('sh', ['-c', `cd '${folder}' && ${command}`], {
       env,
       timeoutMs: BUILD_MS,
     });

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
-import { stringify } from 'yaml';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
+import { titleOf, type Twin } from '../../deploy/local/programs/twins.ts';
 import { runExperiment, type ExperimentResult } from '../faults/experiment.ts';
 import { measureRecoveries } from '../faults/recovery.ts';
 import { isGood, formatReport, firstTrySuccessRateOf, type Report } from '../faults/report.ts';
@@ -13,9 +13,10 @@ import { waitFor } from '../support/wait.ts';
 import { waitForEdges } from '../support/zipkin.ts';
 import { createClusterAttack } from './attack.ts';
 import { forwardPorts, isReady, kubectl, list, NAMESPACE, run as runProgram, tryKubectl } from './cluster.ts';
-import { loadImages, type ReplacedImage } from './images.ts';
+import { imagesToBuild, loadImages, type ReplacedImage } from './images.ts';
 import { checkDeniedCalls } from './denied-calls.ts';
 import { findProblems } from './requirements.ts';
+import { writeOverlay } from './write-overlay.ts';
 
 export interface RunOptions {
   /** Builds and loads an image: see images.ts. */
@@ -24,6 +25,8 @@ export interface RunOptions {
   registry: string;
   /** Replacements of images in the overlay. */
   images: readonly ReplacedImage[];
+  /** The services in other languages. */
+  twins: readonly Twin[];
   seed: string;
   signal: AbortSignal;
   print: (line: string) => void;
@@ -39,6 +42,7 @@ export async function run({
   imageCommand,
   registry,
   images,
+  twins,
   seed,
   signal,
   print,
@@ -48,14 +52,15 @@ export async function run({
     throw new Error(`This cluster cannot be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
 
   print('\n1. Images');
-  const built = await loadImages(imageCommand, registry, print);
+  const built = await loadImages(imagesToBuild(twins), imageCommand, registry, print);
   const scratch = mkdtempSync(join(ensureFolder(root, '.sidecart/kubernetes'), 'run-'));
   const closing: (() => Promise<unknown>)[] = [];
   try {
     print('\n2. deploy/kubernetes/overlays/local');
     const products = createTestProducts('shop');
     closing.push(deleteNamespace);
-    await applyOverlay(scratch, [...built, ...images], [DEMO_PRODUCT, ...createCatalogue([products])]);
+    writeOverlay(scratch, [...built, ...images], [DEMO_PRODUCT, ...createCatalogue([products])]);
+    await applyOverlay(scratch);
     await waitUntilStarted(signal, print);
     const relay = await forwardPorts('relay', [8080, 9411, 8025]);
     closing.push(() => relay.close());
@@ -91,7 +96,7 @@ export async function run({
         print: (line) => print(`  ${line}`),
       },
     );
-    const report = createReport(seed, result);
+    const report = createReport(seed, twins, result);
     print(formatReport(report));
 
     print('\n6. The trace of an order');
@@ -110,22 +115,7 @@ export async function run({
   }
 }
 
-/** Applies the overlay of the test with these images and this catalogue. */
-async function applyOverlay(
-  scratch: string,
-  images: readonly ReplacedImage[],
-  products: unknown,
-): Promise<void> {
-  const kustomization = {
-    apiVersion: 'kustomize.config.k8s.io/v1beta1',
-    kind: 'Kustomization',
-    namespace: NAMESPACE,
-    resources: [relative(scratch, join(root, 'tests/kubernetes/overlay'))],
-    configMapGenerator: [{ name: 'catalogue', files: ['catalogue.json'] }],
-    images,
-  };
-  writeFileSync(join(scratch, 'kustomization.yaml'), stringify(kustomization));
-  writeFileSync(join(scratch, 'catalogue.json'), JSON.stringify(products));
+async function applyOverlay(scratch: string): Promise<void> {
   await kubectl(['apply', '--filename', join(root, 'deploy/kubernetes/base/namespace.yaml')]);
   const secrets = await runProgram(join(root, 'deploy/kubernetes/make-secrets'), []);
   if (secrets.status !== 0) throw new Error(`make-secrets: ${secrets.stderr.trim()}`);
@@ -209,12 +199,14 @@ async function traceOrder(api: string, zipkin: string): Promise<string> {
 
 function createReport(
   seed: string,
+  twins: readonly Twin[],
   { journal, context, seconds: durationSeconds, faults, figures, checks, settledAfterMs }: ExperimentResult,
 ): Report {
   return {
     seed,
     mode: 'kubernetes',
     profile: 'overlays/local',
+    twins: twins.map(titleOf),
     date: new Date().toISOString(),
     machine: describeMachine(),
     seconds: durationSeconds,

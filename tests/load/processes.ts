@@ -15,7 +15,7 @@ export interface Usage {
 const MS_PER_TICK = 10;
 
 /**
- * The usage of this process and its descendants: `orders` is the service, `orders-sidecar` its daprd, and the apps of the
+ * The usage of this process and its descendants: `orders` is the service in any language, `orders-sidecar` its daprd, and the apps of the
  * baselines begin with `bare-`. Empty without /proc.
  */
 export function usage(): Usage[] {
@@ -80,7 +80,8 @@ function readProcess(pid: number): Process[] {
 
 function nameOf(pid: number, command: string, parent: number): string {
   if (pid === process.pid) return 'load generator';
-  const service = /services\/([a-z]+)\/main\.js/.exec(command)?.[1];
+  const service =
+    /services\/([a-z]+)\/main\.js/.exec(command)?.[1] ?? /\.sidecart\/twins\/([a-z]+)/.exec(command)?.[1];
   if (service) return service;
   const sidecar = /daprd .*--app-id[= ]([a-z-]+)/.exec(command)?.[1];
   if (sidecar) return `${sidecar}-sidecar`;

@@ -1,4 +1,4 @@
-/** The port offset of each system in tests/system. Two files run at a time, so no two systems may share a port. */
+/** The port offset of each system in tests/system and tests/polyglot. Two files run at a time, so no two systems may share a port. */
 export const PORT_OFFSETS = {
   profiles: 2_600,
   contracts: 6_000,

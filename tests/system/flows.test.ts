@@ -22,6 +22,7 @@ import { mailsTo } from '../support/mails.ts';
 import { PORT_OFFSETS } from '../support/port-offsets.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { callSidecar, publishUnprocessable } from '../support/real-sidecar.ts';
+import { commandsOf, requestedTwins } from '../support/twins.ts';
 import { waitFor } from '../support/wait.ts';
 import { waitForEdges } from '../support/zipkin.ts';
 
@@ -34,6 +35,7 @@ beforeAll(async () => {
   system = await startSystem({
     dataDir,
     portOffset: PORT_OFFSETS.flows,
+    commands: await commandsOf(requestedTwins()),
     env: {
       gateway: NO_RATE_LIMITS,
       orders: { ORDER_WATCHDOG_INTERVAL_MS: '1000' },

@@ -22,6 +22,7 @@ import {
   waitForStatus,
   type Caller,
 } from '../support/shop.ts';
+import { commandsOf, requestedTwins } from '../support/twins.ts';
 import { firstSuccess, waitFor } from '../support/wait.ts';
 
 const PRODUCT = 'mug-blue';
@@ -46,6 +47,7 @@ beforeAll(async () => {
   system = await startSystem({
     dataDir,
     portOffset: PORT_OFFSETS.returns,
+    commands: await commandsOf(requestedTwins()),
     replicas: { returns: 2 },
     env: {
       gateway: NO_RATE_LIMITS,

@@ -13,10 +13,21 @@ export interface Twin {
   prepare: (onProgress: (step: string) => void) => Promise<string[]>;
 }
 
+/** Such as `payments in python`. */
+export const titleOf = ({ service, language }: Twin): string => `${service} in ${language}`;
+
 const TWINS: readonly Twin[] = [
   { service: 'payments', language: 'python', prepare: preparePayments },
   { service: 'inventory', language: 'go', prepare: prepareInventory },
 ];
+
+const optionOf = ({ service, language }: Twin) => `${service}=${language}`;
+
+/** The value of `--with` for all of them. */
+export const ALL_TWINS = TWINS.map(optionOf).join(',');
+
+/** The folder with the source and the Dockerfile. */
+export const folderOf = (service: string): string => join(root, 'tests/polyglot', service);
 
 /**
  * Parses the value of `--with`: `payments=python,inventory=go`.
@@ -26,10 +37,9 @@ const TWINS: readonly Twin[] = [
 export function parseTwins(text: string | undefined): Twin[] {
   if (text === undefined) return [];
   const twins = text.split(',').map((entry) => {
-    const twin = TWINS.find(({ service, language }) => entry === `${service}=${language}`);
+    const twin = TWINS.find((candidate) => entry === optionOf(candidate));
     if (twin) return twin;
-    const known = TWINS.map(({ service, language }) => `${service}=${language}`).join(' and ');
-    throw new Error(`--with does not know "${entry}". It knows ${known}.`);
+    throw new Error(`--with does not know "${entry}". It knows ${TWINS.map(optionOf).join(' and ')}.`);
   });
   if (new Set(twins).size < twins.length) throw new Error(`--with names a service twice: ${text}`);
   return twins;
@@ -40,7 +50,7 @@ const OLDEST_GO = [1, 25] as const;
 
 async function preparePayments(onProgress: (step: string) => void): Promise<string[]> {
   assertVersion('Python', 'python3', ['--version'], OLDEST_PYTHON, 'https://www.python.org/downloads');
-  const source = join(root, 'tests/polyglot/payments');
+  const source = folderOf('payments');
   const packages = readFileSync(join(source, 'requirements.txt'));
   const folder = ensureFolder(root, '.sidecart/twins');
   const version = createHash('sha256').update(packages).digest('hex').slice(0, 12);
@@ -68,7 +78,7 @@ async function prepareInventory(onProgress: (step: string) => void): Promise<str
   const logFile = join(folder, 'inventory-build.log');
   onProgress(`building with Go (up to two minutes at first), log: ${logFile}`);
   const flags = ['-trimpath', '-ldflags', '-s -w'];
-  await buildWithGo({ program, module: join(root, 'tests/polyglot/inventory'), flags, source: '.', logFile });
+  await buildWithGo({ program, module: folderOf('inventory'), flags, source: '.', logFile });
   return [program];
 }
 

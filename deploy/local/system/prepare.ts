@@ -4,7 +4,7 @@ import { findOrInstallRedis } from '../infrastructure/redis.ts';
 import { findOrDownloadZipkin } from '../infrastructure/zipkin.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { findOrBuildDapr, type ControlPlaneProgram, type Dapr } from '../programs/dapr.ts';
-import type { Twin } from '../programs/twins.ts';
+import { titleOf, type Twin } from '../programs/twins.ts';
 
 /** Whether each service already runs, so that its program is not needed. */
 export interface RunningInfrastructure {
@@ -81,7 +81,6 @@ export async function preparePrograms(
     () => 'found',
   );
   const programs = profile?.programs.map(({ title, find }) => step(title, find, () => 'found')) ?? [];
-  const titleOf = ({ service, language }: Twin) => `${service} in ${language}`;
   const replaced = twins.map((twin) => step(titleOf(twin), twin.prepare, () => 'ready'));
   const needsRedis = !profile?.broker && !running.redis;
   const steps = [

@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseTwins } from '../../deploy/local/programs/twins.ts';
 import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
 import { unwrap } from '../../services/gateway/client/client.ts';
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
@@ -16,9 +15,10 @@ import {
   waitForStatus,
   type Caller,
 } from '../support/shop.ts';
+import { commandsOf, requestedTwins } from '../support/twins.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Payments in Python and inventory in Go, beside the other services. */
+/** Services in other languages beside the others. tests/system/flows.test.ts has the flows of their orders. */
 const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-polyglot-'));
 /** By app id. A start of a service reads its command, so a test can swap implementations. */
 const commands: Record<string, readonly string[]> = {};
@@ -28,11 +28,7 @@ let customer: Caller;
 let admin: Caller;
 
 beforeAll(async () => {
-  const prepared = parseTwins('payments=python,inventory=go').map(async (twin) => [
-    twin.service,
-    await twin.prepare(() => {}),
-  ]);
-  twins = Object.fromEntries(await Promise.all(prepared)) as Record<string, string[]>;
+  twins = await commandsOf(requestedTwins());
   Object.assign(commands, twins);
   system = await startSystem({
     dataDir,
@@ -45,45 +41,23 @@ beforeAll(async () => {
   });
   customer = await registerCustomer(system.urls.api);
   admin = await login(system.urls.api, system.admin.email, system.admin.password);
-}, 300_000);
+});
 afterAll(async () => {
   await system?.stop();
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** Restarts both services, in other languages or as they are in this repository. */
+/** Restarts these services, in other languages or as they are in this repository. */
 async function swap(to: 'twins' | 'originals') {
-  for (const name of ['payments', 'inventory']) {
-    if (to === 'twins') commands[name] = twins[name]!;
+  for (const [name, command] of Object.entries(twins)) {
+    if (to === 'twins') commands[name] = command;
     else delete commands[name];
     await system.app(name).service.stop('SIGTERM');
     await system.app(name).service.start();
   }
 }
 
-describe('payments in Python and inventory in Go', () => {
-  it.each([
-    ['tok_visa', 1, 'DELIVERED'],
-    ['tok_flaky', 1, 'DELIVERED'],
-    ['tok_chargeDeclined', 1, 'PAYMENT_FAILED'],
-    ['tok_visa', 10_000, 'REJECTED'],
-  ] as const)(
-    'When the card is %s and the quantity %i, then the order is %s',
-    async (card, quantity, status) => {
-      const product = quantity > 1 ? 'tea-green' : 'mug-blue';
-      const { orderId } = await placeOrder(customer, { product, quantity, card });
-      expect((await waitForStatus(customer, orderId, status)).status).toBe(status);
-    },
-  );
-
-  it('When a delivered order is refunded, then the order shows the amount', async () => {
-    const { orderId } = await placeOrder(customer);
-    const { total } = await waitForStatus(customer, orderId, 'DELIVERED');
-    const params = { order_id: orderId };
-    const payment = unwrap(await admin.call('POST /api/payments/:order_id/refund', { params }));
-    expect([payment.status, payment.refunded]).toEqual(['REFUNDED', total]);
-  });
-
+describe('services in other languages', () => {
   it('When a part of an order is returned, then its price is refunded and its stock comes back', async () => {
     const product = 'teapot-iron';
     const { orderId } = await placeOrder(customer, { product, quantity: 2 });
