@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import { createCounter, createGauge, type Metrics } from '../shared/telemetry/metrics.ts';
 import { withoutTrace } from '../shared/telemetry/request-context.ts';
-import { currentOf, isDue, isSettled, type ReturnDocument } from './domain/return.ts';
+import { currentOf, isSettled, overdueMs, type ReturnDocument } from './domain/return.ts';
 import { METRICS } from './metrics.ts';
 import type { ReturnStore } from './store/return-store.ts';
 import type { ReturnEngine } from './workflow/engine.ts';
@@ -23,10 +23,18 @@ const ACTIONS = {
   woken: (engine: ReturnEngine, returnId: string) => engine.wake(returnId),
 };
 
-function actionFor(workflow: Awaited<ReturnType<ReturnEngine['find']>>, now: Date): keyof typeof ACTIONS {
+/**
+ * A running workflow that a wake-up does not move has lost a step, and is replaced. Each wake-up changes the time of the workflow's last
+ * update, so that time proves nothing.
+ */
+function actionFor(
+  workflow: Awaited<ReturnType<ReturnEngine['find']>>,
+  overdue: number,
+  now: Date,
+): keyof typeof ACTIONS {
   if (!workflow) return 'started';
-  const idleMs = now.getTime() - workflow.updatedAt.getTime();
-  return workflow.isRunning && idleMs <= STOPPED_AFTER_MS ? 'woken' : 'restarted';
+  const stoppedMs = Math.min(overdue, now.getTime() - workflow.createdAt.getTime());
+  return workflow.isRunning && stoppedMs <= STOPPED_AFTER_MS ? 'woken' : 'restarted';
 }
 
 /**
@@ -49,7 +57,8 @@ export function createSweep(deps: {
   async function resume(document: ReturnDocument): Promise<void> {
     const { return_id } = document;
     const workflow = await engine.find(return_id);
-    const action = actionFor(workflow, now());
+    const at = now();
+    const action = actionFor(workflow, overdueMs(document, at), at);
     await ACTIONS[action](engine, return_id);
     resumed.inc({ action });
     log.info({ return_id, action }, 'the workflow of a return was resumed');
@@ -58,7 +67,7 @@ export function createSweep(deps: {
   async function inspect(document: ReturnDocument, at: Date): Promise<boolean> {
     const { return_id } = document;
     const waitedMs = at.getTime() - Date.parse(currentOf(document).at);
-    const due = isDue(document, at) && waitedMs > PATIENCE_MS;
+    const due = overdueMs(document, at) > PATIENCE_MS;
     try {
       if (due) await resume(document);
       else if (

@@ -3,7 +3,7 @@ import { delaySeconds } from '../../services/returns/workflow/return-workflow.ts
 import {
   applyTrigger,
   excessLines,
-  isDue,
+  overdueMs,
   priceOf,
   quantitiesLeft,
   statusOf,
@@ -162,17 +162,21 @@ describe('what can be returned', () => {
 });
 
 describe('the workflow of a return', () => {
-  const now = new Date(AT);
-  const later = '2026-01-13T09:30:00.000Z';
-  it.each<[string, ReturnDocument, boolean]>([
-    ['waits for a decision', documentIn('REQUESTED'), false],
-    ['has an event to publish', documentIn('REQUESTED', { published: 0 }), true],
-    ['waits for a parcel', documentIn('APPROVED', { expires_at: later }), false],
-    ['has waited for a parcel', documentIn('APPROVED', { expires_at: AT }), true],
-    ['has to refund', documentIn('RECEIVED'), true],
-    ['has ended', documentIn('REFUNDED'), false],
-  ])('When a return %s, then it is due or not', (_, document, due) => {
-    expect(isDue(document, now)).toBe(due);
+  const after = (minutes: number) => new Date(Date.parse(AT) + minutes * 60_000);
+  const expires_at = after(2).toISOString();
+  it.each<[string, ReturnDocument, number]>([
+    ['waits for a decision', documentIn('REQUESTED'), 0],
+    ['has an event to publish', documentIn('REQUESTED', { published: 0 }), 3],
+    ['waits for a parcel', documentIn('APPROVED', { expires_at: after(4).toISOString() }), 0],
+    ['has waited for a parcel', documentIn('APPROVED', { expires_at }), 1],
+    ['has to refund', documentIn('RECEIVED'), 3],
+    ['has ended', documentIn('REFUNDED'), 0],
+  ])('When a return %s, then it is overdue since that time', (_, document, minutes) => {
+    expect(overdueMs(document, after(3))).toBe(minutes * 60_000);
+  });
+
+  it('When a clock was ahead, then the return does not wait for that time', () => {
+    expect(overdueMs(documentIn('RECEIVED'), after(-60))).toBe(3_600_000);
   });
 
   it('When a step fails again, then the pause grows up to a minute', () => {

@@ -422,13 +422,26 @@ describe('the sweep', () => {
     const id = await requested();
     later();
     await built.sweep();
-    engine.workflows.set(id, { isRunning: true, updatedAt: new Date(now.getTime() - 600_000) });
+    engine.workflows.set(id, { isRunning: false, createdAt: now });
     await built.sweep();
-    engine.workflows.set(id, { isRunning: false, updatedAt: now });
+    engine.workflows.set(id, { isRunning: true, createdAt: now });
     await built.sweep();
-    engine.workflows.set(id, { isRunning: true, updatedAt: now });
-    await built.sweep();
-    expect(engine.calls.map((call) => call.split(' ')[0]).slice(-3)).toEqual(['restart', 'restart', 'wake']);
+    expect(engine.calls.map((call) => call.split(' ')[0]).slice(-2)).toEqual(['restart', 'wake']);
+  });
+
+  it('When wake-ups do not move a running workflow, then it is restarted after two minutes', async () => {
+    const id = await requested();
+    engine.workflows.set(id, { isRunning: true, createdAt: now });
+    for (let minute = 0; minute < 4; minute++) {
+      later();
+      await built.sweep();
+    }
+    expect(engine.calls.map((call) => call.split(' ')[0]).slice(-4)).toEqual([
+      'wake',
+      'wake',
+      'restart',
+      'restart',
+    ]);
   });
 
   it('When returns have ended, then the next sweep begins after them', async () => {

@@ -4,7 +4,7 @@ import type { ReturnEngine } from '../../services/returns/workflow/engine.ts';
 export interface FakeEngine extends ReturnEngine {
   /** The calls, such as `start <return id>`, in order. */
   calls: string[];
-  workflows: Map<string, { isRunning: boolean; updatedAt: Date }>;
+  workflows: Map<string, { isRunning: boolean; createdAt: Date }>;
   /** Makes every call fail, as without a sidecar. */
   isDown: boolean;
 }
@@ -16,7 +16,7 @@ export function createFakeEngine(): FakeEngine {
     isDown: false,
     start: async (returnId) => {
       record('start', returnId);
-      engine.workflows.set(returnId, { isRunning: true, updatedAt: new Date() });
+      engine.workflows.set(returnId, { isRunning: true, createdAt: new Date() });
     },
     wake: async (returnId) => record('wake', returnId),
     find: async (returnId) => {

@@ -122,12 +122,17 @@ export function applyTrigger(
   return { ...document, ...change, milestones: [...document.milestones, { status, ...milestone }] };
 }
 
-/** Whether the workflow has something to do now. A person or the parcel has the next step otherwise. */
-export function isDue(document: ReturnDocument, now: Date): boolean {
-  const status = statusOf(document);
-  if (document.published < document.milestones.length || status === 'RECEIVED') return true;
+/**
+ * For how long the workflow has had something to do, in milliseconds; 0 if a person or the parcel has the next step. A status with a
+ * time in the future comes from a clock that was ahead, and does not wait for that time.
+ */
+export function overdueMs(document: ReturnDocument, now: Date): number {
+  const { status, at } = currentOf(document);
+  if (document.published < document.milestones.length || status === 'RECEIVED')
+    return Math.abs(now.getTime() - Date.parse(at));
   const { expires_at } = document;
-  return status === 'APPROVED' && expires_at !== undefined && Date.parse(expires_at) <= now.getTime();
+  if (status !== 'APPROVED' || expires_at === undefined) return 0;
+  return Math.max(0, now.getTime() - Date.parse(expires_at));
 }
 
 /** Whether the workflow has nothing to do any more. */

@@ -21,7 +21,7 @@ export interface ReturnEngine {
   /** Tells the workflow that its return has changed. */
   wake: (returnId: string) => Promise<void>;
   /** The workflow as Dapr knows it; undefined if there is none. */
-  find: (returnId: string) => Promise<{ isRunning: boolean; updatedAt: Date } | undefined>;
+  find: (returnId: string) => Promise<{ isRunning: boolean; createdAt: Date } | undefined>;
   /** Ends the workflow and starts it again. It continues at the status of the return. */
   restart: (returnId: string) => Promise<void>;
 }
@@ -91,7 +91,7 @@ export function createReturnEngine(connection: Connection): ReturnEngine & { clo
       limit(async () => {
         const found = await client.getWorkflowState(returnId, false);
         if (!found) return undefined;
-        return { isRunning: RUNNING.has(found.runtimeStatus), updatedAt: found.lastUpdatedAt };
+        return { isRunning: RUNNING.has(found.runtimeStatus), createdAt: found.createdAt };
       }),
     restart: (returnId) =>
       limit(async () => {
