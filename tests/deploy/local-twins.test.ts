@@ -31,7 +31,7 @@ describe('npm start -- --with', () => {
 
   it.each([
     ['payments=python', 'Python 3.11 or newer, which is missing. Install it: https://www.python.org'],
-    ['inventory=go', 'Go 1.25 or newer, which is missing. Install it: https://go.dev'],
+    ['inventory=go', 'Go 1.26 or newer, which is missing. Install it: https://go.dev'],
   ])('When %s lacks its language, then one sentence names what to install', async (text, sentence) => {
     vi.stubEnv('PATH', '/nowhere');
     const [twin] = parseTwins(text);

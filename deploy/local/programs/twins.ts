@@ -46,7 +46,7 @@ export function parseTwins(text: string | undefined): Twin[] {
 }
 
 const OLDEST_PYTHON = [3, 11] as const;
-const OLDEST_GO = [1, 25] as const;
+const OLDEST_GO = [1, 26] as const;
 
 async function preparePayments(onProgress: (step: string) => void): Promise<string[]> {
   assertVersion('Python', 'python3', ['--version'], OLDEST_PYTHON, 'https://www.python.org/downloads');

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -8,215 +9,242 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/felixge/httpsnoop"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
 	"github.com/google/uuid"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
 )
 
-// A problem is the body of an error response: RFC 9457.
-type problem struct {
-	status       int
-	slug, detail string
-	errors       []fieldError
-}
+// A handler returns the status and the body of its response, or an error.
+type handler func(w http.ResponseWriter, r *http.Request) (status int, body any, err error)
 
-func (p *problem) Error() string { return p.slug + ": " + p.detail }
-
-func notFound(what string) error { return &problem{404, "not-found", what + " not found.", nil} }
-
-func invalidQuery(field, message string) error {
-	wrong := []fieldError{{field, message}}
-	return &problem{400, "invalid-query", "The query has invalid parameters. See `errors`.", wrong}
-}
-
-// toProblem hides the internals of an error.
-func toProblem(err error) *problem {
-	var known *problem
-	switch {
-	case errors.As(err, &known):
-		return known
-	case errors.Is(err, errUnavailable), errors.Is(err, errConflict):
-		return &problem{503, "unavailable", "The service is temporarily unavailable. Try again later.", nil}
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status, body, err := h(w, r)
+	mediaType := "application/json"
+	if err != nil {
+		problem := *problemOf(err)
+		problem.Instance, problem.RequestId = r.URL.Path, fieldsOf(r.Context())["request_id"]
+		status, body, mediaType = problem.Status, problem, "application/problem+json"
+		if status == 503 || status == 409 {
+			w.Header().Set("retry-after", "1")
+		}
+		if status >= 500 {
+			slog.ErrorContext(r.Context(), "request failed", "err", err.Error())
+		}
 	}
-	return &problem{500, "internal-error", "An internal error occurred.", nil}
-}
-
-func sendProblem(w http.ResponseWriter, r *http.Request, err error) {
-	p := toProblem(err)
-	if p.status >= 500 {
-		log(r.Context(), slog.LevelError, "request failed", "err", err.Error())
+	if body == nil {
+		w.WriteHeader(status)
+		return
 	}
-	body := map[string]any{
-		"type": "urn:sidecart:problem:" + p.slug, "title": http.StatusText(p.status), "status": p.status,
-		"detail": p.detail, "instance": r.URL.Path, "request_id": fieldsOf(r.Context())["request_id"],
-	}
-	if len(p.errors) > 0 {
-		body["errors"] = p.errors
-	}
-	if p.status == 503 || strings.HasSuffix(p.slug, "in-use") {
-		w.Header().Set("retry-after", "1")
-	}
-	w.Header().Set("content-type", "application/problem+json")
-	w.Header().Set("cache-control", "no-store")
-	w.WriteHeader(p.status)
+	w.Header().Set("content-type", mediaType)
+	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-func sendJSON(w http.ResponseWriter, status int, body any) error {
-	w.Header().Set("content-type", "application/json")
-	if w.Header().Get("cache-control") == "" {
-		w.Header().Set("cache-control", "no-store")
+func (p *Problem) Error() string { return p.Type + ": " + p.Detail }
+
+func fail(status int, slug, detail string, wrong ...Problem_Errors) *Problem {
+	return &Problem{Type: "urn:sidecart:problem:" + slug, Title: http.StatusText(status), Status: status, Detail: detail, Errors: wrong}
+}
+
+func notFound(what string) *Problem { return fail(404, "not-found", what+" not found.") }
+
+func invalidQuery(wrong ...Problem_Errors) *Problem {
+	return fail(400, "invalid-query", "The query has invalid parameters. See `errors`.", wrong...)
+}
+
+// problemOf hides the internals of an error.
+func problemOf(err error) *Problem {
+	if known, isKnown := errors.AsType[*Problem](err); isKnown {
+		return known
+	} else if _, isTooLarge := errors.AsType[*http.MaxBytesError](err); isTooLarge {
+		return fail(413, "too-large", "The body is larger than 100 KB.")
+	} else if invalid, isInvalid := errors.AsType[*openapi3filter.RequestError](err); isInvalid {
+		return problemOfRequest(invalid, wrongFields(err))
+	} else if errors.Is(err, errUnavailable) || errors.Is(err, errConflict) {
+		return fail(503, "unavailable", "The service is temporarily unavailable. Try again later.")
 	}
-	w.WriteHeader(status)
-	return json.NewEncoder(w).Encode(body)
+	return fail(500, "internal-error", "An internal error occurred.")
 }
 
-// A handler returns an error instead of sending it.
-type handler func(w http.ResponseWriter, r *http.Request) error
+func problemOfRequest(invalid *openapi3filter.RequestError, wrong []Problem_Errors) *Problem {
+	_, isMalformed := errors.AsType[*json.SyntaxError](invalid)
+	switch parameter := cmp.Or(invalid.Parameter, &openapi3.Parameter{}); {
+	case parameter.In == "path":
+		return notFound("Resource")
+	case parameter.In == "query":
+		return invalidQuery(wrong...)
+	case parameter.Name == "Idempotency-Key":
+		return fail(400, "invalid-idempotency-key", "The Idempotency-Key must have 1 to 255 visible ASCII characters.")
+	case parameter.In == "header":
+		return fail(401, "unauthenticated", "An access token is required.")
+	case isMalformed:
+		return fail(400, "malformed-json", "The body is not valid JSON.")
+	case invalid.Err == nil:
+		return fail(415, "unsupported-media-type", "Send the body as application/json.")
+	}
+	return fail(422, "invalid-input", "The body has invalid fields. See `errors`.", wrong...)
+}
 
-func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := h(w, r); err != nil {
-		sendProblem(w, r, err)
+// wrongFields lists what the validator found.
+func wrongFields(err error) (wrong []Problem_Errors) {
+	switch err := err.(type) {
+	case openapi3.MultiError:
+		for _, one := range err {
+			wrong = append(wrong, wrongFields(one)...)
+		}
+		return slices.CompactFunc(wrong, func(one, next Problem_Errors) bool { return one.Field == next.Field })
+	case *openapi3filter.RequestError:
+		if err.Parameter == nil {
+			return wrongFields(err.Err)
+		}
+		return []Problem_Errors{{err.Parameter.Name, "must be as openapi.json describes it"}}
+	case *openapi3.SchemaError:
+		path, unknown := err.JSONPointer(), ""
+		if _, err := fmt.Sscanf(err.Reason, "property %q is unsupported", &unknown); err == nil {
+			path = append(path, unknown)
+		}
+		return []Problem_Errors{{strings.Join(path, "."), err.Reason}}
+	}
+	return []Problem_Errors{{"", "is missing"}}
+}
+
+// guarded lets only the sidecar call, which knows the token.
+func guarded(token string, next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) (int, any, error) {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("dapr-api-token")), []byte(token)) != 1 {
+			return 0, nil, fail(401, "unauthenticated", "Only the sidecar may call this service.")
+		}
+		return next(w, r)
 	}
 }
 
-type recorder struct {
-	http.ResponseWriter
-	status int
+// validated checks a request against its operation in openapi.json.
+func validated(pattern string, next handler) handler {
+	method, path, _ := strings.Cut(pattern, " ")
+	operation := spec.Paths.Value(path).GetOperation(method)
+	route := &routers.Route{Spec: spec, Path: path, PathItem: spec.Paths.Value(path), Method: method, Operation: operation}
+	options := &openapi3filter.Options{
+		MultiError: true, SkipSettingDefaults: true, KeepValidatedValue: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+	}
+	return func(w http.ResponseWriter, r *http.Request) (int, any, error) {
+		if operation.Extensions["x-access"] == "admin" && r.Header.Get("x-caller-role") == "customer" {
+			return 0, nil, fail(403, "forbidden", "Only administrators can call this route.")
+		}
+		for name, values := range r.URL.Query() {
+			if len(values) > 1 {
+				return 0, nil, invalidQuery(Problem_Errors{name, "must be given once"})
+			}
+		}
+		input := &openapi3filter.RequestValidationInput{Request: r, Route: route, Options: options, PathParams: map[string]string{}}
+		for _, parameter := range operation.Parameters {
+			input.PathParams[parameter.Value.Name] = r.PathValue(parameter.Value.Name)
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, 100<<10)
+		if err := openapi3filter.ValidateRequest(r.Context(), input); err != nil {
+			return 0, nil, err
+		}
+		return next(w, r)
+	}
 }
 
-func (r *recorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
+// settled answers an event: DROP if it does not have its form, RETRY if it may succeed later.
+func settled(kind string, next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) (int, any, error) {
+		_, _, err := next(w, r)
+		fields := fieldsOf(r.Context())
+		fields["event_type"], fields["outcome"] = kind, "SUCCESS"
+		if _, isInvalid := errors.AsType[*openapi3filter.RequestError](err); isInvalid {
+			fields["outcome"] = "DROP"
+		} else if err != nil {
+			fields["outcome"] = "RETRY"
+			cause := "other"
+			if errors.Is(err, errConflict) {
+				cause = "conflict"
+			} else if errors.Is(err, errUnavailable) {
+				cause = "sidecar"
+			}
+			redeliveries.WithLabelValues(kind, cause).Inc()
+			slog.WarnContext(r.Context(), "event failed; the sidecar will redeliver", "err", err.Error())
+		}
+		return 200, map[string]string{"status": fields["outcome"]}, nil
+	}
+}
+
+func init() { openapi3filter.RegisterBodyDecoder("application/json", decodeBody) }
+
+// decodeBody removes blanks around a name before it is validated.
+func decodeBody(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (value any, err error) {
+	text, err := io.ReadAll(body)
+	if err == nil {
+		err = json.Unmarshal(text, &value)
+	}
+	if fields, isObject := value.(map[string]any); isObject {
+		if name, isText := fields["name"].(string); isText {
+			fields["name"] = strings.TrimSpace(name)
+		}
+	}
+	return value, err
+}
+
+// withBody decodes the body of a validated request.
+func withBody[T any](next func(w http.ResponseWriter, r *http.Request, body *T) (int, any, error)) handler {
+	return func(w http.ResponseWriter, r *http.Request) (int, any, error) {
+		body, err := convert[T](r.Body.(interface{ ValidatedValue() any }).ValidatedValue())
+		if err != nil {
+			return 0, nil, err
+		}
+		return next(w, r, body)
+	}
 }
 
 var requestID = regexp.MustCompile(`^[\w.-]{1,64}$`)
 
-// A path with "open" needs no token. Probes are neither logged nor counted.
-var (
-	probes = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
-	open   = map[string]bool{"/openapi.json": true, "/asyncapi.json": true}
-)
+func isProbe(r *http.Request) bool {
+	return slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, r.URL.Path)
+}
 
-// inRequest gives a request its id and trace, checks the token, and logs and counts the request at its end.
-func inRequest(token string, next http.Handler) http.Handler {
+// observed gives a request its id, and logs and counts it at its end.
+func observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		started, id := time.Now(), r.Header.Get("x-request-id")
-		if !requestID.MatchString(id) {
-			id = uuid.NewString()
+		fields := map[string]string{"request_id": r.Header.Get("x-request-id")}
+		if !requestID.MatchString(fields["request_id"]) {
+			fields["request_id"] = uuid.NewString()
 		}
-		fields := map[string]string{"request_id": id}
 		for field, header := range map[string]string{"caller_id": "x-caller-id", "caller_app": "dapr-caller-app-id"} {
 			if value := r.Header.Get(header); value != "" {
 				fields[field] = value
 			}
 		}
-		ctx := otel.GetTextMapPropagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		r = r.WithContext(context.WithValue(ctx, fieldsKey{}, fields))
-		recorded := &recorder{w, 200}
-		w.Header().Set("x-request-id", id)
-		given := []byte(r.Header.Get("dapr-api-token"))
-		if probes[r.URL.Path] || open[r.URL.Path] || subtle.ConstantTimeCompare(given, []byte(token)) == 1 {
-			next.ServeHTTP(recorded, r)
-		} else {
-			sendProblem(recorded, r, &problem{401, "unauthenticated", "Only the sidecar may call this service.", nil})
-		}
-		if probes[r.URL.Path] {
+		w.Header().Set("x-request-id", fields["request_id"])
+		w.Header().Set("cache-control", "no-store")
+		// In place, because otelhttp reads the pattern that the mux sets.
+		*r = *r.WithContext(context.WithValue(r.Context(), fieldsKey{}, fields))
+		measured := httpsnoop.CaptureMetrics(next, w, r)
+		if isProbe(r) {
 			return
 		}
-		_, route, isMatched := strings.Cut(r.Pattern, " ")
-		if !isMatched {
-			route = "none"
+		_, pattern, _ := strings.Cut(r.Pattern, " ")
+		route := cmp.Or(strings.NewReplacer("{", ":", "}", "").Replace(pattern), "none")
+		labels := []string{"http", r.Method, route, strconv.Itoa(measured.Code)}
+		requests.WithLabelValues(labels...).Inc()
+		durations.WithLabelValues(labels...).Observe(measured.Duration.Seconds())
+		fields["outcome"] = cmp.Or(fields["outcome"], outcomes[measured.Code/100], "ok")
+		share, _ := strconv.ParseFloat(current.Load().LogSampleRatio, 64)
+		if isRoutine := fields["outcome"] == "ok" || fields["outcome"] == "SUCCESS"; isRoutine && rand.Float64() >= share {
+			return
 		}
-		route = regexp.MustCompile(`\{(\w+)\}`).ReplaceAllString(route, ":$1")
-		seconds := time.Since(started).Seconds()
-		labels := map[string]string{"protocol": "http", "method": r.Method, "route": route, "status": strconv.Itoa(recorded.status)}
-		counters["requests_total"].With(labels).Inc()
-		histograms["request_duration_seconds"].With(labels).Observe(seconds)
-		if _, isEvent := fields["outcome"]; !isEvent {
-			fields["outcome"] = outcomeOf(recorded.status)
-		}
-		log(r.Context(), slog.LevelInfo, "request completed", "method", r.Method, "route", route, "path", r.URL.Path,
-			"status", recorded.status, "duration_ms", float64(int(seconds*10_000))/10)
+		slog.InfoContext(r.Context(), "request completed", "method", r.Method, "route", route, "path", r.URL.Path,
+			"status", measured.Code, "duration_ms", float64(measured.Duration.Microseconds())/1000)
 	})
 }
 
-func outcomeOf(status int) string {
-	if status >= 500 {
-		return "failed"
-	}
-	if status >= 400 {
-		return "refused"
-	}
-	return "ok"
-}
-
-// validBody reads a body that has the schema.
-func validBody(r *http.Request, schema *jsonschema.Schema, target any) error {
-	var body any
-	if err := bodyAs(r, &body); err != nil {
-		return err
-	}
-	if wrong := wrongFields(schema, body); wrong != nil {
-		return &problem{422, "invalid-input", "The body has invalid fields. See `errors`.", wrong}
-	}
-	// A JSON Schema takes 3.0 for an integer, and Go does not.
-	normalized, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(normalized, target)
-}
-
-// bodyAs reads a JSON body. An empty body is an empty object.
-func bodyAs(r *http.Request, target any) error {
-	raw, err := io.ReadAll(io.LimitReader(r.Body, 100*1024+1))
-	if err != nil {
-		return &problem{400, "bad-request", "The request is malformed.", nil}
-	}
-	if len(raw) > 100*1024 {
-		return &problem{413, "too-large", "The body is larger than 100 KB.", nil}
-	}
-	if len(raw) == 0 {
-		raw = []byte("{}")
-	} else if media := r.Header.Get("content-type"); !strings.Contains(media, "/json") && !strings.Contains(media, "+json") {
-		return &problem{415, "unsupported-media-type", "Send the body as application/json.", nil}
-	}
-	if err := json.Unmarshal(raw, target); err != nil {
-		return &problem{400, "malformed-json", "The body is not valid JSON.", nil}
-	}
-	return nil
-}
-
-var uuidText = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-// requireAdmin returns the id of the caller.
-func requireAdmin(r *http.Request) (string, error) {
-	caller, role := r.Header.Get("x-caller-id"), r.Header.Get("x-caller-role")
-	if !uuidText.MatchString(caller) || (role != "admin" && role != "customer") {
-		return "", &problem{401, "unauthenticated", "An access token is required.", nil}
-	}
-	if role != "admin" {
-		return "", &problem{403, "forbidden", "Only administrators can call this route.", nil}
-	}
-	return strings.ToLower(caller), nil
-}
-
-// one is the only value of a query parameter, or the default.
-func one(r *http.Request, name, otherwise string) (string, error) {
-	values := r.URL.Query()[name]
-	switch len(values) {
-	case 0:
-		return otherwise, nil
-	case 1:
-		return values[0], nil
-	}
-	return "", invalidQuery(name, fmt.Sprintf("must be given once, not %d times", len(values)))
-}
+var outcomes = map[int]string{4: "refused", 5: "failed"}

@@ -1,431 +1,325 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/trace"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+)
+
+var (
+	//go:embed contract/openapi.json
+	openapi json.RawMessage
+	//go:embed contract/asyncapi.json
+	asyncapi json.RawMessage
 )
 
 type service struct {
-	sidecar *sidecar
-	store   *store
+	sidecar  *sidecar
+	isSeeded atomic.Bool
+	// running are the operations whose first request is in progress.
 	running sync.Map
 }
 
-func (s *service) routes(mux *http.ServeMux) {
-	mux.Handle("GET /api/inventory", handler(s.listProducts))
-	mux.Handle("GET /api/inventory/{product_id}", handler(s.getProduct))
-	mux.Handle("PUT /api/inventory/{product_id}", handler(s.putProduct))
-	mux.Handle("POST /api/inventory/{product_id}/restock", handler(s.restock))
-	mux.Handle("GET /products", handler(s.getProducts))
-	mux.Handle("PUT /returns/{order_id}/{return_id}", handler(s.takeBack))
-	for kind := range events {
-		mux.Handle("POST /events/"+kind, handler(func(w http.ResponseWriter, r *http.Request) error { return s.receive(w, r, kind) }))
+// handler serves all routes. Probes and documents need no token.
+func (s *service) handler(token string) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", always(map[string]string{"status": "ok"}))
+	mux.Handle("GET /readyz", handler(s.ready))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.DefaultGatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.Handle("GET /openapi.json", always(openapi))
+	mux.Handle("GET /asyncapi.json", always(asyncapi))
+	mux.Handle("/", guarded(token, func(http.ResponseWriter, *http.Request) (int, any, error) { return 0, nil, notFound("Route") }))
+	for pattern, handle := range map[string]handler{
+		"GET /api/inventory":                       s.listProducts,
+		"GET /api/inventory/{product_id}":          s.getProduct,
+		"PUT /api/inventory/{product_id}":          withBody(s.putProduct),
+		"POST /api/inventory/{product_id}/restock": withBody(s.restock),
+		"GET /products":                            s.getProducts,
+		"PUT /returns/{order_id}/{return_id}":      withBody(s.takeBack),
+	} {
+		mux.Handle(pattern, guarded(token, validated(pattern, handle)))
 	}
+	for path := range spec.Paths.Map() {
+		if kind, isEvent := strings.CutPrefix(path, "/events/"); isEvent {
+			pattern := "POST " + path
+			mux.Handle(pattern, guarded(token, settled(kind, validated(pattern, withBody(s.receive)))))
+		}
+	}
+	probes := otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r) })
+	named := otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return cmp.Or(r.Pattern, r.Method) })
+	return otelhttp.NewHandler(observed(mux), "", probes, named)
 }
 
-func publicAll(products []*product) []map[string]any {
-	items := []map[string]any{}
-	for _, p := range products {
-		items = append(items, p.public())
+func always(body any) handler {
+	return func(http.ResponseWriter, *http.Request) (int, any, error) { return 200, body, nil }
+}
+
+func (s *service) ready(_ http.ResponseWriter, r *http.Request) (int, any, error) {
+	_, err := send(s.sidecar.R().SetContext(r.Context()), "GET", "/v1.0/healthz/outbound")
+	if err != nil || !s.isSeeded.Load() {
+		return 0, nil, fail(503, "unavailable", "The service is starting, or its sidecar is unavailable.")
+	}
+	return 200, map[string]string{"status": "ready"}, nil
+}
+
+func publicOf(products []*StoredProduct) []Product {
+	items := make([]Product, len(products))
+	for position, p := range products {
+		items[position] = p.public()
 	}
 	return items
 }
 
-var (
-	digits   = regexp.MustCompile(`^(0|[1-9]\d{0,14})$`)
-	position = regexp.MustCompile(`^before:(\d{1,15})$`)
-)
-
-func (s *service) listProducts(w http.ResponseWriter, r *http.Request) error {
-	text, err := one(r, "limit", "20")
-	if err != nil {
-		return err
-	}
-	limit, _ := strconv.Atoi(text)
-	if !digits.MatchString(text) || limit < 1 || limit > 100 {
-		return invalidQuery("limit", "must be a number from 1 to 100")
-	}
-	before := int(^uint(0) >> 1)
-	cursor, err := one(r, "cursor", "")
-	if err != nil {
-		return err
-	}
-	if cursor != "" || r.URL.Query().Has("cursor") {
-		decoded, _ := base64.RawURLEncoding.Strict().DecodeString(cursor)
-		matched := position.FindSubmatch(decoded)
-		if matched == nil {
-			return invalidQuery("cursor", "must be a next_cursor of this list")
-		}
-		before, _ = strconv.Atoi(string(matched[1]))
-	}
-	products, next, err := s.store.list(r.Context(), before, limit)
-	if err != nil {
-		return err
-	}
-	var nextCursor any
-	if next > 0 {
-		encoded := base64.RawURLEncoding.EncodeToString([]byte("before:" + strconv.Itoa(next)))
-		query := "cursor=" + encoded
-		if r.URL.Query().Has("limit") {
-			query = "limit=" + text + "&" + query
-		}
-		w.Header().Set("link", "<"+r.URL.Path+"?"+query+`>; rel="next"`)
-		nextCursor = encoded
-	}
-	return sendJSON(w, 200, map[string]any{"items": publicAll(products), "next_cursor": nextCursor})
+func cursorOf(position int) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "before:%d", position))
 }
 
-func (s *service) getProducts(w http.ResponseWriter, r *http.Request) error {
-	text, err := one(r, "ids", "")
-	if err != nil {
-		return err
-	}
-	var ids []string
-	seen := map[string]bool{}
-	for id := range strings.SplitSeq(text, ",") {
-		if !productID.MatchString(id) {
-			return invalidQuery("ids", "must be product ids with commas between them")
+func (s *service) listProducts(w http.ResponseWriter, r *http.Request) (int, any, error) {
+	query, limit, before := r.URL.Query(), 20, math.MaxInt
+	if text := query.Get("limit"); query.Has("limit") {
+		if limit, _ = strconv.Atoi(text); strconv.Itoa(limit) != text {
+			return 0, nil, invalidQuery(Problem_Errors{"limit", "must have decimal digits only"})
 		}
-		if !seen[id] {
+	}
+	if text := query.Get("cursor"); query.Has("cursor") {
+		decoded, _ := base64.RawURLEncoding.DecodeString(text)
+		if _, err := fmt.Sscanf(string(decoded), "before:%d", &before); err != nil || cursorOf(before) != text {
+			return 0, nil, invalidQuery(Problem_Errors{"cursor", "must be a next_cursor of this list"})
+		}
+	}
+	t := s.sidecar.begin(r.Context())
+	products, start := t.list(before, limit)
+	list := ProductList{Items: publicOf(products)}
+	if start > 0 {
+		list.NextCursor = new(cursorOf(start))
+		query.Del("cursor")
+		next := strings.TrimPrefix(query.Encode()+"&cursor="+*list.NextCursor, "&")
+		w.Header().Set("link", fmt.Sprintf(`<%s?%s>; rel="next"`, r.URL.Path, next))
+	}
+	return 200, list, t.err
+}
+
+// productIDs is the form of the parameter ids.
+var productIDs = regexp.MustCompile(`^[\w-]{1,64}(,[\w-]{1,64})*$`)
+
+func (s *service) getProducts(_ http.ResponseWriter, r *http.Request) (int, any, error) {
+	var ids []string
+	text := r.URL.Query().Get("ids")
+	for id := range strings.SplitSeq(text, ",") {
+		if !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
-		seen[id] = true
 	}
-	if len(ids) > 50 {
-		return invalidQuery("ids", "must have at most 50 items")
+	if !productIDs.MatchString(text) || len(ids) > 50 {
+		return 0, nil, invalidQuery(Problem_Errors{"ids", "must be 1 to 50 product ids with commas between them"})
 	}
-	products, _, err := s.store.products(r.Context(), ids)
-	if err != nil {
-		return err
-	}
-	return sendJSON(w, 200, map[string]any{"items": publicAll(inOrder(ids, products))})
+	t := s.sidecar.begin(r.Context())
+	products := inOrder(ids, loadAll[StoredProduct](t, "product:", ids))
+	return 200, map[string][]Product{"items": publicOf(products)}, t.err
 }
 
-func sendProduct(w http.ResponseWriter, status int, p *product) error {
+// hasTag reports whether a list of entity tags has this one, or is *.
+func hasTag(list, tag string) bool {
+	return list == "*" || slices.ContainsFunc(strings.Split(list, ","), func(one string) bool { return strings.TrimSpace(one) == tag })
+}
+
+func (s *service) getProduct(w http.ResponseWriter, r *http.Request) (int, any, error) {
+	t := s.sidecar.begin(r.Context())
+	p := load[StoredProduct](t, "product:"+r.PathValue("product_id"))
+	if t.err != nil || p.Revision == 0 {
+		return 0, nil, cmp.Or[error](t.err, notFound("Product"))
+	}
+	tagged(w, p)
+	if hasTag(strings.ReplaceAll(r.Header.Get("if-none-match"), "W/", ""), p.tag()) {
+		return http.StatusNotModified, nil, nil
+	}
+	return 200, p.public(), nil
+}
+
+func tagged(w http.ResponseWriter, p *StoredProduct) {
 	w.Header().Set("etag", p.tag())
 	w.Header().Set("cache-control", "no-cache")
-	if status == http.StatusNotModified {
-		w.WriteHeader(status)
-		return nil
-	}
-	return sendJSON(w, status, p.public())
 }
 
-// hasTag reports whether a list of entity tags has one of these.
-func hasTag(list string, tags ...string) bool {
-	for tag := range strings.SplitSeq(list, ",") {
-		for _, wanted := range tags {
-			if strings.TrimSpace(tag) == wanted {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func (s *service) getProduct(w http.ResponseWriter, r *http.Request) error {
-	id := r.PathValue("product_id")
-	if !productID.MatchString(id) {
-		return notFound("Product")
-	}
-	p, _, err := s.store.product(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	if p == nil {
-		return notFound("Product")
-	}
-	if hasTag(r.Header.Get("if-none-match"), "*", p.tag(), "W/"+p.tag()) {
-		return sendProduct(w, http.StatusNotModified, p)
-	}
-	return sendProduct(w, 200, p)
-}
-
-func checkPreconditions(r *http.Request, p *product) error {
-	failed := func(detail string) error { return &problem{412, "precondition-failed", detail, nil} }
-	expected := r.Header.Get("if-match")
-	switch {
-	case p != nil && strings.TrimSpace(r.Header.Get("if-none-match")) == "*":
+func checkPreconditions(header http.Header, p *StoredProduct) error {
+	failed := func(detail string) error { return fail(412, "precondition-failed", detail) }
+	expected := header.Get("if-match")
+	switch exists := p.Revision > 0; {
+	case exists && header.Get("if-none-match") == "*":
 		return failed("The resource already exists.")
-	case expected == "":
-		return nil
-	case p == nil:
+	case expected != "" && !exists:
 		return failed("The resource does not exist.")
-	case !hasTag(expected, "*", p.tag()):
+	case expected != "" && !hasTag(expected, p.tag()):
 		return failed("The resource has changed. Fetch it again and retry.")
 	}
 	return nil
 }
 
-func (s *service) putProduct(w http.ResponseWriter, r *http.Request) error {
-	if _, err := requireAdmin(r); err != nil {
-		return err
-	}
-	id := r.PathValue("product_id")
-	if !productID.MatchString(id) {
-		return notFound("Product")
-	}
-	var body any
-	if err := bodyAs(r, &body); err != nil {
-		return err
-	}
-	fields, _ := body.(map[string]any)
-	if name, isText := fields["name"].(string); isText {
-		fields["name"] = strings.TrimSpace(name)
-	}
-	if wrong := wrongFields(putBody, body); wrong != nil {
-		return &problem{422, "invalid-input", "The body has invalid fields. See `errors`.", wrong}
-	}
-	before, after, err := s.store.change(r.Context(), id, func(before *product) (*product, []write, error) {
-		after := product{ProductID: id, Currency: "EUR", LowStockThreshold: 5}
-		if before != nil {
-			after = *before
+func (s *service) putProduct(w http.ResponseWriter, r *http.Request, body *PutInventoryByProductIdJSONBody) (int, any, error) {
+	var p *StoredProduct
+	err := s.sidecar.decide(r.Context(), func(t *transaction) error {
+		p = load[StoredProduct](t, "product:"+r.PathValue("product_id"))
+		if err := checkPreconditions(r.Header, p); err != nil {
+			return err
 		}
-		after.Name, after.UnitPrice = fields["name"].(string), int64(fields["unit_price"].(float64))
-		after.Revision++
-		if currency, isGiven := fields["currency"].(string); isGiven {
-			after.Currency = currency
+		if p.Revision == 0 {
+			t.add(p, StoredProduct{ProductId: r.PathValue("product_id"), Currency: "EUR", LowStockThreshold: defaultThreshold})
 		}
-		return &after, nil, checkPreconditions(r, before)
+		p.Name, p.UnitPrice, p.Currency, p.Revision = body.Name, body.UnitPrice, cmp.Or(string(body.Currency), p.Currency), p.Revision+1
+		return nil
 	})
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	if before == nil {
-		return sendProduct(w, 201, after)
+	tagged(w, p)
+	if p.Revision == 1 {
+		return 201, p.public(), nil
 	}
-	return sendProduct(w, 200, after)
-}
-
-var reused = &problem{422, "idempotency-key-reused", "This Idempotency-Key was used for a different request.", nil}
-
-func (s *service) restock(w http.ResponseWriter, r *http.Request) error {
-	caller, err := requireAdmin(r)
-	if err != nil {
-		return err
-	}
-	id := r.PathValue("product_id")
-	if !productID.MatchString(id) {
-		return notFound("Product")
-	}
-	wanted := restock{ProductID: id}
-	if err := validBody(r, restockBody, &wanted); err != nil {
-		return err
-	}
-	return s.once(w, r, caller, wanted)
-}
-
-// takeBack restocks the sellable lines of a return.
-func (s *service) takeBack(w http.ResponseWriter, r *http.Request) error {
-	orderID, returnID := strings.ToLower(r.PathValue("order_id")), strings.ToLower(r.PathValue("return_id"))
-	if !uuidText.MatchString(orderID) {
-		return notFound("Order")
-	}
-	if !uuidText.MatchString(returnID) {
-		return notFound("Return")
-	}
-	fieldsOf(r.Context())["order_id"] = orderID
-	var body struct{ Items []line }
-	if err := validBody(r, returnBody, &body); err != nil {
-		return err
-	}
-	_, after, err := s.store.changeOrder(r.Context(), orderID, body.Items, func(before *reservation, products map[string]*product) *reservation {
-		return takeBack(before, returnID, body.Items, products)
-	})
-	if err != nil {
-		return err
-	}
-	if after == nil {
-		return notFound("Order")
-	}
-	w.Header().Set("cache-control", "no-store")
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return 200, p.public(), nil
 }
 
 var (
 	operations = uuid.MustParse("c1f9a5c7-0d0e-5b1d-8a4f-2f6f0f4c7b1e")
-	visible    = regexp.MustCompile(`^[!-~]{1,255}$`)
-	quoted     = regexp.MustCompile(`^"(.*)"$`)
+	errReused  = fail(422, "idempotency-key-reused", "This Idempotency-Key was used for a different request.")
 )
 
-const dayInSeconds = 24 * 3600
-
-type storedResponse struct {
-	Status      int             `json:"status"`
-	Body        json.RawMessage `json:"body"`
-	Fingerprint string          `json:"fingerprint"`
-}
-
-// once executes a restock once per Idempotency-Key, if there is one.
-func (s *service) once(w http.ResponseWriter, r *http.Request, caller string, wanted restock) error {
-	given, isGiven := r.Header["Idempotency-Key"]
-	if !isGiven {
-		p, err := s.restockOnce(r, wanted)
-		if err != nil {
-			return err
-		}
-		return sendJSON(w, 200, p.public())
+// restock adds to the stock, once per caller and Idempotency-Key.
+func (s *service) restock(w http.ResponseWriter, r *http.Request, body *PostInventoryByProductIdRestockJSONBody) (int, any, error) {
+	ctx, wanted := r.Context(), StoredRestock{ProductId: r.PathValue("product_id"), Quantity: body.Quantity}
+	key := strings.TrimSuffix(strings.TrimPrefix(r.Header.Get("idempotency-key"), `"`), `"`)
+	if key == "" {
+		p, err := s.addStock(ctx, wanted)
+		return 200, p, err
 	}
-	key := quoted.ReplaceAllString(given[0], "$1")
-	if !visible.MatchString(key) {
-		return &problem{400, "invalid-idempotency-key", "The Idempotency-Key must have 1 to 255 visible ASCII characters.", nil}
-	}
-	wanted.Operation = uuid.NewSHA1(operations, []byte(caller+" restock "+key)).String()
+	name := strings.Join([]string{strings.ToLower(r.Header.Get("x-caller-id")), "restock", key}, " ")
+	wanted.Operation = uuid.NewSHA1(operations, []byte(name)).String()
 	if _, isRunning := s.running.LoadOrStore(wanted.Operation, true); isRunning {
-		return &problem{409, "idempotency-key-in-use", "The first request with this Idempotency-Key is in progress.", nil}
+		return 0, nil, fail(409, "idempotency-key-in-use", "The first request with this Idempotency-Key is in progress.")
 	}
 	defer s.running.Delete(wanted.Operation)
-	request, err := json.Marshal(map[string]any{"product_id": wanted.ProductID, "quantity": wanted.Quantity})
-	if err != nil {
-		return err
-	}
 	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write(request)
+	fmt.Fprintf(mac, `{"product_id":%q,"quantity":%d}`, wanted.ProductId, wanted.Quantity)
 	fingerprint := base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-	known, _, err := load[storedResponse](r.Context(), s.sidecar, "idempotency:"+wanted.Operation)
-	if err != nil {
-		return err
-	}
-	if known != nil {
-		if known.Fingerprint != fingerprint {
-			return reused
-		}
+	t := s.sidecar.begin(ctx)
+	response := load[StoredIdempotency](t, "idempotency:"+wanted.Operation)
+	switch {
+	case t.err != nil:
+		return 0, nil, t.err
+	case response.Fingerprint == fingerprint:
 		w.Header().Set("idempotent-replayed", "true")
-		return sendJSON(w, known.Status, known.Body)
+		return response.Status, response.Body, nil
+	case response.Fingerprint != "":
+		return 0, nil, errReused
 	}
-	p, err := s.restockOnce(r, wanted)
+	p, err := s.addStock(ctx, wanted)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
-	body, err := json.Marshal(p.public())
-	if err != nil {
-		return err
+	*response = StoredIdempotency{Status: 200, Body: p, Fingerprint: fingerprint}
+	if err := t.save(); err != nil {
+		slog.WarnContext(ctx, "storing the response failed", "err", err.Error())
 	}
-	response := write{key: "idempotency:" + wanted.Operation, value: storedResponse{200, body, fingerprint}, ttlSeconds: dayInSeconds}
-	if err := s.sidecar.save(r.Context(), response); err != nil {
-		log(r.Context(), slog.LevelWarn, "storing the response failed", "err", err.Error())
-	}
-	return sendJSON(w, 200, json.RawMessage(body))
+	return 200, p, nil
 }
 
-func (s *service) restockOnce(r *http.Request, wanted restock) (*product, error) {
-	var current *product
-	_, after, err := s.store.change(r.Context(), wanted.ProductID, func(before *product) (*product, []write, error) {
-		var more []write
+func (s *service) addStock(ctx context.Context, wanted StoredRestock) (Product, error) {
+	var p *StoredProduct
+	err := s.sidecar.decide(ctx, func(t *transaction) error {
+		p = load[StoredProduct](t, "product:"+wanted.ProductId)
 		if wanted.Operation != "" {
-			key := "restock:" + wanted.Operation
-			done, _, err := load[restock](r.Context(), s.sidecar, key)
-			if err != nil {
-				return nil, nil, err
+			known := load[StoredRestock](t, "restock:"+wanted.Operation)
+			if *known == wanted {
+				return nil
+			} else if known.Operation != "" {
+				return errReused
 			}
-			if done != nil && *done != wanted {
-				return nil, nil, reused
-			}
-			if current = before; done != nil {
-				return nil, nil, nil
-			}
-			more = []write{{key: key, value: wanted, ttlSeconds: dayInSeconds}}
+			*known = wanted
 		}
-		if before == nil {
-			return nil, nil, notFound("Product")
+		if p.Revision == 0 {
+			return notFound("Product")
 		}
-		after := *before
-		after.OnHand, after.Stocked, after.Revision = after.OnHand+wanted.Quantity, after.Stocked+wanted.Quantity, after.Revision+1
-		return &after, more, nil
+		p.move(wanted.Quantity, 0, 0)
+		p.Stocked += wanted.Quantity
+		return nil
 	})
-	if after == nil {
-		after = current
-	}
-	if err == nil && after == nil {
-		err = notFound("Product")
-	}
-	return after, err
+	return p.public(), err
 }
 
-type orderEvent struct {
-	ID   string
-	Data struct {
-		Order struct {
-			OrderID string `json:"order_id"`
-			Items   []line
+// takeBack puts the sellable lines of a return into the stock again, once.
+func (s *service) takeBack(_ http.ResponseWriter, r *http.Request, body *PutReturnsByOrderIdByReturnIdJSONBody) (int, any, error) {
+	orderID, returnID := uuid.MustParse(r.PathValue("order_id")), uuid.MustParse(r.PathValue("return_id"))
+	fieldsOf(r.Context())["order_id"] = orderID.String()
+	err := s.sidecar.decide(r.Context(), func(t *transaction) error {
+		reservation := load[StoredReservation](t, "reservation:"+orderID.String())
+		if reservation.Status == "" {
+			return notFound("Order")
 		}
-	}
-}
-
-// receive handles an event. It answers SUCCESS, RETRY or DROP.
-func (s *service) receive(w http.ResponseWriter, r *http.Request, kind string) error {
-	var body json.RawMessage
-	if err := bodyAs(r, &body); err != nil {
-		return err
-	}
-	fields := fieldsOf(r.Context())
-	fields["event_type"], fields["outcome"] = kind, "DROP"
-	var parsed any
-	var event orderEvent
-	if json.Unmarshal(body, &parsed) == nil && events[kind].Validate(parsed) == nil && json.Unmarshal(body, &event) == nil {
-		fields["event_id"], fields["outcome"] = event.ID, "SUCCESS"
-		fields["order_id"] = strings.ToLower(event.Data.Order.OrderID)
-		ctx, span := otel.Tracer("inventory").Start(r.Context(), "process "+kind, trace.WithSpanKind(trace.SpanKindConsumer))
-		err := s.handle(r.WithContext(ctx), kind, fields["order_id"], event.Data.Order.Items)
-		span.End()
-		if err != nil {
-			cause := "other"
-			if errors.Is(err, errConflict) {
-				cause = "conflict"
-			} else if errors.Is(err, errUnavailable) {
-				cause = "sidecar"
-			}
-			counters["event_redeliveries_total"].With(map[string]string{"event": kind, "cause": cause}).Inc()
-			log(ctx, slog.LevelWarn, "event failed; the sidecar will redeliver", "err", err.Error())
-			fields["outcome"] = "RETRY"
+		if slices.Contains(reservation.Returned, returnID) {
+			return nil
 		}
-	}
-	return sendJSON(w, 200, map[string]string{"status": fields["outcome"]})
-}
-
-func (s *service) handle(r *http.Request, kind, orderID string, lines []line) error {
-	ctx := r.Context()
-	at := now()
-	before, after, err := s.store.changeOrder(ctx, orderID, lines, func(before *reservation, products map[string]*product) *reservation {
-		return decide(kind, orderID, lines, at, before, products)
+		products := loadProducts(t, body.Items)
+		for _, line := range onePerProduct(body.Items) {
+			back := min(line.Quantity, products[line.ProductId].Sold)
+			products[line.ProductId].move(back, 0, -back)
+		}
+		reservation.Returned = append(reservation.Returned, returnID)
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	if after == nil {
-		return errors.New("no reservation of this order yet")
-	}
-	if before == nil || before.Status != after.Status {
-		counters["inventory_reservations_total"].With(map[string]string{"status": after.Status}).Inc()
+	return 204, nil, err
+}
+
+// receive changes the stock as an event says, and publishes what follows.
+func (s *service) receive(_ http.ResponseWriter, r *http.Request, event *OrderEvent) (int, any, error) {
+	ctx, orderID := r.Context(), event.Data.Order.OrderId.String()
+	fieldsOf(ctx)["event_id"], fieldsOf(ctx)["order_id"] = event.Id, orderID
+	var reservation *StoredReservation
+	var before StoredReservationStatus
+	err := s.sidecar.decide(ctx, func(t *transaction) error {
+		reservation = load[StoredReservation](t, "reservation:"+orderID)
+		before = reservation.Status
+		reservation.apply(event, loadProducts(t, slices.Concat(reservation.Lines, event.Data.Order.Items)))
+		if reservation.Status == "" {
+			return errors.New("no reservation of this order yet")
+		}
+		return nil
+	})
+	if err == nil && before != reservation.Status {
+		reservations.WithLabelValues(string(reservation.Status)).Inc()
 	}
 	switch {
-	case kind == "order.created" && after.Reason == "":
-		return s.sidecar.publish(ctx, "inventory.reserved", orderID+":reserved", orderID, after.Time, map[string]string{"order_id": orderID})
-	case kind == "order.created":
-		data := map[string]string{"order_id": orderID, "reason": after.Reason}
-		return s.sidecar.publish(ctx, "inventory.rejected", orderID+":rejected", orderID, after.Time, data)
-	case kind == "order.paid" && after.Sale == nil:
-		log(ctx, slog.LevelWarn, "order.paid ignored: no reservation", "status", after.Status)
-	case kind == "order.paid":
-		for _, low := range after.Sale.Low {
-			if err := s.sidecar.publish(ctx, "stock.low", orderID+":low:"+low.ProductID, low.ProductID, after.Sale.Time, low); err != nil {
-				return err
-			}
+	case err != nil:
+	case event.Type == "order.created" && reservation.Reason == "":
+		err = s.sidecar.publish(ctx, "inventory.reserved", orderID+":reserved", orderID, reservation.Time, map[string]string{"order_id": orderID})
+	case event.Type == "order.created":
+		data := map[string]string{"order_id": orderID, "reason": reservation.Reason}
+		err = s.sidecar.publish(ctx, "inventory.rejected", orderID+":rejected", orderID, reservation.Time, data)
+	case event.Type == "order.paid" && reservation.Sale == nil:
+		slog.WarnContext(ctx, "order.paid ignored: no reservation", "status", reservation.Status)
+	case event.Type == "order.paid":
+		for _, low := range reservation.Sale.Low {
+			id := orderID + ":low:" + low.ProductId
+			err = cmp.Or(err, s.sidecar.publish(ctx, "stock.low", id, low.ProductId, reservation.Sale.Time, low))
 		}
 	}
-	return nil
+	return 200, nil, err
 }

@@ -2,206 +2,183 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
+	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
+	"github.com/cenkalti/backoff/v5"
+	"github.com/go-resty/resty/v2"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 )
 
 const state = "/v1.0/state/statestore"
 
 var (
-	// errConflict: another writer saved the document first.
-	errConflict = errors.New("another writer saved the document first")
-	// errUnavailable: the sidecar or a component behind it does not answer.
-	errUnavailable = errors.New("unavailable")
+	errConflict    = errors.New("another writer saved a document first")
+	errUnavailable = errors.New("the sidecar or a component behind it is unavailable")
+	lostRace       = regexp.MustCompile(`(?i)etag|no item was updated`)
+	timesToLive    = map[string]string{"restock": "86400", "idempotency": "86400"}
 )
 
-// A sidecar is this service's client of Dapr's HTTP API.
+// A sidecar is a client of Dapr's HTTP API.
 type sidecar struct {
-	base, token string
-	client      *http.Client
+	*resty.Client
+	// Decisions of one process wait for each other, instead of losing races against each other.
+	deciding sync.Mutex
 }
 
-func newSidecar(port, token string) *sidecar {
-	transport := &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: 45 * time.Second}
-	return &sidecar{"http://127.0.0.1:" + port, token, &http.Client{Transport: transport, Timeout: 15 * time.Second}}
-}
-
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-func (s *sidecar) call(ctx context.Context, method, path, contentType string, body any) (answer, error) {
-	encoded, err := json.Marshal(body)
-	if err != nil {
-		return answer{}, err
-	}
-	if body == nil {
-		encoded = nil
-	}
-	request, err := http.NewRequestWithContext(ctx, method, s.base+path, bytes.NewReader(encoded))
-	if err != nil {
-		return answer{}, err
-	}
-	request.Header.Set("dapr-api-token", s.token)
-	if body != nil {
-		request.Header.Set("content-type", contentType)
-	}
-	otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(request.Header))
-	if id := fieldsOf(ctx)["request_id"]; id != "" {
-		request.Header.Set("x-request-id", id)
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return answer{}, fmt.Errorf("%w: %s %s", errUnavailable, method, path)
-	}
-	defer response.Body.Close()
-	read, err := io.ReadAll(response.Body)
-	if err != nil {
-		return answer{}, fmt.Errorf("%w: %s %s", errUnavailable, method, path)
-	}
-	return answer{response.StatusCode, response.Header, read}, nil
-}
-
-func (s *sidecar) succeed(ctx context.Context, method, path, contentType string, body any) (answer, error) {
-	got, err := s.call(ctx, method, path, contentType, body)
-	if err == nil && got.status >= 300 {
-		err = fmt.Errorf("%w: %s %s: %d", errUnavailable, method, path, got.status)
-	}
-	return got, err
-}
-
-type stored struct {
-	value json.RawMessage
-	etag  string
-}
-
-func (s *sidecar) load(ctx context.Context, key string) (*stored, error) {
-	got, err := s.succeed(ctx, "GET", state+"/"+url.PathEscape(key), "", nil)
-	if err != nil || got.status == http.StatusNoContent {
-		return nil, err
-	}
-	return &stored{got.body, got.header.Get("etag")}, nil
-}
-
-// loadMany omits documents that do not exist. A bulk read that misses a document may be wrong, so it is loaded alone.
-func (s *sidecar) loadMany(ctx context.Context, keys []string) (map[string]*stored, error) {
-	found := map[string]*stored{}
-	if len(keys) == 0 {
-		return found, nil
-	}
-	got, err := s.succeed(ctx, "POST", state+"/bulk", "application/json", map[string]any{"keys": keys, "parallelism": 10})
-	if err != nil {
-		return nil, err
-	}
-	var rows []struct {
-		Key, Etag, Error string
-		Data             json.RawMessage
-	}
-	if got.status != http.StatusNoContent {
-		if err := json.Unmarshal(got.body, &rows); err != nil {
-			return nil, err
+func newSidecar(settings *Settings) *sidecar {
+	client := resty.New().SetBaseURL(fmt.Sprintf("http://127.0.0.1:%d", settings.DaprHttpPort)).SetTimeout(15 * time.Second)
+	client.SetTransport(otelhttp.NewTransport(&http.Transport{MaxIdleConnsPerHost: 256}))
+	client.OnBeforeRequest(func(_ *resty.Client, r *resty.Request) error {
+		r.SetHeader("dapr-api-token", settings.DaprApiToken)
+		if id := fieldsOf(r.Context())["request_id"]; id != "" {
+			r.SetHeader("x-request-id", id)
 		}
-	}
-	for _, row := range rows {
-		if row.Error != "" {
-			return nil, fmt.Errorf("%w: %s", errUnavailable, row.Key)
-		}
-		if row.Etag != "" && string(row.Data) != "null" {
-			found[row.Key] = &stored{row.Data, row.Etag}
-		}
-	}
-	for _, key := range keys {
-		if found[key] == nil {
-			one, err := s.load(ctx, key)
-			if err != nil {
-				return nil, err
-			}
-			if one != nil {
-				found[key] = one
-			}
-		}
-	}
-	return found, nil
-}
-
-type write struct {
-	key        string
-	value      any
-	before     *stored
-	ttlSeconds int
-}
-
-var lostRace = regexp.MustCompile(`(?i)etag|no item was updated`)
-
-// save saves all documents or none.
-func (s *sidecar) save(ctx context.Context, writes ...write) error {
-	var entries, operations []any
-	for _, one := range writes {
-		entry := map[string]any{"key": one.key, "value": one.value, "options": map[string]string{"concurrency": "first-write"}}
-		if one.before != nil {
-			entry["etag"] = one.before.etag
-		}
-		if one.ttlSeconds > 0 {
-			entry["metadata"] = map[string]string{"ttlInSeconds": fmt.Sprint(one.ttlSeconds)}
-		}
-		entries = append(entries, entry)
-		operations = append(operations, map[string]any{"operation": "upsert", "request": entry})
-	}
-	var got answer
-	var err error
-	switch len(writes) {
-	case 0:
 		return nil
-	case 1:
-		got, err = s.call(ctx, "POST", state, "application/json", entries)
-	default:
-		got, err = s.call(ctx, "POST", state+"/transaction", "application/json", map[string]any{"operations": operations})
-	}
+	})
+	return &sidecar{Client: client}
+}
+
+func send(request *resty.Request, method, path string) (*resty.Response, error) {
+	response, err := request.Execute(method, path)
 	switch {
 	case err != nil:
-		return err
-	case got.status == http.StatusConflict, got.status == 500 && lostRace.Match(got.body):
-		return errConflict
-	case got.status >= 300:
-		return fmt.Errorf("%w: save: %d", errUnavailable, got.status)
+		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
+	case response.StatusCode() == http.StatusConflict, response.StatusCode() == 500 && lostRace.Match(response.Body()):
+		return nil, errConflict
+	case response.IsError(), response.StatusCode() == http.StatusOK && len(response.Body()) == 0:
+		return nil, fmt.Errorf("%w: %s %s: %d", errUnavailable, method, path, response.StatusCode())
 	}
-	return nil
+	return response, nil
 }
 
-// retryOnConflict repeats load, decide, save.
-func retryOnConflict(attempt func() error) error {
-	for tries := 1; ; tries++ {
-		err := attempt()
-		if !errors.Is(err, errConflict) || tries == 10 {
-			return err
-		}
-		time.Sleep(time.Duration(rand.Float64() * 10 * float64(tries) * float64(time.Millisecond)))
-	}
-}
-
+// publish sends an event, whose id, subject, time and data follow from a stored document.
 func (s *sidecar) publish(ctx context.Context, kind, id, subject, at string, data any) error {
 	event := map[string]any{
 		"specversion": "1.0", "datacontenttype": "application/json", "source": "inventory",
 		"type": kind, "id": id, "subject": subject, "time": at, "data": data,
 	}
-	_, err := s.succeed(ctx, "POST", "/v1.0/publish/pubsub/"+kind, "application/cloudevents+json", event)
+	request := s.R().SetContext(ctx).SetHeader("content-type", "application/cloudevents+json").SetBody(event)
+	_, err := send(request, "POST", "/v1.0/publish/pubsub/"+kind)
 	return err
 }
 
-func (s *sidecar) isReady(ctx context.Context) bool {
-	got, err := s.call(ctx, "GET", "/v1.0/healthz/outbound", "", nil)
-	return err == nil && got.status == http.StatusNoContent
+// A transaction loads documents, and saves those that changed, all or none. A document that does not exist is a zero value. If a load
+// fails, so do those after it: they return zero values, nothing is saved, and err is the reason.
+type transaction struct {
+	ctx       context.Context
+	sidecar   *sidecar
+	documents []document
+	err       error
+}
+
+type document struct {
+	key, etag string
+	value     any
+	loaded    []byte
+}
+
+func load[T any](t *transaction, key string) *T {
+	if t.err != nil {
+		return new(T)
+	}
+	response, err := send(t.sidecar.R().SetContext(t.ctx), "GET", state+"/"+url.PathEscape(key))
+	if err != nil {
+		t.err = err
+		return new(T)
+	}
+	return keep[T](t, key, response.Header().Get("etag"), response.Body())
+}
+
+// loadAll loads documents with these ids. A bulk read that misses a document may be wrong, so that document is loaded alone.
+func loadAll[T any](t *transaction, prefix string, ids []string) map[string]*T {
+	found, keys := map[string]*T{}, []string{}
+	for _, id := range ids {
+		keys = append(keys, prefix+id)
+	}
+	var rows []struct {
+		Key, Etag string
+		Data      json.RawMessage
+	}
+	if t.err == nil && len(keys) > 1 {
+		request := t.sidecar.R().SetContext(t.ctx).SetBody(map[string]any{"keys": keys, "parallelism": 10}).SetResult(&rows)
+		_, t.err = send(request, "POST", state+"/bulk")
+	}
+	for _, row := range rows {
+		if row.Etag != "" {
+			found[strings.TrimPrefix(row.Key, prefix)] = keep[T](t, row.Key, row.Etag, row.Data)
+		}
+	}
+	for _, id := range ids {
+		if found[id] == nil {
+			found[id] = load[T](t, prefix+id)
+		}
+	}
+	return found
+}
+
+func keep[T any](t *transaction, key, etag string, text []byte) *T {
+	value := new(T)
+	if len(text) > 0 {
+		t.err = json.Unmarshal(text, value)
+	}
+	loaded, err := json.Marshal(value)
+	t.err = cmp.Or(t.err, err)
+	t.documents = append(t.documents, document{key, etag, value, loaded})
+	return value
+}
+
+func (t *transaction) save() error {
+	var operations []map[string]any
+	for _, one := range t.documents {
+		encoded, err := json.Marshal(one.value)
+		if t.err = cmp.Or(t.err, err); t.err != nil || bytes.Equal(encoded, one.loaded) {
+			continue
+		}
+		request := map[string]any{"key": one.key, "value": one.value, "options": map[string]string{"concurrency": "first-write"}}
+		if one.etag != "" {
+			request["etag"] = one.etag
+		}
+		form, _, _ := strings.Cut(one.key, ":")
+		if ttl, isLimited := timesToLive[form]; isLimited {
+			request["metadata"] = map[string]string{"ttlInSeconds": ttl}
+		}
+		operations = append(operations, map[string]any{"operation": "upsert", "request": request})
+	}
+	if t.err != nil || operations == nil {
+		return t.err
+	}
+	request := t.sidecar.R().SetContext(t.ctx).SetBody(map[string]any{"operations": operations})
+	_, err := send(request, "POST", state+"/transaction")
+	return err
+}
+
+func (s *sidecar) begin(ctx context.Context) *transaction { return &transaction{ctx: ctx, sidecar: s} }
+
+// decide saves what change makes of the documents that it loads. If another writer was faster, it loads and decides again.
+func (s *sidecar) decide(ctx context.Context, change func(t *transaction) error) error {
+	s.deciding.Lock()
+	defer s.deciding.Unlock()
+	pauses := &backoff.ExponentialBackOff{InitialInterval: 5 * time.Millisecond, RandomizationFactor: 1, Multiplier: 1.5, MaxInterval: time.Second}
+	_, err := backoff.Retry(ctx, func() (any, error) {
+		t := s.begin(ctx)
+		err := change(t)
+		if err = cmp.Or(t.err, err); err == nil {
+			err = t.save()
+		}
+		if !errors.Is(err, errConflict) {
+			err = backoff.Permanent(err)
+		}
+		return nil, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(10))
+	return err
 }

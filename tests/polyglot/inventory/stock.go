@@ -1,336 +1,135 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
-	"sync"
+	"time"
 )
 
-type product struct {
-	ProductID         string `json:"product_id"`
-	Name              string `json:"name"`
-	UnitPrice         int64  `json:"unit_price"`
-	Currency          string `json:"currency"`
-	OnHand            int64  `json:"on_hand"`
-	Reserved          int64  `json:"reserved"`
-	Sold              int64  `json:"sold"`
-	Stocked           int64  `json:"stocked"`
-	LowStockThreshold int64  `json:"low_stock_threshold"`
-	Revision          int64  `json:"revision"`
+const (
+	defaultThreshold = 5
+	pageSize         = 100
+)
 
-	isChanged bool
-}
+func now() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000Z") }
 
-func (p *product) change() { p.Revision, p.isChanged = p.Revision+1, true }
+func (p *StoredProduct) available() int { return p.OnHand - p.Reserved }
 
-func (p *product) available() int64 { return p.OnHand - p.Reserved }
-
-func (p *product) tag() string { return fmt.Sprintf("%q", fmt.Sprint(p.Revision)) }
+func (p *StoredProduct) tag() string { return strconv.Quote(strconv.Itoa(p.Revision)) }
 
 // public is the product in the API.
-func (p *product) public() map[string]any {
-	return map[string]any{
-		"product_id": p.ProductID, "name": p.Name, "unit_price": p.UnitPrice, "currency": p.Currency,
-		"on_hand": p.OnHand, "reserved": p.Reserved, "available": p.available(),
+func (p *StoredProduct) public() Product {
+	return Product{
+		ProductId: p.ProductId, Name: p.Name, UnitPrice: p.UnitPrice, Currency: p.Currency,
+		OnHand: p.OnHand, Reserved: p.Reserved, Available: p.available(),
 	}
 }
 
-type line struct {
-	ProductID string `json:"product_id"`
-	Quantity  int64  `json:"quantity"`
+// move changes the figures of a product that exists.
+func (p *StoredProduct) move(onHand, reserved, sold int) {
+	if p.Revision > 0 {
+		p.OnHand, p.Reserved, p.Sold, p.Revision = p.OnHand+onHand, p.Reserved+reserved, p.Sold+sold, p.Revision+1
+	}
 }
 
-type lowStock struct {
-	ProductID string `json:"product_id"`
-	Available int64  `json:"available"`
-}
-
-type sale struct {
-	Time string     `json:"time"`
-	Low  []lowStock `json:"low"`
-}
-
-type reservation struct {
-	OrderID string `json:"order_id"`
-	Status  string `json:"status"`
-	Lines   []line `json:"lines"`
-	Time    string `json:"time"`
-	Reason  string `json:"reason,omitempty"`
-	Sale    *sale  `json:"sale,omitempty"`
-	// Returned are the returns whose sellable lines are in the stock again.
-	Returned []string `json:"returned,omitempty"`
-}
-
-type restock struct {
-	Operation string `json:"operation"`
-	ProductID string `json:"product_id"`
-	Quantity  int64  `json:"quantity"`
-}
-
-// decide changes the products, and returns the reservation after the event; nil if there is none. It does the same to the same
-// documents, however often the event arrives.
-func decide(kind string, orderID string, lines []line, at string, before *reservation, products map[string]*product) *reservation {
-	adjust := func(change func(p *product, quantity int64)) {
-		for _, one := range before.Lines {
-			p := products[one.ProductID]
-			change(p, one.Quantity)
-			p.change()
+// onePerProduct merges the lines of each product.
+func onePerProduct(lines []Line) (merged []Line) {
+	for _, line := range lines {
+		at := slices.IndexFunc(merged, func(one Line) bool { return one.ProductId == line.ProductId })
+		if at < 0 {
+			merged = append(merged, line)
+		} else {
+			merged[at].Quantity += line.Quantity
 		}
-	}
-	switch {
-	case kind == "order.created" && before == nil:
-		return reserve(orderID, lines, at, products)
-	case kind == "order.paid" && before != nil && before.Status == "RESERVED":
-		after := *before
-		after.Status, after.Sale = "SOLD", &sale{at, []lowStock{}}
-		adjust(func(p *product, quantity int64) {
-			was := p.OnHand
-			p.OnHand, p.Reserved, p.Sold = p.OnHand-quantity, p.Reserved-quantity, p.Sold+quantity
-			if was > p.LowStockThreshold && p.OnHand <= p.LowStockThreshold {
-				after.Sale.Low = append(after.Sale.Low, lowStock{p.ProductID, p.available()})
-			}
-		})
-		return &after
-	case kind == "order.created" || kind == "order.paid":
-		return before
-	case before == nil:
-		reason := "the order ended before its stock was reserved"
-		return &reservation{OrderID: orderID, Status: "RELEASED", Lines: []line{}, Time: at, Reason: reason}
-	case before.Status == "RESERVED":
-		adjust(func(p *product, quantity int64) { p.Reserved -= quantity })
-	case before.Status == "SOLD":
-		adjust(func(p *product, quantity int64) { p.OnHand, p.Sold = p.OnHand+quantity, p.Sold-quantity })
-	default:
-		return before
-	}
-	after := *before
-	after.Status = "RELEASED"
-	return &after
-}
-
-// takeBack puts sold lines back into the stock, once per return and never more than is sold.
-func takeBack(before *reservation, returnID string, lines []line, products map[string]*product) *reservation {
-	if before == nil || slices.Contains(before.Returned, returnID) {
-		return before
-	}
-	for _, one := range onePerProduct(lines) {
-		if p := products[one.ProductID]; p != nil {
-			back := min(one.Quantity, p.Sold)
-			p.OnHand, p.Sold = p.OnHand+back, p.Sold-back
-			p.change()
-		}
-	}
-	after := *before
-	after.Returned = append(slices.Clone(before.Returned), returnID)
-	return &after
-}
-
-// onePerProduct merges the lines of a product.
-func onePerProduct(lines []line) []line {
-	var merged []line
-	position := map[string]int{}
-	for _, one := range lines {
-		if known, isKnown := position[one.ProductID]; isKnown {
-			merged[known].Quantity += one.Quantity
-			continue
-		}
-		position[one.ProductID] = len(merged)
-		merged = append(merged, one)
 	}
 	return merged
 }
 
-func reserve(orderID string, lines []line, at string, products map[string]*product) *reservation {
-	wanted := onePerProduct(lines)
-	var short []string
-	for _, one := range wanted {
-		left := int64(0)
-		if p := products[one.ProductID]; p != nil {
-			left = p.available()
-		}
-		if left < one.Quantity {
-			short = append(short, fmt.Sprintf("%s (%d wanted, %d available)", one.ProductID, one.Quantity, left))
+// apply changes a reservation and its products as an event says. An event that comes again changes nothing.
+func (r *StoredReservation) apply(event *OrderEvent, products map[string]*StoredProduct) {
+	order := event.Data.Order
+	move := func(onHand, reserved, sold int) {
+		for _, line := range r.Lines {
+			products[line.ProductId].move(onHand*line.Quantity, reserved*line.Quantity, sold*line.Quantity)
 		}
 	}
-	if len(short) > 0 {
-		reason := "out of stock: " + strings.Join(short, ", ")
-		return &reservation{OrderID: orderID, Status: "REJECTED", Lines: []line{}, Time: at, Reason: reason}
-	}
-	for _, one := range wanted {
-		products[one.ProductID].Reserved += one.Quantity
-		products[one.ProductID].change()
-	}
-	return &reservation{OrderID: orderID, Status: "RESERVED", Lines: wanted, Time: at}
-}
-
-// A store keeps the stock in the sidecar's state.
-type store struct {
-	sidecar *sidecar
-	// Changes of one process wait for each other, instead of losing races against each other.
-	changing sync.Mutex
-}
-
-func load[Document any](ctx context.Context, s *sidecar, key string) (*Document, *stored, error) {
-	found, err := s.load(ctx, key)
-	if err != nil || found == nil {
-		return nil, nil, err
-	}
-	var document Document
-	return &document, found, json.Unmarshal(found.value, &document)
-}
-
-func (s *store) product(ctx context.Context, id string) (*product, *stored, error) {
-	return load[product](ctx, s.sidecar, "product:"+id)
-}
-
-func (s *store) products(ctx context.Context, ids []string) (map[string]*product, map[string]*stored, error) {
-	keys := make([]string, len(ids))
-	for position, id := range ids {
-		keys[position] = "product:" + id
-	}
-	found, err := s.sidecar.loadMany(ctx, keys)
-	products := map[string]*product{}
-	for _, one := range found {
-		var p product
-		if err := json.Unmarshal(one.value, &p); err != nil {
-			return nil, nil, err
+	switch isNew := r.Status == ""; {
+	case isNew && event.Type == "order.created":
+		*r = StoredReservation{OrderId: order.OrderId, Status: "RESERVED", Lines: onePerProduct(order.Items), Time: now()}
+		if short := r.shortage(products); short != nil {
+			r.Status, r.Lines, r.Reason = "REJECTED", []Line{}, "out of stock: "+strings.Join(short, ", ")
 		}
-		products[p.ProductID] = &p
-	}
-	return products, found, err
-}
-
-type decision func(before *reservation, products map[string]*product) *reservation
-
-// changeOrder saves what decide makes of a reservation and the products of its lines, and of these lines. It returns the
-// reservation before and after; nil if there is none.
-func (s *store) changeOrder(ctx context.Context, orderID string, lines []line, decide decision) (before, after *reservation, err error) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	key := "reservation:" + orderID
-	err = retryOnConflict(func() error {
-		var known *stored
-		var err error
-		if before, known, err = load[reservation](ctx, s.sidecar, key); err != nil {
-			return err
-		}
-		needed := lines
-		if before != nil {
-			needed = slices.Concat(lines, before.Lines)
-		}
-		var ids []string
-		for _, one := range onePerProduct(needed) {
-			ids = append(ids, one.ProductID)
-		}
-		products, found, err := s.products(ctx, ids)
-		if err != nil {
-			return err
-		}
-		after = decide(before, products)
-		if after == before {
-			return nil
-		}
-		writes := []write{{key: key, value: after, before: known}}
-		for _, id := range ids {
-			if p := products[id]; p != nil && p.isChanged {
-				writes = append(writes, write{key: "product:" + id, value: p, before: found["product:"+id]})
+		move(0, 1, 0)
+	case r.Status == "RESERVED" && event.Type == "order.paid":
+		move(-1, -1, 1)
+		r.Status, r.Sale = "SOLD", &StoredReservation_Sale{Time: now(), Low: []StoredReservation_Sale_Low{}}
+		for _, line := range r.Lines {
+			if p := products[line.ProductId]; p.OnHand <= p.LowStockThreshold && p.OnHand+line.Quantity > p.LowStockThreshold {
+				r.Sale.Low = append(r.Sale.Low, StoredReservation_Sale_Low{ProductId: p.ProductId, Available: p.available()})
 			}
 		}
-		return s.sidecar.save(ctx, writes...)
-	})
-	return before, after, err
+	case event.Type == "order.created", event.Type == "order.paid":
+	case isNew:
+		reason := "the order ended before its stock was reserved"
+		*r = StoredReservation{OrderId: order.OrderId, Status: "RELEASED", Lines: []Line{}, Time: now(), Reason: reason}
+	case r.Status == "RESERVED":
+		move(0, -1, 0)
+		r.Status = "RELEASED"
+	case r.Status == "SOLD":
+		move(1, 0, -1)
+		r.Status = "RELEASED"
+	}
 }
 
-const pageSize = 100
+// shortage describes each line that is not available.
+func (r *StoredReservation) shortage(products map[string]*StoredProduct) (short []string) {
+	for _, line := range r.Lines {
+		if left := products[line.ProductId].available(); left < line.Quantity {
+			short = append(short, fmt.Sprintf("%s (%d wanted, %d available)", line.ProductId, line.Quantity, left))
+		}
+	}
+	return short
+}
+
+func loadProducts(t *transaction, lines []Line) map[string]*StoredProduct {
+	var ids []string
+	for _, line := range onePerProduct(lines) {
+		ids = append(ids, line.ProductId)
+	}
+	return loadAll[StoredProduct](t, "product:", ids)
+}
+
+// add saves a product that does not exist, as the last one of the list.
+func (t *transaction) add(product *StoredProduct, added StoredProduct) {
+	head := load[StoredIndexProducts](t, "index:products")
+	page := load[[]string](t, pageKey(head.Count/pageSize))
+	*product, *page, head.Count = added, append(*page, added.ProductId), head.Count+1
+}
 
 func pageKey(page int) string { return fmt.Sprintf("index:products:%d", page) }
 
-type head struct {
-	Count int `json:"count"`
-}
-
-// append returns the writes that append a product to the list.
-func (s *store) append(ctx context.Context, id string) ([]write, error) {
-	list, knownHead, err := load[head](ctx, s.sidecar, "index:products")
-	if err != nil {
-		return nil, err
-	}
-	if list == nil {
-		list = &head{}
-	}
-	page := list.Count / pageSize
-	ids, knownPage, err := load[[]string](ctx, s.sidecar, pageKey(page))
-	if err != nil {
-		return nil, err
-	}
-	if ids == nil {
-		ids = &[]string{}
-	}
-	return []write{
-		{key: "index:products", value: head{list.Count + 1}, before: knownHead},
-		{key: pageKey(page), value: append(*ids, id), before: knownPage},
-	}, nil
-}
-
-// list returns up to limit products before the position, newest first, and the position of the next page; 0 for none.
-func (s *store) list(ctx context.Context, before, limit int) ([]*product, int, error) {
-	list, _, err := load[head](ctx, s.sidecar, "index:products")
-	if err != nil || list == nil {
-		return nil, 0, err
-	}
-	end := min(before, list.Count)
+// list returns up to limit products before a position of the list, newest first, and the position of the last one.
+func (t *transaction) list(before, limit int) ([]*StoredProduct, int) {
+	end := max(0, min(before, load[StoredIndexProducts](t, "index:products").Count))
 	start := max(0, end-limit)
 	var ids []string
 	for page := start / pageSize; page*pageSize < end; page++ {
-		listed, _, err := load[[]string](ctx, s.sidecar, pageKey(page))
-		if err != nil {
-			return nil, 0, err
-		}
-		for position, id := range *listed {
-			if at := page*pageSize + position; at >= start && at < end {
-				ids = append([]string{id}, ids...)
-			}
-		}
+		ids = append(ids, *load[[]string](t, pageKey(page))...)
 	}
-	products, _, err := s.products(ctx, ids)
-	return inOrder(ids, products), start, err
+	first := start / pageSize * pageSize
+	ids = ids[min(start-first, len(ids)):min(end-first, len(ids))]
+	slices.Reverse(ids)
+	return inOrder(ids, loadAll[StoredProduct](t, "product:", ids)), start
 }
 
-func inOrder(ids []string, products map[string]*product) []*product {
-	found := []*product{}
+// inOrder omits products that do not exist.
+func inOrder(ids []string, products map[string]*StoredProduct) (found []*StoredProduct) {
 	for _, id := range ids {
-		if products[id] != nil {
+		if products[id].Revision > 0 {
 			found = append(found, products[id])
 		}
 	}
 	return found
-}
-
-// change saves what edit makes of a product, with more writes. If edit returns nil, nothing changes.
-func (s *store) change(ctx context.Context, id string, edit func(before *product) (*product, []write, error)) (before, after *product, err error) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	err = retryOnConflict(func() error {
-		var known *stored
-		var err error
-		if before, known, err = s.product(ctx, id); err != nil {
-			return err
-		}
-		var more []write
-		if after, more, err = edit(before); err != nil || after == nil {
-			return err
-		}
-		if known == nil {
-			listed, err := s.append(ctx, id)
-			if err != nil {
-				return err
-			}
-			more = append(more, listed...)
-		}
-		return s.sidecar.save(ctx, append(more, write{key: "product:" + id, value: after, before: known})...)
-	})
-	return before, after, err
 }

@@ -1,15 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"maps"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -18,7 +19,28 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
 )
+
+var (
+	ofRequest    = []string{"protocol", "method", "route", "status"}
+	buckets      = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 0.5, 1, 2, 5, 10}
+	requests     = promauto.NewCounterVec(prometheus.CounterOpts{Name: "requests_total", Help: "Requests at their end"}, ofRequest)
+	durations    = promauto.NewHistogramVec(prometheus.HistogramOpts{Name: "request_duration_seconds", Help: "Duration of requests", Buckets: buckets}, ofRequest)
+	connections  = promauto.NewGaugeVec(prometheus.GaugeOpts{Name: "active_connections", Help: "Open connections"}, []string{"protocol"})
+	redeliveries = promauto.NewCounterVec(prometheus.CounterOpts{Name: "event_redeliveries_total", Help: "Failed deliveries that the sidecar repeats"}, []string{"event", "cause"})
+	reservations = promauto.NewCounterVec(prometheus.CounterOpts{Name: "inventory_reservations_total", Help: "Reservations that reached a status"}, []string{"status"})
+	currentStock = promauto.NewGaugeVec(prometheus.GaugeOpts{Name: "current_stock", Help: "Available stock of the products that run out first"}, []string{"product"})
+	lowStock     = promauto.NewGaugeVec(prometheus.GaugeOpts{Name: "low_stock_threshold", Help: "Stock at which such a product is low"}, []string{"product"})
+)
+
+var levels = map[SettingsLOGLEVEL]slog.Level{"trace": -8, "debug": -4, "info": 0, "warn": 4, "error": 8, "fatal": 12, "silent": 99}
+
+func init() {
+	for _, status := range schemaOf("StoredReservation").Properties["status"].Value.Enum {
+		reservations.WithLabelValues(status.(string))
+	}
+}
 
 type fieldsKey struct{}
 
@@ -28,90 +50,79 @@ func fieldsOf(ctx context.Context) map[string]string {
 	return fields
 }
 
-func now() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000Z") }
+// A logHandler adds the trace and the fields of a request, and follows LOG_LEVEL.
+type logHandler struct{ slog.Handler }
 
-var logger *slog.Logger
+func (logHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= levels[current.Load().LogLevel]
+}
 
-func startLog(level string) {
-	levels := map[string]slog.Level{"trace": -8, "debug": -4, "info": 0, "warn": 4, "error": 8, "fatal": 12, "silent": 99}
-	rename := func(_ []string, attr slog.Attr) slog.Attr {
+func (h logHandler) Handle(ctx context.Context, record slog.Record) error {
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		record.Add("trace_id", span.TraceID(), "span_id", span.SpanID())
+	}
+	for name, value := range fieldsOf(ctx) {
+		record.Add(name, value)
+	}
+	return h.Handler.Handle(ctx, record)
+}
+
+func startLog() {
+	options := &slog.HandlerOptions{ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
 		if attr.Key == slog.LevelKey {
 			attr.Value = slog.StringValue(strings.ToLower(attr.Value.String()))
 		}
 		return attr
-	}
-	options := &slog.HandlerOptions{Level: levels[level], ReplaceAttr: rename}
-	logger = slog.New(slog.NewJSONHandler(os.Stdout, options)).With("service", "inventory")
+	}}
+	service := []slog.Attr{slog.String("service", "inventory")}
+	slog.SetDefault(slog.New(logHandler{slog.NewJSONHandler(os.Stdout, options).WithAttrs(service)}))
 }
 
-func log(ctx context.Context, level slog.Level, message string, more ...any) {
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		more = append(more, "trace_id", span.TraceID().String(), "span_id", span.SpanID().String())
-	}
-	for name, value := range fieldsOf(ctx) {
-		more = append(more, name, value)
-	}
-	logger.Log(ctx, level, message, more...)
-}
+// A liveSampler keeps the traces that the current settings want, of those that start in this process.
+type liveSampler struct{ limiter *rate.Limiter }
 
-var (
-	counters   = map[string]*prometheus.CounterVec{}
-	gauges     = map[string]*prometheus.GaugeVec{}
-	histograms = map[string]*prometheus.HistogramVec{}
-)
-
-// createMetrics registers the metrics of the document. Series whose labels are all known start at zero.
-func createMetrics() {
-	for _, one := range contract.Metrics {
-		labels := slices.Sorted(maps.Keys(one.Labels))
-		start := func(map[string]string) {}
-		switch one.Type {
-		case "counter":
-			vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: one.Name, Help: one.Help}, labels)
-			prometheus.MustRegister(vec)
-			counters[one.Name] = vec
-			start = func(values map[string]string) { vec.With(values) }
-		case "gauge":
-			gauges[one.Name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: one.Name, Help: one.Help}, labels)
-			prometheus.MustRegister(gauges[one.Name])
-		case "histogram":
-			options := prometheus.HistogramOpts{Name: one.Name, Help: one.Help, Buckets: one.Buckets}
-			histograms[one.Name] = prometheus.NewHistogramVec(options, labels)
-			prometheus.MustRegister(histograms[one.Name])
-		}
-		if values, isList := one.Labels["status"].([]any); isList && len(one.Labels) == 1 {
-			for _, value := range values {
-				start(map[string]string{"status": value.(string)})
-			}
+func (s liveSampler) ShouldSample(parameters sdk.SamplingParameters) sdk.SamplingResult {
+	settings := current.Load()
+	s.limiter.SetLimit(rate.Limit(settings.TracesPerSecond))
+	s.limiter.SetBurst(settings.TracesPerSecond)
+	ratio := 1.0
+	switch settings.OtelTracesSampler {
+	case "parentbased_always_off":
+		ratio = 0
+	case "parentbased_traceidratio":
+		ratio, _ = strconv.ParseFloat(cmp.Or(settings.OtelTracesSamplerArg, "1"), 64)
+	case "":
+		if !s.limiter.Allow() {
+			ratio = 0
 		}
 	}
+	return sdk.TraceIDRatioBased(ratio).ShouldSample(parameters)
 }
+
+func (liveSampler) Description() string { return "as the settings say" }
 
 // startTracing returns a function that exports the remaining spans.
-func startTracing(settings map[string]string) func(context.Context) error {
-	otel.SetTextMapPropagator(propagation.TraceContext{})
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		log(context.Background(), slog.LevelWarn, "exporting spans failed", "problem", err.Error())
-	}))
-	name := settings["OTEL_SERVICE_NAME"]
-	if name == "" {
-		name = "inventory"
+func startTracing(ctx context.Context, settings *Settings) (stop func(context.Context) error, err error) {
+	var exporter sdk.SpanExporter
+	if settings.OtelExporterOtlpEndpoint != "" {
+		// The exporter reads the other variables of OTLP itself.
+		exporter, err = otlptracehttp.New(ctx, otlptracehttp.WithTimeout(5*time.Second))
+	} else if settings.ZipkinEndpoint != "" {
+		exporter, err = zipkin.New(settings.ZipkinEndpoint)
 	}
-	options := []sdk.TracerProviderOption{sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", name)))}
-	// Every request has the trace of the sidecar, so no trace starts here unless a sampler is set.
-	if settings["OTEL_TRACES_SAMPLER"] == "" {
-		options = append(options, sdk.WithSampler(sdk.ParentBased(sdk.NeverSample())))
+	if err != nil {
+		return nil, err
 	}
-	if settings["OTEL_EXPORTER_OTLP_ENDPOINT"] != "" {
-		exporter, err := otlptracehttp.New(context.Background(), otlptracehttp.WithTimeout(5*time.Second))
-		must(err)
-		options = append(options, sdk.WithBatcher(exporter))
-	} else if settings["ZIPKIN_ENDPOINT"] != "" {
-		exporter, err := zipkin.New(settings["ZIPKIN_ENDPOINT"])
-		must(err)
+	name := attribute.String("service.name", cmp.Or(settings.OtelServiceName, "inventory"))
+	options := []sdk.TracerProviderOption{
+		sdk.WithResource(resource.NewSchemaless(name)), sdk.WithSampler(sdk.ParentBased(liveSampler{rate.NewLimiter(0, 0)})),
+	}
+	if exporter != nil {
 		options = append(options, sdk.WithBatcher(exporter))
 	}
 	provider := sdk.NewTracerProvider(options...)
 	otel.SetTracerProvider(provider)
-	return provider.Shutdown
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { slog.Warn("exporting spans failed", "err", err.Error()) }))
+	return provider.Shutdown, nil
 }
