@@ -938,8 +938,8 @@ type StoredRestock struct {
 
 // GetInventoryParams defines parameters for GetInventory.
 type GetInventoryParams struct {
-	Cursor string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
-	Limit  int    `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+	Cursor []string `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	Limit  []int    `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// XCallerId The id of the caller, set by the gateway.
 	XCallerId string `json:"x-caller-id"`
@@ -1004,24 +1004,9 @@ type PostInventoryByProductIdRestockParams struct {
 	XCallerRole interface{} `json:"x-caller-role"`
 }
 
-// ReceiveOrderCancelledApplicationCloudeventsPlusJSONBody defines parameters for ReceiveOrderCancelled.
-type ReceiveOrderCancelledApplicationCloudeventsPlusJSONBody = OrderEvent
-
-// ReceiveOrderCreatedApplicationCloudeventsPlusJSONBody defines parameters for ReceiveOrderCreated.
-type ReceiveOrderCreatedApplicationCloudeventsPlusJSONBody = OrderEvent
-
-// ReceiveOrderExpiredApplicationCloudeventsPlusJSONBody defines parameters for ReceiveOrderExpired.
-type ReceiveOrderExpiredApplicationCloudeventsPlusJSONBody = OrderEvent
-
-// ReceiveOrderPaidApplicationCloudeventsPlusJSONBody defines parameters for ReceiveOrderPaid.
-type ReceiveOrderPaidApplicationCloudeventsPlusJSONBody = OrderEvent
-
-// ReceiveOrderPaymentFailedApplicationCloudeventsPlusJSONBody defines parameters for ReceiveOrderPaymentFailed.
-type ReceiveOrderPaymentFailedApplicationCloudeventsPlusJSONBody = OrderEvent
-
 // GetProductsParams defines parameters for GetProducts.
 type GetProductsParams struct {
-	Ids string `form:"ids" json:"ids"`
+	Ids []string `form:"ids" json:"ids"`
 }
 
 // GetProducts200JSONResponseBody_Items defines parameters for GetProducts.
@@ -1052,21 +1037,6 @@ type PutInventoryByProductIdJSONRequestBody PutInventoryByProductIdJSONBody
 
 // PostInventoryByProductIdRestockJSONRequestBody defines body for PostInventoryByProductIdRestock for application/json ContentType.
 type PostInventoryByProductIdRestockJSONRequestBody PostInventoryByProductIdRestockJSONBody
-
-// ReceiveOrderCancelledApplicationCloudeventsPlusJSONRequestBody defines body for ReceiveOrderCancelled for application/cloudevents+json ContentType.
-type ReceiveOrderCancelledApplicationCloudeventsPlusJSONRequestBody = ReceiveOrderCancelledApplicationCloudeventsPlusJSONBody
-
-// ReceiveOrderCreatedApplicationCloudeventsPlusJSONRequestBody defines body for ReceiveOrderCreated for application/cloudevents+json ContentType.
-type ReceiveOrderCreatedApplicationCloudeventsPlusJSONRequestBody = ReceiveOrderCreatedApplicationCloudeventsPlusJSONBody
-
-// ReceiveOrderExpiredApplicationCloudeventsPlusJSONRequestBody defines body for ReceiveOrderExpired for application/cloudevents+json ContentType.
-type ReceiveOrderExpiredApplicationCloudeventsPlusJSONRequestBody = ReceiveOrderExpiredApplicationCloudeventsPlusJSONBody
-
-// ReceiveOrderPaidApplicationCloudeventsPlusJSONRequestBody defines body for ReceiveOrderPaid for application/cloudevents+json ContentType.
-type ReceiveOrderPaidApplicationCloudeventsPlusJSONRequestBody = ReceiveOrderPaidApplicationCloudeventsPlusJSONBody
-
-// ReceiveOrderPaymentFailedApplicationCloudeventsPlusJSONRequestBody defines body for ReceiveOrderPaymentFailed for application/cloudevents+json ContentType.
-type ReceiveOrderPaymentFailedApplicationCloudeventsPlusJSONRequestBody = ReceiveOrderPaymentFailedApplicationCloudeventsPlusJSONBody
 
 // PutReturnsByOrderIdByReturnIdJSONRequestBody defines body for PutReturnsByOrderIdByReturnId for application/json ContentType.
 type PutReturnsByOrderIdByReturnIdJSONRequestBody PutReturnsByOrderIdByReturnIdJSONBody
@@ -1133,37 +1103,37 @@ var swaggerSpec = []string{
 	"kwXYfFphmcn5ObxnH0ldPv1kDsGBFF1sjPQT+C51lDp1WrrbqpuaulvtrjsYHS9WxtYsH80DMeahT10G",
 	"ofJlfc6ypk4Jz/IsE23E67AxYgGznfHbxiQ1/dP+NGqZCTOCC0/+ISnIfLy138UTGOanswaUQUOLPyjF",
 	"PDsJLnctn0ZyfkRnPjsa8SM2sabTabyvCZwz5xWt+MiK3iUz7DB1QnvXQlBTRCykEbd2rVdFp/jK6MQQ",
-	"aUJ4Z/7o7r01YHphnWq+tWsdMF1L9R9RSUdMI0hwFs/m1zHDe/Fk4tNRhfgHw/F6JMeh32xnyF52RwEf",
-	"cb3QzwyrrDiL2OFj65qZAfmJzfBoEDBZIIppcrVwrgXDjqwVu7PNQzb3rbTUGKhxTnHGVDPiIRGw34IW",
-	"6GcjNYkRTk7+g8P0Rzy0LqbTC8xgIhEqI7MVxzGgBx5txmBg+RT+7EfhTzy9h6cEUZgXedA6WlAclKyZ",
-	"ypxdAGlqPBpREFMLOknSGDRHdKDwhN5MSi8g2Ke43Y3iGM8VhlgU+tL9XK2nT9KA95N4KjV/jTKAfs2X",
-	"ZsFsrF+XrwiBVhLrkLg9OjC7MclCQjT4ytlOonfJzGl2ojQPAjKkyiDQ+OA66ar17aYImd2g2htaz5bt",
-	"XMv+aC1bo2EL6C6s+GLHyyycPl0jD5gmNFHJZ2lkwYrGGRrXHv+lNW67XFnRONC15KDoY+r2FZr2899/",
-	"3k0G3EgHDSSj/iTeFMyV/o9TetwCem82kZ6u78/ZnkhtCyTUVDG7qn7AXbB6HcoG1rSqUHa6UB5jzckB",
-	"lKfQ8n21AeV7qH+/34PyEK9rH6DEHt43sWy9x/ITlB3o/30X63vYz0kbyi94fWp+BIvlPvSzd+hiaa5P",
-	"oKzjdR2e2mt+gbKF161jKDt7UB5jzSd89hTM2v5HeGr/CK+x/T6O5R7AtduB0d0e0Oked6yC9eEj3P1w",
-	"BHcP3mPpAuUHh8CNgxrW4BwPmtDzQe9fUH6BmsMjLJvQ/rAHHDs8hja1fei5Voceak28/he0rHXwugu0",
-	"fcQ+P7awbMPsjlxof3SA5SG0PGpAb0dt4MZRB8sTaH+Eox+dwlrUq9BbHSmvH8FT9Q7crXeBqjq2bCCf",
-	"G/tQ0ziAtW4g5Y0GPNtoQj8N5FWjA7xtIGcan7A8wTafm1jCyja+YD3KRhN7bh7gda0FJTqXZhvaNJHz",
-	"rUYHfwENPG/jDmz7ANq0D2HENtLcrmP9F+Dhv6pQ02lBTQflp3MMz3ZOgBtdvNtFaezu4fU+PNV1oc/u",
-	"gfk5NvTcrbuIJQA/u8iTbhfrURq7n0B+ul+w5hQ40zuEUXofoX2vATzpoVT3kDO9DqxRr4c1uAq9U2h5",
-	"XD2E8uAzlEjtcRf6P/5Sw/IYS1i7Y2xvwI5PuNafsP9Px8DVky6M+Bn5+bkKM/28h9d7MLvPLaxpQ/nF",
-	"hVmfIh9OG9Dz6clBJkaSbMulEq5KnB2lfo+adn7/Pj+/u3ccx5na5qrcn5qLt/2kaqc/vfh7ZtL9Z9jq",
-	"Kc/g12dt8qzu62Rk89Nlkz/968RvBavilP8I4vbMb8F/xwjTjAAiYH5qPg83yQ/oZbnSkmoh1dYT4k/j",
-	"lx9JB0syhWMJlRWlCpUZpiYA2J8sWiUSjzPPjpkoOmLkmk3IgMUnQ7AmkW5zOgciVh4OQCd9ETKib7nH",
-	"1keNiydXrHVT+B/7/4D0yuvXT6M9Dyn/SyFlJqa6elTvcSh1E2L6J7KxT7dIsZL/FoYIqhaw8VhQ5MyO",
-	"xCu9Ybsbp1OKXzm4/NqDtRaswzzGbxi++nBv1vypkpV6y+GPq4uQv0Exf4Ni/gbFXKbyNyjmb1DM36CY",
-	"v0Exf4Ni/gbF/A2K+RsU8zco5m9QzN+gmL9B8SveoLjoqVMfbHg6hrToEbrHe3tut1sgHbfX+QIWfb/T",
-	"aj+CAmUgLTH+/TScZQaW5yhL7qZylCVHWXKUJUdZcpQlR1lylCVHWXKUJUdZcpQlR1lylOU7RFliZCDH",
-	"WDIwFnYXmYGfgrG4ceMcY8mdVI6x5BhLjrHkGEuOseQYS46x5BhLjrHkGEuOseQYS46xfI8YSwIj5BhL",
-	"BsYSUf5EgKVNeY6u5O4pR1dydCVHV3J0JUdXcnQlR1dydCVHV3J0JUdXcnQlR1e+T3QFAYQcWsmEVvDz",
-	"C5d9yp/8Rpa2eeaDeSRHW3J3laMtOdqSoy052pKjLTnakqMtOdqSoy052pKjLTnakqMt3yfasoAp5LiL",
-	"wV2GjAZ6+J9Nn3M6jJu87D3DT3qF8MJLg0+GDD8AA54uksJjSoEfo5Cypl4XHElxxZRlpjNiWnJPbZpO",
-	"I27yrOmIiIVx37Zmd/qFU4tpSPy4icXAh7ciFs4JzJxilPoc+7o5tucf/HrCJ+i4r571nu+XfpXpGa/U",
-	"Xg3Zn/Hwsz/HmhnafA109B187z3/bPlzPp67NPa6fOSFr1k/YPNv/cUv2OeSGPV+7O3qwCYZ0sB86QE/",
-	"e7XRK3RMi/+mU4CV4B7DTy+AWMV8wW9i4wTWmdD4i9ql+yQMnpbuZ+kiftpw3YfWOubJ9xN02jX//cTU",
-	"PPFza6mwe725/RYz80xupDP074odf8znKF7kO781LGxE72qGDa+dFxjnx2Lz7VVn2BRkL17d538ww5i5",
-	"hS/+iz6hxKhOgYjQY88z7tPp/wcAAP//",
+	"aUJ4Z/7o7r01YHphnWq+tWsdMF1L9R9RSUdMI0hwFs/m1zHDe/Fk4tNRhfgHwwveZUTvknPRb7YzFnFE",
+	"72qmbXnZWk8L2cMFfMR19mgzaLPiLEKNj/1C7hEyMrIpP7E/Hg0CJgtEMU2uFs7IYAiTtfp3tnnI5r6V",
+	"lkADW87ntaKymbGVCNhvQQv0s5GaxKAnvyIA5+uPeGhdTKcXmA1FIlRG/iuOYwAUPCaNgcXyif7ZD8yf",
+	"eBIQTxyiYizyoHW0oIQopTP1O7sA0tR4NKIg8hZ0kqREaNroQOFpv5nEX0DiQHHrHEU7nisMsahApfu5",
+	"iZg+SZveT+Kp1Pw1igW6Ol+aBRO0fl2+IpxaSdJD4vbowOzsJAsJkeUrZzvJBCQzJ+OJ0jwIyJAqg2bj",
+	"g+ukq9a3myJkdoNqb2g9W7ZzLfujtWyNhi0gxbDiix0vs3D6dI08YJrQRCWfpZEFKxpnaFx7/JfWuO1y",
+	"ZUXjQNeSQ6ePqdtXaNrPf/95NxlwIx00kIz6k3iDMVf6P07pcTvpvdmQerq+P2erI7XFkFBTxUyt+gF3",
+	"1Op1KBtY06pC2elCeYw1JwdQnkLL99UGlO+h/v1+D8pDvK59gBJ7eN/EsvUey09QdqD/912s72E/J20o",
+	"v+D1qflBLZb70M/eoYuluT6Bso7XdXhqr/kFyhZet46h7OxBeYw1n/DZUzBr+x/hqf0jvMb2+ziWewDX",
+	"bgdGd3tAp3vcsQrWh49w98MR3D14j6ULlB8cAjcOaliDczxoQs8HvX9B+QVqDo+wbEL7wx5w7PAY2tT2",
+	"oedaHXqoNfH6X9Cy1sHrLtD2Efv82MKyDbM7cqH90QGWh9DyqAG9HbWBG0cdLE+g/RGOfnQKa1GvQm91",
+	"pLx+BE/VO3C33gWq6tiygXxu7ENN4wDWuoGUNxrwbKMJ/TSQV40O8LaBnGl8wvIE23xuYgkr2/iC9Sgb",
+	"Tey5eYDXtRaU6FyabWjTRM63Gh38NTXwvI27ue0DaNM+hBHbSHO7jvVfgIf/qkJNpwU1HZSfzjE82zkB",
+	"bnTxbhelsbuH1/vwVNeFPrsH5qfd0HO37iIuAfzsIk+6XaxHaex+AvnpfsGaU+BM7xBG6X2E9r0G8KSH",
+	"Ut1DzvQ6sEa9HtbgKvROoeVx9RDKg89QIrXHXej/+EsNy2MsYe2Osb0BTj7hWn/C/j8dA1dPujDiZ+Tn",
+	"5yrM9PMeXu/B7D63sKYN5RcXZn2KfDhtQM+nJweZeEuyxZfK2Spx6pT6bWva+f37/Pzu3nEcZ2qbq3J/",
+	"ai7e9pOqnf704u+ZCfyfYduoPINyn7VhtLpHlIEMTJdN/vSvE78VrIpT/iOI2zO/K/8dI0wzAoiA+dn6",
+	"PNwkP6CX5UpLqoVUW0+IP41ffiQdLMkUJiZUVpQqVGaYmoBpf7JolUg8Gj07sqLoiJFrNiEDFp8ywZpE",
+	"us1JH4hYeTgAnfRFyIi+5R5bHzUunoKx1k3hf+z/A9Irr18/jfY8pPwvhZSZ+Ozqsb/HYdlN6OufyMY+",
+	"3SLFSv5bGCKoWsDZY0GRMzsSr/SGrXOcTil+feHyKxTWWrAO8xi/Yfgaxb1Z86dK1t8XuZ6/fjF//WL+",
+	"+sVcpvLXL+avX8xfv5i/fjF//WL++sX89Yv56xfz1y/mr1/MX7+Yv37xK16/uOipU197eDpotOgRusd7",
+	"e263WyAdt9f5AhZ9v9NqPwL7ZEArMeD9NGBlho7nsEoOq+SwSg6r5LBKDqvksEoOq+SwSg6r5LBKDqvk",
+	"sEoOq+SwyvcAq8RQQA6qZIAq7C4yAz8FVHHjxjmokoMqOaiSgyo5qJKDKjmokoMqOaiSgyo5qJKDKjmo",
+	"koMqOajyXYAqCW6QgyoZoEpE+RMRlTblOZySwyk5nJLDKTmcksMpOZySwyk5nJLDKTmcksMpOZySwyk5",
+	"nPKdwCmIGORYSiaWgp9juOxT/uS3qrTNMx/MIzm8ksMrObySwys5vJLDKzm8ksMrObySwys5vJLDKzm8",
+	"ksMrObzyncArCyBCDrQYoGXIaKCH/9n0DabDuMnLXg78pPf+Lrzp92TI8Kst4OkiKTymFPgxCilr6h2/",
+	"kRRXTFlmOiOmJffUpuk04ibPmo6IWBj3bWt2p184tZiGxI+bWAx8eCti4ZzAzClGqe+xr5tje/6Vrid8",
+	"g477auPrsGfh8rO+QPfSDy49423Zq4H9Mx5+9ldbMwOgrwGYvoPPwudfN3/ON3aXxl6XtbzwDeoHbP4Z",
+	"v/jd+VwSYwQee3E6sEmGNDAfccAvWm30HR3T4r/pOmAluMfwqwogVjFf8NPZOIF1hjb+8HbpPgmWp6X7",
+	"WVKJXy1c9w21jnny/QRde81/PzE1T/ySWio4X2+Uv8X8PZMb6Tz+u2LHH/OliRf5zm8NMZvHM6+dFxjn",
+	"xyL47VVn2BRkL17d538Lw5i5AN0MwS9Pgw+lxKhOgYjQY88z7tPp/wcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -41,11 +41,13 @@ def setting:
     security: [{sidecar: []}],
     requestBody: {
       required: true,
-      content: {"application/cloudevents+json": {schema: ($asyncapi.components.messages[.type].payload + {"x-go-type": "OrderEvent"})}}
+      content: {"application/*": {schema: ($asyncapi.components.messages[.type].payload + {"x-go-type": "OrderEvent"})}}
     },
     responses: {"200": {description: "SUCCESS, RETRY or DROP"}}
   }}}) | from_entries)
 | .paths[][].responses |= with_entries(select(.key | startswith("2")))
+# A parameter that is given twice is invalid.
+| .paths[][].parameters[]? |= (if .in == "query" then .schema |= {type: "array", maxItems: 1, items: .} else . end)
 | del(.. | .examples?, .links?)
 | walk(for_go)
 | del(.components.schemas.Line."x-go-type")

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/felixge/httpsnoop"
 	"github.com/getkin/kin-openapi/openapi3"
@@ -40,13 +41,17 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			slog.ErrorContext(r.Context(), "request failed", "err", err.Error())
 		}
 	}
-	if body == nil {
-		w.WriteHeader(status)
-		return
+	if body != nil {
+		w.Header().Set("content-type", mediaType)
 	}
-	w.Header().Set("content-type", mediaType)
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
+	if body != nil {
+		_ = json.NewEncoder(w).Encode(body)
+	}
+}
+
+func always(status int, body any, err error) handler {
+	return func(http.ResponseWriter, *http.Request) (int, any, error) { return status, body, err }
 }
 
 func (p *Problem) Error() string { return p.Type + ": " + p.Detail }
@@ -117,16 +122,6 @@ func wrongFields(err error) (wrong []Problem_Errors) {
 	return []Problem_Errors{{"", "is missing"}}
 }
 
-// guarded lets only the sidecar call, which knows the token.
-func guarded(token string, next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request) (int, any, error) {
-		if subtle.ConstantTimeCompare([]byte(r.Header.Get("dapr-api-token")), []byte(token)) != 1 {
-			return 0, nil, fail(401, "unauthenticated", "Only the sidecar may call this service.")
-		}
-		return next(w, r)
-	}
-}
-
 // validated checks a request against its operation in openapi.json.
 func validated(pattern string, next handler) handler {
 	method, path, _ := strings.Cut(pattern, " ")
@@ -138,11 +133,6 @@ func validated(pattern string, next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) (int, any, error) {
 		if operation.Extensions["x-access"] == "admin" && r.Header.Get("x-caller-role") == "customer" {
 			return 0, nil, fail(403, "forbidden", "Only administrators can call this route.")
-		}
-		for name, values := range r.URL.Query() {
-			if len(values) > 1 {
-				return 0, nil, invalidQuery(Problem_Errors{name, "must be given once"})
-			}
 		}
 		input := &openapi3filter.RequestValidationInput{Request: r, Route: route, Options: options, PathParams: map[string]string{}}
 		for _, parameter := range operation.Parameters {
@@ -156,10 +146,13 @@ func validated(pattern string, next handler) handler {
 	}
 }
 
-// settled answers an event: DROP if it does not have its form, RETRY if it may succeed later.
+// settled answers an event: DROP if it does not have its form, RETRY if it may succeed later. After eight seconds the sidecar would
+// deliver the event again.
 func settled(kind string, next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) (int, any, error) {
-		_, _, err := next(w, r)
+		ctx, cancel := context.WithTimeout(r.Context(), 7*time.Second)
+		defer cancel()
+		_, _, err := next(w, r.WithContext(ctx))
 		fields := fieldsOf(r.Context())
 		fields["event_type"], fields["outcome"] = kind, "SUCCESS"
 		if _, isInvalid := errors.AsType[*openapi3filter.RequestError](err); isInvalid {
@@ -212,8 +205,8 @@ func isProbe(r *http.Request) bool {
 	return slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, r.URL.Path)
 }
 
-// observed gives a request its id, and logs and counts it at its end.
-func observed(next http.Handler) http.Handler {
+// observed gives a request its id, lets only the sidecar call, and logs and counts the request at its end.
+func observed(token string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fields := map[string]string{"request_id": r.Header.Get("x-request-id")}
 		if !requestID.MatchString(fields["request_id"]) {
@@ -228,7 +221,11 @@ func observed(next http.Handler) http.Handler {
 		w.Header().Set("cache-control", "no-store")
 		// In place, because otelhttp reads the pattern that the mux sets.
 		*r = *r.WithContext(context.WithValue(r.Context(), fieldsKey{}, fields))
-		measured := httpsnoop.CaptureMetrics(next, w, r)
+		handle, isOpen := next, isProbe(r) || r.URL.Path == "/openapi.json" || r.URL.Path == "/asyncapi.json"
+		if !isOpen && subtle.ConstantTimeCompare([]byte(r.Header.Get("dapr-api-token")), []byte(token)) != 1 {
+			handle = always(0, nil, fail(401, "unauthenticated", "Only the sidecar may call this service."))
+		}
+		measured := httpsnoop.CaptureMetrics(handle, w, r)
 		if isProbe(r) {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -57,18 +58,18 @@ func run() error {
 		IdleTimeout:       75 * time.Second,
 		ConnState:         countConnections,
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.ListenAndServe() }()
+	stopped := make(chan error, 1)
+	context.AfterFunc(ctx, func() {
+		slog.Info("stopping")
+		limited, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		stopped <- errors.Join(server.Shutdown(limited), stopTracing(limited))
+	})
 	slog.Info("listening", "port", settings.AppPort)
-	select {
-	case err := <-failed:
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
-	case <-ctx.Done():
 	}
-	slog.Info("stopping")
-	limited, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return errors.Join(server.Shutdown(limited), stopTracing(limited))
+	return <-stopped
 }
 
 func countConnections(_ net.Conn, state http.ConnState) {
@@ -108,7 +109,7 @@ func (s *service) seed(ctx context.Context, catalogue []*StoredProduct) {
 			}
 		}
 		return nil, nil
-	}, backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+	}, backoff.WithBackOff(pauses(100*time.Millisecond)), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		slog.Warn("seeding the catalogue failed", "err", err.Error())
 	}))
 	s.isSeeded.Store(err == nil)
@@ -117,15 +118,19 @@ func (s *service) seed(ctx context.Context, catalogue []*StoredProduct) {
 // measureStock measures the twenty products that run out first, of the newest five hundred.
 func (s *service) measureStock(ctx context.Context) error {
 	t := s.sidecar.begin(ctx)
-	products, _ := t.list(math.MaxInt, 500)
-	slices.SortFunc(products, func(a, b *StoredProduct) int {
-		return cmp.Compare(a.available()-a.LowStockThreshold, b.available()-b.LowStockThreshold)
+	ids, _ := t.list(math.MaxInt, 500)
+	left := func(p *StoredProduct) int { return p.available() - p.LowStockThreshold }
+	products := slices.SortedFunc(maps.Values(loadAll[StoredProduct](t, "product:", ids)), func(a, b *StoredProduct) int {
+		return cmp.Compare(left(a), left(b))
 	})
+	if t.err != nil {
+		return t.err
+	}
 	currentStock.Reset()
 	lowStock.Reset()
 	for _, p := range products[:min(20, len(products))] {
 		currentStock.WithLabelValues(p.ProductId).Set(float64(p.available()))
 		lowStock.WithLabelValues(p.ProductId).Set(float64(p.LowStockThreshold))
 	}
-	return t.err
+	return nil
 }

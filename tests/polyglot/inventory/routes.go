@@ -40,15 +40,14 @@ type service struct {
 	running sync.Map
 }
 
-// handler serves all routes. Probes and documents need no token.
 func (s *service) handler(token string) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /healthz", always(map[string]string{"status": "ok"}))
+	mux.Handle("GET /healthz", always(200, map[string]string{"status": "ok"}, nil))
 	mux.Handle("GET /readyz", handler(s.ready))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(prometheus.DefaultGatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	mux.Handle("GET /openapi.json", always(openapi))
-	mux.Handle("GET /asyncapi.json", always(asyncapi))
-	mux.Handle("/", guarded(token, func(http.ResponseWriter, *http.Request) (int, any, error) { return 0, nil, notFound("Route") }))
+	mux.Handle("GET /openapi.json", always(200, openapi, nil))
+	mux.Handle("GET /asyncapi.json", always(200, asyncapi, nil))
+	mux.Handle("/", always(0, nil, notFound("Route")))
 	for pattern, handle := range map[string]handler{
 		"GET /api/inventory":                       s.listProducts,
 		"GET /api/inventory/{product_id}":          s.getProduct,
@@ -57,21 +56,15 @@ func (s *service) handler(token string) http.Handler {
 		"GET /products":                            s.getProducts,
 		"PUT /returns/{order_id}/{return_id}":      withBody(s.takeBack),
 	} {
-		mux.Handle(pattern, guarded(token, validated(pattern, handle)))
+		mux.Handle(pattern, validated(pattern, handle))
 	}
 	for path := range spec.Paths.Map() {
 		if kind, isEvent := strings.CutPrefix(path, "/events/"); isEvent {
-			pattern := "POST " + path
-			mux.Handle(pattern, guarded(token, settled(kind, validated(pattern, withBody(s.receive)))))
+			mux.Handle("POST "+path, settled(kind, validated("POST "+path, withBody(s.receive))))
 		}
 	}
-	probes := otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r) })
 	named := otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return cmp.Or(r.Pattern, r.Method) })
-	return otelhttp.NewHandler(observed(mux), "", probes, named)
-}
-
-func always(body any) handler {
-	return func(http.ResponseWriter, *http.Request) (int, any, error) { return 200, body, nil }
+	return otelhttp.NewHandler(observed(token, mux), "", named, otelhttp.WithFilter(func(r *http.Request) bool { return !isProbe(r) }))
 }
 
 func (s *service) ready(_ http.ResponseWriter, r *http.Request) (int, any, error) {
@@ -80,14 +73,6 @@ func (s *service) ready(_ http.ResponseWriter, r *http.Request) (int, any, error
 		return 0, nil, fail(503, "unavailable", "The service is starting, or its sidecar is unavailable.")
 	}
 	return 200, map[string]string{"status": "ready"}, nil
-}
-
-func publicOf(products []*StoredProduct) []Product {
-	items := make([]Product, len(products))
-	for position, p := range products {
-		items[position] = p.public()
-	}
-	return items
 }
 
 func cursorOf(position int) string {
@@ -108,8 +93,8 @@ func (s *service) listProducts(w http.ResponseWriter, r *http.Request) (int, any
 		}
 	}
 	t := s.sidecar.begin(r.Context())
-	products, start := t.list(before, limit)
-	list := ProductList{Items: publicOf(products)}
+	ids, start := t.list(before, limit)
+	list := ProductList{Items: t.public(ids)}
 	if start > 0 {
 		list.NextCursor = new(cursorOf(start))
 		query.Del("cursor")
@@ -134,8 +119,7 @@ func (s *service) getProducts(_ http.ResponseWriter, r *http.Request) (int, any,
 		return 0, nil, invalidQuery(Problem_Errors{"ids", "must be 1 to 50 product ids with commas between them"})
 	}
 	t := s.sidecar.begin(r.Context())
-	products := inOrder(ids, loadAll[StoredProduct](t, "product:", ids))
-	return 200, map[string][]Product{"items": publicOf(products)}, t.err
+	return 200, map[string][]Product{"items": t.public(ids)}, t.err
 }
 
 // hasTag reports whether a list of entity tags has this one, or is *.

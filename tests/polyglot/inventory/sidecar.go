@@ -164,11 +164,15 @@ func (t *transaction) save() error {
 
 func (s *sidecar) begin(ctx context.Context) *transaction { return &transaction{ctx: ctx, sidecar: s} }
 
+// pauses are random, so that writers who lost a race do not meet again.
+func pauses(first time.Duration) *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{InitialInterval: first, RandomizationFactor: 1, Multiplier: 1.5, MaxInterval: 5 * time.Second}
+}
+
 // decide saves what change makes of the documents that it loads. If another writer was faster, it loads and decides again.
 func (s *sidecar) decide(ctx context.Context, change func(t *transaction) error) error {
 	s.deciding.Lock()
 	defer s.deciding.Unlock()
-	pauses := &backoff.ExponentialBackOff{InitialInterval: 5 * time.Millisecond, RandomizationFactor: 1, Multiplier: 1.5, MaxInterval: time.Second}
 	_, err := backoff.Retry(ctx, func() (any, error) {
 		t := s.begin(ctx)
 		err := change(t)
@@ -179,6 +183,6 @@ func (s *sidecar) decide(ctx context.Context, change func(t *transaction) error)
 			err = backoff.Permanent(err)
 		}
 		return nil, err
-	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(10))
+	}, backoff.WithBackOff(pauses(5*time.Millisecond)), backoff.WithMaxTries(10))
 	return err
 }

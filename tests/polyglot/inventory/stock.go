@@ -110,26 +110,26 @@ func (t *transaction) add(product *StoredProduct, added StoredProduct) {
 
 func pageKey(page int) string { return fmt.Sprintf("index:products:%d", page) }
 
-// list returns up to limit products before a position of the list, newest first, and the position of the last one.
-func (t *transaction) list(before, limit int) ([]*StoredProduct, int) {
+// list returns the ids of up to limit products before a position of the list, newest first, and the position of the last one.
+func (t *transaction) list(before, limit int) (ids []string, start int) {
 	end := max(0, min(before, load[StoredIndexProducts](t, "index:products").Count))
-	start := max(0, end-limit)
-	var ids []string
+	start = max(0, end-limit)
+	first := start / pageSize * pageSize
 	for page := start / pageSize; page*pageSize < end; page++ {
 		ids = append(ids, *load[[]string](t, pageKey(page))...)
 	}
-	first := start / pageSize * pageSize
 	ids = ids[min(start-first, len(ids)):min(end-first, len(ids))]
 	slices.Reverse(ids)
-	return inOrder(ids, loadAll[StoredProduct](t, "product:", ids)), start
+	return ids, start
 }
 
-// inOrder omits products that do not exist.
-func inOrder(ids []string, products map[string]*StoredProduct) (found []*StoredProduct) {
+// public loads products in the order of their ids, as they are in the API. It omits those that do not exist.
+func (t *transaction) public(ids []string) []Product {
+	items, products := []Product{}, loadAll[StoredProduct](t, "product:", ids)
 	for _, id := range ids {
 		if products[id].Revision > 0 {
-			found = append(found, products[id])
+			items = append(items, products[id].public())
 		}
 	}
-	return found
+	return items
 }

@@ -23,16 +23,25 @@ import (
 )
 
 var (
-	ofRequest    = []string{"protocol", "method", "route", "status"}
-	buckets      = []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 0.5, 1, 2, 5, 10}
-	requests     = promauto.NewCounterVec(prometheus.CounterOpts{Name: "requests_total", Help: "Requests at their end"}, ofRequest)
-	durations    = promauto.NewHistogramVec(prometheus.HistogramOpts{Name: "request_duration_seconds", Help: "Duration of requests", Buckets: buckets}, ofRequest)
-	connections  = promauto.NewGaugeVec(prometheus.GaugeOpts{Name: "active_connections", Help: "Open connections"}, []string{"protocol"})
-	redeliveries = promauto.NewCounterVec(prometheus.CounterOpts{Name: "event_redeliveries_total", Help: "Failed deliveries that the sidecar repeats"}, []string{"event", "cause"})
-	reservations = promauto.NewCounterVec(prometheus.CounterOpts{Name: "inventory_reservations_total", Help: "Reservations that reached a status"}, []string{"status"})
-	currentStock = promauto.NewGaugeVec(prometheus.GaugeOpts{Name: "current_stock", Help: "Available stock of the products that run out first"}, []string{"product"})
-	lowStock     = promauto.NewGaugeVec(prometheus.GaugeOpts{Name: "low_stock_threshold", Help: "Stock at which such a product is low"}, []string{"product"})
+	ofRequest = []string{"protocol", "method", "route", "status"}
+	requests  = counter("requests_total", "Requests at their end", ofRequest...)
+	durations = promauto.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "request_duration_seconds", Help: "Duration of requests", Buckets: []float64{.005, .01, .025, .05, .1, .3, .5, 1, 2, 5, 10},
+	}, ofRequest)
+	connections  = gauge("active_connections", "Open connections", "protocol")
+	redeliveries = counter("event_redeliveries_total", "Failed deliveries that the sidecar repeats", "event", "cause")
+	reservations = counter("inventory_reservations_total", "Reservations that reached a status", "status")
+	currentStock = gauge("current_stock", "Available stock of the products that run out first", "product")
+	lowStock     = gauge("low_stock_threshold", "Stock at which such a product is low", "product")
 )
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return promauto.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	return promauto.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+}
 
 var levels = map[SettingsLOGLEVEL]slog.Level{"trace": -8, "debug": -4, "info": 0, "warn": 4, "error": 8, "fatal": 12, "silent": 99}
 
