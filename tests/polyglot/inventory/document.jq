@@ -46,6 +46,9 @@ def setting:
     responses: {"200": {description: "SUCCESS, RETRY or DROP"}}
   }}}) | from_entries)
 | .paths[][].responses |= with_entries(select(.key | startswith("2")))
+# The routes of customers do not need to know who calls.
+| (.paths[][] | select(."x-access" == "customer") | .parameters[] | select(.in == "header") | .required) = false
+| (.paths[][] | select(."x-access" == "admin") | .parameters[] | select(.name == "x-caller-role") | .schema.enum) = ["admin"]
 # A parameter that is given twice is invalid.
 | .paths[][].parameters[]? |= (if .in == "query" then .schema |= {type: "array", maxItems: 1, items: .} else . end)
 | del(.. | .examples?, .links?)

@@ -22,6 +22,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // A handler returns the status and the body of its response, or an error.
@@ -73,30 +75,33 @@ func problemOf(err error) *Problem {
 	} else if _, isTooLarge := errors.AsType[*http.MaxBytesError](err); isTooLarge {
 		return fail(413, "too-large", "The body is larger than 100 KB.")
 	} else if invalid, isInvalid := errors.AsType[*openapi3filter.RequestError](err); isInvalid {
-		return problemOfRequest(invalid, wrongFields(err))
+		return problemOfRequest(err, invalid)
 	} else if errors.Is(err, errUnavailable) || errors.Is(err, errConflict) {
 		return fail(503, "unavailable", "The service is temporarily unavailable. Try again later.")
 	}
 	return fail(500, "internal-error", "An internal error occurred.")
 }
 
-func problemOfRequest(invalid *openapi3filter.RequestError, wrong []Problem_Errors) *Problem {
-	_, isMalformed := errors.AsType[*json.SyntaxError](invalid)
+// problemOfRequest looks for JSON first, and then takes the first thing that the validator found.
+func problemOfRequest(err error, invalid *openapi3filter.RequestError) *Problem {
+	_, isMalformed := errors.AsType[*json.SyntaxError](err)
 	switch parameter := cmp.Or(invalid.Parameter, &openapi3.Parameter{}); {
+	case isMalformed:
+		return fail(400, "malformed-json", "The body is not valid JSON.")
 	case parameter.In == "path":
 		return notFound("Resource")
 	case parameter.In == "query":
-		return invalidQuery(wrong...)
+		return invalidQuery(wrongFields(err)...)
 	case parameter.Name == "Idempotency-Key":
 		return fail(400, "invalid-idempotency-key", "The Idempotency-Key must have 1 to 255 visible ASCII characters.")
+	case parameter.Name == "x-caller-role" && invalid.Input.Request.Header.Get(parameter.Name) == "customer":
+		return fail(403, "forbidden", "Only administrators can call this route.")
 	case parameter.In == "header":
 		return fail(401, "unauthenticated", "An access token is required.")
-	case isMalformed:
-		return fail(400, "malformed-json", "The body is not valid JSON.")
 	case invalid.Err == nil:
 		return fail(415, "unsupported-media-type", "Send the body as application/json.")
 	}
-	return fail(422, "invalid-input", "The body has invalid fields. See `errors`.", wrong...)
+	return fail(422, "invalid-input", "The body has invalid fields. See `errors`.", wrongFields(err)...)
 }
 
 // wrongFields lists what the validator found.
@@ -131,9 +136,6 @@ func validated(pattern string, next handler) handler {
 		MultiError: true, SkipSettingDefaults: true, KeepValidatedValue: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
 	}
 	return func(w http.ResponseWriter, r *http.Request) (int, any, error) {
-		if operation.Extensions["x-access"] == "admin" && r.Header.Get("x-caller-role") == "customer" {
-			return 0, nil, fail(403, "forbidden", "Only administrators can call this route.")
-		}
 		input := &openapi3filter.RequestValidationInput{Request: r, Route: route, Options: options, PathParams: map[string]string{}}
 		for _, parameter := range operation.Parameters {
 			input.PathParams[parameter.Value.Name] = r.PathValue(parameter.Value.Name)
@@ -152,6 +154,8 @@ func settled(kind string, next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) (int, any, error) {
 		ctx, cancel := context.WithTimeout(r.Context(), 7*time.Second)
 		defer cancel()
+		ctx, span := otel.Tracer("inventory").Start(ctx, "process "+kind, trace.WithSpanKind(trace.SpanKindConsumer))
+		defer span.End()
 		_, _, err := next(w, r.WithContext(ctx))
 		fields := fieldsOf(r.Context())
 		fields["event_type"], fields["outcome"] = kind, "SUCCESS"
