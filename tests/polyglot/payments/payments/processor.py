@@ -8,16 +8,16 @@ from pydantic import TypeAdapter
 from uuid_utils.compat import uuid7
 
 from . import provider
-from .generated.documents import Order, PaymentFailed, PaymentProcessed, PaymentRefunded, StoredPayment
+from .generated import documents as doc
 from .provider import NoAnswer, now, total
 from .runtime.settings import settings
 from .runtime.sidecar import again_on_conflict, call, load, save
 from .runtime.telemetry import fields, metrics
 
 Trigger = Literal["payment.requested", "card-erased", "order-ended", "refund"]
-SENT = TypeAdapter[PaymentProcessed | PaymentFailed | PaymentRefunded](
-    PaymentProcessed | PaymentFailed | PaymentRefunded
-)
+ENVELOPE = {"specversion": "1.0", "source": "payments", "datacontenttype": "application/json"}
+Sent = doc.PaymentProcessed | doc.PaymentFailed | doc.PaymentRefunded
+SENT: TypeAdapter[Sent] = TypeAdapter(Sent)
 ENDED = ("FAILED", "REFUNDED", "REFUSED")
 FINAL = ("CAPTURED", *ENDED)
 STEPS: dict[Trigger, dict[str, str]] = {
@@ -29,18 +29,18 @@ STEPS: dict[Trigger, dict[str, str]] = {
 }
 
 
-async def find(order_id: UUID) -> tuple[StoredPayment | None, str | None]:
+async def find(order_id: UUID) -> tuple[doc.StoredPayment | None, str | None]:
     fields.get()["order_id"] = str(order_id)
-    return await load(f"payment:{order_id}", StoredPayment)
+    return await load(f"payment:{order_id}", doc.StoredPayment)
 
 
-def requested(order: Order) -> StoredPayment:
+def requested(order: doc.Order) -> doc.StoredPayment:
     known = order.model_dump(include={"order_id", "customer_id", "currency"}) | {"amount": order.total}
     new = {"status": "REQUESTED", "refunded": 0, "attempts": 0, "updated_at": now()}
-    return StoredPayment.model_validate(known | new | {"payment_id": uuid7()})
+    return doc.StoredPayment.model_validate(known | new | {"payment_id": uuid7()})
 
 
-def next_step(trigger: Trigger, payment: StoredPayment | None) -> str | None:
+def next_step(trigger: Trigger, payment: doc.StoredPayment | None) -> str | None:
     step = STEPS[trigger].get(payment.status if payment else "NONE")
     is_exhausted = payment and payment.attempts >= settings.PAYMENT_MAX_ATTEMPTS
     return "reverse" if is_exhausted and step in ("authorize", "capture") else step
@@ -48,8 +48,8 @@ def next_step(trigger: Trigger, payment: StoredPayment | None) -> str | None:
 
 @again_on_conflict
 async def advance(
-    trigger: Trigger, new: StoredPayment, reason: str | None = None, card: str = ""
-) -> StoredPayment:
+    trigger: Trigger, new: doc.StoredPayment, reason: str | None = None, card: str = ""
+) -> doc.StoredPayment:
     """Takes the next step, and returns the payment after it. If none is stored, it starts with `new`."""
     before, etag = await find(new.order_id)
     payment, step = before or new, next_step(trigger, before)
@@ -61,13 +61,13 @@ async def advance(
         changes = await call_provider(step, payment, card)
     else:
         return payment
-    after = await change(before, payment.model_copy(update=changes), etag)
+    after = await store(before, payment.model_copy(update=changes), etag)
     if payment.attempts < after.attempts < settings.PAYMENT_MAX_ATTEMPTS:
         raise NoAnswer(after.last_failure)
     return after
 
 
-async def call_provider(step: str, payment: StoredPayment, card: str) -> dict[str, Any]:
+async def call_provider(step: str, payment: doc.StoredPayment, card: str) -> dict[str, Any]:
     outcome, started = "unanswered", time.perf_counter()
     try:
         operation = provider.authorize if step == "authorize" else provider.capture
@@ -83,7 +83,7 @@ async def call_provider(step: str, payment: StoredPayment, card: str) -> dict[st
     return {"status": "AUTHORIZED" if step == "authorize" else "CAPTURED", "updated_at": now()}
 
 
-async def reverse(payment: StoredPayment, reason: str) -> dict[str, Any]:
+async def reverse(payment: doc.StoredPayment, reason: str) -> dict[str, Any]:
     refunded = total(await provider.refund(payment.order_id))
     if payment.status in ENDED:
         return {} if refunded == payment.refunded else {"status": "REFUNDED", "refunded": refunded}
@@ -91,7 +91,9 @@ async def reverse(payment: StoredPayment, reason: str) -> dict[str, Any]:
     return {"status": status, "refunded": refunded, "reason": reason, "updated_at": now()}
 
 
-async def change(before: StoredPayment | None, after: StoredPayment, etag: str | None) -> StoredPayment:
+async def store(
+    before: doc.StoredPayment | None, after: doc.StoredPayment, etag: str | None
+) -> doc.StoredPayment:
     """Saves the payment if it differs."""
     if after == before:
         return after
@@ -103,7 +105,7 @@ async def change(before: StoredPayment | None, after: StoredPayment, etag: str |
     return after
 
 
-async def charge(order: Order) -> StoredPayment:
+async def charge(order: doc.Order) -> doc.StoredPayment:
     """Repeats the steps of `payment.requested` until the payment has its outcome."""
     payment, card = requested(order), ""
     if next_step("payment.requested", (await find(order.order_id))[0]) in ("authorize", "capture"):
@@ -118,7 +120,7 @@ async def charge(order: Order) -> StoredPayment:
 
 
 @again_on_conflict
-async def refund_return(order_id: UUID, return_id: UUID, amount: int) -> StoredPayment | None:
+async def refund_return(order_id: UUID, return_id: UUID, amount: int) -> doc.StoredPayment | None:
     """Refunds a part, once per return. Returns the payment, without the return if nothing is captured."""
     payment, etag = await find(order_id)
     returns = payment and payment.returns or {}
@@ -129,10 +131,10 @@ async def refund_return(order_id: UUID, return_id: UUID, amount: int) -> StoredP
     changes: dict[str, Any] = {"returns": returns | {str(return_id): part}, "refunded": total(refunds)}
     if payment.status == "CAPTURED" and total(refunds) >= payment.amount:
         changes |= {"status": "REFUNDED", "updated_at": now()}
-    return await change(payment, payment.model_copy(update=changes), etag)
+    return await store(payment, payment.model_copy(update=changes), etag)
 
 
-async def publish(payment: StoredPayment, with_outcome: bool = False) -> None:
+async def publish(payment: doc.StoredPayment, with_outcome: bool = False) -> None:
     """Publishes what follows from the payment. The same change has the same events in every process."""
     ids = {"order_id": payment.order_id, "payment_id": payment.payment_id}
     if with_outcome and payment.status == "CAPTURED":
@@ -145,15 +147,9 @@ async def publish(payment: StoredPayment, with_outcome: bool = False) -> None:
         await send("payment.refunded", payment, data, f":{payment.refunded}")
 
 
-async def send(topic: str, payment: StoredPayment, data: dict[str, Any], suffix: str = "") -> None:
-    event: dict[str, Any] = {
-        "specversion": "1.0",
-        "source": "payments",
-        "type": topic,
-        "datacontenttype": "application/json",
-    }
-    event |= {"id": f"{payment.payment_id}:{topic}{suffix}", "subject": str(payment.order_id)}
-    event |= {"time": payment.updated_at, "data": data}
+async def send(topic: str, payment: doc.StoredPayment, data: dict[str, Any], suffix: str = "") -> None:
+    about = {"id": f"{payment.payment_id}:{topic}{suffix}", "type": topic, "subject": str(payment.order_id)}
+    event = SENT.validate_python(ENVELOPE | about | {"time": payment.updated_at, "data": data})
     headers = {"content-type": "application/cloudevents+json"}
-    content = SENT.validate_python(event).model_dump_json()
-    await call("POST", f"/v1.0/publish/pubsub/{topic}", headers=headers, content=content)
+    path = f"/v1.0/publish/pubsub/{topic}"
+    await call("POST", path, headers=headers, content=event.model_dump_json())

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Body, Depends, Header, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from opentelemetry import context
 from opentelemetry.propagate import extract
@@ -111,6 +112,8 @@ async def refund_return(order_id: UUID, return_id: UUID, body: doc.ReturnRequest
 
 @app.post("/events/{kind}")
 async def receive(kind: str, event: Annotated[Event, Body(discriminator="type")]) -> dict[str, str]:
+    if event.type != kind:
+        raise RequestValidationError([])
     order, outcome = event.data.order, "SUCCESS"
     fields.get().update(event_type=kind, event_id=event.id)
     try:

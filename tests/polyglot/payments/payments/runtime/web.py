@@ -6,6 +6,7 @@ import random
 import re
 import time
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -94,8 +95,8 @@ async def check(request: Request) -> None:
         raise ProblemError(413, "too-large", "The body is larger than 100 KB.")
     if body and not re.search(r"[/+]json\b", request.headers.get("content-type", "")):
         raise ProblemError(415, "unsupported-media-type", "Send the body as application/json.")
-    names = [name for name, _ in request.query_params.multi_items()]
-    if twice := [{"field": name, "message": "Is given twice"} for name in names if names.count(name) > 1]:
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := [{"field": name, "message": "is given twice"} for name in given if given[name] > 1]:
         raise ProblemError(*INVALID["query"], twice)
 
 
