@@ -16,6 +16,11 @@ from .runtime.telemetry import fields, metrics
 
 Trigger = Literal["payment.requested", "card-erased", "order-ended", "refund"]
 ENVELOPE = {"specversion": "1.0", "source": "payments", "datacontenttype": "application/json"}
+DATA = {
+    "payment.processed": ("order_id", "payment_id"),
+    "payment.failed": ("order_id", "reason"),
+    "payment.refunded": ("order_id", "payment_id", "refunded", "currency"),
+}
 Sent = doc.PaymentProcessed | doc.PaymentFailed | doc.PaymentRefunded
 SENT: TypeAdapter[Sent] = TypeAdapter(Sent)
 ENDED = ("FAILED", "REFUNDED", "REFUSED")
@@ -136,20 +141,15 @@ async def refund_return(order_id: UUID, return_id: UUID, amount: int) -> doc.Sto
 
 async def publish(payment: doc.StoredPayment, with_outcome: bool = False) -> None:
     """Publishes what follows from the payment. The same change has the same events in every process."""
-    ids = {"order_id": payment.order_id, "payment_id": payment.payment_id}
-    if with_outcome and payment.status == "CAPTURED":
-        await send("payment.processed", payment, ids)
-    elif with_outcome:
-        reason = payment.reason or "not paid"
-        await send("payment.failed", payment, {"order_id": payment.order_id, "reason": reason})
+    outcome = "payment.processed" if payment.status == "CAPTURED" else "payment.failed"
+    topics = [outcome] if with_outcome else []
     if payment.refunded > 0:
-        data = ids | {"refunded": payment.refunded, "currency": payment.currency}
-        await send("payment.refunded", payment, data, f":{payment.refunded}")
-
-
-async def send(topic: str, payment: doc.StoredPayment, data: dict[str, Any], suffix: str = "") -> None:
-    about = {"id": f"{payment.payment_id}:{topic}{suffix}", "type": topic, "subject": str(payment.order_id)}
-    event = SENT.validate_python(ENVELOPE | about | {"time": payment.updated_at, "data": data})
-    headers = {"content-type": "application/cloudevents+json"}
-    path = f"/v1.0/publish/pubsub/{topic}"
-    await call("POST", path, headers=headers, content=event.model_dump_json())
+        topics.append("payment.refunded")
+    known = payment.model_dump() | {"reason": payment.reason or "not paid"}
+    for topic in topics:
+        suffix = f":{payment.refunded}" if topic == "payment.refunded" else ""
+        ids = {"id": f"{payment.payment_id}:{topic}{suffix}", "subject": str(payment.order_id), "type": topic}
+        data = {name: known[name] for name in DATA[topic]}
+        event = SENT.validate_python(ENVELOPE | ids | {"time": payment.updated_at, "data": data})
+        headers, path = {"content-type": "application/cloudevents+json"}, f"/v1.0/publish/pubsub/{topic}"
+        await call("POST", path, headers=headers, content=event.model_dump_json())

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Body, Depends, Header, Response
+from fastapi import Body, Depends, Header, HTTPException, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from opentelemetry import context
@@ -15,11 +15,9 @@ from .generated import documents as doc
 from .runtime.idempotency import once
 from .runtime.sidecar import Conflict, Unavailable, call, schedule
 from .runtime.telemetry import fields, log, metrics
-from .runtime.web import Caller, ProblemError, admin, app
+from .runtime.web import Caller, admin, app
 
 Event = doc.PaymentRequested | doc.OrderCancelled | doc.OrderExpired
-NOT_FOUND = (404, "not-found", "The order has no payment.")
-NOTHING_CAPTURED = (409, "nothing-captured", "The order has no captured payment to refund.")
 
 
 def public(payment: doc.StoredPayment | None) -> doc.Payment | None:
@@ -42,7 +40,7 @@ async def list_payments(caller: Annotated[Caller, Header()], order_id: UUID) -> 
 async def get_ledger(order_id: UUID) -> doc.Ledger:
     ledger = await provider.ledger_of(order_id)
     if ledger is None:
-        raise ProblemError(*NOT_FOUND)
+        raise HTTPException(404, "not-found")
     sums = {"captured": provider.total(ledger.captures), "refunded": provider.total(ledger.refunds)}
     entries = ledger.model_dump(include={"captures", "refunds"})
     return doc.Ledger.model_validate({"order_id": order_id} | sums | entries)
@@ -64,16 +62,16 @@ async def refund(
 async def refund_by_shop(order_id: UUID) -> dict[str, Any]:
     payment, _ = await processor.find(order_id)
     if payment is None or public(payment) is None:
-        raise ProblemError(*NOT_FOUND)
+        raise HTTPException(404, "not-found")
     if payment.status == "CAPTURED":
         order = await order_now(order_id)
         if order is None or order["status"] not in ("SHIPPED", "DELIVERED"):
-            raise ProblemError(409, "order-not-delivered", "The order is not shipped. Cancel it instead.")
+            raise HTTPException(409, "order-not-delivered")
         await schedule(f"refund-{order_id}", every="20s")
     payment = await processor.advance("refund", payment, "refunded by the shop")
     shown = public(payment)
     if shown is None or shown.status != "REFUNDED":
-        raise ProblemError(*NOTHING_CAPTURED)
+        raise HTTPException(409, "nothing-captured")
     try:
         await processor.publish(payment)
     except Unavailable as error:
@@ -89,6 +87,7 @@ async def order_now(order_id: UUID) -> dict[str, Any] | None:
 @app.post("/job/refund-{order_id}")
 async def continue_refund(order_id: UUID, data: dict[str, Any]) -> dict[str, str]:
     context.attach(extract(data))
+    fields.get().update({"request_id": data["x-request-id"]} if "x-request-id" in data else {})
     order, (payment, _) = await order_now(order_id), await processor.find(order_id)
     if order and payment:
         payment = await processor.advance("refund", payment, "refunded by the shop")
@@ -103,10 +102,10 @@ async def continue_refund(order_id: UUID, data: dict[str, Any]) -> dict[str, str
 async def refund_return(order_id: UUID, return_id: UUID, body: doc.ReturnRequest) -> dict[str, Any]:
     payment = await processor.refund_return(order_id, return_id, body.amount)
     if payment is None:
-        raise ProblemError(*NOT_FOUND)
+        raise HTTPException(404, "not-found")
     amount = (payment.returns or {}).get(str(return_id))
     if amount is None:
-        raise ProblemError(*NOTHING_CAPTURED)
+        raise HTTPException(409, "nothing-captured")
     return {"amount": amount, "refunded": payment.refunded, "currency": payment.currency}
 
 

@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid5
 
-from fastapi import Response
+from fastapi import HTTPException, Response
 from fastapi.responses import JSONResponse
 
 from ..generated.documents import StoredResponse
 from .sidecar import Unavailable, load, save
 from .telemetry import log
-from .web import ProblemError
 
 OPERATIONS = UUID("c1f9a5c7-0d0e-5b1d-8a4f-2f6f0f4c7b1e")
 running: set[UUID] = set()
@@ -26,14 +25,12 @@ async def once(
     """Executes a request once per key and caller. `work` returns the body of the response."""
     key = re.sub(r'^"(.*)"$', r"\1", key)
     if not re.fullmatch(r"[!-~]{1,255}", key):
-        raise ProblemError(
-            400, "invalid-idempotency-key", "The key must be 1 to 255 visible ASCII characters."
-        )
+        raise HTTPException(400, "invalid-idempotency-key")
     operation = uuid5(OPERATIONS, f"{caller} {name} {key}")
     content = json.dumps(request, separators=(",", ":"), sort_keys=True).encode()
     fingerprint = urlsafe_b64encode(hmac.digest(key.encode(), content, "sha256")).decode().rstrip("=")
     if operation in running:
-        raise ProblemError(409, "idempotency-key-in-use", "The first request with this key is in progress.")
+        raise HTTPException(409, "idempotency-key-in-use")
     running.add(operation)
     try:
         stored, _ = await load(f"idempotency:{operation}", StoredResponse)
@@ -46,7 +43,7 @@ async def once(
                 log.warning("storing the response failed", extra={"error": str(error)})
             return JSONResponse(body)
         if stored.fingerprint != fingerprint:
-            raise ProblemError(422, "idempotency-key-reused", "This key was used for a different request.")
+            raise HTTPException(422, "idempotency-key-reused")
         return JSONResponse(
             stored.body, stored.status, {"idempotent-replayed": "true"} | (stored.headers or {})
         )

@@ -21,7 +21,7 @@ LIVE = [variable["name"] for variable in OPENAPI["x-environment"] if variable.ge
 client = httpx.AsyncClient(
     base_url=f"http://127.0.0.1:{settings.DAPR_HTTP_PORT}",
     headers={"dapr-api-token": settings.DAPR_API_TOKEN},
-    timeout=15,
+    timeout=5,
     trust_env=False,
 )
 HTTPXClientInstrumentor.instrument_client(client)
@@ -43,7 +43,7 @@ again_on_conflict = retry(
 )
 
 
-async def call(method: str, path: str, also: int = 200, **request: Any) -> httpx.Response:
+async def call(method: str, path: str, also: int | None = None, **request: Any) -> httpx.Response:
     """Calls in the trace of the request. Any status but that of a success or `also` raises."""
     headers = request.pop("headers", {}) | {"x-request-id": fields.get({}).get("request_id", "")}
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import json
 import random
 import re
 import time
@@ -23,81 +24,76 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from ..generated.documents import Problem
-from .settings import DOCUMENTS, settings
+from .settings import DOCUMENTS, OPENAPI, settings
 from .sidecar import Unavailable, call, follow_settings
 from .telemetry import fields, log, metrics
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 OPEN = (*PROBES, "/openapi.json", "/asyncapi.json")
 INVALID = {
-    "header": (401, "unauthenticated", "An access token is required."),
-    "path": (404, "not-found", "The resource does not exist."),
-    "query": (400, "invalid-query", "The query has invalid parameters. See `errors`."),
-    "body": (422, "invalid-input", "The body has invalid fields. See `errors`."),
+    "header": (401, "unauthenticated"),
+    "path": (404, "not-found"),
+    "query": (400, "invalid-query"),
+    "body": (422, "invalid-input"),
 }
-Errors = list[dict[str, str]]
-
-
-class ProblemError(Exception):
-    def __init__(self, status: int, slug: str, detail: str, errors: Errors | None = None) -> None:
-        self.status, self.slug, self.detail, self.errors = status, slug, detail, errors
-
-
-def problem_of(error: Exception) -> ProblemError:
-    match error:
-        case ProblemError():
-            return error
-        case Unavailable():
-            log.error("request failed", extra={"error": str(error)})
-            return ProblemError(
-                503, "unavailable", "The service is temporarily unavailable. Try again later."
-            )
-        case HTTPException(status_code=status):
-            phrase = HTTPStatus(status).phrase
-            return ProblemError(status, phrase.lower().replace(" ", "-"), f"{phrase}.")
-        case RequestValidationError():
-            found = error.errors()
-            if found[0]["type"] == "json_invalid":
-                return ProblemError(400, "malformed-json", "The body is not valid JSON.")
-            place = found[0]["loc"][0]
-            errors = [{"field": ".".join(map(str, one["loc"][1:])), "message": one["msg"]} for one in found]
-            return ProblemError(*INVALID[place], errors if place in ("query", "body") else None)
-    # The text of an unknown error may have personal data.
-    stack = traceback.format_tb(error.__traceback__)
-    log.error("request failed", extra={"error": type(error).__name__, "stack": stack})
-    return ProblemError(500, "internal-error", "The service has a defect.")
+# The descriptions of responses: `slug`: text.
+DETAILS = dict(re.findall(r"`([a-z-]+)`: ([^`\"]+\.)", json.dumps(OPENAPI["paths"])))
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, RequestValidationError) and request.url.path.startswith("/events/"):
-        fields.get()["outcome"] = "DROP"
-        return JSONResponse({"status": "DROP"})
-    problem = problem_of(error)
-    body = Problem(
-        type=f"urn:sidecart:problem:{problem.slug}",
-        title=HTTPStatus(problem.status).phrase,
-        status=problem.status,
-        detail=problem.detail,
+    """Every error is a problem document. The detail of an HTTPException is the slug."""
+    errors = None
+    match error:
+        case HTTPException():
+            status, slug = error.status_code, error.detail
+            if slug not in DETAILS:
+                slug = HTTPStatus(status).phrase.lower().replace(" ", "-")
+        case RequestValidationError() if request.url.path.startswith("/events/"):
+            fields.get()["outcome"] = "DROP"
+            return JSONResponse({"status": "DROP"})
+        case RequestValidationError():
+            found = error.errors()
+            status, slug = INVALID[found[0]["loc"][0]]
+            if found[0]["type"] == "json_invalid":
+                status, slug = 400, "malformed-json"
+            elif slug.startswith("invalid-"):
+                errors = [
+                    {"field": ".".join(map(str, one["loc"][1:])), "message": one["msg"]} for one in found
+                ]
+        case Unavailable():
+            status, slug = 503, "unavailable"
+            log.error("request failed", extra={"error": str(error)})
+        case _:
+            # The text of an unknown error may have personal data.
+            status, slug, stack = 500, "internal-error", traceback.format_tb(error.__traceback__)
+            log.error("request failed", extra={"error": type(error).__name__, "stack": stack})
+    title = HTTPStatus(status).phrase
+    problem = Problem(
+        type=f"urn:sidecart:problem:{slug}",
+        title=title,
+        status=status,
+        detail=DETAILS.get(slug, f"{title}."),
         instance=request.url.path,
         request_id=fields.get()["request_id"],
-        errors=problem.errors,
-    ).model_dump(exclude_none=True)
-    retry = {"retry-after": "1"} if problem.status == 503 or problem.slug == "idempotency-key-in-use" else {}
-    return JSONResponse(body, problem.status, retry, "application/problem+json")
+        errors=errors,
+    )
+    retry = {"retry-after": "1"} if slug in ("unavailable", "idempotency-key-in-use") else {}
+    return JSONResponse(problem.model_dump(exclude_none=True), status, retry, "application/problem+json")
 
 
 async def check(request: Request) -> None:
     """Only the sidecar may call, with JSON of at most 100 KB, and each parameter once."""
     token, body = request.headers.get("dapr-api-token", ""), await request.body()
     if not hmac.compare_digest(token.encode(), settings.APP_API_TOKEN.encode()):
-        raise ProblemError(401, "unauthenticated", "Only the sidecar may call this service.")
+        raise HTTPException(401, "unauthenticated")
     if len(body) > 100 * 1024:
-        raise ProblemError(413, "too-large", "The body is larger than 100 KB.")
+        raise HTTPException(413, "too-large")
     if body and not re.search(r"[/+]json\b", request.headers.get("content-type", "")):
-        raise ProblemError(415, "unsupported-media-type", "Send the body as application/json.")
+        raise HTTPException(415, "unsupported-media-type")
     given = Counter(name for name, _ in request.query_params.multi_items())
-    if twice := [{"field": name, "message": "is given twice"} for name in given if given[name] > 1]:
-        raise ProblemError(*INVALID["query"], twice)
+    if twice := [name for name, count in given.items() if count > 1]:
+        wrong = {"type": "twice", "msg": "is given twice"}
+        raise RequestValidationError([wrong | {"loc": ("query", name)} for name in twice])
 
 
 async def observe(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -139,7 +135,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(openapi_url=None, lifespan=lifespan)
-for error in (ProblemError, RequestValidationError, Unavailable, HTTPException):
+for error in (HTTPException, RequestValidationError, Unavailable):
     app.add_exception_handler(error, answer_error)
 app.middleware("http")(observe)
 FastAPIInstrumentor.instrument_app(
@@ -177,5 +173,5 @@ class Caller(BaseModel):
 async def admin(caller: Annotated[Caller, Header()]) -> UUID:
     """The id of the caller, who must be an administrator."""
     if caller.x_caller_role != "admin":
-        raise ProblemError(403, "forbidden", "Only administrators can call this route.")
+        raise HTTPException(403, "forbidden")
     return caller.x_caller_id
