@@ -104,13 +104,7 @@ describe('the components', () => {
     ['scopes', 'state.yaml', 'scopes: [users, ', 'scopes: [', ['Component statestore scopes']],
     ['who may publish', 'broadcast.yaml', 'gateway=none', '', ['Component broadcast publishingScopes']],
     ['a policy', 'resiliency.yaml', 'maxRetries: 64', 'maxRetries: 65', ['Resiliency components policies']],
-    [
-      'a target',
-      'resiliency-orders.yaml',
-      'timeout: lookup',
-      'timeout: 5s',
-      ['Resiliency orders targets'],
-    ],
+    ['a target', 'resiliency-orders.yaml', 'timeout: lookup', 'timeout: 5s', ['Resiliency orders targets']],
     [
       'a name',
       'resiliency-orders.yaml',

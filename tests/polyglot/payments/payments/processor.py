@@ -1,18 +1,31 @@
-"""The state machine of payments: calls the provider, then saves the payment."""
+"""The state machine of payments: a step calls the provider, and saves the payment."""
 
-import os
 import time
-import uuid
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
-from .provider import NoAnswer, Provider
-from .sidecar import Sidecar, Stored, Unavailable, retry_on_conflict
-from .telemetry import fields, metrics, now, tracer
+from pydantic import TypeAdapter
+from uuid_utils.compat import uuid7
 
-Payment = dict[str, Any]
+from . import provider
+from .generated import documents as doc
+from .provider import NoAnswer, now, total
+from .runtime.settings import settings
+from .runtime.sidecar import again_on_conflict, call, load, save
+from .runtime.telemetry import fields, metrics
+
+Trigger = Literal["payment.requested", "card-erased", "order-ended", "refund"]
+ENVELOPE = {"specversion": "1.0", "source": "payments", "datacontenttype": "application/json"}
+DATA = {
+    "payment.processed": ("order_id", "payment_id"),
+    "payment.failed": ("order_id", "reason"),
+    "payment.refunded": ("order_id", "payment_id", "refunded", "currency"),
+}
+Sent = doc.PaymentProcessed | doc.PaymentFailed | doc.PaymentRefunded
+SENT: TypeAdapter[Sent] = TypeAdapter(Sent)
 ENDED = ("FAILED", "REFUNDED", "REFUSED")
-INTERNAL = ("REQUESTED", "REFUSED")
-STEPS = {
+FINAL = ("CAPTURED", *ENDED)
+STEPS: dict[Trigger, dict[str, str]] = {
     "payment.requested": {"NONE": "authorize", "REQUESTED": "authorize", "AUTHORIZED": "capture"}
     | dict.fromkeys(ENDED, "reverse"),
     "card-erased": {"NONE": "block", "REQUESTED": "reverse", "AUTHORIZED": "reverse"},
@@ -21,178 +34,122 @@ STEPS = {
 }
 
 
-class Processor:
-    def __init__(self, sidecar: Sidecar, provider: Provider, max_attempts: int) -> None:
-        self.sidecar, self.provider, self.max_attempts = sidecar, provider, max_attempts
+async def find(order_id: UUID) -> tuple[doc.StoredPayment | None, str | None]:
+    fields.get()["order_id"] = str(order_id)
+    return await load(f"payment:{order_id}", doc.StoredPayment)
 
-    async def load(self, order_id: str) -> Stored | None:
-        return await self.sidecar.load(f"payment:{order_id}")
 
-    def step(self, before: Stored | None, trigger: str) -> str | None:
-        step = STEPS[trigger].get(before.value["status"] if before else "NONE")
-        exhausted = before and before.value["attempts"] >= self.max_attempts
-        return "reverse" if exhausted and step in ("authorize", "capture") else step
+def requested(order: doc.Order) -> doc.StoredPayment:
+    known = order.model_dump(include={"order_id", "customer_id", "currency"}) | {"amount": order.total}
+    new = {"status": "REQUESTED", "refunded": 0, "attempts": 0, "updated_at": now()}
+    return doc.StoredPayment.model_validate(known | new | {"payment_id": uuid7()})
 
-    async def save(self, payment: Payment, before: Stored | None) -> Payment:
-        if before and payment == before.value:
-            return payment
-        await self.sidecar.save(f"payment:{payment['order_id']}", payment, before)
-        status = payment["status"]
-        if (not before or before.value["status"] != status) and status in ("CAPTURED", *ENDED):
-            metrics["payments_processed_total"].labels(status).inc()
-        fields().update(payment_id=payment["payment_id"], payment_status=status)
-        if "reason" in payment:
-            fields()["payment_reason"] = payment["reason"]
+
+def next_step(trigger: Trigger, payment: doc.StoredPayment | None) -> str | None:
+    step = STEPS[trigger].get(payment.status if payment else "NONE")
+    is_exhausted = payment and payment.attempts >= settings.PAYMENT_MAX_ATTEMPTS
+    return "reverse" if is_exhausted and step in ("authorize", "capture") else step
+
+
+@again_on_conflict
+async def advance(
+    trigger: Trigger, new: doc.StoredPayment, reason: str | None = None, card: str = ""
+) -> doc.StoredPayment:
+    """Takes the next step, and returns the payment after it. If none is stored, it starts with `new`."""
+    before, etag = await find(new.order_id)
+    payment, step = before or new, next_step(trigger, before)
+    if step == "block":
+        changes: dict[str, Any] = {"status": "REFUSED", "reason": reason}
+    elif step == "reverse":
+        changes = await reverse(payment, reason or payment.last_failure or "provider unreachable")
+    elif step:
+        changes = await call_provider(step, payment, card)
+    else:
         return payment
+    after = await store(before, payment.model_copy(update=changes), etag)
+    if payment.attempts < after.attempts < settings.PAYMENT_MAX_ATTEMPTS:
+        raise NoAnswer(after.last_failure)
+    return after
 
-    async def reverse(self, before: Stored, reason: str) -> Payment:
-        payment = before.value
-        with tracer.start_as_current_span("reverse payment"):
-            refunded = await self.provider.limited(self.provider.refund(payment["order_id"]))
-        if payment["status"] in ENDED:
-            changes = {"status": "REFUNDED", "refunded": refunded} if refunded != payment["refunded"] else {}
-            return await self.save(payment | changes, before)
-        status = "REFUNDED" if payment["status"] == "CAPTURED" or refunded > 0 else "FAILED"
-        changes = {"status": status, "refunded": refunded, "reason": reason, "updated_at": now()}
-        return await self.save(payment | changes, before)
 
-    async def call_provider(self, step: str, payment: Payment, card: str, before: Stored | None) -> Payment:
-        started = time.perf_counter()
+async def call_provider(step: str, payment: doc.StoredPayment, card: str) -> dict[str, Any]:
+    outcome, started = "unanswered", time.perf_counter()
+    try:
+        operation = provider.authorize if step == "authorize" else provider.capture
+        refusal = await operation(payment.order_id, payment.amount, card)
+        outcome = "declined" if refusal else "approved"
+    except NoAnswer as error:
+        return {"attempts": payment.attempts + 1, "last_failure": str(error)}
+    finally:
+        duration = time.perf_counter() - started
+        metrics["payment_provider_duration_seconds"].labels(step, outcome).observe(duration)
+    if refusal:
+        return {"status": "FAILED", "reason": refusal, "updated_at": now()}
+    return {"status": "AUTHORIZED" if step == "authorize" else "CAPTURED", "updated_at": now()}
 
-        def measure(outcome: str) -> None:
-            duration = time.perf_counter() - started
-            metrics["payment_provider_duration_seconds"].labels(step, outcome).observe(duration)
 
-        try:
-            call = self.provider.authorize if step == "authorize" else self.provider.capture
-            with tracer.start_as_current_span(f"{step} payment"):
-                refusal = await self.provider.limited(call(payment["order_id"], payment["amount"], card))
-        except NoAnswer as error:
-            measure("unanswered")
-            attempts = payment["attempts"] + 1
-            after = await self.save(payment | {"attempts": attempts, "last_failure": str(error)}, before)
-            if attempts < self.max_attempts:
-                raise
-            return after
-        measure("declined" if refusal else "approved")
-        if refusal:
-            return await self.save(
-                payment | {"status": "FAILED", "reason": refusal, "updated_at": now()}, before
-            )
-        status = "AUTHORIZED" if step == "authorize" else "CAPTURED"
-        return await self.save(payment | {"status": status, "updated_at": now()}, before)
+async def reverse(payment: doc.StoredPayment, reason: str) -> dict[str, Any]:
+    refunded = total(await provider.refund(payment.order_id))
+    if payment.status in ENDED:
+        return {} if refunded == payment.refunded else {"status": "REFUNDED", "refunded": refunded}
+    status = "REFUNDED" if payment.status == "CAPTURED" or refunded > 0 else "FAILED"
+    return {"status": status, "refunded": refunded, "reason": reason, "updated_at": now()}
 
-    async def card_of(self, order_id: str) -> str | None:
-        response = await self.sidecar.get("orders", f"/orders/{order_id}/payment-method")
+
+async def store(
+    before: doc.StoredPayment | None, after: doc.StoredPayment, etag: str | None
+) -> doc.StoredPayment:
+    """Saves the payment if it differs."""
+    if after == before:
+        return after
+    await save(f"payment:{after.order_id}", after, etag)
+    if after.status in FINAL and (before is None or before.status != after.status):
+        metrics["payments_processed_total"].labels(after.status).inc()
+    reason = {"payment_reason": after.reason} if after.reason else {}
+    fields.get().update(payment_id=str(after.payment_id), payment_status=after.status, **reason)
+    return after
+
+
+async def charge(order: doc.Order) -> doc.StoredPayment:
+    """Repeats the steps of `payment.requested` until the payment has its outcome."""
+    payment, card = requested(order), ""
+    if next_step("payment.requested", (await find(order.order_id))[0]) in ("authorize", "capture"):
+        path = f"/orders/{order.order_id}/payment-method"
+        response = await call("GET", path, also=410, headers={"dapr-app-id": "orders"})
         if response.status_code == 410:
-            return None
-        if response.status_code != 200:
-            raise Unavailable(f"orders: {response.status_code}")
-        return str(response.json()["card_token"])
+            return await advance("card-erased", payment, "the order has ended")
+        card = response.json()["card_token"]
+    while (payment := await advance("payment.requested", payment, card=card)).status not in FINAL:
+        pass
+    return payment
 
-    async def charge(self, order: dict[str, Any]) -> Payment:
-        """Brings the payment to its outcome."""
-        cards: list[str | None] = []
 
-        async def attempt() -> Payment:
-            before = await self.load(order["order_id"])
-            step = self.step(before, "payment.requested")
-            payment = before.value if before else requested(order)
-            if step in ("authorize", "capture"):
-                if not cards:
-                    cards.append(await self.card_of(order["order_id"]))
-                if cards[0] is None:
-                    return await self.end(order, "card-erased", "the order has ended")
-                return await self.call_provider(step, payment, cards[0], before)
-            if before and step == "reverse":
-                return await self.reverse(before, payment.get("last_failure", "provider unreachable"))
-            return payment
-
-        while (payment := await retry_on_conflict(attempt))["status"] not in ("CAPTURED", *ENDED):
-            pass
+@again_on_conflict
+async def refund_return(order_id: UUID, return_id: UUID, amount: int) -> doc.StoredPayment | None:
+    """Refunds a part, once per return. Returns the payment, without the return if nothing is captured."""
+    payment, etag = await find(order_id)
+    returns = payment and payment.returns or {}
+    if payment is None or str(return_id) in returns or payment.status not in ("CAPTURED", "REFUNDED"):
         return payment
-
-    async def end(self, order: dict[str, Any], trigger: str, reason: str) -> Payment:
-        before = await self.load(order["order_id"])
-        step = self.step(before, trigger)
-        if before and step == "reverse":
-            return await self.reverse(before, reason)
-        payment = before.value if before else requested(order)
-        blocked = payment | {"status": "REFUSED", "reason": reason}
-        return await self.save(blocked, before) if step == "block" else payment
-
-    async def end_order(self, order: dict[str, Any], reason: str) -> Payment:
-        return await retry_on_conflict(lambda: self.end(order, "order-ended", reason))
-
-    async def refund(self, order_id: str) -> Payment | None:
-        """The payment after its refund; unchanged if nothing is captured, None if there is nothing to see."""
-
-        async def attempt() -> Payment | None:
-            before = await self.load(order_id)
-            if not before or before.value["status"] in INTERNAL:
-                return None
-            refunds = self.step(before, "refund") == "reverse"
-            return await self.reverse(before, "refunded by the shop") if refunds else before.value
-
-        return await retry_on_conflict(attempt)
-
-    async def refund_return(self, order_id: str, return_id: str, amount: int) -> Payment | None:
-        """The payment after the refund of a return; unchanged if nothing is captured, None without one."""
-
-        async def attempt() -> Payment | None:
-            before = await self.load(order_id)
-            if not before:
-                return None
-            payment, returns = before.value, before.value.get("returns", {})
-            if return_id in returns or payment["status"] not in ("CAPTURED", "REFUNDED"):
-                return payment
-            with tracer.start_as_current_span("refund return"):
-                call = self.provider.refund_part(order_id, return_id, amount)
-                part, refunded = await self.provider.limited(call)
-            after = payment | {"returns": returns | {return_id: part}, "refunded": refunded}
-            if payment["status"] == "CAPTURED" and refunded >= payment["amount"]:
-                after |= {"status": "REFUNDED", "updated_at": now()}
-            return await self.save(after, before)
-
-        return await retry_on_conflict(attempt)
-
-    async def publish_outcome(self, payment: Payment) -> None:
-        order_id, payment_id = payment["order_id"], payment["payment_id"]
-        if payment["status"] == "CAPTURED":
-            await self.publish(
-                "payment.processed", "", payment, {"order_id": order_id, "payment_id": payment_id}
-            )
-        else:
-            data = {"order_id": order_id, "reason": payment.get("reason", "not paid")}
-            await self.publish("payment.failed", "", payment, data)
-
-    async def publish_refund(self, payment: Payment) -> None:
-        if payment["refunded"] > 0:
-            data = {name: payment[name] for name in ("order_id", "payment_id", "refunded", "currency")}
-            await self.publish("payment.refunded", f":{payment['refunded']}", payment, data)
-
-    async def publish(self, kind: str, suffix: str, payment: Payment, data: dict[str, Any]) -> None:
-        event = {"specversion": "1.0", "source": "payments", "type": kind}
-        event["datacontenttype"] = "application/json"
-        event |= {"id": f"{payment['payment_id']}:{kind}{suffix}", "subject": payment["order_id"]}
-        await self.sidecar.publish(event | {"time": payment["updated_at"], "data": data})
+    refunds = await provider.refund(order_id, amount, return_id)
+    part = total(entry for entry in refunds if entry.return_id == return_id)
+    changes: dict[str, Any] = {"returns": returns | {str(return_id): part}, "refunded": total(refunds)}
+    if payment.status == "CAPTURED" and total(refunds) >= payment.amount:
+        changes |= {"status": "REFUNDED", "updated_at": now()}
+    return await store(payment, payment.model_copy(update=changes), etag)
 
 
-def requested(order: dict[str, Any]) -> Payment:
-    return {
-        "payment_id": uuid7(),
-        "order_id": order["order_id"],
-        "customer_id": order["customer_id"],
-        "status": "REQUESTED",
-        "amount": order["total"],
-        "refunded": 0,
-        "currency": order["currency"],
-        "attempts": 0,
-        "updated_at": now(),
-    }
-
-
-def uuid7() -> str:
-    """RFC 9562, 5.7: milliseconds, then random bits."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    return str(uuid.UUID(int=number & ~(0xF << 76) & ~(3 << 62) | 7 << 76 | 2 << 62))
+async def publish(payment: doc.StoredPayment, with_outcome: bool = False) -> None:
+    """Publishes what follows from the payment. The same change has the same events in every process."""
+    outcome = "payment.processed" if payment.status == "CAPTURED" else "payment.failed"
+    topics = [outcome] if with_outcome else []
+    if payment.refunded > 0:
+        topics.append("payment.refunded")
+    known = payment.model_dump() | {"reason": payment.reason or "not paid"}
+    for topic in topics:
+        suffix = f":{payment.refunded}" if topic == "payment.refunded" else ""
+        ids = {"id": f"{payment.payment_id}:{topic}{suffix}", "subject": str(payment.order_id), "type": topic}
+        data = {name: known[name] for name in DATA[topic]}
+        event = SENT.validate_python(ENVELOPE | ids | {"time": payment.updated_at, "data": data})
+        headers, path = {"content-type": "application/cloudevents+json"}, f"/v1.0/publish/pubsub/{topic}"
+        await call("POST", path, headers=headers, content=event.model_dump_json())

@@ -1,0 +1,129 @@
+"""The routes of the service."""
+
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Body, Depends, Header, HTTPException, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from opentelemetry import context
+from opentelemetry.propagate import extract
+
+from . import processor, provider
+from .generated import documents as doc
+from .runtime.idempotency import once
+from .runtime.sidecar import Conflict, Unavailable, call, schedule
+from .runtime.telemetry import fields, log, metrics
+from .runtime.web import Caller, admin, app
+
+Event = doc.PaymentRequested | doc.OrderCancelled | doc.OrderExpired
+
+
+def public(payment: doc.StoredPayment | None) -> doc.Payment | None:
+    """What a caller may see of a payment. Nothing, if it is internal."""
+    if payment is None or payment.status in ("REQUESTED", "REFUSED"):
+        return None
+    shown = payment.model_dump(include=set(doc.Payment.model_fields), exclude_none=True)
+    return doc.Payment.model_validate(shown)
+
+
+@app.get("/api/payments", response_model_exclude_unset=True)
+async def list_payments(caller: Annotated[Caller, Header()], order_id: UUID) -> doc.PaymentList:
+    payment, _ = await processor.find(order_id)
+    is_theirs = caller.x_caller_role == "admin" or payment and payment.customer_id == caller.x_caller_id
+    shown = public(payment) if is_theirs else None
+    return doc.PaymentList(items=[shown] if shown else [], next_cursor=None)
+
+
+@app.get("/api/payments/ledger/{order_id}", dependencies=[Depends(admin)], response_model_exclude_none=True)
+async def get_ledger(order_id: UUID) -> doc.Ledger:
+    ledger = await provider.ledger_of(order_id)
+    if ledger is None:
+        raise HTTPException(404, "not-found")
+    sums = {"captured": provider.total(ledger.captures), "refunded": provider.total(ledger.refunds)}
+    entries = ledger.model_dump(include={"captures", "refunds"})
+    return doc.Ledger.model_validate({"order_id": order_id} | sums | entries)
+
+
+@app.post("/api/payments/{order_id}/refund")
+async def refund(
+    order_id: UUID,
+    caller: Annotated[UUID, Depends(admin)],
+    idempotency_key: Annotated[str | None, Header()] = None,
+    _: doc.RefundRequest | None = None,
+) -> Response:
+    work = partial(refund_by_shop, order_id)
+    if idempotency_key is None:
+        return JSONResponse(await work())
+    return await once(caller, "refund", idempotency_key, {"orderId": str(order_id)}, work)
+
+
+async def refund_by_shop(order_id: UUID) -> dict[str, Any]:
+    payment, _ = await processor.find(order_id)
+    if payment is None or public(payment) is None:
+        raise HTTPException(404, "not-found")
+    if payment.status == "CAPTURED":
+        order = await order_now(order_id)
+        if order is None or order["status"] not in ("SHIPPED", "DELIVERED"):
+            raise HTTPException(409, "order-not-delivered")
+        await schedule(f"refund-{order_id}", every="20s")
+    payment = await processor.advance("refund", payment, "refunded by the shop")
+    shown = public(payment)
+    if shown is None or shown.status != "REFUNDED":
+        raise HTTPException(409, "nothing-captured")
+    try:
+        await processor.publish(payment)
+    except Unavailable as error:
+        log.warning("publishing payment.refunded failed; the job will retry", extra={"error": str(error)})
+    return shown.model_dump(mode="json", exclude_none=True)
+
+
+async def order_now(order_id: UUID) -> dict[str, Any] | None:
+    response = await call("GET", f"/orders?ids={order_id}", headers={"dapr-app-id": "orders"})
+    return next(iter(response.json()["items"]), None)
+
+
+@app.post("/job/refund-{order_id}")
+async def continue_refund(order_id: UUID, data: dict[str, Any]) -> dict[str, str]:
+    context.attach(extract(data))
+    fields.get().update({"request_id": data["x-request-id"]} if "x-request-id" in data else {})
+    order, (payment, _) = await order_now(order_id), await processor.find(order_id)
+    if order and payment:
+        payment = await processor.advance("refund", payment, "refunded by the shop")
+        if order.get("refunded", 0) < payment.refunded:
+            await processor.publish(payment)
+            return {}
+    await call("DELETE", f"/v1.0/jobs/refund-{order_id}")
+    return {}
+
+
+@app.put("/refunds/{order_id}/{return_id}")
+async def refund_return(order_id: UUID, return_id: UUID, body: doc.ReturnRequest) -> dict[str, Any]:
+    payment = await processor.refund_return(order_id, return_id, body.amount)
+    if payment is None:
+        raise HTTPException(404, "not-found")
+    amount = (payment.returns or {}).get(str(return_id))
+    if amount is None:
+        raise HTTPException(409, "nothing-captured")
+    return {"amount": amount, "refunded": payment.refunded, "currency": payment.currency}
+
+
+@app.post("/events/{kind}")
+async def receive(kind: str, event: Annotated[Event, Body(discriminator="type")]) -> dict[str, str]:
+    if event.type != kind:
+        raise RequestValidationError([])
+    order, outcome = event.data.order, "SUCCESS"
+    fields.get().update(event_type=kind, event_id=event.id)
+    try:
+        if event.type == "payment.requested":
+            await processor.publish(await processor.charge(order), with_outcome=True)
+        else:
+            payment, reason = processor.requested(order), event.type.replace(".", " ")
+            await processor.publish(await processor.advance("order-ended", payment, reason))
+    except Unavailable as error:
+        outcome, cause = "RETRY", "conflict" if isinstance(error, Conflict) else "sidecar"
+        metrics["event_redeliveries_total"].labels(kind, cause).inc()
+        log.warning("event failed; the sidecar will redeliver", extra={"error": str(error)})
+    fields.get()["outcome"] = outcome
+    return {"status": outcome}

@@ -1,0 +1,1 @@
+"""What services/CONTRACT.md says for every service."""
