@@ -168,7 +168,10 @@ describe('the code of all services', () => {
     const files = NAMES.flatMap((service) =>
       filesOf(service).filter((file) => /sidecar\.invoke\((?!')/.test(readFileSync(file, 'utf8'))),
     );
-    expect(files.toSorted()).toEqual(['services/gateway/http/health.ts', 'services/gateway/invoke-with-retry.ts']);
+    expect(files.toSorted()).toEqual([
+      'services/gateway/http/health.ts',
+      'services/gateway/invoke-with-retry.ts',
+    ]);
   });
 });
 
