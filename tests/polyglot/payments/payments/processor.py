@@ -116,9 +116,9 @@ async def charge(order: doc.Order) -> doc.StoredPayment:
     if next_step("payment.requested", (await find(order.order_id))[0]) in ("authorize", "capture"):
         path = f"/orders/{order.order_id}/payment-method"
         response = await call("GET", path, also=410, headers={"dapr-app-id": "orders"})
-        if response.status_code == 410:
+        if response.status == 410:
             return await advance("card-erased", payment, "the order has ended")
-        card = response.json()["card_token"]
+        card = (await response.json())["card_token"]
     while (payment := await advance("payment.requested", payment, card=card)).status not in FINAL:
         pass
     return payment
@@ -152,4 +152,4 @@ async def publish(payment: doc.StoredPayment, with_outcome: bool = False) -> Non
         data = {name: known[name] for name in DATA[topic]}
         event = SENT.validate_python(ENVELOPE | ids | {"time": payment.updated_at, "data": data})
         headers, path = {"content-type": "application/cloudevents+json"}, f"/v1.0/publish/pubsub/{topic}"
-        await call("POST", path, headers=headers, content=event.model_dump_json())
+        await call("POST", path, headers=headers, data=event.model_dump_json())

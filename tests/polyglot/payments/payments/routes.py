@@ -13,7 +13,7 @@ from opentelemetry.propagate import extract
 from . import processor, provider
 from .generated import documents as doc
 from .runtime.idempotency import once
-from .runtime.sidecar import Conflict, Unavailable, call, schedule
+from .runtime.sidecar import Conflict, Unavailable, call, in_time, schedule
 from .runtime.telemetry import fields, log, metrics
 from .runtime.web import Caller, admin, app
 
@@ -81,7 +81,7 @@ async def refund_by_shop(order_id: UUID) -> dict[str, Any]:
 
 async def order_now(order_id: UUID) -> dict[str, Any] | None:
     response = await call("GET", f"/orders?ids={order_id}", headers={"dapr-app-id": "orders"})
-    return next(iter(response.json()["items"]), None)
+    return next(iter((await response.json())["items"]), None)
 
 
 @app.post("/job/refund-{order_id}")
@@ -109,18 +109,23 @@ async def refund_return(order_id: UUID, return_id: UUID, body: doc.ReturnRequest
     return {"amount": amount, "refunded": payment.refunded, "currency": payment.currency}
 
 
+async def handle(event: Event) -> None:
+    order = event.data.order
+    if event.type == "payment.requested":
+        await processor.publish(await processor.charge(order), with_outcome=True)
+    else:
+        payment, reason = processor.requested(order), event.type.replace(".", " ")
+        await processor.publish(await processor.advance("order-ended", payment, reason))
+
+
 @app.post("/events/{kind}")
 async def receive(kind: str, event: Annotated[Event, Body(discriminator="type")]) -> dict[str, str]:
     if event.type != kind:
         raise RequestValidationError([])
-    order, outcome = event.data.order, "SUCCESS"
+    outcome = "SUCCESS"
     fields.get().update(event_type=kind, event_id=event.id)
     try:
-        if event.type == "payment.requested":
-            await processor.publish(await processor.charge(order), with_outcome=True)
-        else:
-            payment, reason = processor.requested(order), event.type.replace(".", " ")
-            await processor.publish(await processor.advance("order-ended", payment, reason))
+        await in_time(handle(event))
     except Unavailable as error:
         outcome, cause = "RETRY", "conflict" if isinstance(error, Conflict) else "sidecar"
         metrics["event_redeliveries_total"].labels(kind, cause).inc()

@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 
 from ..generated.documents import Problem
 from .settings import DOCUMENTS, OPENAPI, settings
-from .sidecar import Unavailable, call, follow_settings
+from .sidecar import Unavailable, call, connect, follow_settings
 from .telemetry import fields, log, metrics
 
 PROBES = ("/healthz", "/readyz", "/metrics")
@@ -129,9 +129,10 @@ async def observe(request: Request, call_next: Callable[[Request], Awaitable[Res
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    following = asyncio.create_task(follow_settings())
-    yield
-    following.cancel()
+    async with connect():
+        following = asyncio.create_task(follow_settings())
+        yield
+        following.cancel()
 
 
 app = FastAPI(openapi_url=None, lifespan=lifespan)
