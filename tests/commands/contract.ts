@@ -26,4 +26,9 @@ if (command) process.env['CONTRACT_COMMAND'] = command;
 // The folder of the call, because npm runs commands in the folder of package.json.
 if (cwd) process.env['CONTRACT_CWD'] = resolve(process.env['INIT_CWD'] ?? '.', cwd);
 // The rules of other services would count as skipped.
-runTests(['contract'], service ? ['tests/contract/every-service', `tests/contract/${service}.test`] : []);
+runTests(
+  ['contract'],
+  service
+    ? ['tests/contract/every-service', 'tests/contract/stalled-store', `tests/contract/${service}.test`]
+    : [],
+);

@@ -23,6 +23,8 @@ export interface Call {
   /** Sent as it is. */
   text?: string;
   replica?: number;
+  /** Ends the connection. */
+  signal?: AbortSignal;
 }
 
 /** Two processes of one service beside one fake sidecar. They share the state and nothing else. */
@@ -65,7 +67,7 @@ export async function checkService(
   async function call(
     method: string,
     path: string,
-    { headers = {}, json, text, replica = 0 }: Call = {},
+    { headers = {}, json, text, replica = 0, signal }: Call = {},
   ): Promise<Answer> {
     const body = json === undefined ? text : JSON.stringify(json);
     // Not `fetch`, which adds `Cache-Control: no-cache` to conditional requests.
@@ -77,6 +79,7 @@ export async function checkService(
         ...headers,
       },
       ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
       headersTimeout: 20_000,
       bodyTimeout: 20_000,
     });

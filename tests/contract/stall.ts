@@ -1,0 +1,32 @@
+import type { FakeSidecar, StateCall } from '../support/fake-sidecar.ts';
+
+/** How long the sidecar waits for the answer to an event. */
+const EVENT_TIMEOUT_MS = 8_000;
+export const NO_ANSWER = 'no answer';
+
+/**
+ * Delivers events at once while the state store does not answer the calls that match, and returns the answers. A delivery without an
+ * answer in time ends, as that of the sidecar does. Then the store answers again.
+ */
+export async function deliverDuringStall(
+  sidecar: FakeSidecar,
+  count: number,
+  deliver: (signal: AbortSignal) => Promise<unknown>,
+  matches: (call: StateCall) => boolean = () => true,
+): Promise<unknown[]> {
+  let answer = () => {};
+  const stalled = new Promise<void>((resolve) => void (answer = resolve));
+  sidecar.onStateCall((call) => (matches(call) ? stalled : undefined));
+  try {
+    const deliveries = Array.from({ length: count }, () =>
+      deliver(AbortSignal.timeout(EVENT_TIMEOUT_MS)).catch((error: Error) => {
+        if (error.name === 'TimeoutError') return NO_ANSWER;
+        throw error;
+      }),
+    );
+    return await Promise.all(deliveries);
+  } finally {
+    sidecar.onStateCall(() => {});
+    answer();
+  }
+}
