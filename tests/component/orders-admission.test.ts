@@ -138,6 +138,17 @@ describe('the rule', () => {
     expect(admission.retryAfterSeconds(31_000)).toBeUndefined();
   });
 
+  it('When the late ones are messages of a killed replica, then newer orders do not wait behind them', () => {
+    const admission = createAdmissionControl(() => MAX_LAG, 0);
+    const created = acceptedIn10s(admission, 400);
+    for (const time of created.slice(20)) admission.onTransition('order.paid', 100, time + 100);
+    created.slice(0, 20).forEach((time, position) => {
+      const exitedAt = 25_000 + position * 60;
+      admission.onTransition('order.paid', exitedAt - time, exitedAt);
+    });
+    expect(admission.retryAfterSeconds(26_200)).toBeUndefined();
+  });
+
   it('When an order is not saved after all, then it does not count as waiting', () => {
     const admission = createAdmissionControl(() => MAX_LAG, 0);
     for (const time of acceptedIn10s(admission, 10))

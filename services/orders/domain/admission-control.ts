@@ -67,13 +67,16 @@ const MAX_RETRY_AFTER_SECONDS = 10;
 /** @param startedAt orders that were accepted before this time are not known */
 export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: number): AdmissionControl {
   const queues: Record<Queue, QueueExit[]> = { stock: [], payment: [] };
+  /** When the newest order that has left the queue was created. Messages of a killed replica arrive after newer ones. */
+  const newestLeft: Record<Queue, number> = { stock: -Infinity, payment: -Infinity };
   const accepted: number[] = [];
   let knownFrom = startedAt;
   /** When the newest order that was paid or refused was created. */
   let newestDecided = -Infinity;
 
   /** How long an order that is accepted now waits until it leaves the queue. */
-  function waitMs(exits: QueueExit[], at: number): number {
+  function waitMs(queue: Queue, at: number): number {
+    const exits = queues[queue];
     const recent = exits.findIndex((exit) => exit.at > at - EVIDENCE_WINDOW_MS);
     exits.splice(0, recent < 0 ? exits.length : recent);
     const minLagMs = maxQueueWaitMs() * MIN_LAG_RATIO;
@@ -84,7 +87,7 @@ export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: 
     const newest = backlog.filter(isDated).slice(-MIN_SAMPLES);
     const [oldest] = backlog;
     if (!oldest || newest.length < MIN_SAMPLES || at - oldest.at < MIN_RATE_WINDOW_MS) return 0;
-    const lastCreated = Math.max(...newest.map(({ created }) => created));
+    const lastCreated = newestLeft[queue];
     // Orders from before the start wait, too, and are not counted.
     if (lastCreated < knownFrom) return Math.min(...newest.map((exit) => exit.at - exit.created));
     const waiting = accepted.length - 1 - accepted.findLastIndex((time) => time <= lastCreated);
@@ -106,12 +109,13 @@ export function createAdmissionControl(maxQueueWaitMs: () => number, startedAt: 
       if (!queue) return;
       const created = ageMs >= 0 && ageMs <= MAX_AGE_MS ? at - ageMs : undefined;
       queues[queue].push({ created, at });
+      newestLeft[queue] = Math.max(newestLeft[queue], created ?? -Infinity);
       // Other exits lead to another queue.
       if (!QUEUE_BEHIND[event]) newestDecided = Math.max(newestDecided, created ?? -Infinity);
       if (queues[queue].length > MAX_EXITS) queues[queue].shift();
     },
     retryAfterSeconds(at) {
-      const wait = Math.max(waitMs(queues.stock, at), waitMs(queues.payment, at));
+      const wait = Math.max(waitMs('stock', at), waitMs('payment', at));
       const excess = wait - maxQueueWaitMs();
       if (excess <= 0) return undefined;
       return Math.min(Math.ceil(excess / 1_000), MAX_RETRY_AFTER_SECONDS);
