@@ -54,11 +54,8 @@ export function createSweep(deps: {
   const limit = pLimit(MAX_CONCURRENT);
   let sweeps = 0;
 
-  async function resume(document: ReturnDocument): Promise<void> {
-    const { return_id } = document;
-    const workflow = await engine.find(return_id);
-    const at = now();
-    const action = actionFor(workflow, overdueMs(document, at), at);
+  async function resume(return_id: string, overdue: number, at: Date): Promise<void> {
+    const action = actionFor(await engine.find(return_id), overdue, at);
     await ACTIONS[action](engine, return_id);
     resumed.inc({ action });
     log.info({ return_id, action }, 'the workflow of a return was resumed');
@@ -67,15 +64,16 @@ export function createSweep(deps: {
   async function inspect(document: ReturnDocument, at: Date): Promise<boolean> {
     const { return_id } = document;
     const waitedMs = at.getTime() - Date.parse(currentOf(document).at);
-    const due = overdueMs(document, at) > PATIENCE_MS;
+    const overdue = overdueMs(document, at);
+    const due = overdue > PATIENCE_MS;
     try {
-      if (due) await resume(document);
+      if (due) await resume(return_id, overdue, at);
       else if (
         sweeps % SWEEPS_PER_LOOKUP === 0 &&
         waitedMs > PATIENCE_MS &&
         !(await engine.find(return_id))?.isRunning
       )
-        await resume(document);
+        await resume(return_id, overdue, at);
     } catch (err) {
       log.warn({ err, return_id }, 'resuming the workflow of a return failed; the next sweep tries again');
     }

@@ -7,7 +7,7 @@ import { buildOrder } from '../support/orders.ts';
 import { asCaller } from '../support/service-under-test.ts';
 import { checkService, type Call, type CheckedService } from './checked-service.ts';
 import { isChecked, requestLine } from './service-process.ts';
-import { deliverDuringStall, NO_ANSWER } from './stall.ts';
+import { deliverDuringStall, eventTimeout, NO_ANSWER } from './stall.ts';
 import { ADMIN } from './subject.ts';
 
 /** What openapi.json of `payments` states in its description. Replica 1 shares the state with replica 0, and no memory. */
@@ -174,7 +174,7 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
     );
 
     it('When the ledger does not answer during many events, then they are redelivered, and the next one is captured', async () => {
-      const requestAnother = (signal = AbortSignal.timeout(8_000)) =>
+      const requestAnother = (signal = eventTimeout()) =>
         service.deliver('payment.requested', { order: { ...order, order_id: randomUUID() } }, { signal });
       const isLedger = ({ keys }: StateCall) => keys.some((key) => key.startsWith('ledger:'));
       // A client that leaks a connection of each call that the time limit of the provider ends has none left.

@@ -2,6 +2,8 @@ import type { FakeSidecar, StateCall } from '../support/fake-sidecar.ts';
 
 /** How long the sidecar waits for the answer to an event. */
 const EVENT_TIMEOUT_MS = 8_000;
+/** Ends a delivery as the sidecar does. */
+export const eventTimeout = (): AbortSignal => AbortSignal.timeout(EVENT_TIMEOUT_MS);
 export const NO_ANSWER = 'no answer';
 
 /**
@@ -19,7 +21,7 @@ export async function deliverDuringStall(
   sidecar.onStateCall((call) => (matches(call) ? stalled : undefined));
   try {
     const deliveries = Array.from({ length: count }, () =>
-      deliver(AbortSignal.timeout(EVENT_TIMEOUT_MS)).catch((error: Error) => {
+      deliver(eventTimeout()).catch((error: Error) => {
         if (error.name === 'TimeoutError') return NO_ANSWER;
         throw error;
       }),

@@ -16,7 +16,12 @@ export interface Subject {
   replica: () => ServiceProcess;
   call: CheckedService['call'];
   /** Delivers an event as it is. Returns the status. */
-  deliver: (type: string, event: unknown, headers?: Record<string, string>) => Promise<unknown>;
+  deliver: (
+    type: string,
+    event: unknown,
+    headers?: Record<string, string>,
+    signal?: AbortSignal,
+  ) => Promise<unknown>;
   /** A path of the route. @param value stands for every variable */
   pathOf: (route: Operation, value?: string) => string;
   /** The required query parameters. */
@@ -33,10 +38,11 @@ export function subjectOf(name: string, documents: Documents, service: () => Che
     sidecar: () => service().sidecar,
     replica: () => service().replicas[0]!,
     call: (...args) => service().call(...args),
-    async deliver(type, event, headers = {}) {
+    async deliver(type, event, headers = {}, signal) {
       const { body } = await service().call('POST', `/events/${type}`, {
         text: JSON.stringify(event),
         headers: { 'content-type': 'application/cloudevents+json', ...headers },
+        ...(signal === undefined ? {} : { signal }),
       });
       return body['status'];
     },

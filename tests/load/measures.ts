@@ -112,8 +112,9 @@ export async function measure(options: {
       () => shop.returnOrders(pace),
       ({ perSecond: rate }) => rate,
     );
-    returnCpuMs.push(totalCpuMs(cost.cpuMs, isOfSystem));
-    await ordersBesideReturns(totalCpuMs(cost.cpuMs, isOfSystem));
+    const cpuMs = totalCpuMs(cost.cpuMs, isOfSystem);
+    returnCpuMs.push(cpuMs);
+    await ordersBesideReturns(cpuMs);
   }
   if (!quick) {
     for (let count = 0; count < rounds; count++) await withStreams();
