@@ -37,7 +37,7 @@ describe('Given a service whose replica has just stopped', () => {
     ['a POST', { method: 'POST' }],
     ['a DELETE', { method: 'DELETE' }],
     ['a PUT with a precondition', { method: 'PUT', headers: { 'if-match': '"1"' } }],
-    ['a GET that nobody waits for', { method: 'GET', signal: AbortSignal.abort() }],
+    ['an aborted GET', { method: 'GET', signal: AbortSignal.abort() }],
   ])('When %s fails, then it is not repeated', async (_what, request) => {
     expect(await send(request, 1)).toEqual({ calls: 1, succeeded: false });
   });

@@ -272,7 +272,7 @@ func (s *service) takeBack(_ http.ResponseWriter, r *http.Request, body *PutRetu
 	return 204, nil, err
 }
 
-// receive changes the stock as an event says, and publishes what follows.
+// receive applies an event to the stock, and publishes the events that follow.
 func (s *service) receive(_ http.ResponseWriter, r *http.Request, event *OrderEvent) (int, any, error) {
 	ctx, orderID := r.Context(), event.Data.Order.OrderId.String()
 	fieldsOf(ctx)["event_id"], fieldsOf(ctx)["order_id"] = event.Id, orderID

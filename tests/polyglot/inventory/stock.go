@@ -47,7 +47,7 @@ func onePerProduct(lines []Line) (merged []Line) {
 	return merged
 }
 
-// apply changes a reservation and its products as an event says. An event that comes again changes nothing.
+// apply changes a reservation and its products by the trigger of an event. A redelivered event changes nothing.
 func (r *StoredReservation) apply(event *OrderEvent, products map[string]*StoredProduct) {
 	order := event.Data.Order
 	move := func(onHand, reserved, sold int) {

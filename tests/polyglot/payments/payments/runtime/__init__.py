@@ -1,1 +1,1 @@
-"""What services/CONTRACT.md says for every service."""
+"""The rules of services/CONTRACT.md for every service."""

@@ -62,7 +62,7 @@ async def in_time(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.create_task(work)
     done, _ = await asyncio.wait([task], timeout=EVENT_SECONDS)
     if not done:
-        # Nobody awaits the task, and asyncio would log its error.
+        # No code awaits the task, and asyncio would log its error.
         task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         task.cancel()
         raise Unavailable(f"no end after {EVENT_SECONDS} s")
