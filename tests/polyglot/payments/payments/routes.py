@@ -7,8 +7,6 @@ from uuid import UUID
 from fastapi import Body, Depends, Header, HTTPException, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from opentelemetry import context
-from opentelemetry.propagate import extract
 
 from . import processor, provider
 from .generated import documents as doc
@@ -85,9 +83,7 @@ async def order_now(order_id: UUID) -> dict[str, Any] | None:
 
 
 @app.post("/job/refund-{order_id}")
-async def continue_refund(order_id: UUID, data: dict[str, Any]) -> dict[str, str]:
-    context.attach(extract(data))
-    fields.get().update({"request_id": data["x-request-id"]} if "x-request-id" in data else {})
+async def continue_refund(order_id: UUID) -> dict[str, str]:
     order, (payment, _) = await order_now(order_id), await processor.find(order_id)
     if order and payment:
         payment = await processor.advance("refund", payment, "refunded by the shop")

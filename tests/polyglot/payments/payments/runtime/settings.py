@@ -12,6 +12,7 @@ from ..generated.environment import Environment
 
 DOCUMENTS = Path(__file__).parents[2] / "contract"
 OPENAPI: dict[str, Any] = json.loads((DOCUMENTS / "openapi.json").read_text())
+SERVICE: str = OPENAPI["info"]["title"].removeprefix("Sidecart: ")
 
 
 class Settings(Environment, BaseSettings):

@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 import aiohttp
 from opentelemetry.instrumentation.aiohttp_client import create_trace_config
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.propagate import inject
 from pydantic import BaseModel, ValidationError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
-from .settings import OPENAPI, settings
+from .settings import OPENAPI, SERVICE, settings
 from .telemetry import fields, log
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -102,10 +101,9 @@ async def save(key: str, value: BaseModel, etag: str | None, **metadata: str) ->
 
 
 async def schedule(name: str, every: str) -> None:
-    """The job has the ids of the request, because the scheduler keeps no headers."""
-    data = {"x-request-id": fields.get()["request_id"]}
-    inject(data)
-    job = {"dueTime": every, "schedule": f"@every {every}", "data": data, "overwrite": True}
+    """Runs a job after that time, and again and again until it is deleted."""
+    # The sidecar never calls the service for a job without data.
+    job = {"dueTime": every, "schedule": f"@every {every}", "data": {}, "overwrite": True}
     await call("POST", f"/v1.0/jobs/{name}", json=job | {"failurePolicy": {"drop": {}}})
 
 
@@ -118,7 +116,7 @@ async def follow_settings() -> None:
             response = await call("GET", "/v1.0/configuration/settings")
             found = json.loads(await response.read() or "{}")
             for name in LIVE:
-                item = found.get(f"payments/{name}")
+                item = found.get(f"{SERVICE}/{name}")
                 with suppress(ValidationError):
                     setattr(settings, name, item["value"] if item else getattr(environment, name))
             log.setLevel(settings.LOG_LEVEL)

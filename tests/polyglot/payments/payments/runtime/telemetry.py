@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, SamplingResul
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from pythonjsonlogger.json import JsonFormatter
 
-from .settings import OPENAPI, settings
+from .settings import OPENAPI, SERVICE, settings
 
 fields: ContextVar[dict[str, Any]] = ContextVar("fields")
 """What every log line of the current request has."""
@@ -36,10 +36,10 @@ names = {"levelname": "level", "message": "msg"}
 output = logging.StreamHandler(sys.stdout)
 output.addFilter(add_fields)
 output.setFormatter(
-    JsonFormatter(list(names), rename_fields=names, static_fields={"service": "payments"}, timestamp="time")
+    JsonFormatter(list(names), rename_fields=names, static_fields={"service": SERVICE}, timestamp="time")
 )
 logging.basicConfig(handlers=[output])
-log = logging.getLogger("payments")
+log = logging.getLogger(SERVICE)
 log.setLevel(settings.LOG_LEVEL)
 
 disable_created_metrics()
@@ -75,7 +75,7 @@ class RootSampler(Sampler):
         return "RootSampler"
 
 
-resource = Resource.create({"service.name": settings.OTEL_SERVICE_NAME or "payments"})
+resource = Resource.create({"service.name": settings.OTEL_SERVICE_NAME or SERVICE})
 tracing = TracerProvider(ParentBased(RootSampler()), resource)
 if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
     tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=5)))
