@@ -29,6 +29,6 @@ if (cwd) process.env['CONTRACT_CWD'] = resolve(process.env['INIT_CWD'] ?? '.', c
 runTests(
   ['contract'],
   service
-    ? ['tests/contract/every-service', 'tests/contract/stalled-store', `tests/contract/${service}.test`]
+    ? ['tests/contract/every-service', 'tests/contract/slow-rules', `tests/contract/${service}.test`]
     : [],
 );

@@ -47,6 +47,8 @@ export interface FakeSidecar {
   documents: Map<string, { value: unknown; etag: string; ttlSeconds?: number; expiresAt?: number }>;
   /** The items of the configuration store by key. An empty value counts as none. */
   configuration: Map<string, string>;
+  /** How often the items were read. */
+  configurationReads: number;
   /** The clock of the store, in milliseconds. A document expires when its time to live has passed. */
   now: () => number;
   /** The response of `/metrics`, in Prometheus' text format. */
@@ -77,6 +79,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     maxConcurrentSends: new Map(),
     documents,
     configuration: new Map(),
+    configurationReads: 0,
     now: () => Date.now(),
     metrics: '',
     answer: (appId, answer) => void answers.set(appId, answer),
@@ -235,6 +238,7 @@ export async function startFakeSidecar(): Promise<FakeSidecar> {
     });
   }
   app.get('/v1.0/configuration/settings', (_req, res) => {
+    fake.configurationReads++;
     if (failIfRequested('configure', res)) return;
     const items = [...fake.configuration].filter(([, value]) => value !== '');
     if (items.length === 0) res.status(204).end();
