@@ -21,6 +21,7 @@ export type Measure =
   | 'completed orders'
   | 'completed orders, one product'
   | 'refunded returns'
+  | 'refunded returns, one client'
   | 'completed orders beside returns'
   | 'completed orders, 1,000 streams'
   | 'memory of 1,000 streams, MB'
@@ -88,6 +89,15 @@ export async function measure(options: {
     chainCpuMs.push((await run(name, () => baselines.chain(pace), perSecond)).cpuMs);
   const reads = (name: Measure, ids: readonly string[]) =>
     run(name, () => shop.readOrders(pace, ids), perSecond);
+  /** @returns the processor time of a return */
+  const returns = async (name: Measure, at: Pace) => {
+    const { cost } = await run(
+      name,
+      () => shop.returnOrders(at),
+      ({ perSecond: rate }) => rate,
+    );
+    return totalCpuMs(cost.cpuMs, isOfSystem);
+  };
   const orders = (name: Measure, product = spreadProduct) =>
     run(name, () => shop.placeOrders(pace, product), completed);
 
@@ -107,14 +117,8 @@ export async function measure(options: {
     runs.push(await orders('completed orders'));
     await chain('chain');
     await orders('completed orders, one product', () => HOT_PRODUCT);
-    const { cost } = await run(
-      'refunded returns',
-      () => shop.returnOrders(pace),
-      ({ perSecond: rate }) => rate,
-    );
-    const cpuMs = totalCpuMs(cost.cpuMs, isOfSystem);
-    returnCpuMs.push(cpuMs);
-    await ordersBesideReturns(cpuMs);
+    returnCpuMs.push(await returns('refunded returns', pace));
+    await ordersBesideReturns();
   }
   if (!quick) {
     for (let count = 0; count < rounds; count++) await withStreams();
@@ -132,9 +136,11 @@ export async function measure(options: {
     machine,
   };
 
-  /** @param cpuMs the processor time of a return */
-  async function ordersBesideReturns(cpuMs: number): Promise<void> {
-    const returning = shop.returnOrders({ ...pace, clients: RETURN_CLIENTS });
+  async function ordersBesideReturns(): Promise<void> {
+    const few: Pace = { ...pace, clients: RETURN_CLIENTS };
+    // One of few returns costs more than one of many, which share wake-ups.
+    const cpuMs = await returns('refunded returns, one client', few);
+    const returning = shop.returnOrders(few);
     const beside = await orders('completed orders beside returns');
     const returned = await returning;
     const totalMs = totalCpuMs(beside.cost.cpuMs, isOfSystem) * beside.posts.count;
