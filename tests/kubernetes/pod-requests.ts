@@ -1,6 +1,6 @@
 import { kubectl } from './cluster.ts';
 
-/** Requests from within pods, by the Node.js of their images. */
+/** Requests from within pods, by the Node.js of their images. Twins have none. */
 
 export interface PodResponse {
   /** The status, or undefined without a connection. */
