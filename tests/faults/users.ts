@@ -64,17 +64,18 @@ export async function registerUsers(
  */
 const RETRY_PAUSE_MS = 500;
 
-/** A client that uses the gateways in turn, and retries once at the next one after a failure. */
+/** A client that uses the gateways in turn, and retries once at the next one after a failure. Other calls may run meanwhile. */
 function createRetryingClient(clients: readonly Client[]): Client {
-  let nextIndex = 0;
-  const next = () => clients[nextIndex++ % clients.length] as Client;
+  let calls = 0;
+  const at = (index: number) => clients[index % clients.length] as Client;
   const callWithRetry: Client = Object.assign(
     async <A extends CallAddress>(address: A, ...args: CallArguments<A>) => {
-      const response = await next()(address, ...args).catch(() => undefined);
+      const index = calls++;
+      const response = await at(index)(address, ...args).catch(() => undefined);
       if (response && response.status < 500 && response.status !== 429) return response;
       const retryAfter = response?.headers['retry-after'];
       await delay(retryAfter === undefined ? RETRY_PAUSE_MS : 1000 * Number(retryAfter));
-      return next()(address, ...args);
+      return at(index + 1)(address, ...args);
     },
     // All other methods use the first gateway.
     clients[0] as Client,
