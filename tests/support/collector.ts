@@ -57,9 +57,14 @@ export async function startCollector(
   const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const config = join(logDir, 'collector.json');
   writeFileSync(config, JSON.stringify(configuration(port, target)));
-  const process = startProcess('collector', await findOrBuildCollector(), [`--config=file:${config}`], {
-    logDir,
-  });
+  const process = startProcess(
+    'collector',
+    await findOrBuildCollector(() => {}),
+    [`--config=file:${config}`],
+    {
+      logDir,
+    },
+  );
   await waitFor('the collector', () => isPortInUse(port), { process });
   return {
     process,
@@ -90,7 +95,8 @@ function spansIn({ resourceSpans = [] }: TracesData): CollectedSpan[] {
   });
 }
 
-async function findOrBuildCollector(): Promise<string> {
+/** Builds the collector into the cache if it is missing, which takes minutes. @returns its path */
+export async function findOrBuildCollector(onProgress: (step: string) => void): Promise<string> {
   const versions = readFileSync(join(moduleFolder('otelcol'), 'go.mod'), 'utf8');
   const version = /go\.opentelemetry\.io\/collector\/otelcol v(\S+)/.exec(versions)?.[1];
   if (version === undefined) throw new Error('toolchain/otelcol/go.mod names no version of the collector.');
@@ -99,6 +105,7 @@ async function findOrBuildCollector(): Promise<string> {
   if (readOutput('go', 'version') === undefined)
     throw new Error('Go, with which the collector is built, is not on this machine.');
   const logFile = join(ensureFolder(cacheDir, 'logs'), 'otelcol-build.log');
+  onProgress(`building the OpenTelemetry Collector with Go (once; some minutes), log: ${logFile}`);
   await buildWithGo({ program, module: 'otelcol', flags: ['-ldflags', '-s -w'], source: '.', logFile });
   return program;
 }

@@ -2,7 +2,7 @@ import { consul } from './consul/profile.ts';
 import { natsPostgres } from './nats-postgres/profile.ts';
 import type { Profile } from './profile.ts';
 
-const PROFILES: Profile[] = [natsPostgres, consul];
+export const PROFILES: readonly Profile[] = [natsPostgres, consul];
 
 /** The profile of this name; undefined without a name. @throws Error that lists the profiles, if the name is unknown */
 export function findProfile(name: string | undefined): Profile | undefined {
