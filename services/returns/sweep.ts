@@ -54,8 +54,7 @@ export function createSweep(deps: {
   const limit = pLimit(MAX_CONCURRENT);
   let sweeps = 0;
 
-  async function resume(return_id: string, overdue: number, at: Date): Promise<void> {
-    const action = actionFor(await engine.find(return_id), overdue, at);
+  async function resume(return_id: string, action: keyof typeof ACTIONS): Promise<void> {
     await ACTIONS[action](engine, return_id);
     resumed.inc({ action });
     log.info({ return_id, action }, 'the workflow of a return was resumed');
@@ -66,14 +65,11 @@ export function createSweep(deps: {
     const waitedMs = at.getTime() - Date.parse(currentOf(document).at);
     const overdue = overdueMs(document, at);
     const due = overdue > PATIENCE_MS;
+    const mayHaveStopped = sweeps % SWEEPS_PER_LOOKUP === 0 && waitedMs > PATIENCE_MS;
+    if (!due && !mayHaveStopped) return false;
     try {
-      if (due) await resume(return_id, overdue, at);
-      else if (
-        sweeps % SWEEPS_PER_LOOKUP === 0 &&
-        waitedMs > PATIENCE_MS &&
-        !(await engine.find(return_id))?.isRunning
-      )
-        await resume(return_id, overdue, at);
+      const workflow = await engine.find(return_id);
+      if (due || !workflow?.isRunning) await resume(return_id, actionFor(workflow, overdue, at));
     } catch (err) {
       log.warn({ err, return_id }, 'resuming the workflow of a return failed; the next sweep tries again');
     }
