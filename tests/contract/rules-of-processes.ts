@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { startFakeSidecar } from '../support/fake-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 import { checkService, TRACE } from './checked-service.ts';
 import { environment, freePort, requestLine, startProcess, startReadyProcess } from './service-process.ts';
+import { holdStateCalls } from './stall.ts';
 import type { Subject } from './subject.ts';
 
 /** Only a variable for free text accepts all of these. */
@@ -59,12 +61,7 @@ export function describeStartAndStop({
 
     it('When SIGTERM arrives with work in flight, then the work completes and the exit code is 0', async () => {
       const ending = await checkService(name, { count: 1 });
-      const called = new Promise<void>((resolve) => {
-        ending.sidecar.onStateCall(async () => {
-          resolve();
-          await new Promise((later) => void setTimeout(later, 300));
-        });
-      });
+      const called = holdStateCalls(ending.sidecar, () => delay(300));
       const [event] = received;
       const route = routes.find(({ method }) => method === 'GET')!;
       const answer = event

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { waitFor } from '../support/wait.ts';
 import { checkService, type CheckedService } from './checked-service.ts';
 import { documentsOf } from './documents.ts';
-import { deliverDuringStall, eventTimeout, NO_ANSWER } from './stall.ts';
+import { deliverDuringStall, eventTimeout, holdStateCalls, NO_ANSWER } from './stall.ts';
 import { subjectOf } from './subject.ts';
 
 const { CONTRACT_SERVICE } = process.env;
@@ -48,12 +48,7 @@ describe.concurrent.each(NAMES)('%s', (name) => {
     async () => {
       const service = await checkService(name, { count: 1 });
       const { deliver } = subjectOf(name, documents, () => service);
-      const called = new Promise<void>((resolve) => {
-        service.sidecar.onStateCall(() => {
-          resolve();
-          return new Promise(() => {});
-        });
-      });
+      const called = holdStateCalls(service.sidecar, () => new Promise(() => {}));
       try {
         const answer = deliver(received[0]!.type, received[0]!.event).catch(() => NO_ANSWER);
         await called;

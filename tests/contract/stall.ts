@@ -6,6 +6,16 @@ const EVENT_TIMEOUT_MS = 8_000;
 export const eventTimeout = (): AbortSignal => AbortSignal.timeout(EVENT_TIMEOUT_MS);
 export const NO_ANSWER = 'no answer';
 
+/** Lets every call of the state store wait for `hold`. Resolves at the first call. */
+export function holdStateCalls(sidecar: FakeSidecar, hold: () => Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    sidecar.onStateCall(() => {
+      resolve();
+      return hold();
+    });
+  });
+}
+
 /**
  * Delivers events at once while the state store does not answer the calls that match, and returns the answers. A delivery without an
  * answer in time ends, as that of the sidecar does. Then the store answers again.

@@ -29,13 +29,17 @@ const ORDER = '01940f8e-5b1c-7c3e-9d41-2b8a6e0f4c11';
 const EVENT = { order_id: ORDER, reason: 'a test' };
 const NO_CONNECTION = /no response (ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ECONNRESET)/;
 
+/** The services whose pods make the calls. None of them has a twin. */
+const CALLERS = ['gateway', 'orders', 'returns', 'users', 'notifications'] as const;
+type Caller = (typeof CALLERS)[number];
+type PodOf = (name: Caller) => string;
+type RequestFrom = (name: Caller, podRequest: Request) => () => Promise<PodResponse>;
+
 /** Makes all calls that must be denied, and similar ones that must succeed. */
 export async function checkDeniedCalls(print: (line: string) => void): Promise<AccessTestResult[]> {
-  const names = ['gateway', 'orders', 'returns', 'users', 'notifications'] as const;
-  const pods = await Promise.all(names.map(findReadyPod));
-  const podOf = (name: (typeof names)[number]) => pods[names.indexOf(name)] ?? '';
-  const requestFrom = (name: (typeof names)[number], podRequest: Request) => () =>
-    request(podOf(name), podRequest);
+  const pods = await Promise.all(CALLERS.map(findReadyPod));
+  const podOf: PodOf = (name) => pods[CALLERS.indexOf(name)] ?? '';
+  const requestFrom: RequestFrom = (name, podRequest) => () => request(podOf(name), podRequest);
   const results = [
     ...(await runTests(networkTests(requestFrom, podOf), print)),
     ...(await runTests(tokenTests(requestFrom), print)),
@@ -56,15 +60,7 @@ export async function checkDeniedCalls(print: (line: string) => void): Promise<A
   return [...results, ...(await runTests([forbiddenSubscription()], print))];
 }
 
-type RequestFrom = (
-  name: 'gateway' | 'orders' | 'returns' | 'users' | 'notifications',
-  podRequest: Request,
-) => () => Promise<PodResponse>;
-
-function networkTests(
-  requestFrom: RequestFrom,
-  podOf: (name: 'returns' | 'notifications') => string,
-): AccessTest[] {
+function networkTests(requestFrom: RequestFrom, podOf: PodOf): AccessTest[] {
   const layer = 'network policy';
   const tcp = (pod: string, host: string, port: number) => async () => {
     const { text } = await connect(pod, host, port);

@@ -91,11 +91,7 @@ export async function measure(options: {
     run(name, () => shop.readOrders(pace, ids), perSecond);
   /** @returns the processor time of a return */
   const returns = async (name: Measure, at: Pace) => {
-    const { cost } = await run(
-      name,
-      () => shop.returnOrders(at),
-      ({ perSecond: rate }) => rate,
-    );
+    const { cost } = await run(name, () => shop.returnOrders(at), perSecond);
     return totalCpuMs(cost.cpuMs, isOfSystem);
   };
   const orders = (name: Measure, product = spreadProduct) =>

@@ -44,4 +44,4 @@ export function createSteps<Measure extends string>(signal: AbortSignal): Steps<
   };
 }
 
-export const perSecond = (load: Load): number => load.perSecond;
+export const perSecond = (result: Pick<Load, 'perSecond'>): number => result.perSecond;

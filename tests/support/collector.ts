@@ -57,14 +57,8 @@ export async function startCollector(
   const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const config = join(logDir, 'collector.json');
   writeFileSync(config, JSON.stringify(configuration(port, target)));
-  const process = startProcess(
-    'collector',
-    await findOrBuildCollector(() => {}),
-    [`--config=file:${config}`],
-    {
-      logDir,
-    },
-  );
+  const program = await findOrBuildCollector(() => {});
+  const process = startProcess('collector', program, [`--config=file:${config}`], { logDir });
   await waitFor('the collector', () => isPortInUse(port), { process });
   return {
     process,
