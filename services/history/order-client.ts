@@ -3,8 +3,6 @@ import { orderListSchema, orderSchema, type Order } from '../orders/contract.ts'
 import type { Sidecar } from '../shared/dapr/sidecar.ts';
 import { parseResponse } from '../shared/http/validation.ts';
 
-const REQUEST_TIMEOUT_MS = 5_000;
-
 /**
  * The calls of `orders`.
  *
@@ -18,8 +16,7 @@ export interface OrderClient {
 }
 
 export function createOrderClient(sidecar: Pick<Sidecar, 'invoke'>): OrderClient {
-  const ask = (method: 'GET' | 'DELETE', path: string) =>
-    sidecar.invoke('orders', { method, path, timeoutMs: REQUEST_TIMEOUT_MS });
+  const ask = (method: 'GET' | 'DELETE', path: string) => sidecar.invoke('orders', { method, path });
   return {
     async list(query) {
       const path = `/orders?${new URLSearchParams(query).toString()}`;

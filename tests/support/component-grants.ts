@@ -51,7 +51,9 @@ const resource = z.discriminatedUnion('kind', [
     kind: z.literal('Resiliency'),
     scopes,
     spec: z.looseObject({
-      targets: z.looseObject({ apps: z.record(z.string(), z.unknown()).default({}) }),
+      targets: z.looseObject({
+        apps: z.record(z.string(), z.looseObject({ timeout: z.string() })).default({}),
+      }),
     }),
   }),
 ]);
@@ -188,8 +190,8 @@ function allows(scope: readonly string[] | undefined, topic: string): boolean {
   return scope === undefined || (topic !== NO_TOPIC && scope.includes(topic));
 }
 
-/** The targets of the resiliency policies of each app, such as `orders -> inventory`. */
-export function resiliencyTargets(files: Files): string[] {
+/** The services for which each app has a timeout, such as `orders -> inventory`. */
+export function appTimeouts(files: Files): string[] {
   return resourcesIn(files)
     .filter((one) => one.kind === 'Resiliency')
     .flatMap(({ scopes: apps, spec }) =>
