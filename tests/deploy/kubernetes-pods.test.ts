@@ -111,18 +111,23 @@ describe('the pods', () => {
     ],
     [
       'is killed',
-      ({ pod }) => (pod.terminationGracePeriodSeconds = 15),
-      'needs 15 s to stop, but is killed earlier',
+      ({ pod }) => (pod.terminationGracePeriodSeconds = 65),
+      'needs 65 s to stop, but is killed earlier',
     ],
     [
       'is killed late',
-      annotate('graceful-shutdown-seconds', '26'),
-      'needs 30 s to stop, but is killed earlier',
+      annotate('graceful-shutdown-seconds', '21'),
+      'needs 75 s to stop, but is killed earlier',
     ],
     [
       'has a sidecar that stays too long',
-      annotate('block-shutdown-duration', '5s'),
+      annotate('block-shutdown-duration', '55s'),
       'the sidecar still accepts calls when its service stops',
+    ],
+    [
+      'has a sidecar that leaves too soon',
+      annotate('block-shutdown-duration', '49s'),
+      'the sidecar stops while its callers still know the pod',
     ],
   ])('When one %s, then the check finds it', (_what, change, violation) => {
     const orders = workloadsIn(local).find(({ name }) => name === 'orders')!;

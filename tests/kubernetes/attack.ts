@@ -11,6 +11,8 @@ import { isReady, kubectl, list, SIDECART_LABEL, NAME_LABEL, tryKubectl } from '
 const READY_MS = 180_000;
 /** The time to update all services on a busy machine. */
 const ROLLOUT_MS = 300_000;
+/** A response that is slower shows that the machine is busy. */
+const FAST_MS = 200;
 /** Metrics are some 15 s old, an autoscaler runs every 15 s, and a pod has to start. */
 const AUTOSCALE_MS = 240_000;
 /** The pause between two faults. */
@@ -86,17 +88,22 @@ export async function waitUntilReady(timeoutMs = READY_MS): Promise<void> {
 }
 
 /**
- * Updates all services, each as soon as a new pod of the last one is ready. Starting all pods at once would overload a small
- * machine. Old pods stop a minute later, one after another.
+ * Updates all services, each when a new pod of the last one is ready and responses are fast again. Starting all pods at once would
+ * overload a small machine. Old pods stop a minute later, one after another.
  */
-async function updateServices({ journal, print }: AttackContext): Promise<CheckResult> {
+async function updateServices({ users, journal, print }: AttackContext): Promise<CheckResult> {
   const failuresBefore = new Map(journal.failures);
   const sentBefore = requestsSent(journal);
   for (const { appID } of readTemplate().apps) {
     await kubectl(['rollout', 'restart', `deployment/${appID}`]);
     await waitForNewPod(appID);
+    await waitUntilFast(users.admin);
   }
   await waitUntilReady(ROLLOUT_MS);
+  await waitFor('all old pods have stopped', () => list('pods', SIDECART_LABEL), {
+    until: (pods) => pods.every(({ metadata }) => metadata.deletionTimestamp === undefined),
+    timeoutMs: ROLLOUT_MS,
+  });
   const failed = [...journal.failures]
     .map(([failure, times]): [string, number] => [failure, times - (failuresBefore.get(failure) ?? 0)])
     .filter(([, times]) => times > 0);
@@ -128,6 +135,21 @@ async function waitForNewPod(app: string): Promise<void> {
         status.readyReplicas === status.replicas,
       timeoutMs: READY_MS,
     },
+  );
+}
+
+/** Waits until ten responses in a row are fast. A pod that starts takes a core for some seconds. */
+async function waitUntilFast(admin: AttackContext['users']['admin']): Promise<void> {
+  let fast = 0;
+  await waitFor(
+    'responses are fast',
+    async () => {
+      const startedAt = performance.now();
+      const response = await admin('GET /api/inventory', { query: { limit: 1 } }).catch(() => undefined);
+      fast = response?.ok && performance.now() - startedAt < FAST_MS ? fast + 1 : 0;
+      return fast;
+    },
+    { until: (count) => count >= 10, timeoutMs: READY_MS },
   );
 }
 
@@ -165,7 +187,7 @@ async function evictOrders({ print }: AttackContext): Promise<CheckResult> {
         fewestReady = Math.min(fewestReady, await readyOrders());
         return evict(metadata.name);
       },
-      { until: (answer) => answer.includes('not found'), timeoutMs: READY_MS },
+      { until: (answer) => /"Success"|not found/.test(answer), timeoutMs: READY_MS },
     );
   await waitFor('orders has three replicas again', readyOrders, {
     until: (count) => count >= 3,

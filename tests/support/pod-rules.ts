@@ -86,6 +86,9 @@ function sidecar(annotations: Record<string, string>): CheckResult[] {
   ];
 }
 
+/** How long callers know a pod that was deleted: a sidecar keeps addresses for 20 s, and CoreDNS answers for 30 s by default. */
+const KNOWN_SECONDS = 50;
+
 /**
  * The order of a shutdown: callers stop finding the pod, its sidecar closes connections, and then its service stops. Clients
  * connect to the gateway directly, so the gateway needs its sidecar until they have disconnected.
@@ -100,6 +103,9 @@ function stop({ name, pod, annotations }: Workload): CheckResult[] {
       ? Number(blocked) > preStop + DRAIN_TIMEOUT_MS / 1000 ||
         'the sidecar ends before clients have disconnected'
       : Number(blocked) < preStop || 'the sidecar still accepts calls when its service stops',
+    name === 'gateway' ||
+      Number(blocked) >= KNOWN_SECONDS ||
+      'the sidecar stops while its callers still know the pod',
     needed < pod.terminationGracePeriodSeconds || `needs ${needed} s to stop, but is killed earlier`,
   ];
 }
