@@ -25,6 +25,12 @@ const ORDER = randomUUID();
 const SESSION = randomUUID();
 const TYPES = ['order.created', 'payment.requested', 'order.paid', 'order.shipped', 'order.delivered'];
 
+const NO_REPLICA = {
+  status: 500,
+  headers: { 'content-type': 'application/json' },
+  body: { errorCode: 'ERR_DIRECT_INVOKE' },
+};
+
 let service: ServiceUnderTest;
 let server: Server;
 let url: string;
@@ -38,12 +44,15 @@ let ended: unknown[];
 let items: Order['items'];
 /** The response time of the rate limit store, in milliseconds. */
 let slowLimit: number;
+/** How many calls of orders reach no replica. */
+let unreachable: number;
 
 beforeEach(async () => {
   stopping = new AbortController();
   version = 1;
   ended = [];
   slowLimit = 0;
+  unreachable = 0;
   items = [];
   let app: Express | undefined;
   service = await startService((deps) => {
@@ -62,6 +71,7 @@ beforeEach(async () => {
   });
   stubUsersService(service.sidecar, { keys: [key], ended: () => ended });
   service.sidecar.answer('orders', ({ path, headers }) => {
+    if (unreachable-- > 0) return NO_REPLICA;
     const after = Number(/\/changes\?after=(\d+)$/.exec(path)?.[1]);
     if (!path.startsWith(`/orders/${ORDER}/`) || headers['x-caller-id'] !== ADA) return { status: 404 };
     if (after > version) return { status: 400 };
@@ -240,6 +250,15 @@ describe('GET /api/orders/:id/stream', () => {
     await moveTo(2);
     expect(await waitForIds(watching, [1, 2])).toEqual([1, 2]);
     expect(service.sidecar.calls.filter(({ target }) => target === 'orders').length).toBeLessThan(6);
+  });
+
+  it('When no replica of orders is reached, then the load is repeated, at the start and later', async () => {
+    unreachable = 2;
+    const watching = await watch();
+    expect(await waitForIds(watching, [1])).toEqual([1]);
+    unreachable = 2;
+    await moveTo(2);
+    expect(await waitForIds(watching, [1, 2])).toEqual([1, 2]);
   });
 
   it.each([

@@ -5,6 +5,7 @@ import { notFound, ProblemError } from '../../shared/http/problem.ts';
 import type { Sidecar } from '../../shared/dapr/sidecar.ts';
 import { id } from '../../shared/schemas/types.ts';
 import { parseResponse, parsePath } from '../../shared/http/validation.ts';
+import { invokeWithRetry } from '../invoke-with-retry.ts';
 
 /**
  * Iterates over the changes of an order after version `after`: first past changes, then new ones, until the order is final or
@@ -51,7 +52,7 @@ export function createOrderUpdates(sidecar: Pick<Sidecar, 'invoke'>): OrderUpdat
     after: number,
     signal: AbortSignal,
   ): Promise<z.infer<typeof orderChangesSchema>> {
-    const response = await sidecar.invoke('orders', {
+    const response = await invokeWithRetry(sidecar, 'orders', {
       method: 'GET',
       path: `/orders/${orderId}/changes?after=${after}`,
       headers: callerHeaders(caller),
