@@ -189,7 +189,9 @@ const UNKNOWN = 'not in the table:';
  */
 function callsIn(source: string, { calls }: Access): string[] {
   const services = new Set(
-    [...source.matchAll(/sidecar\.invoke\('([^']+)'/g)].map(([, service]) => service!),
+    [...source.matchAll(/(?:sidecar\.invoke\(|invokeWithRetry\(sidecar, )'([^']+)'/g)].map(
+      ([, service]) => service!,
+    ),
   );
   if (services.size === 0) return [];
   expect([...services]).toHaveLength(1);

@@ -128,11 +128,6 @@ describe('a system with Prometheus', () => {
     expect(tracesOf(exemplars)).toContain(traceId);
   });
 
-  it('answers a scrape within 50 ms', async () => {
-    const [median] = await values('quantile(0.5, scrape_duration_seconds{job="services"})');
-    expect(Number(median?.values.at(-1)?.[1])).toBeLessThan(0.05);
-  });
-
   it('drops nothing that Prometheus cannot read', async () => {
     for (const { name } of SERVICES) {
       const found = await values(`scrape_samples_scraped{service="${name}",job="services"}`);
