@@ -23,8 +23,10 @@ const { languages, twins, args } = await orExit(process, () => {
 await preparePrograms(tmpdir(), undefined, { twins });
 await findOrInstallChromium(tmpdir(), console.log);
 await findOrBuildManifestTools(console.log);
-// A build in a test would exceed the time of its hook, and slow down the other tests.
-await findOrBuildCollector(console.log);
-for (const { find } of PROFILES.flatMap(({ programs }) => programs)) await find(console.log);
+// A build in a test would exceed the time of its hook, and slow down the other tests. The tests of twins need neither.
+if (languages === undefined) {
+  await findOrBuildCollector(console.log);
+  for (const { find } of PROFILES.flatMap(({ programs }) => programs)) await find(console.log);
+}
 passTwinsToTests(languages);
 runTests(languages === undefined ? ['component', 'contract', 'deploy', 'system', 'twins'] : ['twins'], args);

@@ -330,7 +330,7 @@ describe('the component files', () => {
   });
 
   // Without one, daprd waits for an unreachable replica as long as the caller does.
-  it('When a service calls another one, then a policy of the caller has a timeout for it, and nobody else has one', () => {
+  it('When policies are compared with the table, then exactly the calls between services have a timeout', () => {
     const called = new Set(
       ACCESS.flatMap(({ app, calls }) => calls.map(({ service }) => `${app} -> ${service}`)),
     );

@@ -99,13 +99,15 @@ function stop({ name, pod, annotations }: Workload): CheckResult[] {
   const graceful = Number(annotations['dapr.io/graceful-shutdown-seconds'] ?? NaN);
   const needed = Math.max(preStop + STOP_TIMEOUT_MS / 1000, Number(blocked) + graceful);
   return [
-    name === 'gateway'
-      ? Number(blocked) > preStop + DRAIN_TIMEOUT_MS / 1000 ||
-        'the sidecar ends before clients have disconnected'
-      : Number(blocked) < preStop || 'the sidecar still accepts calls when its service stops',
-    name === 'gateway' ||
-      Number(blocked) >= KNOWN_SECONDS ||
-      'the sidecar stops while its callers still know the pod',
+    ...(name === 'gateway'
+      ? [
+          Number(blocked) > preStop + DRAIN_TIMEOUT_MS / 1000 ||
+            'the sidecar ends before clients have disconnected',
+        ]
+      : [
+          Number(blocked) < preStop || 'the sidecar still accepts calls when its service stops',
+          Number(blocked) >= KNOWN_SECONDS || 'the sidecar stops while its callers still know the pod',
+        ]),
     needed < pod.terminationGracePeriodSeconds || `needs ${needed} s to stop, but is killed earlier`,
   ];
 }
