@@ -229,7 +229,7 @@ export const orders = {
   },
   subscribes: [
     subscribedTo(inventoryEvents, 'inventory.reserved', 'inventory.rejected'),
-    subscribedTo(paymentEvents, ...paymentEvents.types),
+    subscribedTo(paymentEvents, 'payment.processed', 'payment.failed', 'payment.refunded'),
     subscribedTo(returnEvents, 'return.refunded'),
     subscribedTo(shipmentEvents, ...shipmentEvents.types),
   ],

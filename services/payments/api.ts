@@ -110,6 +110,11 @@ const events = describeEvents(paymentEvents, {
     derivation: derivation('payment.refunded:{refunded}'),
     example: { order_id: EXAMPLE.order, payment_id: EXAMPLE.payment, refunded: 2580, currency: 'EUR' },
   },
+  'refund.requested': {
+    summary: 'The shop refunds an order',
+    derivation: derivation('refund.requested'),
+    example: { order_id: EXAMPLE.order, payment_id: EXAMPLE.payment },
+  },
 });
 
 export const payments = {
@@ -118,8 +123,11 @@ export const payments = {
   api: paymentsApi,
   events: [events],
   calls: { orders: ['GET /orders', 'GET /orders/:id/payment-method'] },
-  subscribes: [subscribedTo(orderEvents, 'payment.requested', 'order.cancelled', 'order.expired')],
-  uses: ['state', 'jobs'],
+  subscribes: [
+    subscribedTo(orderEvents, 'payment.requested', 'order.cancelled', 'order.expired'),
+    subscribedTo(paymentEvents, 'refund.requested'),
+  ],
+  uses: ['state'],
   config,
   metrics: METRICS,
   state: {
@@ -129,7 +137,6 @@ export const payments = {
       schema: simulatedLedgerSchema,
     },
   },
-  jobs: { 'refund-{order_id}': 'Completes a refund. First run after 20 s, then every 20 s.' },
   behaviour: BEHAVIOUR,
   schemas: { Payment: paymentSchema, PaymentList: paymentListSchema, Ledger: ledgerSchema },
 } satisfies ServiceDescription;

@@ -41,17 +41,16 @@ ${table(TRANSITIONS)}
 - A reversal by \`payment.requested\` has the reason \`last_failure\`, or else \`provider unreachable\`.
 - The outcome of CAPTURED is \`payment.processed\`. Of every other status it is \`payment.failed\`, with the reason or \`not paid\`.
 - The refund is \`payment.refunded\`, if \`refunded\` is above 0. Publish it also if the event changed nothing.
+- \`refund.requested\`: trigger \`refund\`, reason \`refunded by the shop\`. Then publish the refund. Without a payment: RETRY.
 
-## Requests and jobs
+## Requests
 
 - \`GET /api/payments\`: a list of one payment. It is empty if there is none, it is internal, or the caller is neither its customer nor an
   administrator. \`ledger\`: 404 if the provider has no record.
 - \`refund\`: without a payment, or if it is internal, 404. If it is CAPTURED, ask \`orders\` for the order with \`GET /orders?ids={id}\`. Unless
-  its status is SHIPPED or DELIVERED, 409 \`order-not-delivered\`. Then schedule the job, and only then reverse, with the reason
-  \`refunded by the shop\`. REFUNDED before: no job, and the same answer. Any other status: 409 \`nothing-captured\`. Publish the refund. If that fails, log a
-  warning: the job publishes it.
-- The job asks for the order. If the order does not exist, delete the job. Otherwise reverse if needed. If \`refunded\` of the order is less than
-  that of the payment, publish, else delete the job.
+  its status is SHIPPED or DELIVERED, 409 \`order-not-delivered\`. Then publish \`refund.requested\`, so that a crash loses no
+  refund, and only then reverse, with the reason \`refunded by the shop\`. REFUNDED before: no such event, and the same answer. Any other status: 409
+  \`nothing-captured\`. Publish the refund. If that fails, log a warning: the event of the request publishes it.
 - \`PUT /refunds\` is for \`returns\`, which publishes the result. Without a payment: 404. If \`returns\` of the payment has the id: the same answer,
   with the total of now, whatever the amount is. If the payment is neither CAPTURED nor REFUNDED: 409 \`nothing-captured\`. Otherwise have the provider refund a part.
   Save its amount in \`returns\`, by the id, and the total of the order in \`refunded\`. If a CAPTURED payment is then refunded completely, its

@@ -65,9 +65,13 @@ export const returnRefundBody = z.strictObject({ amount: money });
 /** What was given back for this return, and for the order in total, in minor units. */
 export const returnRefundSchema = z.object({ amount: money, refunded: money, currency });
 
+/** `refund.requested`: the shop refunds an order. Only `payments` receives it, so that a crash loses no refund. */
+export const refundRequestedData = z.object({ order_id: id, payment_id: id });
+
 /** The events that `payments` publishes. */
 export const paymentEvents = defineEvents('payments', {
   'payment.processed': paymentProcessedData,
   'payment.failed': paymentFailedData,
   'payment.refunded': paymentRefundedData,
+  'refund.requested': refundRequestedData,
 });

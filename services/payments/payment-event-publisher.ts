@@ -8,6 +8,7 @@ export interface PaymentEventPublisher {
   publishOutcome: (payment: PaymentDocument) => Promise<void>;
   /** Publishes the refunded amount, if there is any. */
   publishRefund: (payment: PaymentDocument) => Promise<void>;
+  publishRefundRequest: (payment: PaymentDocument) => Promise<void>;
 }
 
 export function createPaymentEventPublisher(sidecar: Sidecar): PaymentEventPublisher {
@@ -26,6 +27,14 @@ export function createPaymentEventPublisher(sidecar: Sidecar): PaymentEventPubli
         subject: order_id,
         time: updated_at,
         data: { order_id, payment_id, refunded, currency },
+      });
+    },
+    async publishRefundRequest({ payment_id, order_id, updated_at }) {
+      await publish('refund.requested', {
+        id: `${payment_id}:refund.requested`,
+        subject: order_id,
+        time: updated_at,
+        data: { order_id, payment_id },
       });
     },
   };

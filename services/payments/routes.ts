@@ -10,11 +10,11 @@ import { parseBody, parsePath, parseQuery } from '../shared/http/validation.ts';
 import { paymentListQuery, returnRefundBody } from './contract.ts';
 import { publicPayment } from './domain/payment.ts';
 import { totalOf, type TimeLimitedProvider } from './provider.ts';
-import { REFUND_JOB_PREFIX, type RefundPayment } from './refund-payment.ts';
+import type { RefundPayment } from './refund-payment.ts';
 import type { PaymentProcessor } from './payment-processor.ts';
 import type { PaymentStore } from './store/payment-store.ts';
 
-/** The public routes under `/api/payments`, and the job of a refund. */
+/** The public routes under `/api/payments`, and the refund of a return. */
 export function createRoutes(deps: {
   store: PaymentStore;
   provider: TimeLimitedProvider;
@@ -40,13 +40,8 @@ export function createRoutes(deps: {
     parseBody(noBody, req.body);
     await withIdempotency(req, res, { name: 'refund', request: { orderId } }, async () => ({
       status: 200,
-      body: publicPayment(await refundPayment.refund(orderId)),
+      body: publicPayment(await refundPayment(orderId)),
     }));
-  });
-
-  router.post(`/job/${REFUND_JOB_PREFIX}:order_id`, async (req, res) => {
-    await refundPayment.continueRefund(orderIdOf(req.params.order_id));
-    res.json({});
   });
 
   // For `returns` only. The path is not under /api, so the gateway does not forward it.

@@ -3,6 +3,7 @@ import type { Router } from 'express';
 import { orderEvents } from '../orders/contract.ts';
 import { onEvent, createSubscriptionRouter } from '../shared/dapr/subscriptions.ts';
 import { type ServiceDeps } from '../shared/runtime/service-app.ts';
+import { paymentEvents } from './contract.ts';
 import type { PaymentEventPublisher } from './payment-event-publisher.ts';
 import type { PaymentProcessor } from './payment-processor.ts';
 
@@ -28,6 +29,10 @@ export function createSubscriptions(
     onEvent(orderEvents, 'order.expired', async ({ order }) => {
       addRequestFields({ order_id: order.order_id });
       await publisher.publishRefund(await processor.reverseForEndedOrder(order, 'order expired'));
+    }),
+    onEvent(paymentEvents, 'refund.requested', async ({ order_id }) => {
+      addRequestFields({ order_id });
+      await publisher.publishRefund(await processor.refund(order_id));
     }),
   ]);
 }

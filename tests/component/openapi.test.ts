@@ -125,7 +125,6 @@ describe('the documents', () => {
     expect(document['x-state']).toContainEqual(
       expect.objectContaining({ key: 'idempotency:{operation}', ttlSeconds: 86_400 }),
     );
-    expect(document['x-jobs']).toHaveProperty(['refund-{order_id}']);
   });
 
   it.each(SERVICES.map(({ name, config }) => [name, config] as const))(

@@ -73,7 +73,6 @@ interface World {
   documents: Record<string, unknown>;
   /** The kind of id that `:id` is in a path. */
   ids?: (path: string) => string;
-  jobs?: string[];
 }
 
 /** A return in a status, and the routes that accept that status. */
@@ -150,7 +149,6 @@ const FIXTURES: World[] = [
       },
       [`ledger:${EXAMPLE.order}`]: { captures: [{ amount: 2580, at: TIME }], refunds: [] },
     },
-    jobs: [`refund-${EXAMPLE.order}`],
   },
   {
     description: fulfilment,
@@ -364,28 +362,6 @@ describe('the events of all services', () => {
       await enter(fixture);
     },
     60_000,
-  );
-});
-
-describe('the jobs of all services', () => {
-  const jobs = FIXTURES.flatMap((fixture) => (fixture.jobs ?? []).map((job) => ({ job, fixture })));
-
-  it.each(jobs)(
-    'When $job runs with ids in capitals, then the result is that of lower case',
-    async ({ job, fixture }) => {
-      const [kind, ...rest] = job.split('-');
-      const fired = async (spell: Spelling) => {
-        await enter(fixture);
-        const path = `/job/${kind}-${spell(rest.join('-'))}`;
-        const { status } = await service.http.post(path).send({ since: TIME });
-        return { status, keys: keys() };
-      };
-      const inLowerCase = await fired(asIs);
-      expect(inLowerCase.status).toBe(200);
-      await service.stop();
-      expect(await fired(capitals)).toEqual(inLowerCase);
-      expect(traces()).not.toMatch(IN_CAPITALS);
-    },
   );
 });
 

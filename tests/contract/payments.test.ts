@@ -59,8 +59,11 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
     });
   const refundReturn = (amount: unknown, returnId: string, call: Call = {}) =>
     service.call('PUT', `/refunds/${order.order_id}/${returnId}`, { json: { amount }, ...call });
-  const runJob = (replica = 0) =>
-    service.call('POST', `/job/refund-${order.order_id}`, { json: {}, replica });
+  const deliverRefund = (replica = 0) => {
+    const { order_id } = order;
+    const payment_id = payment()?.payment_id ?? randomUUID();
+    return service.deliver('refund.requested', { order_id, payment_id }, { replica });
+  };
   const stored = <T>(kind: string) =>
     service.sidecar.documents.get(`${kind}:${order.order_id}`)?.value as T | undefined;
   const payment = () => stored<PaymentDocument>('payment');
@@ -69,8 +72,11 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
     const total = (entries: { amount: number }[]) => entries.reduce((sum, { amount }) => sum + amount, 0);
     return { captured: total(ledger().captures), refunded: total(ledger().refunds) };
   };
-  const outcomes = () => service.sidecar.published.filter(({ type }) => type !== 'payment.refunded');
-  const refunds = () => service.sidecar.published.filter(({ type }) => type === 'payment.refunded');
+  const published = (...types: string[]) =>
+    service.sidecar.published.filter(({ type }) => types.includes(type));
+  const outcomes = () => published('payment.processed', 'payment.failed');
+  const refunds = () => published('payment.refunded');
+  const refundRequests = () => published('refund.requested');
   const failed = (reason: string) => ({ type: 'payment.failed', data: { order_id: order.order_id, reason } });
   const shown = async () => {
     const { body } = await service.call('GET', `/api/payments?order_id=${order.order_id}`, {
@@ -408,7 +414,7 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
       'order.cancelled': cancel,
       'order.expired': (replica) => deliver('order.expired', replica),
       refund: (replica) => refund({}, replica),
-      'the job of a refund': runJob,
+      'refund.requested': deliverRefund,
     };
     const cases = STATUSES.flatMap((status) =>
       Object.keys(MESSAGES).map((message) => [status, message] as const),
@@ -471,7 +477,7 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
       async (status) => {
         save('CAPTURED');
         orderNow = { ...order, status };
-        expect([(await refund()).slug, money().refunded, service.sidecar.jobs.size]).toEqual([
+        expect([(await refund()).slug, money().refunded, refundRequests().length]).toEqual([
           'order-not-delivered',
           0,
           0,
@@ -489,11 +495,7 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
           refunded: 2500,
           reason: 'refunded by the shop',
         });
-        expect([
-          money().refunded,
-          refunds().length,
-          service.sidecar.jobs.get(`refund-${order.order_id}`),
-        ]).toMatchObject([2500, 1, { dueTime: '20s', schedule: '@every 20s' }]);
+        expect([money().refunded, refunds().length]).toEqual([2500, 1]);
       },
     );
 
@@ -544,7 +546,22 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
       expect([answer.status, answer.body, money().refunded]).toEqual([200, body, 0]);
     });
 
-    it.each(['invoke', 'schedule'] as const)(
+    it('When it is repeated without a key, then it is requested once, and the answer is the same', async () => {
+      save('CAPTURED');
+      const { payment_id, updated_at, order_id } = payment()!;
+      const [first, second] = [await refund(), await refund({}, 1)];
+      expect([second.status, second.body]).toEqual([200, first.body]);
+      expect(refundRequests()).toMatchObject([
+        {
+          id: `${payment_id}:refund.requested`,
+          subject: order_id,
+          time: updated_at,
+          data: { order_id, payment_id },
+        },
+      ]);
+    });
+
+    it.each(['invoke', 'publish'] as const)(
       'When %s fails, then 503 and nothing is refunded',
       async (capability) => {
         save('CAPTURED');
@@ -554,33 +571,34 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
       },
     );
 
-    it('When publishing fails, then the job publishes', async () => {
+    it('When publishing fails after the refund, then it succeeds, and refund.requested publishes', async () => {
       save('CAPTURED');
-      service.sidecar.fail('publish');
+      once(writes('payment', 1), async () => service.sidecar.fail('publish'));
       expect([(await refund()).status, refunds()]).toEqual([200, []]);
-      expect([(await runJob(1)).status, refunds().length, service.sidecar.jobs.size]).toEqual([200, 1, 1]);
+      expect([await deliverRefund(1), refunds().length, money().refunded]).toEqual(['SUCCESS', 1, 2500]);
     });
 
-    it('When the process dies after the call to the provider, then the job saves and publishes', async () => {
+    it('When the process dies after the call to the provider, then refund.requested saves and publishes', async () => {
       save('CAPTURED');
       service.sidecar.onStateCall(({ op, keys }) => {
         if (op === 'write' && keys.includes(`payment:${order.order_id}`)) throw new Error('it ended here');
       });
       expect((await refund()).slug).toBe('unavailable');
       service.sidecar.onStateCall(() => {});
-      await runJob(1);
+      expect(await deliverRefund(1)).toBe('SUCCESS');
       expect([payment()?.status, ledger().refunds.length, refunds().length]).toEqual(['REFUNDED', 1, 1]);
     });
 
-    it('When the order shows the refund, or is gone, then the job ends', async () => {
-      for (const now of [{ ...order, status: 'DELIVERED' as const, refunded: 2500 }, undefined]) {
-        save('CAPTURED');
-        await refund();
-        orderNow = now;
-        await runJob();
-        expect(service.sidecar.jobs.size).toBe(0);
-        orderNow = { ...order, status: 'DELIVERED' };
-      }
+    it('When refund.requested arrives during the request, then all is refunded once', async () => {
+      save('CAPTURED');
+      const deliveries: Promise<string | undefined>[] = [];
+      once(writes('ledger', 1), async () => void deliveries.push(deliverRefund(1)));
+      expect((await refund()).body).toMatchObject({ status: 'REFUNDED', refunded: 2500 });
+      expect([await Promise.all(deliveries), ledger().refunds.length]).toEqual([['SUCCESS'], 1]);
+    });
+
+    it('When there is no payment, then refund.requested is redelivered', async () => {
+      expect([await deliverRefund(), service.sidecar.published]).toEqual(['RETRY', []]);
     });
   });
 
@@ -695,15 +713,11 @@ describe.runIf(isChecked('payments'))('payments: openapi.json, info.description'
       expect([payment()?.returns, ledger().refunds.length]).toEqual([{ [ONE]: 1000 }, 1]);
     });
 
-    it('When the shop refunds the rest, then the job publishes until the order shows all of it', async () => {
+    it('When the shop refunds the rest, then refund.requested publishes all of it', async () => {
       await refundReturn(1000, ONE);
-      orderNow = { ...order, status: 'DELIVERED', refunded: 1000 };
       expect((await refund()).body).toMatchObject({ status: 'REFUNDED', refunded: 2500 });
-      await runJob(1);
-      expect([refunds().length, service.sidecar.jobs.size, money().refunded]).toEqual([2, 1, 2500]);
-      orderNow = { ...order, status: 'DELIVERED', refunded: 2500 };
-      await runJob(1);
-      expect([refunds().length, service.sidecar.jobs.size]).toEqual([2, 0]);
+      expect([await deliverRefund(1), money().refunded]).toEqual(['SUCCESS', 2500]);
+      expect(refunds().map(({ data }) => data)).toMatchObject([{ refunded: 2500 }, { refunded: 2500 }]);
     });
   });
 

@@ -49,7 +49,7 @@ export const PROBES: Readonly<Record<string, Json>> = {
 
 /**
  * What an implementation of these services needs besides the routes, as members of the document: the environment, the keys in
- * the state store, the jobs, the metrics, the headers, and the routes of other services that it invokes.
+ * the state store, the metrics, the headers, and the routes of other services that it invokes.
  */
 export function serviceMembers(services: readonly ServiceDescription[]): Json {
   return {
@@ -61,7 +61,6 @@ export function serviceMembers(services: readonly ServiceDescription[]): Json {
         ...documentOf(stored),
       })),
     ),
-    'x-jobs': Object.assign({}, ...services.map(({ jobs }) => jobs ?? {})) as Json,
     'x-invokes': Object.assign({}, ...services.map(({ calls }) => calls)) as Json,
     'x-headers': PASSED_ON,
     'x-metrics': services.flatMap(metricsOf),

@@ -131,9 +131,7 @@ export interface ServiceDescription {
   metrics?: MetricDeclarations;
   /** What the service keeps, by the form of the keys in its state store: `order:{order_id}`. Stored responses are left out. */
   state: Readonly<Record<string, string | StateDescription>>;
-  /** The jobs that the service schedules, by the form of their names: `refund-{order_id}`. */
-  jobs?: Readonly<Record<string, string>>;
-  /** What the service does with requests, events and jobs, as far as the schemas do not express it. Markdown. */
+  /** What the service does with requests and events, as far as the schemas do not express it. Markdown. */
   behaviour?: string;
   /** The timeout of resiliency-gateway.yaml for calls from the gateway: `short` is 3 s. The default is `usual`, 5 s. */
   timeout?: 'short';

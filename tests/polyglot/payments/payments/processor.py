@@ -20,8 +20,9 @@ DATA = {
     "payment.processed": ("order_id", "payment_id"),
     "payment.failed": ("order_id", "reason"),
     "payment.refunded": ("order_id", "payment_id", "refunded", "currency"),
+    "refund.requested": ("order_id", "payment_id"),
 }
-Sent = doc.PaymentProcessed | doc.PaymentFailed | doc.PaymentRefunded
+Sent = doc.PaymentProcessed | doc.PaymentFailed | doc.PaymentRefunded | doc.RefundRequested
 SENT: TypeAdapter[Sent] = TypeAdapter(Sent)
 ENDED = ("FAILED", "REFUNDED", "REFUSED")
 FINAL = ("CAPTURED", *ENDED)
@@ -139,17 +140,16 @@ async def refund_return(order_id: UUID, return_id: UUID, amount: int) -> doc.Sto
     return await store(payment, payment.model_copy(update=changes), etag)
 
 
-async def publish(payment: doc.StoredPayment, with_outcome: bool = False) -> None:
-    """Publishes what follows from the payment. The same change has the same events in every process."""
-    outcome = "payment.processed" if payment.status == "CAPTURED" else "payment.failed"
-    topics = [outcome] if with_outcome else []
+async def publish_refund(payment: doc.StoredPayment) -> None:
     if payment.refunded > 0:
-        topics.append("payment.refunded")
+        await publish("payment.refunded", payment, suffix=f":{payment.refunded}")
+
+
+async def publish(topic: str, payment: doc.StoredPayment, suffix: str = "") -> None:
+    """Publishes an event that follows from the payment. It is the same in every process."""
     known = payment.model_dump() | {"reason": payment.reason or "not paid"}
-    for topic in topics:
-        suffix = f":{payment.refunded}" if topic == "payment.refunded" else ""
-        ids = {"id": f"{payment.payment_id}:{topic}{suffix}", "subject": str(payment.order_id), "type": topic}
-        data = {name: known[name] for name in DATA[topic]}
-        event = SENT.validate_python(ENVELOPE | ids | {"time": payment.updated_at, "data": data})
-        headers, path = {"content-type": "application/cloudevents+json"}, f"/v1.0/publish/pubsub/{topic}"
-        await call("POST", path, headers=headers, data=event.model_dump_json())
+    ids = {"id": f"{payment.payment_id}:{topic}{suffix}", "subject": str(payment.order_id), "type": topic}
+    data = {name: known[name] for name in DATA[topic]}
+    event = SENT.validate_python(ENVELOPE | ids | {"time": payment.updated_at, "data": data})
+    headers, path = {"content-type": "application/cloudevents+json"}, f"/v1.0/publish/pubsub/{topic}"
+    await call("POST", path, headers=headers, data=event.model_dump_json())

@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse
 from . import processor, provider
 from .generated import documents as doc
 from .runtime.idempotency import once
-from .runtime.sidecar import Conflict, Unavailable, call, in_time, schedule
+from .runtime.sidecar import Conflict, Unavailable, call, in_time
 from .runtime.telemetry import fields, log, metrics
 from .runtime.web import Caller, admin, app
 
-Event = doc.PaymentRequested | doc.OrderCancelled | doc.OrderExpired
+Event = doc.PaymentRequested | doc.OrderCancelled | doc.OrderExpired | doc.RefundRequested
 
 
 def public(payment: doc.StoredPayment | None) -> doc.Payment | None:
@@ -62,36 +62,20 @@ async def refund_by_shop(order_id: UUID) -> dict[str, Any]:
     if payment is None or public(payment) is None:
         raise HTTPException(404, "not-found")
     if payment.status == "CAPTURED":
-        order = await order_now(order_id)
+        response = await call("GET", f"/orders?ids={order_id}", headers={"dapr-app-id": "orders"})
+        order = next(iter((await response.json())["items"]), None)
         if order is None or order["status"] not in ("SHIPPED", "DELIVERED"):
             raise HTTPException(409, "order-not-delivered")
-        await schedule(f"refund-{order_id}", every="20s")
+        await processor.publish("refund.requested", payment)
     payment = await processor.advance("refund", payment, "refunded by the shop")
     shown = public(payment)
     if shown is None or shown.status != "REFUNDED":
         raise HTTPException(409, "nothing-captured")
     try:
-        await processor.publish(payment)
+        await processor.publish_refund(payment)
     except Unavailable as error:
-        log.warning("publishing payment.refunded failed; the job will retry", extra={"error": str(error)})
+        log.warning("publishing failed; refund.requested will do it", extra={"error": str(error)})
     return shown.model_dump(mode="json", exclude_none=True)
-
-
-async def order_now(order_id: UUID) -> dict[str, Any] | None:
-    response = await call("GET", f"/orders?ids={order_id}", headers={"dapr-app-id": "orders"})
-    return next(iter((await response.json())["items"]), None)
-
-
-@app.post("/job/refund-{order_id}")
-async def continue_refund(order_id: UUID) -> dict[str, str]:
-    order, (payment, _) = await order_now(order_id), await processor.find(order_id)
-    if order and payment:
-        payment = await processor.advance("refund", payment, "refunded by the shop")
-        if order.get("refunded", 0) < payment.refunded:
-            await processor.publish(payment)
-            return {}
-    await call("DELETE", f"/v1.0/jobs/refund-{order_id}")
-    return {}
 
 
 @app.put("/refunds/{order_id}/{return_id}")
@@ -106,12 +90,19 @@ async def refund_return(order_id: UUID, return_id: UUID, body: doc.ReturnRequest
 
 
 async def handle(event: Event) -> None:
-    order = event.data.order
-    if event.type == "payment.requested":
-        await processor.publish(await processor.charge(order), with_outcome=True)
+    if event.type == "refund.requested":
+        stored, _ = await processor.find(event.data.order_id)
+        if stored is None:
+            raise Unavailable("there is no payment")
+        payment = await processor.advance("refund", stored, "refunded by the shop")
+    elif event.type == "payment.requested":
+        payment = await processor.charge(event.data.order)
+        outcome = "processed" if payment.status == "CAPTURED" else "failed"
+        await processor.publish(f"payment.{outcome}", payment)
     else:
-        payment, reason = processor.requested(order), event.type.replace(".", " ")
-        await processor.publish(await processor.advance("order-ended", payment, reason))
+        new, reason = processor.requested(event.data.order), event.type.replace(".", " ")
+        payment = await processor.advance("order-ended", new, reason)
+    await processor.publish_refund(payment)
 
 
 @app.post("/events/{kind}")

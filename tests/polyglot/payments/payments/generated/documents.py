@@ -316,9 +316,6 @@ class StoredResponse(BaseModel):
 
 
 class Data(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
     order_id: UUID
     payment_id: UUID
 
@@ -340,9 +337,6 @@ class PaymentProcessed(BaseModel):
 
 
 class Data1(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
     order_id: UUID
     reason: str
 
@@ -364,9 +358,6 @@ class PaymentFailed(BaseModel):
 
 
 class Data2(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
     order_id: UUID
     payment_id: UUID
     refunded: Annotated[
@@ -396,7 +387,27 @@ class PaymentRefunded(BaseModel):
     data: Data2
 
 
-class Data3(BaseModel):
+class Data3(Data):
+    pass
+
+
+class RefundRequested(BaseModel):
+    specversion: Literal['1.0']
+    id: Annotated[str, Field(min_length=1)]
+    source: Literal['payments']
+    type: Literal['refund.requested']
+    subject: Annotated[str, Field(min_length=1)]
+    time: Annotated[
+        str,
+        Field(
+            pattern='^(?:(?:\\d\\d[2468][048]|\\d\\d[13579][26]|\\d\\d0[48]|[02468][048]00|[13579][26]00)-02-29|\\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|(?:02)-(?:0[1-9]|1\\d|2[0-8])))T(?:(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d+)?(?:Z|([+-](?:[01]\\d|2[0-3]):[0-5]\\d)))$'
+        ),
+    ]
+    datacontenttype: Literal['application/json']
+    data: Data3
+
+
+class Data4(BaseModel):
     order: Order
 
 
@@ -413,7 +424,7 @@ class PaymentRequested(BaseModel):
         ),
     ]
     datacontenttype: Literal['application/json']
-    data: Data3
+    data: Data4
 
 
 class OrderCancelled(BaseModel):
@@ -429,7 +440,7 @@ class OrderCancelled(BaseModel):
         ),
     ]
     datacontenttype: Literal['application/json']
-    data: Data3
+    data: Data4
 
 
 class OrderExpired(BaseModel):
@@ -445,4 +456,4 @@ class OrderExpired(BaseModel):
         ),
     ]
     datacontenttype: Literal['application/json']
-    data: Data3
+    data: Data4

@@ -100,13 +100,6 @@ async def save(key: str, value: BaseModel, etag: str | None, **metadata: str) ->
     await call("POST", STATE, json=[entry])
 
 
-async def schedule(name: str, every: str) -> None:
-    """Runs a job after that time, and again and again until it is deleted."""
-    # The sidecar never calls the service for a job without data.
-    job = {"dueTime": every, "schedule": f"@every {every}", "data": {}, "overwrite": True}
-    await call("POST", f"/v1.0/jobs/{name}", json=job | {"failurePolicy": {"drop": {}}})
-
-
 async def follow_settings() -> None:
     """Applies live variables. Wrong values change nothing. A deleted one leads back to the environment."""
     environment = settings.model_copy()
