@@ -8,4 +8,4 @@ modules=deploy/local/toolchain/runtime
 go -C $modules mod download github.com/dapr/dapr
 read -r version chart < <(go -C $modules list -m -f '{{.Version}} {{.Dir}}/charts/dapr' github.com/dapr/dapr)
 helm upgrade --install dapr "$chart" --namespace dapr-system --create-namespace --set "global.tag=${version#v}" \
-  --set dapr_sidecar_injector.sidecarDropALLCapabilities=true --wait --timeout 5m
+  --set dapr_sidecar_injector.sidecarDropALLCapabilities=true --set dapr_operator.watchInterval=30s --wait --timeout 5m

@@ -109,8 +109,26 @@ describe('the workflows', () => {
     const images = workflows.find(({ file }) => file === 'main.yml')?.jobs['images'];
     const services = ACCESS.map(({ app }) => app).toSorted();
     expect(images?.strategy?.matrix['service']?.toSorted()).toEqual(services);
-    const deployed = /for service in (.+); do/.exec(readFileSync(`${SCRIPTS}/images.sh`, 'utf8'))?.[1];
-    expect(deployed?.split(' ').toSorted()).toEqual(services);
+  });
+
+  it('When a command names most services, then it names every service', () => {
+    const services = ACCESS.map(({ app }) => app);
+    const files = ['deploy', 'tests']
+      .flatMap((folder) =>
+        readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => `${folder}/${file}`),
+      )
+      .filter((file) => /\.(md|sh)$|make-secrets$/.test(file));
+    const lists = files.flatMap((file) =>
+      [...readFileSync(file, 'utf8').matchAll(/\b(?:[a-z]+ ){5,}[a-z]+/g)].map(([words]) => ({
+        file,
+        named: words.split(' ').filter((word) => services.includes(word)),
+      })),
+    );
+    const commands = lists.filter(({ named }) => named.length > services.length / 2);
+    expect(commands.map(({ file }) => file)).toEqual(
+      expect.arrayContaining(['deploy/pipeline/images.sh', 'deploy/kubernetes/make-secrets']),
+    );
+    for (const { file, named } of commands) expect(named.toSorted(), file).toEqual(services.toSorted());
   });
 
   it('When a registry is needed, then its name comes from the repository', () => {

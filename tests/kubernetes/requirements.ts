@@ -7,7 +7,7 @@ const DAPR = 'dapr-system';
 const MIN_DAPR = [1, 18];
 const INSTALL =
   'helm upgrade --install dapr dapr/dapr --version 1.18.2 -n dapr-system --create-namespace --wait ' +
-  '--set dapr_sidecar_injector.sidecarDropALLCapabilities=true';
+  '--set dapr_sidecar_injector.sidecarDropALLCapabilities=true --set dapr_operator.watchInterval=30s';
 
 /** The permissions that the account of KUBECONFIG needs: verb, resource and scope. */
 const REQUIRED_PERMISSIONS: readonly [verb: string, resource: string, scope: 'cluster' | 'namespace'][] = [
