@@ -11,7 +11,7 @@ import {
   type ReturnRequest,
   type OrderRequest,
 } from './journal.ts';
-import type { Users } from './users.ts';
+import { isInUse, type Users } from './users.ts';
 import { UNIT_PRICE, type TestProducts } from './test-products.ts';
 
 /** The actions of customers and the administrator, with their weights. */
@@ -334,7 +334,7 @@ export async function placeOrder(users: Users, journal: Journal, request: OrderR
     const accepted = { status: response.status, order_id, total };
     request.response = accepted;
     recordAccepted(journal, request, accepted);
-  } else if (response && [400, 409, 422].includes(response.status) && !response.body.type.endsWith('in-use'))
+  } else if (response && [400, 409, 422].includes(response.status) && !isInUse(response.body))
     request.response = { status: response.status };
   return response;
 }
@@ -386,10 +386,7 @@ async function sendRefund(admin: Client, refund: RefundRequest) {
     }),
   );
   if (response?.ok) refund.status = 200;
-  else if (
-    response &&
-    (response.status === 404 || (response.status === 409 && !response.body.type.endsWith('in-use')))
-  )
+  else if (response && (response.status === 404 || (response.status === 409 && !isInUse(response.body))))
     refund.status = 409;
   return response;
 }
@@ -408,7 +405,7 @@ async function advanceReturn({ customers, admin }: Users, request: ReturnRequest
       }),
     );
     if (response?.ok) request.return_id = response.body.return_id;
-    else if (response && [404, 409, 422].includes(response.status) && !response.body.type.endsWith('in-use'))
+    else if (response && [404, 409, 422].includes(response.status) && !isInUse(response.body))
       request.return_id = null;
     return response;
   }

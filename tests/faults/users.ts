@@ -1,7 +1,7 @@
 import type { Admin } from '../../deploy/local/system/admin.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient, type CallAddress, type Client } from '../../services/gateway/client/client.ts';
-import type { CallArguments } from '../../services/gateway/client/types.ts';
+import type { CallArguments, ProblemDocument } from '../../services/gateway/client/types.ts';
 import { login, register, type Caller } from '../support/shop.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -58,13 +58,21 @@ export async function registerUsers(
   }
 }
 
+/** Whether a request is refused because an earlier one with its key is still in progress. */
+export const isInUse = ({ type }: ProblemDocument): boolean => type.endsWith('in-use');
+
 /**
  * The pause before a retry without a `retry-after`. A gateway that stops closes the idle connections of all clients at the same
  * moment, so a retry at once may meet another closed connection.
  */
 const RETRY_PAUSE_MS = 500;
+/** How often a retry is repeated while the first try is still in progress. */
+const MAX_REPEATS = 10;
 
-/** A client that uses the gateways in turn, and retries once at the next one after a failure. Other calls may run meanwhile. */
+/**
+ * A client that uses the gateways in turn, and retries once at the next one after a failure. As `retry-after` says, it waits while its
+ * first try is still in progress. Other calls may run meanwhile.
+ */
 function createRetryingClient(clients: readonly Client[]): Client {
   let calls = 0;
   const at = (index: number) => clients[index % clients.length] as Client;
@@ -73,9 +81,13 @@ function createRetryingClient(clients: readonly Client[]): Client {
       const index = calls++;
       const response = await at(index)(address, ...args).catch(() => undefined);
       if (response && response.status < 500 && response.status !== 429) return response;
-      const retryAfter = response?.headers['retry-after'];
-      await delay(retryAfter === undefined ? RETRY_PAUSE_MS : 1000 * Number(retryAfter));
-      return at(index + 1)(address, ...args);
+      let retryAfter = response?.headers['retry-after'];
+      for (let left = MAX_REPEATS; ; left--) {
+        await delay(retryAfter === undefined ? RETRY_PAUSE_MS : 1000 * Number(retryAfter));
+        const retried = await at(index + 1)(address, ...args);
+        if (left === 0 || retried.ok || !isInUse(retried.body)) return retried;
+        retryAfter = retried.headers['retry-after'];
+      }
     },
     // All other methods use the first gateway.
     clients[0] as Client,

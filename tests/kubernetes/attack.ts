@@ -2,8 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import type { Attack, CompletedFault, AttackContext } from '../faults/attacks/attack.ts';
 import type { CheckResult } from '../faults/checks/checks.ts';
-import { waitFor } from '../support/wait.ts';
-import { isReady, kubectl, list, SIDECART_LABEL, NAME_LABEL, tryKubectl } from './cluster.ts';
+import { isReady, kubectl, list, SIDECART_LABEL, NAME_LABEL, tryKubectl, waitForCluster } from './cluster.ts';
 
 /** The attack on the cluster while customers use the shop. */
 
@@ -11,7 +10,7 @@ import { isReady, kubectl, list, SIDECART_LABEL, NAME_LABEL, tryKubectl } from '
 const READY_MS = 180_000;
 /** The time to update all services on a busy machine. */
 const ROLLOUT_MS = 300_000;
-/** A response that is slower shows that the machine is busy. */
+/** A response that is slower shows that the machine is busy. It is also the pause between two requests that find out. */
 const FAST_MS = 200;
 /** Metrics are some 15 s old, an autoscaler runs every 15 s, and a pod has to start. */
 const AUTOSCALE_MS = 240_000;
@@ -70,7 +69,7 @@ async function killPod(app: string, how: readonly string[]): Promise<void> {
   const pod = (await list('pods', `${NAME_LABEL}=${app}`)).find(isReady);
   if (!pod) throw new Error(`${app} has no ready pod`);
   await kubectl(['delete', 'pod', pod.metadata.name, ...how, '--wait=false']);
-  await waitFor(`${app} has another pod`, () => list('pods', `${NAME_LABEL}=${app}`), {
+  await waitForCluster(`${app} has another pod`, () => list('pods', `${NAME_LABEL}=${app}`), {
     until: (pods) =>
       pods.some((scheduled) => isReady(scheduled) && scheduled.metadata.uid !== pod.metadata.uid),
     timeoutMs: READY_MS,
@@ -100,7 +99,7 @@ async function updateServices({ users, journal, print }: AttackContext): Promise
     await waitUntilFast(users.admin);
   }
   await waitUntilReady(ROLLOUT_MS);
-  await waitFor('all old pods have stopped', () => list('pods', SIDECART_LABEL), {
+  await waitForCluster('all old pods have stopped', () => list('pods', SIDECART_LABEL), {
     until: (pods) => pods.every(({ metadata }) => metadata.deletionTimestamp === undefined),
     timeoutMs: ROLLOUT_MS,
   });
@@ -125,7 +124,7 @@ interface DeploymentStatus {
 }
 
 async function waitForNewPod(app: string): Promise<void> {
-  await waitFor(
+  await waitForCluster(
     `a new pod of ${app} is ready`,
     async () => JSON.parse(await kubectl(['get', 'deployment', app, '--output', 'json'])) as DeploymentStatus,
     {
@@ -146,7 +145,7 @@ async function waitUntilFast(admin: AttackContext['users']['admin']): Promise<vo
     const startedAt = performance.now();
     const response = await admin('GET /api/inventory', { query: { limit: 1 } }).catch(() => undefined);
     fast = response?.ok && performance.now() - startedAt < FAST_MS ? fast + 1 : 0;
-    await delay(50);
+    await delay(FAST_MS);
   }
 }
 
@@ -156,7 +155,7 @@ const requestsSent = ({ firstTries }: AttackContext['journal']): number =>
 async function scaleOrders({ print }: AttackContext): Promise<CheckResult> {
   const patch = JSON.stringify({ spec: { minReplicas: 3 } });
   await kubectl(['patch', 'horizontalpodautoscaler', 'orders', '--patch', patch]);
-  const ready = await waitFor('orders has three replicas', readyOrders, {
+  const ready = await waitForCluster('orders has three replicas', readyOrders, {
     until: (count) => count >= 3,
     timeoutMs: READY_MS,
   });
@@ -178,7 +177,7 @@ async function evictOrders({ print }: AttackContext): Promise<CheckResult> {
       : [`of ${initialPods.length} evictions at once, ${rejected} were rejected`];
   let fewestReady = Infinity;
   for (const { metadata } of initialPods)
-    await waitFor(
+    await waitForCluster(
       `${metadata.name} is evicted`,
       async () => {
         fewestReady = Math.min(fewestReady, await readyOrders());
@@ -186,7 +185,7 @@ async function evictOrders({ print }: AttackContext): Promise<CheckResult> {
       },
       { until: (answer) => /"Success"|not found/.test(answer), timeoutMs: READY_MS },
     );
-  await waitFor('orders has three replicas again', readyOrders, {
+  await waitForCluster('orders has three replicas again', readyOrders, {
     until: (count) => count >= 3,
     timeoutMs: READY_MS,
   });

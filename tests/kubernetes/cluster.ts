@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { waitFor } from '../support/wait.ts';
 
 export const NAMESPACE = 'sidecart';
 
@@ -58,6 +59,10 @@ export interface Resource {
   spec: Record<string, unknown>;
   status?: Record<string, unknown> & { conditions?: { type: string; status: string }[] };
 }
+
+/** Waits for a state of the cluster. Each poll starts kubectl, and many of them would take a core from the services. */
+export const waitForCluster: typeof waitFor = (description, poll, options) =>
+  waitFor(description, poll, { pauseMs: 1_000, ...options });
 
 export async function list(kind: string, selector?: string): Promise<Resource[]> {
   const selectorArgs = selector === undefined ? [] : ['--selector', selector];

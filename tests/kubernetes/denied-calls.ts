@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { waitFor } from '../support/wait.ts';
 import { root } from '../../deploy/local/machine/paths.ts';
-import { kubectl, findReadyPod, tryKubectl } from './cluster.ts';
+import { kubectl, findReadyPod, tryKubectl, waitForCluster } from './cluster.ts';
 import {
   connect,
   request,
@@ -49,7 +48,7 @@ export async function checkDeniedCalls(print: (line: string) => void): Promise<A
   const openNetwork = join(root, 'tests/kubernetes/open-network.yaml');
   await kubectl(['apply', '--filename', openNetwork]);
   try {
-    await waitFor('the network is open', () => connect('outsider', 'orders', 8080), {
+    await waitForCluster('the network is open', () => connect('outsider', 'orders', 8080), {
       until: ({ text }) => text === 'connected',
       timeoutMs: 30_000,
     });

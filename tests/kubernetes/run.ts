@@ -9,10 +9,18 @@ import { createCatalogue, createTestProducts } from '../faults/test-products.ts'
 import { tally } from '../faults/tally.ts';
 import { describeMachine } from '../support/machine.ts';
 import { registerCustomer, placeOrder, waitForStatus } from '../support/shop.ts';
-import { waitFor } from '../support/wait.ts';
 import { waitForEdges } from '../support/zipkin.ts';
 import { createClusterAttack } from './attack.ts';
-import { forwardPorts, isReady, kubectl, list, NAMESPACE, run as runProgram, tryKubectl } from './cluster.ts';
+import {
+  forwardPorts,
+  isReady,
+  kubectl,
+  list,
+  NAMESPACE,
+  run as runProgram,
+  tryKubectl,
+  waitForCluster,
+} from './cluster.ts';
 import { imagesToBuild, loadImages, type ReplacedImage } from './images.ts';
 import { checkDeniedCalls } from './denied-calls.ts';
 import { findProblems } from './requirements.ts';
@@ -126,7 +134,7 @@ async function applyOverlay(scratch: string): Promise<void> {
 async function waitUntilStarted(signal: AbortSignal, print: (line: string) => void): Promise<void> {
   const started = performance.now();
   let before = '';
-  const pods = await waitFor(
+  const pods = await waitForCluster(
     'all pods are ready',
     async () => {
       signal.throwIfAborted();

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
  * Polls until the value satisfies the condition `until`, and returns that value.
  *
  * @param options.until by default, the value has to be truthy
+ * @param options.pauseMs the pause between two polls
  * @throws Error with the last value when the timeout expires
  */
 export async function waitFor<T>(
@@ -12,7 +13,8 @@ export async function waitFor<T>(
   {
     until = Boolean,
     timeoutMs = 20_000,
-  }: { until?: (value: T) => boolean; timeoutMs?: number | undefined } = {},
+    pauseMs = 50,
+  }: { until?: (value: T) => boolean; timeoutMs?: number | undefined; pauseMs?: number } = {},
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
@@ -22,7 +24,7 @@ export async function waitFor<T>(
       throw new Error(
         `waiting for "${description}": timed out after ${timeoutMs} ms; last value: ${JSON.stringify(value)}`,
       );
-    await delay(50);
+    await delay(pauseMs);
   }
 }
 
