@@ -121,14 +121,14 @@ describe('the workflows', () => {
     const lists = files.flatMap((file) =>
       [...readFileSync(file, 'utf8').matchAll(/\b(?:[a-z]+ ){5,}[a-z]+/g)].map(([words]) => ({
         file,
-        named: words.split(' ').filter((word) => services.includes(word)),
+        missing: services.filter((service) => !words.split(' ').includes(service)),
       })),
     );
-    const commands = lists.filter(({ named }) => named.length > services.length / 2);
+    const commands = lists.filter(({ missing }) => missing.length < services.length / 2);
     expect(commands.map(({ file }) => file)).toEqual(
       expect.arrayContaining(['deploy/pipeline/images.sh', 'deploy/kubernetes/make-secrets']),
     );
-    for (const { file, named } of commands) expect(named.toSorted(), file).toEqual(services.toSorted());
+    expect(commands.filter(({ missing }) => missing.length > 0)).toEqual([]);
   });
 
   it('When a registry is needed, then its name comes from the repository', () => {
