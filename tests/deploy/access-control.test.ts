@@ -162,7 +162,7 @@ describe('API allow lists', () => {
     users: [...EVERYWHERE, 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
     inventory: [...EVERYWHERE, 'v1/publish', 'v1alpha1/publish', 'v1/state'],
     orders: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
-    payments: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
+    payments: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state'],
     fulfilment: [...EVERYWHERE, 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/jobs'],
     notifications: [...EVERYWHERE, 'v1/state', 'v1/bindings'],
     returns: [...EVERYWHERE, 'v1/invoke', 'v1/publish', 'v1alpha1/publish', 'v1/state', 'v1/metadata'],

@@ -18,4 +18,5 @@ export const PORT_OFFSETS = {
   restart: 20_920,
   polyglot: 10_640,
   returns: 14_400,
+  replicas: 13_140,
 } as const;

@@ -11,6 +11,8 @@ export interface RunningApp {
   daprHttpPort: number;
   /** The value of the header `dapr-api-token` for the sidecar. */
   daprApiToken: () => string;
+  /** Whether the sidecar forwards calls to the service. It rejects them until its first health check has passed. */
+  isReachable: () => Promise<boolean>;
   service: ManagedProcess;
   sidecar: ManagedProcess;
 }
@@ -25,6 +27,8 @@ export interface RemoteHost {
 
 /** The distance between the ports of one replica and those of the next. */
 const REPLICA_PORT_STEP = 10;
+/** https://www.w3.org/TR/trace-context/#traceparent-header, with the flag `sampled` off. */
+const UNSAMPLED = `00-${'1'.repeat(32)}-${'1'.repeat(16)}-00`;
 /** Ports of a service beside its `appPort`. */
 const PORT_VARIABLES: ReadonlySet<string> = new Set(['GRPC_PORT', 'OPERATOR_PORT']);
 
@@ -112,10 +116,22 @@ export function createAppProcesses(options: AppOptions): RunningApp {
     ...dapr.env,
     ...(hostIp ? { DAPR_HOST_IP: hostIp } : {}),
   };
+  const daprApiToken = () => readTokens(dataDir, app.appID).DAPR_API_TOKEN;
   return {
     appPort: app.appPort,
     daprHttpPort: app.daprHTTPPort,
-    daprApiToken: () => readTokens(dataDir, app.appID).DAPR_API_TOKEN,
+    daprApiToken,
+    async isReachable() {
+      // A sidecar hands calls of its own app id to its own service. A trace of this call would be noise.
+      const response = await fetch(
+        `http://127.0.0.1:${app.daprHTTPPort}/v1.0/invoke/${app.appID}/method/healthz`,
+        {
+          headers: { 'dapr-api-token': daprApiToken(), traceparent: UNSAMPLED },
+          signal: AbortSignal.timeout(2_000),
+        },
+      ).catch(() => undefined);
+      return response !== undefined && response.status < 500;
+    },
     service: createProcess(name, command, env),
     sidecar: createProcess(`${name}-sidecar`, () => [DAPRD_SCRIPT, ...daprdArgs(options)], sidecarEnv),
   };

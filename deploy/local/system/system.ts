@@ -153,6 +153,8 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     const localApps = [...apps].filter(([name]) => !options.network?.hosts[name]);
     const sidecars = localApps.map(([, { daprHttpPort }]) => daprHttpPort);
     await waitFor('the services', () => isSystemReady(api, sidecars));
+    // The gateway has reached one replica of each service.
+    await Promise.all(localApps.map(([name, { isReachable }]) => waitFor(name, isReachable)));
   } catch (error) {
     await stop();
     throw error;

@@ -1,0 +1,62 @@
+import { createServer, request, type Server } from 'node:http';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startSystem, type RunningSystem } from '../../deploy/local/system/system.ts';
+import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
+import { PORT_OFFSETS } from '../support/port-offsets.ts';
+import { placeOrder, registerCustomer } from '../support/shop.ts';
+
+/** How long the second replica of `orders` leaves the health checks of its sidecar without an answer. */
+const UNHEALTHY_MS = 12_000;
+/** The distance from the port of a service to that of the proxy in front of it. */
+const PROXY_DISTANCE = 5;
+
+const dataDir = mkdtempSync(join(tmpdir(), 'sidecart-replicas-'));
+let system: RunningSystem;
+let proxy: Server | undefined;
+
+/** Forwards requests to the service, but no health check of the first seconds. */
+function startProxy(appPort: number): number {
+  let healthyFrom = Infinity;
+  proxy = createServer((req, res) => {
+    if (req.url === '/healthz') {
+      if (healthyFrom === Infinity) healthyFrom = Date.now() + UNHEALTHY_MS;
+      if (Date.now() < healthyFrom) return;
+    }
+    const { method, url: path, headers } = req;
+    const forwarded = request({ port: appPort, host: '127.0.0.1', method, path, headers }, (response) => {
+      res.writeHead(response.statusCode ?? 502, response.headers);
+      response.pipe(res);
+    });
+    forwarded.on('error', () => res.destroy());
+    req.pipe(forwarded);
+  }).listen(appPort + PROXY_DISTANCE, '127.0.0.1');
+  return appPort + PROXY_DISTANCE;
+}
+
+beforeAll(async () => {
+  system = await startSystem({
+    dataDir,
+    portOffset: PORT_OFFSETS.replicas,
+    replicas: { orders: 2 },
+    env: { gateway: NO_RATE_LIMITS },
+    portForSidecar: (name, appPort) => (name === 'orders-2' ? startProxy(appPort) : appPort),
+  });
+});
+afterAll(async () => {
+  await system?.stop();
+  proxy?.close();
+  proxy?.closeAllConnections();
+  if (proxy?.listening) await once(proxy, 'close');
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+describe('a system with replicas', () => {
+  it('When it has started, then each replica accepts requests, even one that was late', async () => {
+    const customer = await registerCustomer(system.urls.api);
+    for (let order = 0; order < 10; order++) expect((await placeOrder(customer)).orderId).toBeDefined();
+  });
+});
