@@ -8,6 +8,7 @@ export interface PaymentEventPublisher {
   publishOutcome: (payment: PaymentDocument) => Promise<void>;
   /** Publishes the refunded amount, if there is any. */
   publishRefund: (payment: PaymentDocument) => Promise<void>;
+  /** Publishes that the shop refunds the order. Only `payments` receives it. */
   publishRefundRequest: (payment: PaymentDocument) => Promise<void>;
 }
 

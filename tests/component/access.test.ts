@@ -42,6 +42,16 @@ describe('the table', () => {
     expect(unknown).toEqual([]);
   });
 
+  it('When a service subscribes to its own events, then a decision record says why', () => {
+    const own = SERVICES.flatMap(({ name, subscribes }) =>
+      subscribes
+        .filter(({ published }) => published.source === name)
+        .flatMap(({ types }) => types.map((type) => `${name} ${type}`)),
+    );
+    // services/decisions/0031-refunds.md
+    expect(own).toEqual(['payments refund.requested']);
+  });
+
   it('When an address is internal, then a service calls it', () => {
     const called = new Set(
       ACCESS.flatMap(({ calls }) => calls.map((one) => `${one.service} ${addressOf(one)}`)),

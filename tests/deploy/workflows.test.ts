@@ -109,6 +109,8 @@ describe('the workflows', () => {
     const images = workflows.find(({ file }) => file === 'main.yml')?.jobs['images'];
     const services = ACCESS.map(({ app }) => app).toSorted();
     expect(images?.strategy?.matrix['service']?.toSorted()).toEqual(services);
+    const deployed = /for service in (.+); do/.exec(readFileSync(`${SCRIPTS}/images.sh`, 'utf8'))?.[1];
+    expect(deployed?.split(' ').toSorted()).toEqual(services);
   });
 
   it('When a command names most services, then it names every service', () => {

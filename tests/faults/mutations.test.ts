@@ -101,7 +101,7 @@ describe('the checks', () => {
         await restart(mutation.replicas);
         const violated = violatedChecks(await runTrial(mutation));
         const detected = violated.filter((check) => mutation.violatedChecks.includes(check));
-        expect({ violated, detected }).not.toMatchObject({ detected: [] });
+        expect(detected, `violated: ${violated.join(', ')}`).not.toEqual([]);
       } finally {
         revert();
         await restart(mutation.replicas);

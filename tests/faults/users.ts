@@ -70,8 +70,8 @@ const RETRY_PAUSE_MS = 500;
 const MAX_REPEATS = 10;
 
 /**
- * A client that uses the gateways in turn, and retries once at the next one after a failure. As `retry-after` says, it waits while its
- * first try is still in progress. Other calls may run meanwhile.
+ * A client that uses the gateways in turn, and retries once at the next one after a failure. While its first try is in progress, it
+ * waits as `retry-after` says. Other calls may run meanwhile.
  */
 function createRetryingClient(clients: readonly Client[]): Client {
   let calls = 0;

@@ -1,6 +1,5 @@
 import { createServer, request, type Server } from 'node:http';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -20,10 +19,10 @@ let proxy: Server | undefined;
 
 /** Forwards requests to the service, but no health check of the first seconds. */
 function startProxy(appPort: number): number {
-  let healthyFrom = Infinity;
+  let healthyFrom: number | undefined;
   proxy = createServer((req, res) => {
     if (req.url === '/healthz') {
-      if (healthyFrom === Infinity) healthyFrom = Date.now() + UNHEALTHY_MS;
+      healthyFrom ??= Date.now() + UNHEALTHY_MS;
       if (Date.now() < healthyFrom) return;
     }
     const { method, url: path, headers } = req;
@@ -50,7 +49,6 @@ afterAll(async () => {
   await system?.stop();
   proxy?.close();
   proxy?.closeAllConnections();
-  if (proxy?.listening) await once(proxy, 'close');
   rmSync(dataDir, { recursive: true, force: true });
 });
 

@@ -92,12 +92,8 @@ export function createAppProcesses(options: AppOptions): RunningApp {
     ...(host ? { APP_HOST: '0.0.0.0', OPERATOR_HOST: '0.0.0.0' } : {}),
   };
   const probePort = app.env?.['OPERATOR_PORT'] ?? app.appPort;
-  const isReady = async () => {
-    const response = await fetch(`http://${host?.address ?? '127.0.0.1'}:${probePort}/readyz`, {
-      signal: AbortSignal.timeout(2_000),
-    }).catch(() => undefined);
-    return response?.ok === true;
-  };
+  const isReady = async () =>
+    (await probe(`http://${host?.address ?? '127.0.0.1'}:${probePort}/readyz`))?.ok === true;
   const createProcess = (
     title: string,
     command: () => readonly string[],
@@ -123,13 +119,10 @@ export function createAppProcesses(options: AppOptions): RunningApp {
     daprApiToken,
     async isReachable() {
       // A sidecar hands calls of its own app id to its own service. A trace of this call would be noise.
-      const response = await fetch(
+      const response = await probe(
         `http://127.0.0.1:${app.daprHTTPPort}/v1.0/invoke/${app.appID}/method/healthz`,
-        {
-          headers: { 'dapr-api-token': daprApiToken(), traceparent: UNSAMPLED },
-          signal: AbortSignal.timeout(2_000),
-        },
-      ).catch(() => undefined);
+        { 'dapr-api-token': daprApiToken(), traceparent: UNSAMPLED },
+      );
       return response !== undefined && response.status < 500;
     },
     service: createProcess(name, command, env),
@@ -155,11 +148,12 @@ export async function isSystemReady(api: string, sidecars: readonly number[]): P
 
 /** Whether daprd is initialised and checks its service: https://docs.dapr.io/reference/api/health_api/. */
 async function isSidecarReady(port: number): Promise<boolean> {
-  const response = await fetch(`http://127.0.0.1:${port}/v1.0/healthz`, {
-    signal: AbortSignal.timeout(2_000),
-  }).catch(() => undefined);
-  return response?.ok === true;
+  return (await probe(`http://127.0.0.1:${port}/v1.0/healthz`))?.ok === true;
 }
+
+/** The response of a process; undefined if there is none within two seconds. */
+const probe = (url: string, headers: Record<string, string> = {}): Promise<Response | undefined> =>
+  fetch(url, { headers, signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
 
 /** The arguments that `dapr run` passes to daprd for an app of the template. */
 function daprdArgs({ app, template: { common }, portForSidecar }: AppOptions): string[] {

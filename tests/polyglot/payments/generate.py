@@ -56,7 +56,7 @@ documents = OPENAPI["components"]["schemas"] | {
     "StoredLedger": stored["ledger"],
     "StoredResponse": stored["idempotency"],
 }
-# Whoever receives an event ignores what its schema does not know.
+# A receiver ignores members of an event that the schema does not have.
 for name, payload in messages.items():
     for closed in payload, payload["properties"]["data"]:
         closed.pop("additionalProperties", None)
