@@ -30,8 +30,10 @@ export function createLogIn({
   check: CheckPassword;
 }): LogIn {
   return async ({ email, password, network }) => {
-    // An unknown address costs the same reads and the same hash as a known address.
-    const [userId = NIL, era] = await Promise.all([store.ownerOf(email), sessions.era()]);
+    // An unknown address costs the same reads and the same hash as a known address. The reads run one after another,
+    // because a bulk read would be repeated for a document that does not exist.
+    const era = await sessions.era();
+    const userId = (await store.ownerOf(email)) ?? NIL;
     const found = (await store.load(userId))?.value;
     const account = found && !isErased(found) ? found : undefined;
     const right = await check({ email, userId, network }, account, password);

@@ -8,6 +8,7 @@ import { createLogger } from '../../services/shared/telemetry/logger.ts';
 import { stubUsersService, createKey, signToken, type Key } from '../support/access-tokens.ts';
 import { gatewayOptions } from '../support/gateway-options.ts';
 import { startService, type ServiceUnderTest } from '../support/service-under-test.ts';
+import { TIMED } from '../support/timed.ts';
 
 let key: Key;
 beforeAll(async () => {
@@ -138,18 +139,22 @@ describe('counting with an unavailable Redis', () => {
   it.each([
     ['is not there', undefined],
     ['accepts connections and does not respond', () => {}],
-  ])('When it %s, then this replica counts in memory, and requests do not wait', async (_, listener) => {
-    const server = createServer(listener);
-    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    if (!listener) await new Promise((resolve) => void server.close(resolve));
-    const store = createRedisStore(`redis://127.0.0.1:${port}`, log);
-    const started = performance.now();
-    const allowed: boolean[] = [];
-    for (let count = 0; count < 3; count++) allowed.push((await store.consume('a', 1_000, window)).allowed);
-    expect(allowed).toEqual([true, true, false]);
-    expect(performance.now() - started).toBeLessThan(1_000);
-    await store.close();
-    server.close();
-  });
+  ])(
+    'When it %s, then this replica counts in memory, and requests do not wait',
+    TIMED,
+    async (_, listener) => {
+      const server = createServer(listener);
+      await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      if (!listener) await new Promise((resolve) => void server.close(resolve));
+      const store = createRedisStore(`redis://127.0.0.1:${port}`, log);
+      const started = performance.now();
+      const allowed: boolean[] = [];
+      for (let count = 0; count < 3; count++) allowed.push((await store.consume('a', 1_000, window)).allowed);
+      expect(allowed).toEqual([true, true, false]);
+      expect(performance.now() - started).toBeLessThan(1_000);
+      await store.close();
+      server.close();
+    },
+  );
 });

@@ -22,6 +22,7 @@ import { gatewayOptions } from '../support/gateway-options.ts';
 import { waitFor } from '../support/wait.ts';
 import { slugOf, startService, type ServiceUnderTest } from '../support/service-under-test.ts';
 import { EMPTY_BODY } from '../support/fake-sidecar.ts';
+import { TIMED } from '../support/timed.ts';
 
 const BACK_ENDS = SERVICES.map(({ name }) => name).filter((name) => name !== 'gateway');
 const START = new Date('2026-01-01T00:00:00Z');
@@ -370,7 +371,7 @@ describe('sessions that have ended', () => {
     expect(await statusOf()).toBe(401);
   });
 
-  it('When users has never responded and hangs, then requests do not wait for it', async () => {
+  it('When users has never responded and hangs, then requests do not wait for it', TIMED, async () => {
     await statusOf();
     service.sidecar.answer('users', () => ({ status: 503 }));
     later(60_000);
