@@ -44,6 +44,12 @@ describe('a process that is started', () => {
     expect(readFileSync(running.logFile, 'utf8')).toContain('ENOENT');
   });
 
+  it('When the condition says what is missing, then so does the error', async () => {
+    await expect(waitForProcess('it', () => Promise.resolve('a sidecar'), { timeoutMs: 1 })).rejects.toThrow(
+      'waiting for it: timed out after 0.001 s: a sidecar',
+    );
+  });
+
   it('When the clock is set back meanwhile, then the wait still times out', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const isSo = async () => {

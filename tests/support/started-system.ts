@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isSystemReady } from '../../deploy/local/system/app-processes.ts';
+import { findMissing } from '../../deploy/local/system/app-processes.ts';
 import { findOrBuildDapr } from '../../deploy/local/programs/dapr.ts';
 import { infrastructureFor } from '../../deploy/local/system/infrastructure.ts';
 import { ensureFolder, root } from '../../deploy/local/machine/paths.ts';
@@ -103,7 +103,7 @@ async function waitUntilUp(options: {
   const last = roots.at(-1);
   const sidecars = sidecarPorts(offset);
   try {
-    await waitFor('the services', () => isSystemReady(api, sidecars), {
+    await waitFor('the services', async () => (await findMissing(api, sidecars)) ?? true, {
       timeoutMs: STARTUP_TIMEOUT_MS,
       ...(last ? { process: last } : {}),
     });

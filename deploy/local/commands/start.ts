@@ -13,7 +13,7 @@ import { root } from '../machine/paths.ts';
 import { startProcess, waitFor, type RunningProcess } from '../machine/processes.ts';
 import type { Dapr } from '../programs/dapr.ts';
 import { adminEnv, findOrCreateAdmin } from '../system/admin.ts';
-import { isSystemReady } from '../system/app-processes.ts';
+import { findMissing } from '../system/app-processes.ts';
 import { infrastructureFor } from '../system/infrastructure.ts';
 import { preparePrograms, type PreparedPrograms } from '../system/prepare.ts';
 import { localScrapeTargets } from '../system/scrape-targets.ts';
@@ -106,7 +106,7 @@ async function startServices(dapr: Dapr, commands: PreparedPrograms['commands'])
   const sidecars = template.apps.map(({ daprHTTPPort }) => daprHTTPPort);
   const isReady = async () => {
     assertAllRunning();
-    return isSystemReady(api, sidecars);
+    return (await findMissing(api, sidecars)) ?? true;
   };
   await waitFor('the services', isReady, { process: run, timeoutMs: 120_000 });
 }

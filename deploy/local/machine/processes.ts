@@ -164,26 +164,33 @@ export function readOutput(program: string, ...args: string[]): string | undefin
   return status === 0 ? `${stdout}${stderr}` : undefined;
 }
 
+/** @throws Error with the reason, if the process has exited */
+export function assertRunning({ name, logFile, hasExited }: RunningProcess): void {
+  if (!hasExited()) return;
+  const reason = findExitReason(readFileSync(logFile, 'utf8'));
+  throw new Error(`${name} exited${reason && `: ${reason}`}; see ${logFile}`);
+}
+
 /**
  * Checks a condition every tenth of a second until it holds.
  *
+ * @param condition a string says what is missing
  * @throws Error after `timeoutMs`, or at once if `process` has exited
  */
 export async function waitFor(
   description: string,
-  condition: () => Promise<boolean>,
+  condition: () => Promise<boolean | string>,
   { timeoutMs = 60_000, process: awaited }: { timeoutMs?: number; process?: RunningProcess } = {},
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  while (!(await condition())) {
-    if (awaited?.hasExited()) {
-      const reason = findExitReason(readFileSync(awaited.logFile, 'utf8'));
-      throw new Error(
-        `waiting for ${description}: ${awaited.name} exited${reason && `: ${reason}`}; see ${awaited.logFile}`,
-      );
+  for (;;) {
+    const outcome = await condition();
+    if (outcome === true) return;
+    if (awaited) assertRunning(awaited);
+    if (performance.now() > deadline) {
+      const missing = outcome && `: ${outcome}`;
+      throw new Error(`waiting for ${description}: timed out after ${timeoutMs / 1000} s${missing || ''}`);
     }
-    if (performance.now() > deadline)
-      throw new Error(`waiting for ${description}: timed out after ${timeoutMs / 1000} s`);
     await delay(100);
   }
 }

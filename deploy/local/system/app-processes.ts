@@ -13,6 +13,8 @@ export interface RunningApp {
   daprApiToken: () => string;
   /** Whether the sidecar forwards calls to the service. It rejects them until its first health check has passed. */
   isReachable: () => Promise<boolean>;
+  /** @throws Error with the reason, if the service or the sidecar has exited */
+  assertRunning: () => void;
   service: ManagedProcess;
   sidecar: ManagedProcess;
 }
@@ -113,6 +115,8 @@ export function createAppProcesses(options: AppOptions): RunningApp {
     ...(hostIp ? { DAPR_HOST_IP: hostIp } : {}),
   };
   const daprApiToken = () => readTokens(dataDir, app.appID).DAPR_API_TOKEN;
+  const service = createProcess(name, command, env);
+  const sidecar = createProcess(`${name}-sidecar`, () => [DAPRD_SCRIPT, ...daprdArgs(options)], sidecarEnv);
   return {
     appPort: app.appPort,
     daprHttpPort: app.daprHTTPPort,
@@ -125,30 +129,42 @@ export function createAppProcesses(options: AppOptions): RunningApp {
       );
       return response !== undefined && response.status < 500;
     },
-    service: createProcess(name, command, env),
-    sidecar: createProcess(`${name}-sidecar`, () => [DAPRD_SCRIPT, ...daprdArgs(options)], sidecarEnv),
+    assertRunning() {
+      service.assertRunning();
+      sidecar.assertRunning();
+    },
+    service,
+    sidecar,
   };
 }
 
 /**
- * Whether all services respond through their sidecars. A starting sidecar forwards calls until its health checks begin, then
- * rejects them until the first check has passed. So the sidecars are checked first.
+ * What keeps the services from responding through their sidecars; undefined if all of them respond. A starting sidecar forwards
+ * calls until its health checks begin, then rejects them until the first check has passed. So the sidecars are checked first.
  *
  * @param sidecars the ports of their HTTP APIs, as far as this program can reach them
  */
-export async function isSystemReady(api: string, sidecars: readonly number[]): Promise<boolean> {
-  const sidecarsReady = await Promise.all(sidecars.map(isSidecarReady));
-  if (!sidecarsReady.every(Boolean)) return false;
+export async function findMissing(api: string, sidecars: readonly number[]): Promise<string | undefined> {
+  const answers = await Promise.all(sidecars.map(sidecarProblem));
+  const problem = answers.find((answer) => answer !== undefined);
+  if (problem !== undefined) return problem;
   const response = await fetch(`${api}/health`, { signal: AbortSignal.timeout(3_000) }).catch(
     () => undefined,
   );
   const health = (await response?.json().catch(() => undefined)) as { status?: string } | undefined;
-  return health?.status === 'ok';
+  return health?.status === 'ok' ? undefined : `${api}/health: ${JSON.stringify(health) ?? 'no response'}`;
 }
 
-/** Whether daprd is initialised and checks its service: https://docs.dapr.io/reference/api/health_api/. */
-async function isSidecarReady(port: number): Promise<boolean> {
-  return (await probe(`http://127.0.0.1:${port}/v1.0/healthz`))?.ok === true;
+/** Whether all services respond through their sidecars. */
+export const isSystemReady = async (api: string, sidecars: readonly number[]): Promise<boolean> =>
+  (await findMissing(api, sidecars)) === undefined;
+
+/** daprd answers without an error once it is initialised and checks its service: https://docs.dapr.io/reference/api/health_api/. */
+async function sidecarProblem(port: number): Promise<string | undefined> {
+  const url = `http://127.0.0.1:${port}/v1.0/healthz`;
+  const response = await probe(url);
+  if (response?.ok) return undefined;
+  return `${url}: ${(await response?.text().catch(() => '')) || 'no response'}`;
 }
 
 /** The response of a process; undefined if there is none within two seconds. */

@@ -1,4 +1,4 @@
-import type { RunningProcess } from '../machine/processes.ts';
+import { assertRunning, type RunningProcess } from '../machine/processes.ts';
 
 /** A process that can be stopped and started again with the same command. */
 export interface ManagedProcess {
@@ -6,6 +6,8 @@ export interface ManagedProcess {
   pid: () => number;
   /** Whether the process does not run. */
   hasExited: () => boolean;
+  /** @throws Error with the reason, if the process has exited */
+  assertRunning: () => void;
   stop: (signal?: NodeJS.Signals) => Promise<void>;
   /** Resolves when the process is ready. @throws Error if it exits first, or is not ready in time */
   start: () => Promise<void>;
@@ -20,6 +22,7 @@ export function createManagedProcess(
   return {
     pid: () => running?.pid ?? -1,
     hasExited: () => running?.hasExited() ?? true,
+    assertRunning: () => running && assertRunning(running),
     stop: async (signal) => running?.stop(signal),
     async start() {
       starting ??= start((started) => (running = started)).finally(() => (starting = undefined));

@@ -11,7 +11,7 @@ import { findOrBuildDapr } from '../programs/dapr.ts';
 import { adminEnv, findOrCreateAdmin, type Admin } from './admin.ts';
 import {
   createAppProcesses,
-  isSystemReady,
+  findMissing,
   replicasOf,
   type RemoteHost,
   type RunningApp,
@@ -152,7 +152,10 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     await startAll([...apps.values()].flatMap(({ service, sidecar }) => [service, sidecar]));
     const localApps = [...apps].filter(([name]) => !options.network?.hosts[name]);
     const sidecars = localApps.map(([, { daprHttpPort }]) => daprHttpPort);
-    await waitFor('the services', () => isSystemReady(api, sidecars));
+    await waitFor('the services', async () => {
+      for (const { assertRunning } of apps.values()) assertRunning();
+      return (await findMissing(api, sidecars)) ?? true;
+    });
     // The gateway has reached one replica of each service.
     await Promise.all(localApps.map(([name, { isReachable }]) => waitFor(name, isReachable)));
   } catch (error) {
