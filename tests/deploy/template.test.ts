@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { componentSchema, metadataValue } from '../../deploy/local/configuration/component-files.ts';
 import { portsAt } from '../../deploy/local/configuration/ports.ts';
 import { renderTemplate } from '../../deploy/local/system/render-template.ts';
+import { hasSqlite, openSqlite } from '../support/sqlite.ts';
 
 let scratch: string;
 beforeEach(() => {
@@ -39,18 +40,8 @@ function opened(connection: string, appID: string): string {
   return `${path.startsWith('file:') ? '' : 'file:'}${path}?${['_txlock=immediate', ...options].join('&')}`;
 }
 
-interface Database {
-  exec: (sql: string) => void;
-  close: () => void;
-}
-/** Node.js has it since 22.5. The installed types are older. */
-const MODULE: string = 'node:sqlite';
-const { DatabaseSync } = (await import(MODULE).catch(() => ({}))) as {
-  DatabaseSync?: new (uri: string) => Database;
-};
-
 describe('a system in a folder with a special name', () => {
-  it.runIf(DatabaseSync).each(FOLDERS)(
+  it.runIf(hasSqlite).each(FOLDERS)(
     'When the folder is %j, then each service has its own database file there',
     (name) => {
       const dataDir = join(scratch, name);
@@ -70,7 +61,7 @@ describe('a system in a folder with a special name', () => {
         opened(state, 'users'),
         opened(names.connectionString, ''),
       ]) {
-        const database = new DatabaseSync!(uri);
+        const database = openSqlite(uri);
         database.exec('CREATE TABLE kept (id)');
         database.close();
       }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { StateStore, StateEntry } from '../../services/shared/dapr/state-store.ts';
+import { openSqlite } from '../support/sqlite.ts';
 
 /** The database of a service. Its sidecar may use it at the same time. */
 export interface StateDatabase {
@@ -11,20 +12,9 @@ export interface StateDatabase {
   close: () => void;
 }
 
-/** The part of https://nodejs.org/api/sqlite.html that is used here. @types/node 20 does not have it. */
-interface Sqlite {
-  DatabaseSync: new (path: string) => {
-    exec: (sql: string) => void;
-    prepare: (sql: string) => { get: (...values: string[]) => unknown; run: (...values: string[]) => void };
-    close: () => void;
-  };
-}
-
 /** @param dataDir the folder of the system. @throws Error if this Node.js has no SQLite */
 export function openDatabase(dataDir: string, app: string): StateDatabase {
-  const sqlite = process.getBuiltinModule('node:sqlite') as Sqlite | undefined;
-  if (!sqlite) throw new Error('Storing a million orders needs Node.js 22.13 or newer.');
-  const database = new sqlite.DatabaseSync(join(dataDir, 'state', `${app}.db`));
+  const database = openSqlite(join(dataDir, 'state', `${app}.db`));
   // The data of a benchmark may be lost with the power.
   database.exec('PRAGMA synchronous = OFF; PRAGMA busy_timeout = 5000');
   const select = database.prepare('SELECT value, etag FROM state WHERE key = ?');

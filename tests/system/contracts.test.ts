@@ -17,6 +17,7 @@ import { login, registerCustomer, placeOrder, waitForStatus, type Caller } from 
 import { NO_RATE_LIMITS } from '../support/no-rate-limits.ts';
 import { publishUnprocessable } from '../support/real-sidecar.ts';
 import { waitFor } from '../support/wait.ts';
+import { openSqlite } from '../support/sqlite.ts';
 
 /** Compares the documents with a running system. */
 
@@ -342,15 +343,6 @@ describe('the gRPC API, by grpcurl', () => {
 });
 
 describe('the state stores', () => {
-  /** The types of Node.js 20 do not have this module of Node.js 24, which runs the tests. */
-  interface Sqlite {
-    DatabaseSync: new (
-      path: string,
-      options: { readOnly: boolean },
-    ) => { prepare: (sql: string) => { all: () => { key: string }[] }; close: () => void };
-  }
-  const { DatabaseSync } = process.getBuiltinModule('node:sqlite') as unknown as Sqlite;
-
   const keyForms = (state: Readonly<Record<string, unknown>>) =>
     [...Object.keys(state), 'idempotency:{operation}'].map(
       (form) => new RegExp(`^${form.replaceAll(/\{[^}]*\}/g, '.+')}$`),
@@ -359,8 +351,8 @@ describe('the state stores', () => {
   it.each(
     SERVICES.filter(({ uses }) => uses.includes('state')).map(({ name, state }) => [name, state] as const),
   )('When %s has a document, then its api.ts describes the key', (name, state) => {
-    const database = new DatabaseSync(join(dataDir, 'state', `${name}.db`), { readOnly: true });
-    const rows = database.prepare('SELECT key FROM state').all();
+    const database = openSqlite(join(dataDir, 'state', `${name}.db`), { readOnly: true });
+    const rows = database.prepare('SELECT key FROM state').all() as { key: string }[];
     database.close();
     expect(rows.length).toBeGreaterThan(0);
     const keys = rows.map(({ key }) => key.replace(`${name}||`, ''));

@@ -24,20 +24,12 @@ import {
 } from '../support/shop.ts';
 import { commandsOf, requestedTwins } from '../support/twins.ts';
 import { firstSuccess, waitFor } from '../support/wait.ts';
+import { openSqlite } from '../support/sqlite.ts';
 
 const PRODUCT = 'mug-blue';
 /** On a busy machine, a service takes half a minute to start again after a crash. Meanwhile no return may expire. */
 const PARCEL_DAYS = 0.001;
 const PARCEL_MS = PARCEL_DAYS * 24 * 3_600_000;
-
-/** The types of Node.js 20 do not have it. */
-const SQLITE: string = 'node:sqlite';
-interface Sqlite {
-  DatabaseSync: new (
-    file: string,
-    options: object,
-  ) => { prepare: (query: string) => { all: () => unknown[] }; close: () => void };
-}
 
 let system: RunningSystem;
 let customer: Caller;
@@ -183,8 +175,7 @@ describe('a crash', () => {
 });
 
 it('When the histories of these returns are replayed, then the code follows them', async () => {
-  const { DatabaseSync } = (await import(SQLITE)) as Sqlite;
-  const database = new DatabaseSync(join(dataDir, 'state/returns-workflows.db'), { readOnly: true });
+  const database = openSqlite(join(dataDir, 'state/returns-workflows.db'), { readOnly: true });
   const rows = database
     .prepare("SELECT key, value FROM state WHERE key LIKE '%||history-%' ORDER BY key")
     .all();
