@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { baseConfig } from '../shared/runtime/config.ts';
 import { list } from '../shared/runtime/settings.ts';
 
-const BINDINGS = ['email', 'email-2', 'email-3', 'email-4'];
+const BINDINGS = ['email', 'email-2', 'email-3', 'email-4', 'email-5', 'email-6', 'email-7', 'email-8'];
 const bindingName = z
   .string()
   .regex(

@@ -76,6 +76,21 @@ describe('items that wait for a batch', () => {
     expect(await Promise.all(done)).toEqual([1, 2]);
   });
 
+  it('When a full batch is waiting, then it does not wait for more items', async () => {
+    vi.useRealTimers();
+    const { batches, commit, endNext } = heldCommit();
+    const work = createBatcher(commit, { maxBatch: 2, lingerMs: () => 50 });
+    const done = [work(1), work(2), work(3)];
+    await nextTick();
+    expect(batches).toEqual([[1, 2]]);
+    endNext();
+    await nextTick();
+    expect(batches).toEqual([[1, 2]]);
+    await vi.waitFor(() => expect(batches).toEqual([[1, 2], [3]]));
+    endNext();
+    expect(await Promise.all(done)).toEqual([1, 2, 3]);
+  });
+
   it('When the queue is full, then more items are rejected at once', async () => {
     const { commit, endNext } = heldCommit();
     const work = createBatcher(commit, { maxWaiting: 2 });

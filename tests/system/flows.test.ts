@@ -379,7 +379,20 @@ describe('the sidecars, by the Dapr client', () => {
     ['orders', ['broadcast', 'pubsub', 'settings', 'statestore']],
     [
       'notifications',
-      ['email', 'email-2', 'email-3', 'email-4', 'pubsub', 'secretstore', 'settings', 'statestore'],
+      [
+        'email',
+        'email-2',
+        'email-3',
+        'email-4',
+        'email-5',
+        'email-6',
+        'email-7',
+        'email-8',
+        'pubsub',
+        'secretstore',
+        'settings',
+        'statestore',
+      ],
     ],
     ['gateway', ['broadcast', 'settings']],
   ])('When %s lists its components, then it has exactly those of its scopes', async (id, components) => {

@@ -20,7 +20,7 @@ interface Waiting<Item, Result> {
  *
  * @param commit processes a batch and returns one result per item, in their order. If it throws, every item of the batch
  *   fails with that error.
- * @param options.lingerMs how long each batch waits for more items
+ * @param options.lingerMs how long each batch waits for more items, unless a full one is waiting
  * @throws QueueFullError if `maxWaiting` items are waiting, and after an item has waited for `maxWaitMs`; the item was not
  *   processed
  */
@@ -34,7 +34,7 @@ export function createBatcher<Item, Result>(
 
   async function flush(): Promise<void> {
     while (waiting.length > 0) {
-      const gather = lingerMs();
+      const gather = waiting.length < maxBatch ? lingerMs() : 0;
       if (gather > 0) await delay(gather);
       const batch = waiting.splice(0, maxBatch);
       try {
