@@ -42,7 +42,7 @@ describe('the table', () => {
     expect(unknown).toEqual([]);
   });
 
-  it('When a service subscribes to its own events, then a decision record says why', () => {
+  it('When a service subscribes to its own events, then a decision record explains it', () => {
     const own = SERVICES.flatMap(({ name, subscribes }) =>
       subscribes
         .filter(({ published }) => published.source === name)

@@ -44,7 +44,7 @@ describe('a process that is started', () => {
     expect(readFileSync(running.logFile, 'utf8')).toContain('ENOENT');
   });
 
-  it('When the condition says what is missing, then so does the error', async () => {
+  it('When the condition names what is missing, then the error contains it', async () => {
     await expect(waitForProcess('it', () => Promise.resolve('a sidecar'), { timeoutMs: 1 })).rejects.toThrow(
       'waiting for it: timed out after 0.001 s: a sidecar',
     );

@@ -71,7 +71,7 @@ const MAX_REPEATS = 10;
 
 /**
  * A client that uses the gateways in turn, and retries once at the next one after a failure. While its first try is in progress, it
- * waits as `retry-after` says. Other calls may run meanwhile.
+ * waits for the time in `retry-after`. Other calls may run meanwhile.
  */
 function createRetryingClient(clients: readonly Client[]): Client {
   let calls = 0;

@@ -1,5 +1,5 @@
 /** The part of https://nodejs.org/api/sqlite.html that is used here. The types of Node.js 20 do not have it. */
-export interface Database {
+interface Database {
   exec: (sql: string) => void;
   prepare: (sql: string) => {
     all: () => unknown[];

@@ -174,7 +174,7 @@ export function assertRunning({ name, logFile, hasExited }: RunningProcess): voi
 /**
  * Checks a condition every tenth of a second until it holds.
  *
- * @param condition a string says what is missing
+ * @param condition a string is what is missing, for the error
  * @throws Error after `timeoutMs`, or at once if `process` has exited
  */
 export async function waitFor(
@@ -188,8 +188,8 @@ export async function waitFor(
     if (outcome === true) return;
     if (awaited) assertRunning(awaited);
     if (performance.now() > deadline) {
-      const missing = outcome && `: ${outcome}`;
-      throw new Error(`waiting for ${description}: timed out after ${timeoutMs / 1000} s${missing || ''}`);
+      const missing = outcome === false ? '' : `: ${outcome}`;
+      throw new Error(`waiting for ${description}: timed out after ${timeoutMs / 1000} s${missing}`);
     }
     await delay(100);
   }
