@@ -91,9 +91,13 @@ export async function drainServer(server: Server): Promise<void> {
   await closeServer(server);
 }
 
+/** All listeners of a server. Each counts the connections that it has accepted. */
+const listenersOf = (server: Server): NetServer[] => [server, ...(extraListeners.get(server) ?? [])];
+
 async function connectionsOf(server: Server): Promise<number> {
-  const all = [server, ...(extraListeners.get(server) ?? [])];
-  const counts = await Promise.all(all.map((one) => promisify(one.getConnections.bind(one))()));
+  const counts = await Promise.all(
+    listenersOf(server).map((one) => promisify(one.getConnections.bind(one))()),
+  );
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
@@ -101,7 +105,6 @@ async function connectionsOf(server: Server): Promise<number> {
 export async function closeServer(server: Server): Promise<void> {
   // Keep-alive connections stay open when their requests are answered.
   const looking = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
-  for (const one of extraListeners.get(server) ?? []) one.close();
-  await new Promise((resolve) => void server.close(resolve));
+  await Promise.all(listenersOf(server).map((one) => new Promise((resolve) => void one.close(resolve))));
   clearInterval(looking);
 }
