@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import type { ApiResponse } from '../../services/gateway/client/types.ts';
 import type { cartBody } from '../../services/orders/contract.ts';
+import { tally } from './tally.ts';
 
 /** An order request, which is repeated with the same key until it has a response. */
 export interface OrderRequest {
@@ -44,6 +46,14 @@ export interface ReturnRequest {
   return_id?: string | null;
 }
 
+/** A first try that failed. */
+export interface FailedTry {
+  action: string;
+  at: Date;
+  /** The response; undefined if none came. */
+  response: { status: number; requestId: string } | undefined;
+}
+
 /** A violation of a promise. */
 export interface Violation {
   /** The name of the check. */
@@ -67,8 +77,7 @@ export interface Journal {
   highestVersions: Map<string, number>;
   /** First tries and how many of them failed, by action. */
   firstTries: Map<string, { sent: number; failed: number }>;
-  /** Failed first tries, by action and status. */
-  failures: Map<string, number>;
+  failures: FailedTry[];
   /** Violations that the load has found. */
   violations: Violation[];
 }
@@ -84,7 +93,7 @@ export function createJournal(): Journal {
     abandoned: [],
     highestVersions: new Map(),
     firstTries: new Map(),
-    failures: new Map(),
+    failures: [],
     violations: [],
   };
 }
@@ -104,11 +113,15 @@ export function countFirstTry(
   { firstTries, failures }: Journal,
   action: string,
   succeeded: boolean,
-  response: { status: number } | undefined,
+  response: ApiResponse<unknown> | undefined,
 ): void {
-  const tally = firstTries.get(action) ?? { sent: 0, failed: 0 };
-  firstTries.set(action, { sent: tally.sent + 1, failed: tally.failed + (succeeded ? 0 : 1) });
+  const { sent, failed } = firstTries.get(action) ?? { sent: 0, failed: 0 };
+  firstTries.set(action, { sent: sent + 1, failed: failed + (succeeded ? 0 : 1) });
   if (succeeded) return;
-  const failure = `${action}: ${response?.status ?? 'no response'}`;
-  failures.set(failure, (failures.get(failure) ?? 0) + 1);
+  const requestId = String(response?.headers['x-request-id']);
+  failures.push({ action, at: new Date(), response: response && { status: response.status, requestId } });
 }
+
+/** Counts failed first tries by action and status. */
+export const countFailures = (failures: readonly FailedTry[]): Record<string, number> =>
+  tally(failures.map(({ action, response }) => `${action}: ${response?.status ?? 'no response'}`));

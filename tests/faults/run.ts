@@ -13,6 +13,7 @@ import { findDelayedSteps, measureRecoveries } from './recovery.ts';
 import { firstTrySuccessRateOf, type Report } from './report.ts';
 import { createTestProducts, type TestProducts } from './test-products.ts';
 import { startEnvironment, type Environment, type EnvironmentOptions } from './environment.ts';
+import { countFailures } from './journal.ts';
 import { tally } from './tally.ts';
 
 export const MODES = ['faults', 'chaos', 'upgrade', 'overload'] as const;
@@ -158,7 +159,7 @@ function createReport(
     unavailableFaultTypes: environment.unavailableFaultTypes,
     unexpectedExits: tally(result.unexpectedExits),
     requests: Object.fromEntries(journal.firstTries),
-    failures: Object.fromEntries(journal.failures),
+    failures: countFailures(journal.failures),
     firstTrySuccessRate,
     orders: tally([...context.orders.values()].map(({ order }) => order.status)),
     delayedSteps: findDelayedSteps(context.orders),

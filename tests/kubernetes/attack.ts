@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import type { Attack, CompletedFault, AttackContext } from '../faults/attacks/attack.ts';
 import type { CheckResult } from '../faults/checks/checks.ts';
+import type { FailedTry } from '../faults/journal.ts';
 import { isReady, kubectl, list, SIDECART_LABEL, NAME_LABEL, tryKubectl, waitForCluster } from './cluster.ts';
 
 /** The attack on the cluster while customers use the shop. */
@@ -45,6 +46,7 @@ export function createClusterAttack(): Attack {
     for (const store of ['postgres', 'redis'])
       await runFault('store killed', store, () => killPod(store, AFTER_ONE_SECOND));
     await waitUntilReady();
+    await waitUntilDelivered(context);
     await runFault(
       'update of all services',
       'all',
@@ -87,35 +89,86 @@ export async function waitUntilReady(timeoutMs = READY_MS): Promise<void> {
 }
 
 /**
+ * Waits until an order of this moment is delivered. So sidecars have reconnected to the killed stores, which takes some ten seconds.
+ * Until then, no cancellation succeeds, because that needs the broker.
+ */
+async function waitUntilDelivered({ users, journal }: AttackContext): Promise<void> {
+  const startedAt = Date.now();
+  await waitForCluster(
+    'a new order is delivered',
+    async () => {
+      const orders = [...journal.accepted.values()].filter(({ at }) => at > startedAt).slice(0, 10);
+      const responses = await Promise.all(
+        orders.map(({ response }) =>
+          users.admin('GET /api/orders/:id', { params: { id: response.order_id } }).catch(() => undefined),
+        ),
+      );
+      return responses.map((response) => response?.ok && response.body.status);
+    },
+    { until: (statuses) => statuses.includes('DELIVERED'), timeoutMs: READY_MS },
+  );
+}
+
+/**
  * Updates all services, each when a new pod of the last one is ready and responses are fast again. Starting all pods at once would
  * overload a small machine. Old pods stop a minute later, one after another.
  */
 async function updateServices({ users, journal, print }: AttackContext): Promise<CheckResult> {
-  const failuresBefore = new Map(journal.failures);
+  const failedBefore = journal.failures.length;
   const sentBefore = requestsSent(journal);
+  const explained = new Set<FailedTry>();
+  const violations = () => journal.failures.slice(failedBefore);
+  /** Prints the log lines of failed requests. The logs of a pod are lost when it has stopped. */
+  const explain = async () => {
+    for (const failure of violations()) {
+      if (explained.size >= MAX_EXPLAINED || explained.has(failure)) continue;
+      explained.add(failure);
+      const lines = failure.response ? await findLogLines(failure.response.requestId) : [];
+      for (const line of [describe(failure), ...lines]) print(`         ${line}`);
+    }
+  };
   for (const { appID } of readTemplate().apps) {
     await kubectl(['rollout', 'restart', `deployment/${appID}`]);
+    print(`         ${time(new Date())} ${appID}`);
     await waitForNewPod(appID);
     await waitUntilFast(users.admin);
+    await explain();
   }
   await waitUntilReady(ROLLOUT_MS);
-  await waitForCluster('all old pods have stopped', () => list('pods', SIDECART_LABEL), {
-    until: (pods) => pods.every(({ metadata }) => metadata.deletionTimestamp === undefined),
-    timeoutMs: ROLLOUT_MS,
-  });
-  const failed = [...journal.failures]
-    .map(([failure, times]): [string, number] => [failure, times - (failuresBefore.get(failure) ?? 0)])
-    .filter(([, times]) => times > 0);
-  const sent = requestsSent(journal) - sentBefore;
-  print(
-    `         ${sent} requests during the update. Failed: ${failed.map(([failure]) => failure).join(', ') || 'none'}`,
+  await waitForCluster(
+    'all old pods have stopped',
+    async () => {
+      await explain();
+      return list('pods', SIDECART_LABEL);
+    },
+    {
+      until: (pods) => pods.every(({ metadata }) => metadata.deletionTimestamp === undefined),
+      timeoutMs: ROLLOUT_MS,
+    },
   );
+  const sent = requestsSent(journal) - sentBefore;
+  print(`         ${sent} requests during the update, ${violations().length} failed twice`);
   return {
     name: 'update',
     promise: 'During an update of all services, no request fails for a caller that retries once.',
     verified: sent,
-    violations: failed.map(([failure, times]) => `${failure}, ${times} times`),
+    violations: violations().map(describe),
   };
+}
+
+/** The maximum of failures whose log lines are searched. */
+const MAX_EXPLAINED = 5;
+
+const time = (date: Date) => date.toISOString().slice(11, 19);
+
+const describe = ({ action, at, response }: FailedTry): string =>
+  `${time(at)} ${action}: ${response ? `${response.status}, request ${response.requestId}` : 'no response'}`;
+
+/** The lines of all services with this text, of the last minute. */
+async function findLogLines(text: string): Promise<string[]> {
+  const selection = ['--selector', SIDECART_LABEL, '--container', 'app', '--max-log-requests', '50'];
+  const { stdout } = await tryKubectl(['logs', ...selection, '--since', '60s', '--tail', '-1', '--prefix']);
+  return stdout.split('\n').filter((line) => line.includes(text));
 }
 
 interface DeploymentStatus {

@@ -6,6 +6,7 @@ import { runExperiment, type ExperimentResult } from '../faults/experiment.ts';
 import { measureRecoveries } from '../faults/recovery.ts';
 import { isGood, formatReport, firstTrySuccessRateOf, type Report } from '../faults/report.ts';
 import { createCatalogue, createTestProducts } from '../faults/test-products.ts';
+import { countFailures } from '../faults/journal.ts';
 import { tally } from '../faults/tally.ts';
 import { describeMachine } from '../support/machine.ts';
 import { registerCustomer, placeOrder, waitForStatus } from '../support/shop.ts';
@@ -222,7 +223,7 @@ function createReport(
     unavailableFaultTypes: [],
     unexpectedExits: {},
     requests: Object.fromEntries(journal.firstTries),
-    failures: Object.fromEntries(journal.failures),
+    failures: countFailures(journal.failures),
     firstTrySuccessRate: firstTrySuccessRateOf(journal),
     orders: tally([...context.orders.values()].map(({ order }) => order.status)),
     delayedSteps: {},

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunningSystem } from '../../../deploy/local/system/system.ts';
+import { countFailures } from '../journal.ts';
 import type { Fault } from '../schedule.ts';
 import type { Attack, CompletedFault } from './attack.ts';
 
@@ -40,7 +41,9 @@ export function createUpgradeAttack(system: RunningSystem): Attack {
             name: 'one retry',
             promise: 'No request fails for a caller that retries once at the other gateway.',
             verified: [...journal.firstTries.values()].reduce((sum, { sent }) => sum + sent, 0),
-            violations: [...journal.failures].map(([failure, times]) => `${failure}, ${times} times`),
+            violations: Object.entries(countFailures(journal.failures)).map(
+              ([failure, times]) => `${failure}, ${times} times`,
+            ),
           },
         ],
         figures: {},
