@@ -36,12 +36,10 @@ function killGroup(pid: number): void {
 /**
  * By default, each of a dozen Go programs uses all cores and searches them for work. That takes a fifth of the processor time
  * of an order, on two cores. The heap of a sidecar is small, so that it collects garbage for a tenth of its time by default.
- * Above the limit of memory it collects more often, and keeps no more (services/decisions/0137-cheaper-calls.md).
  */
 const GO_RUNTIME_ENV = {
   GOMAXPROCS: String(Math.ceil(availableParallelism() / 4)),
   GOGC: '200',
-  GOMEMLIMIT: '88MiB',
 };
 
 interface StartOptions {

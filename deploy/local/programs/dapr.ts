@@ -13,13 +13,22 @@ export interface Dapr {
   daprd: string;
   scheduler: string;
   placement: string;
-  /** For `dapr run`, which looks for daprd in `$DAPR_RUNTIME_PATH/.dapr/bin`; empty if daprd is in its default folder. */
+  /**
+   * The environment of sidecars, and of `dapr run`, which starts them. That looks for daprd in `$DAPR_RUNTIME_PATH/.dapr/bin`, unless
+   * it is in its default folder.
+   */
   env: Readonly<Record<string, string>>;
   version: string;
 }
 
 /** The programs of Dapr's control plane that a local system needs. */
 export type ControlPlaneProgram = 'scheduler' | 'placement';
+
+/**
+ * Above this limit of memory, a sidecar collects garbage more often, and keeps no more. The scheduler holds its jobs in memory, and
+ * has no limit (services/decisions/0137-cheaper-calls.md).
+ */
+const SIDECAR_ENV = { GOMEMLIMIT: '88MiB' };
 
 const OLDEST_VERSION = [1, 16];
 
@@ -41,7 +50,7 @@ function findInstalledDapr(): Dapr | undefined {
     daprd,
     scheduler: join(bin, 'scheduler'),
     placement: join(bin, 'placement'),
-    env: {},
+    env: SIDECAR_ENV,
     version,
   };
 }
@@ -99,7 +108,7 @@ export async function findOrBuildDapr(
     daprd: program('daprd'),
     scheduler: program('scheduler'),
     placement: program('placement'),
-    env: { DAPR_RUNTIME_PATH: folderOf('daprd') },
+    env: { ...SIDECAR_ENV, DAPR_RUNTIME_PATH: folderOf('daprd') },
     version: DAPR_RUNTIME_VERSION,
   };
 }
