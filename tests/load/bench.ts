@@ -40,14 +40,15 @@ export async function bench({ quick, profile, portOffset, signal }: BenchOptions
     shop = await createBenchmarkShop(system, createCostMeter(portOffset));
     baselines = await startBaselines({ dataDir, portOffset });
     const measurements = await measure({ system, dataDir, portOffset, shop, baselines, quick, signal });
-    const figures = figuresOf(measurements, usage());
+    const processes = usage();
+    const figures = figuresOf(measurements, processes);
     const file = join(results, `${name}.json`);
     writeFileSync(file, JSON.stringify({ quick, figures, measurements }, undefined, 2));
     const { cost, machine } = measurements;
     const parts = [
       `\n${describeMachine()}${quick ? ', quick' : ''}`,
       figureTable(figures),
-      costTable(cost),
+      costTable(cost, processes),
       describeLimit(machine),
       file,
       ...(profiles ? [`CPU profiles: ${profiles}`] : []),

@@ -1,14 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { isOfSystem, totalCalls, totalCpuMs, type MachineLoad, type OrderCost } from './cost.ts';
+import type { Usage } from './processes.ts';
 import { markdownTable, percent } from './report.ts';
 
-/** The cost of an order by service, and of what the services share. */
-export function costTable(cost: OrderCost): string {
+/** The cost of an order by service, and of what the services share. `processes` tells the memory of each. */
+export function costTable(cost: OrderCost, processes: readonly Usage[]): string {
   const { services, schedulerCalls, cpuMs } = cost;
   const rows = Object.entries(services).map(([service, { requests, sidecarCalls, stateOperations }]) => [
     service,
     ...[requests, sidecarCalls, stateOperations].map(digits),
-    ...[cpuMs[service] ?? 0, cpuMs[`${service}-sidecar`] ?? 0].map(digits),
+    ...[service, `${service}-sidecar`].map((name) => digits(cpuMs[name] ?? 0)),
+    ...[service, `${service}-sidecar`].map((name) => memoryOf(name, processes).toFixed(0)),
   ]);
   const totals = (['requests', 'sidecarCalls', 'stateOperations'] as const).map((name) =>
     totalCalls(cost, name),
@@ -22,7 +24,7 @@ export function costTable(cost: OrderCost): string {
     .toSorted(([, a], [, b]) => b - a)
     .map(([name, ms]) => `${name} ${digits(ms)}`);
   return [
-    'An order costs, from the request to the delivery:',
+    'An order costs, from the request to the delivery, and the memory at the end:',
     '',
     markdownTable([
       [
@@ -32,9 +34,11 @@ export function costTable(cost: OrderCost): string {
         'state operations',
         'service, ms',
         'sidecar, ms',
+        'service, MB',
+        'sidecar, MB',
       ],
       ...rows,
-      ['together', ...[...totals, ofServices, ofSidecars].map(digits)],
+      ['together', ...[...totals, ofServices, ofSidecars].map(digits), '', ''],
     ]),
     '',
     `Other processes, ms: ${others.join(', ')}.`,
@@ -65,5 +69,8 @@ function limitOf(busy: number, ranked: [name: string, cores: number][], othersUs
     ? `${full.join(', ')}, with a whole core`
     : 'no processor, but waits: disk, timers or a queue';
 }
+
+const memoryOf = (process: string, processes: readonly Usage[]): number =>
+  processes.find(({ name }) => name === process)?.memoryMb ?? 0;
 
 const digits = (value: number) => value.toFixed(1);
