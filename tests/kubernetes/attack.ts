@@ -97,7 +97,7 @@ async function waitUntilDelivered({ users, journal }: AttackContext): Promise<vo
   await waitForCluster(
     'a new order is delivered',
     async () => {
-      const orders = [...journal.accepted.values()].filter(({ at }) => at > startedAt).slice(0, 10);
+      const orders = [...journal.accepted.values()].filter(({ at }) => at > startedAt).slice(0, 30);
       const responses = await Promise.all(
         orders.map(({ response }) =>
           users.admin('GET /api/orders/:id', { params: { id: response.order_id } }).catch(() => undefined),
