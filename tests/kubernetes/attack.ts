@@ -89,8 +89,8 @@ export async function waitUntilReady(timeoutMs = READY_MS): Promise<void> {
 }
 
 /**
- * Waits until an order of this moment is delivered. So sidecars have reconnected to the killed stores, which takes some ten seconds.
- * Until then, no cancellation succeeds, because that needs the broker.
+ * Waits until a new order is delivered. So sidecars have reconnected to the killed stores, which takes some ten seconds. Until then,
+ * no cancellation succeeds, because that needs the broker (services/decisions/0073-kubernetes.md).
  */
 async function waitUntilDelivered({ users, journal }: AttackContext): Promise<void> {
   const startedAt = Date.now();
