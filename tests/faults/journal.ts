@@ -118,10 +118,21 @@ export function countFirstTry(
   const { sent, failed } = firstTries.get(action) ?? { sent: 0, failed: 0 };
   firstTries.set(action, { sent: sent + 1, failed: failed + (succeeded ? 0 : 1) });
   if (succeeded) return;
-  const requestId = String(response?.headers['x-request-id']);
-  failures.push({ action, at: new Date(), response: response && { status: response.status, requestId } });
+  const received = response && {
+    status: response.status,
+    requestId: String(response.headers['x-request-id']),
+  };
+  failures.push({ action, at: new Date(), response: received });
 }
+
+/** The number of first tries so far. */
+export const requestsSent = ({ firstTries }: Journal): number =>
+  [...firstTries.values()].reduce((sum, { sent }) => sum + sent, 0);
+
+/** `cancel: 503` */
+export const failureOf = ({ action, response }: FailedTry): string =>
+  `${action}: ${response?.status ?? 'no response'}`;
 
 /** Counts failed first tries by action and status. */
 export const countFailures = (failures: readonly FailedTry[]): Record<string, number> =>
-  tally(failures.map(({ action, response }) => `${action}: ${response?.status ?? 'no response'}`));
+  tally(failures.map(failureOf));

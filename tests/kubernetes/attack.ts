@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readTemplate } from '../../deploy/local/configuration/template.ts';
 import type { Attack, CompletedFault, AttackContext } from '../faults/attacks/attack.ts';
 import type { CheckResult } from '../faults/checks/checks.ts';
-import type { FailedTry } from '../faults/journal.ts';
+import { failureOf, requestsSent, type FailedTry } from '../faults/journal.ts';
 import { isReady, kubectl, list, SIDECART_LABEL, NAME_LABEL, tryKubectl, waitForCluster } from './cluster.ts';
 
 /** The attack on the cluster while customers use the shop. */
@@ -116,13 +116,12 @@ async function waitUntilDelivered({ users, journal }: AttackContext): Promise<vo
 async function updateServices({ users, journal, print }: AttackContext): Promise<CheckResult> {
   const failedBefore = journal.failures.length;
   const sentBefore = requestsSent(journal);
-  const explained = new Set<FailedTry>();
+  let explained = 0;
   const violations = () => journal.failures.slice(failedBefore);
   /** Prints the log lines of failed requests. The logs of a pod are lost when it has stopped. */
   const explain = async () => {
-    for (const failure of violations()) {
-      if (explained.size >= MAX_EXPLAINED || explained.has(failure)) continue;
-      explained.add(failure);
+    for (const failure of violations().slice(explained, MAX_EXPLAINED)) {
+      explained += 1;
       const lines = failure.response ? await findLogLines(failure.response.requestId) : [];
       for (const line of [describe(failure), ...lines]) print(`         ${line}`);
     }
@@ -161,8 +160,10 @@ const MAX_EXPLAINED = 5;
 
 const time = (date: Date) => date.toISOString().slice(11, 19);
 
-const describe = ({ action, at, response }: FailedTry): string =>
-  `${time(at)} ${action}: ${response ? `${response.status}, request ${response.requestId}` : 'no response'}`;
+function describe(failure: FailedTry): string {
+  const { at, response } = failure;
+  return `${time(at)} ${failureOf(failure)}${response ? `, request ${response.requestId}` : ''}`;
+}
 
 /** The lines of all services with this text, of the last minute. */
 async function findLogLines(text: string): Promise<string[]> {
@@ -201,9 +202,6 @@ async function waitUntilFast(admin: AttackContext['users']['admin']): Promise<vo
     await delay(FAST_MS);
   }
 }
-
-const requestsSent = ({ firstTries }: AttackContext['journal']): number =>
-  [...firstTries.values()].reduce((sum, { sent }) => sum + sent, 0);
 
 async function scaleOrders({ print }: AttackContext): Promise<CheckResult> {
   const patch = JSON.stringify({ spec: { minReplicas: 3 } });

@@ -43,7 +43,7 @@ export async function bench({ quick, profile, portOffset, signal }: BenchOptions
     const processes = usage();
     const figures = figuresOf(measurements, processes);
     const file = join(results, `${name}.json`);
-    writeFileSync(file, JSON.stringify({ quick, figures, measurements }, undefined, 2));
+    writeFileSync(file, JSON.stringify({ quick, figures, measurements, processes }, undefined, 2));
     const { cost, machine } = measurements;
     const parts = [
       `\n${describeMachine()}${quick ? ', quick' : ''}`,

@@ -1,17 +1,20 @@
 import { availableParallelism } from 'node:os';
 import { isOfSystem, totalCalls, totalCpuMs, type MachineLoad, type OrderCost } from './cost.ts';
-import type { Usage } from './processes.ts';
+import { memoryMbOf, type Usage } from './processes.ts';
 import { markdownTable, percent } from './report.ts';
 
-/** The cost of an order by service, and of what the services share. `processes` tells the memory of each. */
+/** The cost of an order by service, and of what the services share. `processes` has the memory of each. */
 export function costTable(cost: OrderCost, processes: readonly Usage[]): string {
   const { services, schedulerCalls, cpuMs } = cost;
-  const rows = Object.entries(services).map(([service, { requests, sidecarCalls, stateOperations }]) => [
-    service,
-    ...[requests, sidecarCalls, stateOperations].map(digits),
-    ...[service, `${service}-sidecar`].map((name) => digits(cpuMs[name] ?? 0)),
-    ...[service, `${service}-sidecar`].map((name) => memoryOf(name, processes).toFixed(0)),
-  ]);
+  const rows = Object.entries(services).map(([service, { requests, sidecarCalls, stateOperations }]) => {
+    const pair = [service, `${service}-sidecar`];
+    return [
+      service,
+      ...[requests, sidecarCalls, stateOperations].map(digits),
+      ...pair.map((name) => digits(cpuMs[name] ?? 0)),
+      ...pair.map((name) => memoryMbOf(processes, name).toFixed(0)),
+    ];
+  });
   const totals = (['requests', 'sidecarCalls', 'stateOperations'] as const).map((name) =>
     totalCalls(cost, name),
   );
@@ -69,8 +72,5 @@ function limitOf(busy: number, ranked: [name: string, cores: number][], othersUs
     ? `${full.join(', ')}, with a whole core`
     : 'no processor, but waits: disk, timers or a queue';
 }
-
-const memoryOf = (process: string, processes: readonly Usage[]): number =>
-  processes.find(({ name }) => name === process)?.memoryMb ?? 0;
 
 const digits = (value: number) => value.toFixed(1);

@@ -4,7 +4,7 @@ import type { Pace } from './closed-loop.ts';
 import { isOfSystem, meanCost, totalCpuMs, type MachineLoad, type OrderCost } from './cost.ts';
 import { HOT_PRODUCT, spreadProduct, type BenchmarkShop, type OrdersRun } from './benchmark-shop.ts';
 import { openStreams } from './open-streams.ts';
-import { usage } from './processes.ts';
+import { memoryMbOf, usage } from './processes.ts';
 import { slowestScrapeMs } from './scrapes.ts';
 import { createSteps, perSecond } from './steps.ts';
 import { storeOrders } from './stored-orders.ts';
@@ -162,7 +162,7 @@ export async function measure(options: {
   }
 
   async function withStreams(): Promise<void> {
-    const gatewayMb = () => usage().find(({ name }) => name === 'gateway')?.memoryMb ?? 0;
+    const gatewayMb = () => memoryMbOf(usage(), 'gateway');
     const before = gatewayMb();
     const opened = await run(
       'memory of 1,000 streams, MB',

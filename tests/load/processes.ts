@@ -27,6 +27,10 @@ export function usage(): Usage[] {
   return ids.filter(({ pid }) => ownPids.has(pid));
 }
 
+/** The resident memory of a process; 0 if it does not run. */
+export const memoryMbOf = (processes: readonly Usage[], process: string): number =>
+  processes.find(({ name }) => name === process)?.memoryMb ?? 0;
+
 /** The processor time between two snapshots, by name of the process. */
 export function cpuMsBetween(before: readonly Usage[], after: readonly Usage[]): Record<string, number> {
   const cpuMsBefore = new Map(before.map(({ pid, cpuMs }) => [pid, cpuMs]));

@@ -10,7 +10,7 @@ import { commandsOf } from '../support/twins.ts';
 import { createBenchmarkShop, environmentOf, spreadProduct, type BenchmarkShop } from './benchmark-shop.ts';
 import { median, type Pace } from './closed-loop.ts';
 import { createCostMeter } from './cost.ts';
-import { usage } from './processes.ts';
+import { memoryMbOf, usage } from './processes.ts';
 import { markdownTable } from './report.ts';
 import { createSteps } from './steps.ts';
 
@@ -82,7 +82,7 @@ export async function benchTwins(options: {
     const { cost } = await orders('orders per second', { seconds, signal, onFailure });
     return twins.map(({ service }, index) => [
       names[index] ?? '',
-      `${atRest.find(({ name }) => name === service)?.memoryMb.toFixed(0)} MB`,
+      `${memoryMbOf(atRest, service).toFixed(0)} MB`,
       `${((startsMs[index] ?? 0) / 1000).toFixed(2)} s`,
       `${cost.cpuMs[service]?.toFixed(1)} ms`,
     ]);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunningSystem } from '../../../deploy/local/system/system.ts';
-import { countFailures } from '../journal.ts';
+import { countFailures, requestsSent } from '../journal.ts';
 import type { Fault } from '../schedule.ts';
 import type { Attack, CompletedFault } from './attack.ts';
 
@@ -40,7 +40,7 @@ export function createUpgradeAttack(system: RunningSystem): Attack {
           {
             name: 'one retry',
             promise: 'No request fails for a caller that retries once at the other gateway.',
-            verified: [...journal.firstTries.values()].reduce((sum, { sent }) => sum + sent, 0),
+            verified: requestsSent(journal),
             violations: Object.entries(countFailures(journal.failures)).map(
               ([failure, times]) => `${failure}, ${times} times`,
             ),
